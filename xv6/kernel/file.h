@@ -1,0 +1,44 @@
+// Open files, the inodes in memory and the device table.
+#pragma once
+
+struct file {
+  enum { FD_NONE, FD_PIPE, FD_INODE, FD_DEVICE } type;
+  int ref;                  // guarded by ftable.lock; the rest is set once
+  char readable;
+  char writable;
+  struct pipe *pipe;        // FD_PIPE
+  struct inode *ip;         // FD_INODE, FD_DEVICE
+  uint off;                 // FD_INODE; guarded by ip->lock
+  short major;              // FD_DEVICE
+};
+
+#define major(dev) ((dev) >> 16 & 0xffff)
+#define minor(dev) ((dev) & 0xffff)
+#define mkdev(m, n) ((uint)((m) << 16 | (n)))
+
+// Marks: (t) guarded by itable.lock, (i) guarded by lock.
+struct inode {
+  uint dev;                 // (t)
+  uint inum;                // (t)
+  int ref;                  // (t) pointers to this entry; 0 is unused
+  struct inode *next;       // (t) in its hash chain
+  struct sleeplock lock;
+  int valid;                // (i) what follows has been read from the disk
+  short type;               // (i)
+  short major;              // (i)
+  short minor;              // (i)
+  short nlink;              // (i)
+  uint size;                // (i)
+  uint addrs[NDIRECT + 1];  // (i)
+};
+
+// user says whether addr is the calling process's or the kernel's.
+// Both return the bytes moved, or -1.
+struct devsw {
+  int (*read)(int user, uint64 addr, int n);
+  int (*write)(int user, uint64 addr, int n);
+};
+
+extern struct devsw devsw[NDEV];
+
+#define CONSOLE 1           // major number

@@ -1,0 +1,34 @@
+// Where things are, physical and virtual.
+// Physical: QEMU's virt machine (hw/riscv/virt.c, "virt_memmap").
+#pragma once
+
+#define CLINT 0x02000000L   // timers and software interrupts, machine mode only
+#define PLIC 0x0c000000L    // device interrupts
+#define UART0 0x10000000L
+#define UART0_IRQ 10
+#define VIRTIO0 0x10001000L
+#define VIRTIO0_IRQ 1
+
+#define KERNBASE 0x80000000L // RAM; the kernel is loaded and entered here
+#define PHYSTOP (KERNBASE + 128 * 1024 * 1024)
+
+// The top of every address space, user and kernel: the page that switches
+// between them. It must have the same address in both.
+#define TRAMPOLINE (MAXVA - PGSIZE)
+
+// Kernel stacks hang below it, each under an unmapped guard page.
+#define KSTACK(slot) (TRAMPOLINE - ((slot) + 1) * 2 * PGSIZE)
+
+// A user address space, from the top:
+//   TRAMPOLINE  R X
+//   TRAPFRAME   R W     the registers, saved while the kernel runs
+//   FRY         R W U   this process's page, shared with its children
+//   SHRIMP      R W U   its parent's FRY page; the first process has none
+//   ...
+//   heap        from PGROUNDUP(end of stack) up to sz, never beyond SHRIMP
+//   stack
+//   guard page
+//   data, text  from 0
+#define TRAPFRAME (TRAMPOLINE - PGSIZE)
+#define FRY (TRAPFRAME - PGSIZE)
+#define SHRIMP (FRY - PGSIZE)

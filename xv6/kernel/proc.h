@@ -1,0 +1,68 @@
+// Processes and harts.
+#pragma once
+
+// Callee-saved registers: what swtch exchanges. Offsets are in swtch.S.
+struct context {
+  uint64 ra;
+  uint64 sp;
+  uint64 s[12];
+};
+
+struct cpu {
+  struct proc *proc;        // running here, or 0
+  struct context context;   // of the scheduler
+  int noff;                 // depth of push_off
+  int intena;               // interrupts were on before the first push_off
+};
+
+extern struct cpu cpus[NCPU];
+
+// The page at TRAPFRAME: user registers while the kernel runs, and what
+// the trampoline needs to enter the kernel. Offsets are in trampoline.S.
+struct trapframe {
+  uint64 kernel_satp;
+  uint64 kernel_sp;
+  uint64 kernel_trap;       // usertrap()
+  uint64 epc;               // the user's pc
+  uint64 kernel_hartid;
+  uint64 ra, sp, gp, tp;
+  uint64 t0, t1, t2;
+  uint64 s0, s1;
+  uint64 a0, a1, a2, a3, a4, a5, a6, a7;
+  uint64 s2, s3, s4, s5, s6, s7, s8, s9, s10, s11;
+  uint64 t3, t4, t5, t6;
+};
+
+enum procstate { UNUSED, USED, SLEEPING, RUNNABLE, RUNNING, ZOMBIE };
+
+// Who guards a field: (l) lock, (w) wait_lock, (r) the run queue's lock,
+// (q) the sleep queue's lock, (-) only the process itself, or whoever is
+// making or burying it.
+struct proc {
+  struct spinlock lock;
+
+  enum procstate state;     // (l)
+  void *chan;               // (l) what it sleeps on, or 0
+  int killed;               // (l)
+  int xstate;               // (l) for wait
+  int pid;                  // (l)
+
+  struct proc *parent;      // (w)
+  struct proc *children;    // (w) the youngest
+  struct proc *sibling;     // (w) the parent's next older child
+
+  struct proc *next;        // in the one queue its state puts it in
+
+  uint64 kstack;            // (-) virtual address of the kernel stack
+  uint64 sz;                // (-) bytes of user memory from 0
+  pagetable_t pagetable;    // (-) the user's
+  struct trapframe *trapframe; // (-)
+  char *fry;                // (-) frame mapped at FRY
+  char *shrimp;             // (-) frame mapped at SHRIMP, or 0
+  struct context context;   // (-) swtch here to run it
+  struct file *ofile[NOFILE]; // (-)
+  struct inode *cwd;        // (-)
+  char name[16];            // (-) for whoever debugs
+};
+
+extern struct proc proc[NPROC];

@@ -1,0 +1,9 @@
+// A lock whose waiters sleep: held across disk transfers.
+#pragma once
+
+struct sleeplock {
+  uint locked;              // guarded by lk
+  struct spinlock lk;
+  char *name;               // for whoever debugs
+  int pid;                  // the holder
+};
