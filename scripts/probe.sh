@@ -1,0 +1,76 @@
+# Reads tools.tsv: which tools are here, and what the absent ones are called.
+# Sourced by setup and doctor, which set $here to this folder.
+
+# debian, fedora, arch, brew or other.
+system_family() {
+  if [ "$(uname)" = Darwin ]; then echo brew; return; fi
+  ids=$(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}")
+  case " $ids " in
+    *" debian "*|*" ubuntu "*) echo debian ;;
+    *" fedora "*|*" rhel "*) echo fedora ;;
+    *" arch "*) echo arch ;;
+    *) echo other ;;
+  esac
+}
+
+# present PROBE: prints the first alternative that is here; fails when none is.
+present() {
+  rest=$1
+  while [ -n "$rest" ]; do
+    one=${rest%%|*}
+    case $rest in *"|"*) rest=${rest#*|} ;; *) rest= ;; esac
+    case $one in
+      py:*) python3 -c "import ${one#py:}" 2>/dev/null && { echo "$one"; return 0; } ;;
+      /*) [ -e "$one" ] && { echo "$one"; return 0; } ;;
+      *) command -v "$one" && return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# each_tool FUNCTION: calls it with every row's columns.
+each_tool() {
+  while IFS='	' read -r group probe debian fedora arch brew without; do
+    case $group in '#'*|'') continue ;; esac
+    "$1" </dev/null
+  done <"$here/tools.tsv"
+}
+
+# package_name SYSTEM: the name of the row at hand.
+package_name() {
+  case $1 in
+    fedora) echo "$fedora" ;;
+    arch) echo "$arch" ;;
+    brew) echo "$brew" ;;
+    debian) [ "$debian" = qemu-system-misc ] && qemu_package || echo "$debian" ;;
+    *) echo "$debian" ;;
+  esac
+}
+
+# RISC-V left qemu-system-misc for a package of its own in Debian 13 and
+# Ubuntu 25.04.
+qemu_package() {
+  . /etc/os-release
+  major=${VERSION_ID:-99}
+  major=${major%%.*}
+  case $ID in ubuntu) first=25 ;; *) first=13 ;; esac
+  if [ "$ID" = ubuntu ] || [ "$ID" = debian ]; then
+    [ "$major" -ge "$first" ] && echo qemu-system-riscv || echo qemu-system-misc
+  elif apt-cache show qemu-system-riscv >/dev/null 2>&1; then
+    echo qemu-system-riscv
+  else
+    echo qemu-system-misc
+  fi
+}
+
+# missing_packages SYSTEM GROUP...: one name a line.
+missing_packages() {
+  wanted_system=$1
+  shift
+  wanted_groups=" $* "
+  each_tool name_when_missing
+}
+name_when_missing() {
+  case $wanted_groups in *" $group "*) ;; *) return ;; esac
+  present "$probe" >/dev/null || package_name "$wanted_system" | grep -vx -e '-'
+}
