@@ -6,7 +6,6 @@ A reader never remembers what it read: RAM changes between two stops.
 from __future__ import annotations
 
 import mmap
-import os
 from typing import List, Optional, Tuple
 
 from . import elf
@@ -101,7 +100,10 @@ class RamFileReader(_ViewReader):
 
     def __init__(self, path: str, base: int = RAM_BASE) -> None:
         with open(path, "rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError:
+                raise OSError(f"{path}: an empty file") from None
         super().__init__(memoryview(self._map), base)
 
     def close(self) -> None:
@@ -109,21 +111,24 @@ class RamFileReader(_ViewReader):
         self._map.close()
 
 
-class CoreReader(Reader):
+class CoreReader(_ViewReader):
     """An ELF core that QEMU's dump-guest-memory wrote.
 
     Its PT_LOAD segments say, by p_paddr, where each piece of the file was.
     RAM is the segment that has RAM_BASE, or the largest one. `harts` are the
-    registers of each hart as in the notes. Raises elf.ElfError for a file
-    that is no such core, OSError when it cannot be read.
+    registers of each hart, by its PRSTATUS note. Raises elf.ElfError for a
+    file that is no such core, OSError when it cannot be read.
     """
 
     source = "core"
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        image = elf.Elf(memoryview(self._map))
+            try:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError:
+                raise elf.ElfError(f"{path}: an empty file") from None
+        image = elf.Elf(self._map)
         if not image.is_core:
             raise elf.ElfError(f"{path}: an ELF file, but not a core")
         loads = [s for s in image.segments if s.is_load and s.file_size]
@@ -132,4 +137,9 @@ class CoreReader(Reader):
         ram = next((s for s in loads if s.paddr <= RAM_BASE < s.paddr + s.file_size),
                    max(loads, key=lambda s: s.file_size))
         self.harts = image.core_registers()
-        super().__init__((ram.paddr, ram.paddr + ram.file_size))
+        view = memoryview(self._map)[ram.offset:ram.offset + ram.file_size]
+        super().__init__(view, ram.paddr)
+
+    def close(self) -> None:
+        self._view.release()
+        self._map.close()

@@ -42,6 +42,12 @@ def pairs(**kwargs: Any) -> Any:
     return dataclasses.field(metadata={"json": "pairs"}, **kwargs)
 
 
+def names(**kwargs: Any) -> Any:
+    """A field that holds a tuple of (name, text), an object in JSON."""
+    kwargs.setdefault("default", ())
+    return dataclasses.field(metadata={"json": "names"}, **kwargs)
+
+
 def encode(value: Any) -> Dict[str, Any]:
     """`value`, a record, as what `json.dumps` takes: keys in declared order."""
     return {f.name: _encode_field(f.metadata.get("json"), getattr(value, f.name))
@@ -59,6 +65,8 @@ def _encode_field(how: Optional[str], value: Any) -> Any:
         return [encode(item) for item in value]
     if how == "pairs":
         return [[hex(pa), n] for pa, n in value]
+    if how == "names":
+        return dict(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -76,7 +84,7 @@ def decode(cls: Type[T], data: Dict[str, Any]) -> T:
         if f.name in data:
             try:
                 values[f.name] = _decode_field(f.metadata, data[f.name])
-            except (TypeError, ValueError) as error:
+            except (AttributeError, TypeError, ValueError) as error:
                 raise ValueError(f"{cls.__name__}.{f.name}: {error}") from error
     try:
         return cls(**values)
@@ -96,6 +104,8 @@ def _decode_field(metadata: Any, value: Any) -> Any:
         return tuple(decode(metadata["cls"], item) for item in value)
     if how == "pairs":
         return tuple((int(pa, 16), n) for pa, n in value)
+    if how == "names":
+        return tuple(value.items())
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -11,7 +11,7 @@ from typing import Optional, Tuple
 
 from .debuginfo import DebugInfo
 from .readers import Reader
-from .records import Runs, address, decode, encode, many, one, pairs, record
+from .records import Runs, address, decode, encode, many, names, one, pairs, record
 
 SCHEMA = "shrimpy-snapshot"
 VERSION = 1
@@ -219,7 +219,7 @@ class Snapshot:
     counts: Optional[Counts] = one(Counts, default=None)
     frames: Tuple[Frame, ...] = many(Frame)
     lost: Runs = pairs()                # frames nobody accounts for; empty unless free.complete
-    functions: Tuple[Tuple[str, str], ...] = ()
+    functions: Tuple[Tuple[str, str], ...] = names()
     findings: Tuple[Finding, ...] = many(Finding)
 
     def process(self, pid: int) -> Optional[Process]:

@@ -1,6 +1,376 @@
-"""Sv39: three-level page tables (RISC-V Privileged, 4.4).
+"""Sv39: three-level page tables (RISC-V Privileged, 4.3.1 and 4.4).
 
-Pure: memory comes through a Reader, results are plain data.
+Pure: memory comes through a Reader, results are plain data. Nothing that
+memory holds makes a walk long or deep: a table is descended once, levels are
+three, tables and leaves have a budget.
 """
 
 from __future__ import annotations
+
+import struct
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from .readers import PAGE, Reader, ReadError
+
+V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+"""Flag bits of an entry (Privileged, figure 4.19)."""
+
+RESERVED = 0x3FF << 54
+"""Bits 63 to 54: N, PBMT and reserved, zero on a machine without Svnapot and
+Svpbmt, as xv6 assumes (Privileged, 4.4.1)."""
+
+MAXVA = 1 << 38
+"""xv6's end of virtual addresses: half of Sv39's, so that none needs its sign
+extended."""
+
+_PPN_MASK = (1 << 44) - 1
+_WORD_MASK = (1 << 64) - 1
+
+FLAGS = tuple("".join(letter if value >> bit & 1 else "-" for bit, letter in enumerate("VRWXUGAD"))
+              for value in range(256))
+"""An entry's low byte as letters in bit order, "-" for a clear bit."""
+
+
+class Finding(NamedTuple):
+    """What is wrong with an entry or a table: a fixed word, the physical
+    address of the entry (of the root, when it has none), a sentence."""
+
+    kind: str
+    at: int
+    text: str
+    va: Optional[int] = None
+    pte: Optional[int] = None
+
+
+class Table(NamedTuple):
+    """A table reached: its address, level, the entry that points to it (None
+    for a root) and the first virtual address it covers."""
+
+    pa: int
+    level: int
+    entry: Optional[int]
+    va: int
+
+
+class Leaf(NamedTuple):
+    """`n_pages` pages mapped at `va`: one leaf entry, or in a walk for runs
+    several with pa - va constant and equal flags but for A and D."""
+
+    va: int
+    pa: int
+    level: int
+    n_pages: int
+    pte: int
+    pte_at: int
+
+
+class Walk(NamedTuple):
+    """Everything reachable from a root, in order of virtual address.
+    `complete` is False when the budget ended before the tables did."""
+
+    root: int
+    tables: List[Table]
+    leaves: List[Leaf]
+    findings: List[Finding]
+    complete: bool
+
+
+class Budget:
+    """How many tables and leaves may still be visited, for one walk or for all
+    the walks of a snapshot together."""
+
+    def __init__(self, n_tables: int, n_leaves: int) -> None:
+        self.n_tables = n_tables
+        self.n_leaves = n_leaves
+
+
+class Step(NamedTuple):
+    """One level of a translation: which entry was read and what it says."""
+
+    level: int
+    index: int                          # of the entry in its table
+    table: int                          # physical address
+    pte_at: int                         # physical address
+    pte: int
+    text: str
+
+
+class Translation(NamedTuple):
+    """How `va` translates: the steps, then pa and the leaf's entry, or `fault`,
+    a sentence that says why there is none."""
+
+    va: int
+    root: int
+    steps: Tuple[Step, ...]
+    pa: Optional[int]
+    level: Optional[int]
+    pte: Optional[int]
+    fault: Optional[str]
+
+
+def pa_of(pte: int) -> int:
+    """The physical address of the frame an entry points to."""
+    return (pte >> 10 & _PPN_MASK) << 12
+
+
+def flags_of(pte: int) -> str:
+    """An entry's flags, "VRWXUGAD" with - for a clear bit."""
+    return FLAGS[pte & 0xFF]
+
+
+def span(level: int) -> int:
+    """Bytes that one entry of a table at `level` covers."""
+    return PAGE << 9 * level
+
+
+def indices(va: int) -> Tuple[int, int, int, int]:
+    """(VPN[2], VPN[1], VPN[0], offset) of a virtual address."""
+    return va >> 30 & 511, va >> 21 & 511, va >> 12 & 511, va & PAGE - 1
+
+
+def canonical(va: int) -> int:
+    """The 39 low bits of `va` with bit 38 copied upward, unsigned 64 bits."""
+    va &= (1 << 39) - 1
+    return va | _WORD_MASK ^ (1 << 39) - 1 if va >> 38 else va
+
+
+def walk(reader: Reader, root: int, *, devices: bool = False, runs: bool = False,
+         budget: Optional[Budget] = None) -> Walk:
+    """All tables and leaves under `root`, a physical address.
+
+    devices: leaves outside RAM are device registers, not findings.
+    runs: join neighbouring leaves; a table that is one run is seen at once.
+    budget: shared between walks; None allows this walk one visit to each
+    frame of RAM.
+
+    Findings instead of exceptions: "root-outside-ram", "table-outside-ram",
+    "leaf-outside-ram", "table-repeated" (a cycle, or one table under two
+    entries), "pointer-at-level-0", "misaligned-superpage", "reserved-bits",
+    "write-without-read", "pointer-flags", "unreadable", "truncated", "more".
+    """
+    walker = _Walker(reader, devices, runs, budget or _whole_ram(reader))
+    walker.start(root)
+    return Walk(root, walker.tables, walker.leaves, walker.all_findings(), walker.complete)
+
+
+def translate(reader: Reader, root: int, va: int) -> Translation:
+    """How the tables under `root` translate `va`, step by step.
+
+    Sv39's algorithm (Privileged, 4.3.2) without the checks of permission,
+    which `refusal` makes. Never raises for what memory holds.
+    """
+    steps: List[Step] = []
+
+    def fault(why: str) -> Translation:
+        return Translation(va, root, tuple(steps), None, None, None, why)
+
+    if canonical(va) != va & _WORD_MASK:
+        return fault(f"bits 63 to 39 of {va:#x} do not all equal bit 38: no such Sv39 address")
+    table = root
+    for level in (2, 1, 0):
+        index = va >> 12 + 9 * level & 511
+        pte_at = table + 8 * index
+        try:
+            pte = int.from_bytes(reader.read(pte_at, 8), "little")
+        except ReadError as error:
+            return fault(f"level {level}: the table is not in RAM: {error}")
+        steps.append(Step(level, index, table, pte_at, pte, describe(pte, level)))
+        if not pte & V:
+            return fault(f"level {level}: V is clear in entry {index}")
+        if pte & RESERVED:
+            return fault(f"level {level}: reserved bits are set in entry {index}")
+        if pte & (R | W) == W:
+            return fault(f"level {level}: W without R in entry {index}")
+        if pte & (R | X):
+            offset = va & span(level) - 1
+            frame = pa_of(pte)
+            if frame & span(level) - 1:
+                return fault(f"level {level}: a superpage that is not aligned to {span(level):#x}")
+            return Translation(va, root, tuple(steps), frame + offset, level, pte, None)
+        table = pa_of(pte)
+    return fault("level 0: a pointer (R, W and X are clear) where only a leaf may be")
+
+
+def describe(pte: int, level: int) -> str:
+    """What an entry at `level` says, in words: "leaf VRW-U-AD -> 0x87f00000"."""
+    if not pte & V:
+        return "empty" if pte == 0 else f"not valid ({pte:#x})"
+    if pte & (R | W | X):
+        what = "leaf" if level == 0 else f"leaf, superpage of {span(level) >> 20} MiB,"
+        return f"{what} {flags_of(pte)} -> {pa_of(pte):#x}"
+    return f"pointer {flags_of(pte)} -> table {pa_of(pte):#x}"
+
+
+def refusal(pte: int, access: str, user: bool, sum_set: bool = False,
+            mxr_set: bool = False) -> Optional[str]:
+    """Why a leaf refuses an access, or None when it allows it.
+
+    access: "read" "write" "execute"; user: from U-mode, else S-mode with
+    sstatus.SUM and MXR as given (xv6 runs with both clear).
+    """
+    if user and not pte & U:
+        return "U is clear: not for user mode"
+    if not user and pte & U:
+        if access == "execute":
+            return "U is set: the supervisor never executes user pages"
+        if not sum_set:
+            return "U is set and sstatus.SUM is clear: not for the supervisor"
+    need, letter = {"read": (R, "R"), "write": (W, "W"), "execute": (X, "X")}[access]
+    if access == "read" and mxr_set:
+        need = R | X
+    return None if pte & need else f"{letter} is clear"
+
+
+def entries(page: bytes) -> Iterator[Tuple[int, int]]:
+    """(index, value) of every entry of a table that is not 0, ascending.
+
+    Compares 64 entries at a time with zero first: most tables are empty.
+    """
+    for start in range(0, PAGE, _CHUNK_BYTES):
+        chunk = page[start:start + _CHUNK_BYTES]
+        if chunk != _ZERO_CHUNK:
+            for index, value in enumerate(_CHUNK.unpack(chunk), start >> 3):
+                if value:
+                    yield index, value
+
+
+_CHUNK = struct.Struct("<64Q")
+_CHUNK_BYTES = _CHUNK.size
+_ZERO_CHUNK = bytes(_CHUNK_BYTES)
+
+# A table as one number, 64 bits an entry: a table that is one run equals its
+# first entry in every place plus a step that grows by one frame an entry.
+_ONES = sum(1 << 64 * i for i in range(512))
+_NOT_A_D = _ONES * (_WORD_MASK ^ (A | D))
+_STEPS = tuple(sum((span(level) >> 2) * i << 64 * i for i in range(512)) for level in range(3))
+
+_MAX_FINDINGS = 32
+"""Findings that one walk tells in full; a table of noise would tell 512."""
+
+
+def _whole_ram(reader: Reader) -> Budget:
+    n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
+    return Budget(n_frames, 4 * n_frames)
+
+
+class _Walker:
+    """The state of one walk."""
+
+    def __init__(self, reader: Reader, devices: bool, runs: bool, budget: Budget) -> None:
+        self.page = reader.page
+        self.ram_base, self.ram_end = reader.ram
+        self.devices = devices
+        self.runs = runs
+        self.budget = budget
+        self.tables: List[Table] = []
+        self.leaves: List[Leaf] = []
+        self.complete = True
+        self.seen: Dict[int, Optional[int]] = {}    # table -> the entry that led to it
+        self.findings: List[Finding] = []
+        self.n_untold = 0
+
+    def start(self, root: int) -> None:
+        if not self.ram_base <= root <= self.ram_end - PAGE or root % PAGE:
+            self.find("root-outside-ram", root, f"the root table {root:#x} is not a frame of RAM")
+            self.complete = False
+        else:
+            self.table(root, 2, 0, None)
+
+    def all_findings(self) -> List[Finding]:
+        if self.n_untold:
+            self.findings.append(Finding("more", self.findings[-1].at,
+                                         f"{self.n_untold} more of such findings"))
+        return self.findings
+
+    def find(self, kind: str, at: int, text: str, va: Optional[int] = None,
+             pte: Optional[int] = None) -> None:
+        if len(self.findings) < _MAX_FINDINGS:
+            self.findings.append(Finding(kind, at, text, va, pte))
+        else:
+            self.n_untold += 1
+
+    def table(self, pa: int, level: int, va: int, entry: Optional[int]) -> None:
+        """Visit the table at `pa`, known to be a frame of RAM."""
+        if self.budget.n_tables <= 0 or self.budget.n_leaves <= 0:
+            if self.complete:
+                self.find("truncated", pa, "more tables or pages than this RAM can hold: "
+                          "the walk stopped here", va)
+            self.complete = False
+            return
+        self.budget.n_tables -= 1
+        self.seen[pa] = entry
+        self.tables.append(Table(pa, level, entry, canonical(va)))
+        try:
+            page = self.page(pa)
+        except ReadError as error:
+            self.find("unreadable", pa, f"table {pa:#x}: {error}", va)
+            self.complete = False
+            return
+        if self.runs and level < 2 and self.whole_run(page, pa, level, va):
+            return
+        shift = 12 + 9 * level
+        for index, pte in entries(page):
+            if pte & V:
+                self.entry(pte, pa + 8 * index, level, va + (index << shift))
+
+    def entry(self, pte: int, at: int, level: int, va: int) -> None:
+        if pte & RESERVED:
+            self.find("reserved-bits", at, f"entry {pte:#x} has bits of 63 to 54 set", va, pte)
+        if pte & (R | W | X):
+            self.leaf(pte, at, level, va)
+        elif level == 0:
+            self.find("pointer-at-level-0", at,
+                      f"entry {pte:#x} points to a table, but level 0 holds only leaves", va, pte)
+        else:
+            self.pointer(pte, at, level, va)
+
+    def leaf(self, pte: int, at: int, level: int, va: int) -> None:
+        pa = (pte >> 10 & _PPN_MASK) << 12
+        if pte & (R | W) == W:
+            self.find("write-without-read", at, f"entry {pte:#x} has W without R, "
+                      "which is reserved", va, pte)
+        if level and pa & span(level) - 1:
+            self.find("misaligned-superpage", at, f"a superpage at {pa:#x} that is not aligned "
+                      f"to its size {span(level):#x}", va, pte)
+        if not self.devices and not self.ram_base <= pa <= self.ram_end - span(level):
+            self.find("leaf-outside-ram", at, f"maps frame {pa:#x}, RAM is "
+                      f"[{self.ram_base:#x}, {self.ram_end:#x})", va, pte)
+        self.budget.n_leaves -= 1
+        self.add(Leaf(canonical(va), pa, level, 1 << 9 * level, pte, at))
+
+    def pointer(self, pte: int, at: int, level: int, va: int) -> None:
+        if pte & (U | A | D):
+            self.find("pointer-flags", at, f"entry {pte:#x} points to a table and has U, A or D, "
+                      "which are reserved there", va, pte)
+        pa = (pte >> 10 & _PPN_MASK) << 12
+        if not self.ram_base <= pa <= self.ram_end - PAGE:
+            self.find("table-outside-ram", at, f"points to a table at {pa:#x}, RAM is "
+                      f"[{self.ram_base:#x}, {self.ram_end:#x})", va, pte)
+            self.complete = False
+        elif pa in self.seen:
+            first = self.seen[pa]
+            other = "it is the root" if first is None else f"the entry at {first:#x} does too"
+            self.find("table-repeated", at, f"points to table {pa:#x}, and {other}", va, pte)
+        else:
+            self.table(pa, level - 1, va, at)
+
+    def whole_run(self, page: bytes, pa: int, level: int, va: int) -> bool:
+        """Take a table whose 512 leaves are one run; False when it is not."""
+        first = int.from_bytes(page[:8], "little") & ~(A | D)
+        if not first & V or not first & (R | X) or first >> 54:
+            return False
+        whole = int.from_bytes(page, "little") & _NOT_A_D
+        if whole != first * _ONES + _STEPS[level] or pa_of(first) & span(level) - 1:
+            return False
+        self.budget.n_leaves -= 1
+        self.add(Leaf(canonical(va), pa_of(first), level, 512 << 9 * level, first, pa))
+        return True
+
+    def add(self, leaf: Leaf) -> None:
+        if self.runs and self.leaves:
+            last = self.leaves[-1]
+            if (leaf.va - last.va == leaf.pa - last.pa == last.n_pages * PAGE
+                    and leaf.level == last.level and not (leaf.pte ^ last.pte) & 0x3F):
+                self.leaves[-1] = last._replace(n_pages=last.n_pages + leaf.n_pages)
+                return
+        self.leaves.append(leaf)
