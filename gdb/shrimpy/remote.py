@@ -198,20 +198,21 @@ def ram_file(stub: Stub) -> str | None:
     return None
 
 
-def open_live(probes: list[int]) -> Reader:
+def open_live(probes: list[int], wanted: str = "auto") -> Reader:
     """The best reader of the machine GDB is connected to.
 
     `probes` are physical addresses whose pages must agree between the RAM
     file and the stub before the file is believed: a stub may be on another
     computer where that path is another machine's RAM.
 
+    `wanted` is "auto", or "remote" for the stub whatever else there is.
     Raises StubError where the stub is not QEMU's.
     """
     stub = Stub()
     if stub.physical_mode():
         stub.physical_mode_off()
     remote = RemoteReader(stub, stub.ram_size())
-    path = ram_file(stub)
+    path = ram_file(stub) if wanted == "auto" else None
     if path is None:
         return remote
     try:

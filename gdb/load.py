@@ -1,0 +1,30 @@
+"""The file that GDB sources: `source gdb/load.py`. Loads the Shrimpy kit."""
+
+import os
+import sys
+
+import gdb
+
+OLDEST_PYTHON = (3, 9)
+
+
+def load():
+    if sys.version_info < OLDEST_PYTHON:
+        raise gdb.GdbError("shrimpy: expected Python %d.%d or later inside GDB, found %d.%d"
+                           % (OLDEST_PYTHON + sys.version_info[:2]))
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    # Sourced again: what changed on disk is what the user wants.
+    for name in [n for n in sys.modules if n.split(".")[0] == "shrimpy"]:
+        del sys.modules[name]
+    # With GDB's idea of the system, `si` steps over ecall instead of into the
+    # trampoline: that of a Linux program, which this is not.
+    gdb.execute("set osabi none", to_string=True)
+    gdb.execute("set architecture riscv:rv64", to_string=True)
+    import shrimpy.commands
+    shrimpy.commands.register()
+    print('shrimpy: "help shrimpy" lists the commands')
+
+
+load()

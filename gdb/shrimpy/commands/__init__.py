@@ -1,0 +1,14 @@
+"""The commands, and what else GDB is told of."""
+
+from __future__ import annotations
+
+import importlib
+
+_MODULES = ("check", "draw", "processes", "memory", "changes", "step", "programs",
+            "functions", "help")
+
+
+def register() -> None:
+    """Makes every command, function and printer known to GDB."""
+    for name in _MODULES:
+        importlib.import_module(f"{__name__}.{name}").register()

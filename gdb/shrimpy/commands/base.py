@@ -1,0 +1,193 @@
+"""What every command of the kit is made of: a declaration of its arguments,
+and one place where errors become one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import gdb
+
+from .. import elf, gdbinfo, remote, stop
+from ..readers import ReadError
+from ..session import session
+from ..snapshot import Process, Snapshot
+
+
+class Arg(NamedTuple):
+    """A positional argument. kind: "pid" "va" "pa" "number" "file" or "word";
+    choices: what a word may be."""
+
+    name: str
+    kind: str
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Opt(NamedTuple):
+    """An option: `-json`, or with a value, `-o FILE`."""
+
+    flag: str
+    value: str | None = None        # the value's name in the usage line
+
+
+class Bad(Exception):
+    """A person's mistake: expected, found, what to try."""
+
+
+class Command(gdb.Command):
+    """Subclasses set `name`, `args`, `opts`, a docstring and `run`."""
+
+    name = ""
+    args: tuple[Arg, ...] = ()
+    opts: tuple[Opt, ...] = ()
+    kind = gdb.COMMAND_DATA
+
+    def __init__(self) -> None:
+        summary, _, rest = (type(self).__doc__ or "").partition("\n")
+        rest = re.sub(r"(?m)^    ", "", rest).strip()
+        self.__doc__ = f"{summary}\nUsage: {self.usage()}\n" + (f"\n{rest}" if rest else "")
+        super().__init__(self.name, self.kind)
+
+    def usage(self) -> str:
+        words = [self.name]
+        words += [f"[{o.flag} {o.value}]" if o.value else f"[{o.flag}]" for o in self.opts]
+        words += [f"[{a.name}]" if a.optional else a.name for a in self.args]
+        return " ".join(words)
+
+    def run(self, given: dict[str, str], snapshot: Snapshot | None = None) -> None:
+        """Does the work. `given` has the arguments by name, options by flag."""
+        raise NotImplementedError
+
+    def invoke(self, argument: str, _from_tty: bool) -> None:
+        try:
+            self.run(self._parse(gdb.string_to_argv(argument)))
+        except KNOWN_ERRORS as error:
+            raise gdb.GdbError(f"{self.name}: {one_line(error)}") from None
+
+    def complete(self, text: str, word: str) -> Sequence[str] | int:
+        try:
+            before = gdb.string_to_argv(text)
+        except RuntimeError:
+            return []
+        if word and before:
+            before.pop()
+        values = {o.flag: o.value for o in self.opts}
+        if before and values.get(before[-1]) == "FILE":
+            return gdb.COMPLETE_FILENAME
+        flags = [o.flag for o in self.opts]
+        done = sum(1 for at, w in enumerate(before)
+                   if w not in flags and not (at and values.get(before[at - 1])))
+        # GDB takes "-" for the start of a new word.
+        if text.endswith("-" + word) and flags:
+            return [f[1:] for f in flags if f[1:].startswith(word)]
+        if done >= len(self.args):
+            return []
+        wanted = self.args[done]
+        if wanted.kind == "file":
+            return gdb.COMPLETE_FILENAME
+        return [c for c in candidates(wanted) if c.startswith(word)]
+
+    def _parse(self, words: list[str]) -> dict[str, str]:
+        given: dict[str, str] = {}
+        rest = list(words)
+        plain = []
+        known = {o.flag: o.value for o in self.opts}
+        while rest:
+            word = rest.pop(0)
+            if word in known:
+                if known[word] is None:
+                    given[word] = ""
+                elif not rest:
+                    raise Bad(f"expected {known[word]} after {word}; usage: {self.usage()}")
+                else:
+                    given[word] = rest.pop(0)
+            elif re.match(r"--?[a-z]", word) and "-" + word.lstrip("-") not in known:
+                raise Bad(f"no option {word}; usage: {self.usage()}")
+            elif word.startswith("--"):
+                rest.insert(0, word[1:])
+            else:
+                plain.append(word)
+        if len(plain) > len(self.args):
+            raise Bad(f"expected {self._expected()}, found {len(plain)} arguments; "
+                      f"usage: {self.usage()}")
+        for wanted, word in zip(self.args, plain):
+            given[wanted.name] = word
+            if wanted.choices and word not in wanted.choices:
+                raise Bad(f"expected one of {', '.join(wanted.choices)}, found {word!r}")
+        missing = [a.name for a in self.args if not a.optional and a.name not in given]
+        if missing:
+            raise Bad(f"expected {' '.join(missing)}; usage: {self.usage()}")
+        return given
+
+    def _expected(self) -> str:
+        most = len(self.args)
+        return "no arguments" if most == 0 else f"at most {most}"
+
+
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, remote.StubError, ReadError,
+                elf.ElfError, OSError, gdb.error, gdb.MemoryError)
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line for a person."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def number(word: str, what: str) -> int:
+    """The value of a GDB expression. Raises Bad."""
+    try:
+        value = gdb.parse_and_eval(word)
+        if value.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
+            value = value.address
+        return int(value) & (1 << 64) - 1
+    except (gdb.error, ValueError, TypeError) as error:
+        raise Bad(f"expected {what}, found {word!r}: {one_line(error)}") from None
+
+
+def process(word: str | None, snapshot: Snapshot) -> Process:
+    """The process with the pid that `word` says; without one, the stop's own.
+    Raises Bad, which lists the pids there are."""
+    there = ", ".join(str(p.pid) for p in snapshot.processes) or "none"
+    if word is None:
+        if snapshot.stop.pid is None:
+            raise Bad(f"no process runs on hart {snapshot.stop.hart}; give a PID: {there}")
+        wanted = snapshot.stop.pid
+    else:
+        wanted = number(word, "a pid")
+    found = snapshot.process(wanted)
+    if found is None:
+        raise Bad(f"no process has pid {wanted}; there is {there}")
+    return found
+
+
+def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
+    """A virtual address: a region's name (its first page), or an expression."""
+    layout = snapshot.layout
+    named = {"fry": layout.fry, "shrimp": layout.shrimp, "trapframe": layout.trapframe,
+             "trampoline": layout.trampoline}
+    low = word.lower()
+    if named.get(low) is not None:
+        return named[low]
+    for mapping in of.mappings if of else ():
+        if mapping.region == low:
+            return mapping.va
+    return number(word, "a virtual address or the name of a region")
+
+
+def candidates(wanted: Arg) -> list[str]:
+    """What TAB offers for an argument."""
+    if wanted.choices:
+        return list(wanted.choices)
+    try:
+        snapshot = session.snapshot()
+    except KNOWN_ERRORS:
+        return []
+    if wanted.kind == "pid":
+        return [str(p.pid) for p in snapshot.processes]
+    if wanted.kind == "va":
+        regions = {m.region for p in snapshot.processes for m in p.mappings}
+        return sorted(regions - {"other", "user"})
+    return []

@@ -1,0 +1,41 @@
+"""shrimp-check: the rules' verdicts on the machine as it is."""
+
+from __future__ import annotations
+
+import gdb
+
+from .. import rules, text
+from ..session import session
+from .base import Command, Opt
+
+PASSED, FAILED, UNJUDGED = 0, 1, 2
+
+
+class ShrimpCheck(Command):
+    """Judge every process's page table, and every frame, by the rules.
+
+    Each failure names the process, the page table entry, what was expected,
+    what is there, and the kernel function to look at. With -v every verdict is
+    listed, with -json all of them as one JSON object. Afterwards $shrimp_status
+    is 0 when all that was judged passed, 1 when a rule failed, 2 when the
+    machine or its Shrimpy pages could not be judged.
+    """
+
+    name = "shrimp-check"
+    opts = (Opt("-v"), Opt("-json"))
+
+    def run(self, given, snapshot=None):
+        gdb.set_convenience_variable("shrimp_status", UNJUDGED)
+        snapshot = session.snapshot()
+        verdicts = rules.evaluate(snapshot, session.previous)
+        session.previous = snapshot
+        gdb.set_convenience_variable("shrimp_status", rules.status(verdicts))
+        if "-json" in given:
+            gdb.write(text.verdicts_json(snapshot, verdicts))
+        else:
+            gdb.write(text.verdicts(snapshot, verdicts, verbose="-v" in given,
+                                    colour=session.colour()))
+
+
+def register() -> None:
+    ShrimpCheck()

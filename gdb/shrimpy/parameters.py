@@ -1,0 +1,92 @@
+"""`set shrimpy ...` and `show shrimpy ...`."""
+
+from __future__ import annotations
+
+import gdb
+
+from .debuginfo import DebugInfo
+
+
+class _Set(gdb.Command):
+    """Settings of the Shrimpy kit."""
+
+    def __init__(self) -> None:
+        super().__init__("set shrimpy", gdb.COMMAND_DATA, prefix=True)
+
+
+class _Show(gdb.Command):
+    """Show the settings of the Shrimpy kit."""
+
+    def __init__(self) -> None:
+        super().__init__("show shrimpy", gdb.COMMAND_DATA, prefix=True)
+
+    def invoke(self, _argument: str, from_tty: bool) -> None:
+        for name in ("fry", "shrimp", "reader"):
+            gdb.execute(f"show shrimpy {name}", from_tty)
+
+
+class _Address(gdb.Parameter):
+    """A virtual address, or auto."""
+
+    def __init__(self, name: str) -> None:
+        self.set_doc = f"Set the virtual address of {name.upper()}: an expression, or auto."
+        self.show_doc = f"Show the virtual address of {name.upper()}."
+        self.__doc__ = ("auto: from the kernel's macro information, or else from the "
+                        "memlayout.h beside it.")
+        super().__init__(f"shrimpy {name}", gdb.COMMAND_DATA, gdb.PARAM_STRING)
+        self.value = "auto"
+        self.address: int | None = None
+        self._title = name.upper()
+
+    def get_set_string(self) -> str:
+        text = (self.value or "auto").strip()
+        try:
+            address = None if text == "auto" else int(gdb.parse_and_eval(text))
+        except (gdb.error, ValueError) as error:
+            self.value = "auto" if self.address is None else hex(self.address)
+            raise gdb.GdbError(f"expected an address or auto, found {text!r}: {error}") from None
+        if address is not None and (address % 4096 or not 0 < address < 1 << 38):
+            self.value = "auto" if self.address is None else hex(self.address)
+            raise gdb.GdbError(f"expected the address of a page below 1 << 38, found {address:#x}")
+        self.address = address
+        self.value = "auto" if address is None else hex(address)
+        return ""
+
+    def get_show_string(self, value: str) -> str:
+        return f"{self._title} is at {value}."
+
+
+class _Reader(gdb.Parameter):
+    """auto: the file that QEMU shares its RAM through, where there is one;
+    remote: always through the gdb stub."""
+
+    set_doc = "Set how the live machine's memory is read."
+    show_doc = "Show how the live machine's memory is read."
+
+    def __init__(self) -> None:
+        super().__init__("shrimpy reader", gdb.COMMAND_DATA, gdb.PARAM_ENUM,
+                         ["auto", "remote"])
+        self.value = "auto"
+
+    def get_set_string(self) -> str:
+        return ""
+
+    def get_show_string(self, value: str) -> str:
+        return f"The machine's memory is read by: {value}."
+
+
+_Set()
+_Show()
+fry = _Address("fry")
+shrimp = _Address("shrimp")
+reader = _Reader()
+
+
+def addresses(info: DebugInfo, origin: str | None) -> tuple[int | None, int | None, str | None]:
+    """(FRY, SHRIMP, where FRY came from): the parameters, else `info`'s macros,
+    which came from `origin`."""
+    if fry.address is not None or shrimp.address is not None:
+        origin = "parameter"
+    found = [chosen.address if chosen.address is not None else info.macros.get(name)
+             for chosen, name in ((fry, "FRY"), (shrimp, "SHRIMP"))]
+    return found[0], found[1], origin

@@ -1,0 +1,124 @@
+"""Which memory and which symbols the commands work on, and what they reuse.
+
+A snapshot is kept until the machine moves or is written to. What tells is a
+counter that GDB's events raise: nothing else happens at a stop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gdb
+
+from . import gdbinfo, parameters, remote, snapshot, stop
+from .debuginfo import DebugInfo
+from .readers import CoreReader, RamFileReader, Reader
+from .snapshot import Snapshot
+
+_READ_ALIKE_BYTES = 4096
+
+
+class Session:
+    """What is known of the one inferior that GDB has selected."""
+
+    def __init__(self) -> None:
+        self._moves = 0
+        self._info: tuple[tuple, DebugInfo, str | None] | None = None
+        self._live: tuple[gdb.TargetConnection, Reader] | None = None
+        self._snapshot: tuple[tuple, Snapshot] | None = None
+        self.previous: Snapshot | None = None   # what xv6-diff compares with
+        for event in ("stop", "memory_changed", "register_changed", "new_objfile",
+                      "inferior_deleted", "exited", "cont"):
+            registry = getattr(gdb.events, event, None)
+            if registry is not None:
+                registry.connect(self._moved)
+
+    def _moved(self, _event: object) -> None:
+        self._moves += 1
+
+    def debuginfo(self) -> tuple[DebugInfo, str | None]:
+        """(the kernel's debug info, where its macros came from), gathered once
+        per kernel file. Raises gdbinfo.NoKernel."""
+        objfile = gdbinfo.kernel_objfile()
+        try:
+            written = os.stat(objfile.filename).st_mtime_ns
+        except OSError:
+            written = 0
+        key = (objfile, objfile.filename, written)
+        if self._info is None or self._info[0] != key:
+            self._info = (key, *gdbinfo.collect(objfile))
+        return self._info[1], self._info[2]
+
+    @contextmanager
+    def memory(self) -> Iterator[Reader]:
+        """The best reader there is, for the length of a ``with`` block. Raises
+        stop.NotStopped, remote.StubError, OSError, elf.ElfError."""
+        stop.require_stopped()
+        core = core_path()
+        if core is not None:
+            reader = CoreReader(core)
+            try:
+                yield reader
+            finally:
+                reader.close()
+            return
+        reader = self._live_reader()
+        if isinstance(reader, remote.RemoteReader):
+            with reader:
+                yield reader
+        else:
+            yield reader
+
+    def _live_reader(self) -> Reader:
+        connection = getattr(gdb.selected_inferior(), "connection", None)
+        wanted = parameters.reader.value
+        if self._live is not None and connection is not None \
+                and self._live[0] is connection and self._live[2] == wanted:
+            return self._live[1]
+        self.forget_machine()
+        reader = remote.open_live(self._probes(), wanted)
+        self._live = (connection, reader, wanted)
+        return reader
+
+    def forget_machine(self) -> None:
+        """Drops what belongs to one connection."""
+        if self._live is not None:
+            self._live[1].close()
+        self._live = self._snapshot = None
+
+    def _probes(self) -> list[int]:
+        """Pages that two machines hardly share: the process table and the
+        kernel's first."""
+        info, _ = self.debuginfo()
+        found = [s.address & -4096 for s in (info.symbol("proc"), info.symbol("cpus")) if s]
+        return found + [info.functions[0].address & -4096] if info.functions else found
+
+    def snapshot(self) -> Snapshot:
+        """The machine as it is now; the same object until it moves."""
+        info, origin = self.debuginfo()
+        fry, shrimp, origin = parameters.addresses(info, origin)
+        connection = getattr(gdb.selected_inferior(), "connection", None)
+        key = (self._moves, connection, info.kernel, fry, shrimp, parameters.reader.value)
+        if self._snapshot is None or self._snapshot[0] != key:
+            stopped, harts = stop.where(info)
+            with self.memory() as reader:
+                taken = snapshot.take(reader, info, stopped, harts,
+                                      fry=fry, shrimp=shrimp, fry_from=origin)
+            self._snapshot = (key, taken)
+        return self._snapshot[1]
+
+
+def core_path() -> str | None:
+    """The core file that GDB looks at, or None."""
+    connection = getattr(gdb.selected_inferior(), "connection", None)
+    if connection is not None and connection.type != "core":
+        return None
+    shown = re.search(r"^Local core dump file:\s*`(.*)', file type",
+                      gdb.execute("info files", to_string=True), re.M)
+    return shown.group(1) if shown else None
+
+
+session = Session()

@@ -1,0 +1,126 @@
+"""Where the machine is stopped: every hart's registers, as `Stop` and `Hart`.
+
+Works at any stop and on a core. The user's selected thread and frame are as
+they were when this is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gdb
+
+from .debuginfo import DebugInfo
+from .snapshot import Hart, Stop
+
+# RISC-V Privileged, table 1.1: QEMU shows the mode as a register, "priv".
+_PRIVILEGES = {0: "U", 1: "S", 3: "M"}
+
+# Kernel functions that run in machine mode; elsewhere in the kernel it is S.
+_MACHINE_MODE = frozenset(("_entry", "start", "timerinit", "timervec", "mtimervec"))
+
+_MAXVA = 1 << 38
+_PAGE = 4096
+
+
+class NotStopped(Exception):
+    """There is no machine, or it is running."""
+
+
+def require_stopped() -> None:
+    """Raises NotStopped, which says what to do, unless registers can be read."""
+    threads = gdb.selected_inferior().threads()
+    if not threads:
+        raise NotStopped("no machine: expected a QEMU or a core; try: target remote SOCKET")
+    if any(thread.is_running() for thread in threads):
+        raise NotStopped("the machine is running; stop it first: Ctrl-C, or `interrupt`")
+
+
+@contextmanager
+def selection_kept() -> Iterator[None]:
+    """The user's thread and frame, selected again however the block ends."""
+    thread = gdb.selected_thread()
+    frame = None
+    try:
+        frame = gdb.selected_frame()
+    except gdb.error:
+        pass
+    try:
+        yield
+    finally:
+        if thread is not None and thread.is_valid():
+            if gdb.selected_thread() != thread:
+                thread.switch()
+            if frame is not None and frame.is_valid() \
+                    and frame != gdb.selected_frame():
+                frame.select()
+
+
+def where(info: DebugInfo) -> tuple[Stop, tuple[Hart, ...]]:
+    """The selected hart's stop, and all harts by number. Raises NotStopped."""
+    require_stopped()
+    selected = gdb.selected_thread()
+    harts = []
+    stop = Stop()
+    with selection_kept():
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.num)
+        for index, thread in enumerate(threads):
+            if gdb.selected_thread() != thread:
+                thread.switch()
+            hart = _hart(index, info)
+            harts.append(hart)
+            if thread == selected:
+                file, line = _line(hart)
+                stop = Stop(hart=hart.hart, privilege=hart.privilege, satp=hart.satp,
+                            pc=hart.pc, function=hart.function, file=file, line=line)
+    return stop, tuple(sorted(harts, key=lambda h: h.hart))
+
+
+def _hart(index: int, info: DebugInfo) -> Hart:
+    """The selected thread's hart; `index` is its number where no register says."""
+    pc = _register("pc")
+    number = _register("mhartid")
+    mode = _register("priv")
+    privilege = _PRIVILEGES.get(mode) if mode is not None else _inferred(pc, info)
+    return Hart(hart=index if number is None else number, privilege=privilege,
+                satp=_register("satp"), pc=pc, function=_function(pc, privilege, info))
+
+
+def _register(name: str) -> int | None:
+    """A register of the selected thread as a number; None where there is none."""
+    try:
+        value = gdb.newest_frame().read_register(name)
+        return int(value) & (1 << 64) - 1
+    except (gdb.error, ValueError, TypeError):
+        return None
+
+
+def _inferred(pc: int | None, info: DebugInfo) -> str | None:
+    if pc is None:
+        return None
+    function = info.function_at(pc)
+    if function is not None:
+        return "M" if function in _MACHINE_MODE else "S"
+    return "S" if pc >= _MAXVA - _PAGE else "U"
+
+
+def _function(pc: int | None, privilege: str | None, info: DebugInfo) -> str | None:
+    """The kernel's function at `pc`; on the trampoline, by where it was linked.
+    A user program's addresses mean nothing in the kernel's symbol table."""
+    if pc is None:
+        return None
+    linked = info.symbol("trampoline")
+    if linked is not None and _MAXVA - _PAGE <= pc < _MAXVA:
+        return info.function_at(linked.address + pc % _PAGE)
+    return None if privilege == "U" else info.function_at(pc)
+
+
+def _line(hart: Hart) -> tuple[str | None, int | None]:
+    """The source line of the selected thread, where GDB knows one."""
+    if hart.pc is None or hart.privilege == "U" or hart.pc >= _MAXVA - _PAGE:
+        return None, None
+    place = gdb.find_pc_line(hart.pc)
+    if place.symtab is None or not place.line:
+        return None, None
+    return place.symtab.filename, place.line
