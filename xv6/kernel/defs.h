@@ -31,6 +31,7 @@ char *safestrcpy(char *dst, const char *src, int n); // always terminates
 void printfinit(void);
 int printf(char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void panic(char *why) __attribute__((noreturn)); // prints "panic: why", stops every hart
+void halt(void) __attribute__((noreturn)); // this hart, for good
 extern volatile int panicked;
 
 // uart.c
@@ -74,6 +75,10 @@ void uvmclear(pagetable_t pagetable, uint64 va);   // takes PTE_U away: a guard 
 int copyout(pagetable_t pagetable, uint64 dstva, const void *src, uint64 len);
 int copyin(pagetable_t pagetable, void *dst, uint64 srcva, uint64 len);
 int copyinstr(pagetable_t pagetable, char *dst, uint64 srcva, uint64 max);
+// dst (src) is a user address of the calling process or a kernel address.
+int either_copyout(int user_dst, uint64 dst, const void *src, uint64 len);
+int either_copyin(void *dst, int user_src, uint64 src, uint64 len);
+int uvmtouch(pagetable_t pagetable, uint64 va); // the page a lazy sbrk promised
 
 // spinlock.c
 void initlock(struct spinlock *lk, char *name);
@@ -92,17 +97,23 @@ int holdingsleep(struct sleeplock *lk);
 // swtch.S
 void swtch(struct context *save, struct context *load);
 
-// proc.c
+// sched.c
 int cpuid(void);
 struct cpu *mycpu(void);       // interrupts must be off
 struct proc *myproc(void);     // 0 in the scheduler
-void procinit(void);
-void userinit(void);
+void schedinit(void);
 void scheduler(void) __attribute__((noreturn));
 void sched(void);
 void yield(void);
+void setrunnable(struct proc *p);
 void sleep(void *chan, struct spinlock *lk); // atomically releases lk; holds it again on return
 void wakeup(void *chan);
+void endsleep(struct proc *p, void *chan);
+void kickall(void);            // interrupts every other hart
+
+// proc.c
+void procinit(void);
+void userinit(void);
 int fork(void);
 void exit(int status) __attribute__((noreturn));
 int wait(uint64 addr);
@@ -113,9 +124,6 @@ int growproc(int n);
 pagetable_t proc_pagetable(struct proc *p);
 void proc_freepagetable(pagetable_t pagetable, uint64 sz);
 void procdump(void);           // ^P: every process, on the console
-// dst (src) is a user address of the calling process or a kernel address.
-int either_copyout(int user_dst, uint64 dst, const void *src, uint64 len);
-int either_copyin(void *dst, int user_src, uint64 src, uint64 len);
 
 // exec.c
 int exec(char *path, char **argv); // argv: kernel strings, 0 at the end
@@ -138,6 +146,8 @@ void syscall(void);
 // virtio_disk.c
 void virtio_disk_init(void);
 void virtio_disk_rw(struct buf *b, int write); // sleeps until done
+void virtio_disk_start(struct buf *b, uint blockno, int write);
+void virtio_disk_wait(struct buf *b);
 void virtio_disk_intr(void);
 
 // bio.c
@@ -169,9 +179,16 @@ void itrunc(struct inode *ip);
 void stati(struct inode *ip, struct stat *st);
 int readi(struct inode *ip, int user_dst, uint64 dst, uint off, uint n);
 int writei(struct inode *ip, int user_src, uint64 src, uint off, uint n);
+int writemax(uint off);        // bytes one operation may write at off
+struct inode *iget(uint dev, uint inum); // 0 when the table is full
+struct buf *iblock(struct inode *ip, uint n); // locked; 0 for a hole
+
+// dir.c
 int namecmp(const char *a, const char *b);
 struct inode *dirlookup(struct inode *dp, char *name, uint *poff);
 int dirlink(struct inode *dp, char *name, uint inum);
+int dirclear(struct inode *dp, uint off);
+int dirempty(struct inode *dp);
 struct inode *namei(char *path);
 struct inode *nameiparent(char *path, char *name);
 

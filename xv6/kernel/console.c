@@ -1,0 +1,133 @@
+// The console: lines, edited as they are typed, for whoever reads; bytes, as
+// they are, from whoever writes.
+#include "types.h"
+#include "param.h"
+#include "riscv.h"
+#include "spinlock.h"
+#include "sleeplock.h"
+#include "fs.h"
+#include "file.h"
+#include "proc.h"
+#include "defs.h"
+
+#define INPUT_BUF 128
+#define CONTROL(letter) ((letter) - '@')
+#define DELETE 0x7f
+#define ERASE 0x100         // for consputc: the last character goes
+
+// Input, counted from the start: what is before read has been read, what is
+// before line may be, what is before typed can still be edited.
+static struct {
+  struct spinlock lock;
+  char buf[INPUT_BUF];
+  uint read;
+  uint line;
+  uint typed;
+} input;
+
+// On the screen, without waiting; for the kernel's messages and for echo.
+void consputc(int c) {
+  if (c != ERASE) {
+    uartputc_sync(c);
+    return;
+  }
+  uartputc_sync('\b');
+  uartputc_sync(' ');
+  uartputc_sync('\b');
+}
+
+static int consolewrite(int user, uint64 from, int n) {
+  char part[32];
+  int done = 0;
+
+  while (done < n) {
+    int count = MIN(n - done, (int)sizeof(part));
+    if (either_copyin(part, user, from + done, count) < 0)
+      break;
+    for (int i = 0; i < count; i++)
+      uartputc(part[i]);
+    done += count;
+  }
+  return done;
+}
+
+// At most one line. ^D ends a line without being part of it: alone it reads
+// as 0 bytes, the end.
+static int consoleread(int user, uint64 to, int n) {
+  int done = 0;
+  char c = 0;
+
+  acquire(&input.lock);
+  while (done < n && c != '\n') {
+    if (input.read == input.line) {
+      if (killed(myproc())) {
+        release(&input.lock);
+        return -1;
+      }
+      sleep(&input.read, &input.lock);
+      continue;
+    }
+    c = input.buf[input.read % INPUT_BUF];
+    if (c == CONTROL('D') && done > 0)
+      break;                // stays, as the end for the next read
+    input.read++;
+    if (c == CONTROL('D'))
+      break;
+    if (either_copyout(user, to + done, &c, 1) < 0) {
+      done = done ? done : -1;
+      break;
+    }
+    done++;
+  }
+  release(&input.lock);
+  return done;
+}
+
+// Takes the last character back, unless it belongs to a line that is done.
+static int erase(void) {
+  if (input.typed == input.line)
+    return 0;
+  input.typed--;
+  consputc(ERASE);
+  return 1;
+}
+
+static void type(int c) {
+  if (c == 0 || input.typed - input.read == INPUT_BUF)
+    return;
+  if (c == '\r')
+    c = '\n';
+  consputc(c);
+  input.buf[input.typed++ % INPUT_BUF] = c;
+  if (c == '\n' || c == CONTROL('D') || input.typed - input.read == INPUT_BUF) {
+    input.line = input.typed;
+    wakeup(&input.read);
+  }
+}
+
+// A character has been typed.
+void consoleintr(int c) {
+  acquire(&input.lock);
+  switch (c) {
+  case CONTROL('P'):
+    procdump();
+    break;
+  case CONTROL('U'):
+    while (erase())
+      ;
+    break;
+  case CONTROL('H'):
+  case DELETE:
+    erase();
+    break;
+  default:
+    type(c);
+  }
+  release(&input.lock);
+}
+
+void consoleinit(void) {
+  initlock(&input.lock, "console");
+  uartinit();
+  devsw[CONSOLE] = (struct devsw){.read = consoleread, .write = consolewrite};
+}

@@ -1,0 +1,76 @@
+// Frames of physical memory from the end of the kernel's image to PHYSTOP,
+// and how many references each has.
+#include "types.h"
+#include "param.h"
+#include "riscv.h"
+#include "memlayout.h"
+#include "spinlock.h"
+#include "defs.h"
+
+#define NFRAMES ((PHYSTOP - KERNBASE) / PGSIZE)
+
+extern char end[];           // kernel.ld
+
+struct run {
+  struct run *next;
+};
+
+struct {
+  struct spinlock lock;      // guards the rest
+  struct run *freelist;
+  ushort refs[NFRAMES];      // by frame number from KERNBASE; 0 is free
+} kmem;
+
+// Where pa's references are counted.
+static ushort *refsof(void *pa) {
+  uint64 a = (uint64)pa;
+  if (a % PGSIZE || a < (uint64)end || a >= PHYSTOP)
+    panic("frame: not one of ours");
+  return &kmem.refs[(a - KERNBASE) / PGSIZE];
+}
+
+static void setfree(void *pa) {
+  struct run *r = pa;
+  r->next = kmem.freelist;
+  kmem.freelist = r;
+}
+
+void kinit(void) {
+  initlock(&kmem.lock, "kmem");
+  for (uint64 pa = PHYSTOP - PGSIZE; pa >= (uint64)end; pa -= PGSIZE)
+    setfree((void *)pa);
+}
+
+// Not inlined: whoever tests what happens without memory breaks here.
+__attribute__((noinline)) void *kalloc(void) {
+  acquire(&kmem.lock);
+  struct run *r = kmem.freelist;
+  if (r) {
+    kmem.freelist = r->next;
+    *refsof(r) = 1;
+  }
+  release(&kmem.lock);
+  return r;
+}
+
+void *kzalloc(void) {
+  void *pa = kalloc();
+  return pa ? memset(pa, 0, PGSIZE) : 0;
+}
+
+void kdup(void *pa) {
+  acquire(&kmem.lock);
+  if ((*refsof(pa))++ == 0)
+    panic("kdup: frame is free");
+  release(&kmem.lock);
+}
+
+void kfree(void *pa) {
+  acquire(&kmem.lock);
+  ushort *refs = refsof(pa);
+  if (*refs == 0)
+    panic("kfree: frame is free");
+  if (--*refs == 0)
+    setfree(pa);
+  release(&kmem.lock);
+}
