@@ -1,16 +1,18 @@
 // A disk block in memory.
 #pragma once
 
-// Marks: (c) guarded by the cache's lock, (b) guarded by lock.
+// Marks: (c) guarded by the cache's lock, (l) by the log's, (d) by the
+// disk's, (b) by lock.
 struct buf {
   uint dev;                 // (c)
   uint blockno;             // (c)
-  uint refcnt;              // (c)
+  uint refcnt;              // (c) users and pins; 0 may be reused
   struct buf *hnext;        // (c) in its hash chain
-  struct buf *prev;         // (c) in order of last use
+  struct buf *prev;         // (c) among the unused, in order of last use
   struct buf *next;         // (c)
+  int logged;               // (l) in the log's memory, not yet at its place
   struct sleeplock lock;
   int valid;                // (b) data is the block's
-  int disk;                 // (b) the device owns data until it clears this
+  int disk;                 // (d) the device owns data until this is 0
   uchar data[BSIZE] __attribute__((aligned(8))); // (b)
 };

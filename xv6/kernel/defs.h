@@ -181,7 +181,7 @@ int readi(struct inode *ip, int user_dst, uint64 dst, uint off, uint n);
 int writei(struct inode *ip, int user_src, uint64 src, uint off, uint n);
 int writemax(uint off);        // bytes one operation may write at off
 struct inode *iget(uint dev, uint inum); // 0 when the table is full
-struct buf *iblock(struct inode *ip, uint n); // locked; 0 for a hole
+struct buf *ibread(struct inode *ip, uint n); // locked; 0 for a hole
 
 // dir.c
 int namecmp(const char *a, const char *b);

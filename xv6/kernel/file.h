@@ -4,6 +4,7 @@
 struct file {
   enum { FD_NONE, FD_PIPE, FD_INODE, FD_DEVICE } type;
   int ref;                  // guarded by ftable.lock; the rest is set once
+  struct file *next;        // guarded by ftable.lock: while unused
   char readable;
   char writable;
   struct pipe *pipe;        // FD_PIPE
@@ -21,7 +22,7 @@ struct inode {
   uint dev;                 // (t)
   uint inum;                // (t)
   int ref;                  // (t) pointers to this entry; 0 is unused
-  struct inode *next;       // (t) in its hash chain
+  struct inode *next;       // (t) in its hash chain, or among the unused
   struct sleeplock lock;
   int valid;                // (i) what follows has been read from the disk
   short type;               // (i)
