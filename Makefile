@@ -1,0 +1,111 @@
+# Shrimpy. `make help` lists what there is.
+
+CPUS ?= 3
+KERNEL ?=
+GDBPORT ?=
+PROGRAM ?=
+READY ?=
+CORE ?=
+JSON ?=
+
+PYTHON := python3
+# Debian's pytest has Debian's pexpect and xdist; the first one on PATH may not.
+PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
+WORKERS := 2
+WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
+
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams test soak zoo bench clean judged
+.SILENT:
+
+help:
+	echo 'make demo       boot, run a family of processes, judge their page tables, draw them'
+	echo 'make test       every test'
+	echo 'make qemu       boot in this terminal'
+	echo 'make qemu-gdb   boot in this terminal and wait for `make gdb` in another'
+	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
+	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
+	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
+	echo 'make diagrams   the figures for a report, in build/diagrams'
+	echo 'make bench      instructions per operation, and times'
+	echo 'make soak       the long tests'
+	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
+	echo 'make build      the kernel and its disk, and nothing else'
+	echo 'make setup      install what is missing; make doctor says what is there'
+	echo 'make clean      remove what was built'
+	echo
+	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
+	echo 'CPUS=n          harts, 1 to 8 (now $(CPUS))'
+	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
+	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when it is ready'
+	echo 'JSON=1          check: the verdicts as JSON'
+
+setup:
+	scripts/setup
+
+doctor:
+	scripts/doctor
+
+build:
+	scripts/setup run
+	$(MAKE) --no-print-directory -C xv6
+
+demo:
+	scripts/setup run debug draw
+	$(PYTHON) scripts/demo $(WHERE)
+
+# make says 2 whatever a recipe's status was, but 1 when it was asked (-q) and
+# a target is not up to date. So check alone runs asked: lines with + run all
+# the same, and a line without stands for a rule that failed.
+ifeq ($(MAKECMDGOALS),check)
+MAKEFLAGS += -q
+endif
+VERDICT := build/verdict.$(shell echo $$PPID)
+
+check: judged
+	$(if $(filter 1,$(shell cat $(VERDICT) 2>/dev/null; rm -f $(VERDICT))),exit 1)
+
+judged:
+	+scripts/setup run debug >&2
+	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
+		$(if $(PROGRAM),--program '$(PROGRAM)') $(if $(READY),--ready '$(READY)') \
+		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)'); \
+		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
+
+qemu:
+	scripts/setup run
+	$(PYTHON) scripts/launch $(WHERE)
+
+qemu-gdb:
+	scripts/setup run debug
+	$(PYTHON) scripts/launch $(WHERE) --gdb $(if $(GDBPORT),--gdb-port '$(GDBPORT)')
+
+gdb:
+	scripts/setup debug
+	$(PYTHON) scripts/debug $(if $(CORE),--core '$(CORE)' --kernel '$(KERNEL)')
+
+core:
+	scripts/setup run
+	$(PYTHON) scripts/core $(WHERE)
+
+diagrams: demo
+
+test:
+	scripts/setup
+	$(MAKE) --no-print-directory -C xv6
+	$(PYTEST) -n $(WORKERS) -q tests
+
+bench:
+	scripts/setup run
+	$(PYTHON) scripts/bench
+
+soak:
+	scripts/setup
+	$(PYTEST) -n $(WORKERS) -q tests --soak
+
+zoo:
+	scripts/setup run debug
+	$(PYTHON) scripts/zoo
+
+clean:
+	rm -rf build
+	$(MAKE) --no-print-directory -C xv6 clean

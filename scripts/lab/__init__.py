@@ -1,0 +1,18 @@
+"""A QEMU machine that boots an xv6 kernel, and what is done with it.
+
+    rundir     a machine's private folder, and how others find it
+    tree       which kernel and disk a path names, built, and what QEMU they want
+    machine    the machine: start, console, monitor, stop
+    qmp        QEMU's monitor protocol
+    debugger   GDB, for people and headless
+    tools      which qemu, gdb and cross tools there are
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build"
+
+
+class Trouble(Exception):
+    """What went wrong, for a person: a first line that stands alone, then details."""

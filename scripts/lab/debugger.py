@@ -1,0 +1,70 @@
+"""GDB with the kit: for a person, or headless on a list of commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import ROOT, Trouble, tools
+
+KIT = ROOT / "gdb" / "load.py"
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a headless GDB left: its exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "DEBUGINFOD_URLS": ""}
+
+
+def batch(elf: Path | str, commands: list[str], *, target: str | None = None, core: Path | None = None,
+          kit: bool = True, limit_s: float = LIMIT_S) -> Said:
+    """Runs commands one by one in a GDB that ends after them; the first error ends it with status 1.
+
+    target: what `target remote` takes; the machine stops when GDB attaches, and runs on when it leaves.
+    """
+    first = ["set pagination off", "set width 0", "set confirm off"]
+    if kit:
+        first.append(f"source {KIT}")
+    if target:
+        first.append(f"target remote {target}")
+    if core:
+        first.append(f"core-file {core}")
+    # -batch alone would exit with the status of the last command only.
+    script = "\n".join([*first, *commands, "quit 0"]) + "\n"
+    with tempfile.NamedTemporaryFile("w", prefix="shrimpy-", suffix=".gdb") as file:
+        file.write(script)
+        file.flush()
+        try:
+            done = subprocess.run([tools.gdb(), "-nx", "-q", "-batch", "-x", file.name, str(elf)],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                                  timeout=limit_s, env=_environment())
+        except subprocess.TimeoutExpired:
+            raise Trouble(f"GDB did not finish within {limit_s:g} s: {commands}") from None
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def checked(elf: Path | str, commands: list[str], **how: object) -> str:
+    """batch(), with Trouble for a status that is not 0; returns what GDB printed."""
+    said = batch(elf, commands, **how)
+    if said.status:
+        lines = [line for line in said.err.splitlines() if line.strip()] or [f"status {said.status}"]
+        raise Trouble(f"GDB failed: {lines[-1]}\n" + "\n".join("  | " + line for line in lines[-8:]))
+    return said.out
+
+
+def become(elf: str, *, target: str | None = None, core: str | None = None) -> None:
+    """Turns this process into an interactive GDB. Does not return."""
+    command = [tools.gdb(), "-q", "-ex", f"source {KIT}", elf]
+    command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
+    os.execve(command[0], command, _environment())

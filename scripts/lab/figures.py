@@ -1,0 +1,29 @@
+"""Figures of a snapshot, drawn by viz/."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from . import BUILD, ROOT, Trouble
+
+FORMATS = ("svg", "pdf", "png")
+_LIMIT_S = 60
+
+
+def draw(figure: str, snapshot: Path, *options: str) -> list[Path]:
+    """Draws a figure into build/diagrams/ in every format; returns the files."""
+    folder = BUILD / "diagrams"
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = [folder / f"{figure}.{suffix}" for suffix in FORMATS]
+    command = [sys.executable, str(ROOT / "viz/shrimpyviz.py"), figure, str(snapshot), *options]
+    for path in outputs:
+        command += ["-o", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"drawing {figure} took more than {_LIMIT_S} s") from None
+    if done.returncode:
+        raise Trouble((done.stderr.strip().splitlines() or [f"drawing {figure} failed"])[-1])
+    return outputs

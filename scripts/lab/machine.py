@@ -1,0 +1,285 @@
+"""A QEMU machine: started in a folder of its own, watched through its console, ended with us."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from . import Trouble, tools
+from .qmp import Qmp
+from .rundir import Note, RunDir, publish, started_at
+from .tree import Kernel
+
+LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
+PROMPT = r"(?:^|\n)\$ "
+PANIC = re.compile(r"panic: ([^\n]*)")
+_TAIL_LINES = 12
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Panicked(Trouble):
+    """The kernel printed "panic:"."""
+
+
+class Gone(Trouble):
+    """QEMU ended by itself."""
+
+
+class Silent(Trouble):
+    """What was waited for did not come within the limit."""
+
+
+class Machine:
+    """One QEMU. A context manager; stop() may be called at any time.
+
+    cpus        harts
+    gdb_port    None: GDB's stub listens on a unix socket; else on 127.0.0.1:gdb_port
+    paused      wait for GDB before the first instruction
+    interactive the console is this terminal; else it is read by wait_for()
+    icount      one instruction is one nanosecond of the guest's time
+    """
+
+    def __init__(self, kernel: Kernel, cpus: int = 3, *, gdb_port: int | None = None, paused: bool = False,
+                 interactive: bool = False, icount: bool = False) -> None:
+        if not 1 <= cpus <= kernel.max_cpus:
+            raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
+        if gdb_port is not None:
+            _check_port(gdb_port)
+        self.kernel = kernel
+        self.cpus = cpus
+        self._interactive = interactive
+        self._text = ""
+        self._mark = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        self._note: Path | None = None
+        self._run = RunDir(kernel.ram_bytes)
+        self.folder = self._run.path
+        self.ram_file = self.folder / "ram"
+        self.gdb_target = f"127.0.0.1:{gdb_port}" if gdb_port else str(self.folder / "gdb.sock")
+        try:
+            self._start(self._arguments(paused, icount))
+        except BaseException:
+            self.stop()
+            raise
+
+    def _arguments(self, paused: bool, icount: bool) -> list[str]:
+        folder = str(self.folder).replace(",", ",,")
+        size = f"{self.kernel.ram_bytes >> 20}M"
+        arguments = [
+            tools.qemu(), "-machine", "virt,memory-backend=ram", "-bios", "none",
+            "-kernel", str(self.kernel.elf), "-m", size, "-smp", str(self.cpus),
+            "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
+            "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
+        for number, disk in enumerate(self.kernel.disks):
+            copy = self.folder / f"disk{number}"
+            shutil.copyfile(disk, copy)
+            copy.chmod(0o600)
+            arguments += ["-drive", f"file={folder}/disk{number},if=none,format=raw,id=x{number}",
+                          "-device", f"virtio-blk-device,drive=x{number},bus=virtio-mmio-bus.{number}"]
+        arguments += self.kernel.qemu_options
+        if self.gdb_target.startswith("127."):
+            arguments += ["-gdb", f"tcp:{self.gdb_target}"]
+        else:
+            arguments += ["-chardev", f"socket,id=gdb0,path={folder}/gdb.sock,server=on,wait=off",
+                          "-gdb", "chardev:gdb0"]
+        if paused:
+            arguments += ["-S"]
+        if icount:
+            arguments += ["-icount", "shift=0,sleep=off"]
+        if self._interactive:
+            return arguments + ["-serial", "mon:stdio"]
+        return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+
+    def _start(self, arguments: list[str]) -> None:
+        channel = None if self._interactive else subprocess.PIPE
+        self._log = self.folder / "qemu.log"
+        with self._log.open("wb") as log:
+            self._qemu = subprocess.Popen(
+                arguments, stdin=channel, stdout=channel, stderr=log, cwd=self.folder,
+                start_new_session=not self._interactive, preexec_fn=_die_with_parent(os.getpid()))
+        (self.folder / "qemu.pid").write_text(str(self._qemu.pid))
+        if not self._interactive:
+            threading.Thread(target=self._pump, daemon=True).start()
+        self._await_monitor()
+
+    def _await_monitor(self) -> None:
+        """Returns when QEMU listens on its sockets: it opens them before it runs the guest."""
+        deadline = time.monotonic() + LIMIT_S
+        while self._qemu.poll() is None:
+            try:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(self.folder / "qmp.sock"))
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise Silent(f"QEMU did not open its monitor within {LIMIT_S:.0f} s")
+                time.sleep(0.005)
+        raise self._gone()
+
+    def last_words(self) -> str:
+        """Why QEMU ended, once it has."""
+        said = self._log.read_text(errors="replace").strip().splitlines()
+        status = self._qemu.wait()
+        return said[-1] if said else f"status {status}" if status >= 0 else f"signal {-status}"
+
+    def _gone(self) -> Gone:
+        return Gone(f"QEMU ended: {self.last_words()}" + self._tail())
+
+    def _pump(self) -> None:
+        descriptor = self._qemu.stdout.fileno()
+        while data := os.read(descriptor, 65536):
+            with self._changed:
+                self._text += data.decode("utf-8", "replace").replace("\r", "")
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._qemu.pid
+
+    @property
+    def console(self) -> str:
+        """All that the console has printed, without carriage returns."""
+        return self._text
+
+    def _tail(self) -> str:
+        lines = [line for line in self._text.splitlines() if line.strip()][-_TAIL_LINES:]
+        if not lines:
+            return "" if self._interactive else "\nthe console printed nothing"
+        return "\nthe console's last lines:\n" + "\n".join("  | " + line for line in lines)
+
+    def wait_for(self, pattern: str, limit_s: float | None = None, what: str = "") -> re.Match[str]:
+        """Waits until the console prints pattern after the last match, and returns the match.
+
+        what names the pattern for a person. Raises Panicked at a panic that is not what pattern matches,
+        Gone when QEMU ends, Silent after limit_s.
+        """
+        limit_s = LIMIT_S if limit_s is None else limit_s
+        wanted = re.compile(pattern)
+        deadline = time.monotonic() + limit_s
+        with self._changed:
+            while True:
+                if match := wanted.search(self._text, self._mark):
+                    self._mark = match.end()
+                    return match
+                left = deadline - time.monotonic()
+                panic = PANIC.search(self._text)
+                if panic and (self._text[panic.end():] or self._ended or left <= 0):
+                    raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self._tail())
+                if self._ended:
+                    raise self._gone()
+                if left <= 0:
+                    raise Silent(f"waited {limit_s:g} s in vain for {what or repr(pattern)}" + self._tail())
+                self._changed.wait(left)
+
+    def boot(self, limit_s: float | None = None) -> Machine:
+        """Waits for the shell's prompt."""
+        self.wait_for(PROMPT, limit_s, "the shell's first prompt: the kernel hangs")
+        return self
+
+    def send(self, line: str) -> None:
+        """Types a line."""
+        self.type(line + "\n")
+
+    def type(self, keys: str) -> None:
+        """Types keys, as they are."""
+        try:
+            self._qemu.stdin.write(keys.encode())
+            self._qemu.stdin.flush()
+        except BrokenPipeError:
+            raise self._gone() from None
+
+    def run(self, line: str, limit_s: float | None = None) -> str:
+        """Types a line at the prompt, waits for the next prompt, and returns what came between."""
+        self.send(line)
+        self.wait_for(re.escape(line) + r" *\n", limit_s)
+        start = self._mark
+        self._mark -= 1  # the prompt may follow at once
+        match = self.wait_for(PROMPT, limit_s, f"the prompt after {line!r}")
+        return self._text[start:match.start() + 1]
+
+    def qmp(self) -> Qmp:
+        """A new connection to QEMU's monitor; use it in a with statement."""
+        return Qmp(self.folder / "qmp.sock")
+
+    def monitor(self, line: str) -> str:
+        """Runs one line of QEMU's human monitor."""
+        with self.qmp() as connection:
+            return connection.human(line)
+
+    def publish(self) -> None:
+        """Lets `make gdb` of this checkout find the machine."""
+        self._note = publish(Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf),
+                                  self.gdb_target, str(self.folder / "qmp.sock"), str(self.ram_file)))
+
+    def wait(self) -> int:
+        """Waits until QEMU ends, and returns its status."""
+        return self._qemu.wait()
+
+    def stop(self) -> None:
+        """Ends QEMU and removes its folder. Harmless when done twice."""
+        qemu = getattr(self, "_qemu", None)
+        if qemu is not None:
+            if qemu.poll() is None:
+                qemu.terminate()
+                try:
+                    qemu.wait(5)
+                except subprocess.TimeoutExpired:
+                    qemu.kill()
+                    qemu.wait()
+            (self.folder / "qemu.pid").unlink(missing_ok=True)
+            if qemu.stdin:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended, 5)
+                for pipe in (qemu.stdin, qemu.stdout):
+                    try:
+                        pipe.close()
+                    except BrokenPipeError:
+                        pass
+        self._run.remove()
+        if self._note:
+            self._note.unlink(missing_ok=True)
+            self._note = None
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _check_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise Trouble(f"GDBPORT={port} is not a port: 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Trouble(f"GDBPORT={port} cannot be used: {error.strerror}") from None
+
+
+def _die_with_parent(parent: int):
+    """What the child does before QEMU starts, so that our death is QEMU's; None where there is no prctl."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+    return arrange

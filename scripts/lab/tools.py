@@ -1,0 +1,51 @@
+"""Which qemu, gdb and cross tools there are. scripts/tools.tsv says how to get them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+
+from . import Trouble
+
+_GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv64-linux-gnu-gdb", "gdb")
+OLDEST_QEMU = (6, 2)
+
+
+@functools.cache
+def qemu() -> str:
+    """QEMU's path: $QEMU, or the one on PATH."""
+    name = os.environ.get("QEMU") or "qemu-system-riscv64"
+    path = shutil.which(name)
+    if path is None:
+        raise Trouble(f"{name} not found: run scripts/setup, or set QEMU")
+    told = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+    match = re.search(r"version (\d+)\.(\d+)", told)
+    if match and (int(match[1]), int(match[2])) < OLDEST_QEMU:
+        raise Trouble(f"{path} is version {match[1]}.{match[2]}: 6.2 or later is needed")
+    return path
+
+
+@functools.cache
+def gdb() -> str:
+    """The path of a GDB that knows RISC-V and has Python: $GDB, or one of the usual names."""
+    wanted = os.environ.get("GDB")
+    without_python = None
+    for name in (wanted,) if wanted else _GDBS:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        told = subprocess.run([path, "-nx", "-batch", "-ex", "set architecture riscv:rv64",
+                               "-ex", "python print('has' + ' python')"],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if 'set to "riscv:rv64"' not in told.stdout:
+            continue
+        if "has python" in told.stdout:
+            return path
+        without_python = path
+    if without_python:
+        raise Trouble(f"{without_python} was built without Python, which the kit needs: "
+                      "install gdb-multiarch or set GDB to another")
+    raise Trouble(f"no GDB that knows RISC-V ({wanted or ', '.join(_GDBS)}): run scripts/setup, or set GDB")

@@ -1,0 +1,40 @@
+"""Stops a machine, judges it, and turns the kit's verdicts into an exit status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import Trouble, debugger
+
+PASS, FAIL, UNJUDGED = 0, 1, 2
+_BEGIN, _END = "@verdicts begin@", "@verdicts end@"
+_OFFSET = 10  # GDB itself leaves with 0, 1 or a signal; ours are 10, 11, 12
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed."""
+
+    status: int
+    text: str
+
+
+def judge(elf: Path | str, *, target: str | None = None, core: Path | None = None, json: bool = False,
+          snapshot: Path | None = None, before: list[str] | None = None) -> Judgement:
+    """shrimp-check on a machine, which is stopped for it and runs on afterwards, or on a core.
+
+    snapshot: where to write the snapshot that was judged; before: GDB commands to run first.
+    """
+    commands = [*(before or []), f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n"]
+    if snapshot:
+        snapshot.parent.mkdir(parents=True, exist_ok=True)
+        commands.append(f"xv6-snapshot {snapshot}")
+    commands.append(f"quit $shrimp_status + {_OFFSET}")
+    said = debugger.batch(elf, commands, target=target, core=core)
+    status = said.status - _OFFSET
+    if status not in (PASS, FAIL, UNJUDGED):
+        errors = [line for line in said.err.splitlines() if line.strip()] or ["GDB said nothing"]
+        raise Trouble(f"the machine could not be judged: {errors[-1]}")
+    text = said.out.partition(_BEGIN + "\n")[2].partition(_END)[0]
+    return Judgement(status, text)
