@@ -12,7 +12,8 @@ UCFLAGS = $(filter-out -O%,$(CFLAGS)) -O2
 ULDFLAGS = -z max-page-size=4096 -T user/user.ld
 
 # Programs of more than one file.
-user/_usertests: user/tests_args.o user/tests_file.o user/tests_dir.o \
+user/_shrimptest: user/memory.o
+user/_usertests: user/memory.o user/tests_args.o user/tests_file.o user/tests_dir.o \
 	user/tests_disk.o user/tests_pipe.o user/tests_proc.o user/tests_exec.o \
 	user/tests_mem.o user/tests_shrimp.o
 

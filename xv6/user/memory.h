@@ -1,0 +1,12 @@
+// How much memory is free, seen from a program; and taking all of it.
+#pragma once
+
+// The number of pages a new process can add to itself, or -1.
+int free_pages(void);
+
+// 1 once as many pages are free as before. Orphans are buried by init, at its
+// leisure, so a smaller number is looked at again, a limited number of times.
+int free_pages_are(int before);
+
+// Grows the heap by all the memory there is. The pages taken.
+int take_all_memory(void);
