@@ -63,7 +63,6 @@ void kfree(void *pa);          // one less; the last frees it
 void kvminit(void);
 void kvminithart(void);
 pte_t *walk(pagetable_t pagetable, uint64 va, int alloc);
-uint64 walkaddr(pagetable_t pagetable, uint64 va);
 int mappages(pagetable_t pagetable, uint64 va, uint64 size, uint64 pa, int perm);
 pagetable_t uvmcreate(void);
 uint64 uvmalloc(pagetable_t pagetable, uint64 oldsz, uint64 newsz, int perm);

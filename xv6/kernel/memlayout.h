@@ -2,8 +2,9 @@
 // Physical: QEMU's virt machine (hw/riscv/virt.c, "virt_memmap").
 #pragma once
 
-#define CLINT 0x02000000L   // timers and software interrupts, machine mode only
+#define CLINT 0x02000000L   // timers and software interrupts: clock.h
 #define PLIC 0x0c000000L    // device interrupts
+#define PLIC_SIZE 0x400000L // as much of it as NCPU harts have
 #define UART0 0x10000000L
 #define UART0_IRQ 10
 #define VIRTIO0 0x10001000L

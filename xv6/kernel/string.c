@@ -1,6 +1,7 @@
 // Bytes and NUL-terminated strings. Bulk goes eight words at a time: copying
 // and clearing pages is most of what fork, exec and sbrk do.
 #include "types.h"
+#include "riscv.h"
 #include "defs.h"
 
 typedef uint64 __attribute__((may_alias)) word;

@@ -1,0 +1,44 @@
+// Supervisor mode begins: hart 0 sets the machine up, the others follow.
+#include "types.h"
+#include "param.h"
+#include "riscv.h"
+#include "defs.h"
+
+static int up;               // hart 0 is done
+
+// What each hart does for itself.
+static void inithart(void) {
+  kvminithart();
+  trapinithart();
+  plicinithart();
+  printf("hart %d runs\n", cpuid());
+}
+
+static void initmachine(void) {
+  consoleinit();
+  printfinit();
+  printf("\nShrimpy: one page with your children, one with your parent\n");
+  kinit();
+  kvminit();
+  procinit();
+  trapinit();
+  plicinit();
+  binit();
+  iinit();
+  fileinit();
+  virtio_disk_init();
+}
+
+void main(void) {
+  if (cpuid() == 0) {
+    initmachine();
+    inithart();
+    userinit();
+    __atomic_store_n(&up, 1, __ATOMIC_RELEASE);
+  } else {
+    while (!__atomic_load_n(&up, __ATOMIC_ACQUIRE))
+      ;
+    inithart();
+  }
+  scheduler();
+}
