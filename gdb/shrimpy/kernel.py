@@ -1,14 +1,20 @@
 """The one module that knows the kernel's C names.
 
 Reads xv6-riscv trees of the last six years and what courses make of them,
-through a Reader and a DebugInfo.
+through a Reader and a DebugInfo. What memory holds is never trusted: reads are
+bounded by the types' sizes, and what cannot be right becomes a finding.
 """
 
 from __future__ import annotations
 
-from typing import Tuple
+from array import array
+from itertools import compress, count
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .records import record
+from .debuginfo import DebugInfo, Type
+from .readers import PAGE, Reader, ReadError
+from .records import Runs, record
+from .sv39 import MAXVA, Finding
 
 
 @record
@@ -17,8 +23,8 @@ class Wanted:
 
     variables: with their types, and every struct reached from those types by
     value or as an array's element; structs, enums: by tag (of an enum, all its
-    enumerators; of an enum without a tag, any whose enumerators include one of
-    `enumerators`); labels: address only; macros: value, where known.
+    enumerators); enumerators: of whichever enum has them; labels: address
+    only; macros: value, where known.
     """
 
     variables: Tuple[str, ...]
@@ -29,27 +35,555 @@ class Wanted:
     macros: Tuple[str, ...]
 
 
-_FREE_LISTS = ("kmem", "kmems", "kmem_cpu", "cpu_kmem", "kmem_list", "kmemlist", "freelist",
-               "freelists", "skmem", "superkmem", "kmem_super", "super_kmem", "supermem",
-               "superfreelist", "hugekmem")
+_FREE_LISTS = ("kmem", "kmems", "kmem_cpu", "cpu_kmem", "kmem_list", "kmemlist", "kmem_array",
+               "freelist", "freelists", "skmem", "superkmem", "kmem_super", "super_kmem",
+               "supermem", "superfreelist", "hugekmem")
+
 _COUNTS = ("kmem", "refs", "ref", "refcnt", "refcnts", "ref_cnt", "ref_count", "refcount",
            "refcounts", "reference_count", "references", "pageref", "page_ref", "pagerefs",
-           "page_refs", "pagecount", "page_count", "page_refcnt", "page_refcount", "page_ref_count",
-           "pgref", "pgrefs", "pgrefcnt", "pageref_count", "cow_ref", "cowref", "cow_refs",
-           "cowcount", "cow_count", "cow_refcount", "cow_refcnt", "cow_page_ref", "kref", "krefs",
-           "memref", "mem_ref", "mem_refs", "mem_ref_count", "pa_ref", "pa_refs", "pa_ref_count",
-           "physical_page_ref", "rc", "frame_refs", "frames", "useReference", "count", "ref_stru",
-           "pm_ref", "phypg_refcnt", "page_info", "pageinfo", "share_count", "refs_count")
+           "page_refs", "pagecount", "page_count", "page_refcnt", "page_refcount",
+           "page_ref_count", "pgref", "pgrefs", "pgrefcnt", "pageref_count", "cow", "cow_ref",
+           "cowref", "cow_refs", "cowcount", "cow_count", "cow_refcount", "cow_refcnt",
+           "cow_page_ref", "kref", "krefs", "memref", "mem_ref", "mem_refs", "mem_ref_count",
+           "pa_ref", "pa_refs", "pa_ref_count", "physical_page_ref", "rc", "frame_refs",
+           "useReference", "ref_stru", "pm_ref", "phypg_refcnt", "page_info", "pageinfo",
+           "share_count", "refs_count", "pa2ref", "pgref_count")
+
+_STATES = ("UNUSED", "USED", "EMBRYO", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE", "STOPPED",
+           "SUSPENDED")
 
 WANTED = Wanted(
     variables=tuple(dict.fromkeys(
-        ("proc", "initproc", "cpus", "kernel_pagetable", "ftable", "file_table", "disk",
-         "wait_lock", "pid_lock", "nextpid", "panicked", "ticks", "started")
-        + _FREE_LISTS + _COUNTS)),
-    structs=("proc", "cpu", "spinlock", "run", "file", "pipe", "context", "trapframe", "disk"),
+        ("proc", "ptable", "initproc", "cpus", "kernel_pagetable", "ftable", "disk", "wait_lock",
+         "pid_lock", "nextpid", "panicked", "ticks", "started") + _FREE_LISTS + _COUNTS)),
+    structs=("proc", "cpu", "spinlock", "run", "file", "pipe", "context", "trapframe"),
     enums=("procstate",),
-    enumerators=("FD_PIPE",),
+    enumerators=("FD_PIPE",) + _STATES,
     labels=("end", "etext", "trampoline", "uservec", "userret"),
     macros=("NPROC", "NCPU", "PHYSTOP", "KERNBASE", "MAXVA", "TRAMPOLINE", "TRAPFRAME", "FRY",
-            "SHRIMP", "USYSCALL"),
+            "SHRIMP", "USYSCALL", "USERSTACK"),
 )
+
+FUNCTION_NAMES = {
+    "fork": ("fork", "kfork"), "exec": ("exec", "kexec"), "exit": ("exit", "kexit"),
+    "wait": ("wait", "kwait"), "allocproc": ("allocproc",), "freeproc": ("freeproc",),
+    "proc_pagetable": ("proc_pagetable",), "proc_freepagetable": ("proc_freepagetable",),
+    "uvmunmap": ("uvmunmap",), "uvmcopy": ("uvmcopy",), "uvmclear": ("uvmclear",),
+    "mappages": ("mappages",), "growproc": ("growproc",), "kalloc": ("kalloc",),
+    "kfree": ("kfree",), "freewalk": ("freewalk",), "userinit": ("userinit",),
+    "reparent": ("reparent",), "clone": ("clone", "sys_clone", "kthread_create"),
+}
+"""What trees call the functions that verdicts speak of."""
+
+MAX_PROC = 4096
+"""Slots of proc[] that are read; a larger table is noise in the debug info."""
+
+
+class Proc(NamedTuple):
+    """A slot of proc[], as it is in memory."""
+
+    slot: int
+    address: int
+    pid: int
+    parent: int                         # address of a struct proc, or 0
+    name: str
+    state: str
+    sz: int                             # bytes
+    root: int                           # pagetable; 0 when it has none
+    trapframe: int
+    kstack: int                         # virtual
+    lock_held: bool
+    killed: bool
+    chan: int
+    context: Tuple[int, int, int]       # ra, sp, s0
+
+
+class FreeHead(NamedTuple):
+    """A list of the allocator: its name, its first node, pages to a node."""
+
+    name: str
+    head: int
+    n_pages: int
+
+
+class FreeWalk(NamedTuple):
+    """The free frames: `marks` has a byte for each frame of RAM, 1 when it is
+    free; counts are frames, by list."""
+
+    marks: bytearray
+    counts: List[Tuple[str, int]]
+    complete: bool
+    why: Optional[str]
+    findings: List[Finding]
+
+
+class _Place(NamedTuple):
+    """A variable, or a part of one: "kmem[0].freelist" at an address."""
+
+    path: str
+    address: int
+    type: Type
+
+
+class Kernel:
+    """The kernel's data in one stopped machine's memory.
+
+    Nothing is read before it is asked for. Methods return plain data, add to
+    `findings` what cannot be right, and raise only ReadError, for a source
+    that fails inside RAM.
+    """
+
+    def __init__(self, reader: Reader, info: DebugInfo) -> None:
+        self.reader = reader
+        self.info = info
+        self.findings: List[Finding] = []
+
+    # Constants
+
+    def constant(self, macro: str, default: Optional[int] = None) -> Optional[int]:
+        """The value of a macro of this kernel, or `default`."""
+        return self.info.macros.get(macro, default)
+
+    def trampoline(self) -> int:
+        """The virtual address of the trampoline page."""
+        return self.constant("TRAMPOLINE", self.constant("MAXVA", MAXVA) - PAGE)
+
+    def trapframe(self) -> int:
+        """The virtual address of the trapframe page."""
+        return self.constant("TRAPFRAME", self.trampoline() - PAGE)
+
+    def image(self) -> Tuple[int, Optional[int]]:
+        """[base, end) of the kernel's image; end is None when nothing says it."""
+        end = self.info.symbol("end")
+        return self.constant("KERNBASE", self.reader.ram[0]), end.address if end else None
+
+    def function_names(self) -> Tuple[Tuple[str, str], ...]:
+        """(usual name, this kernel's name) of each function it has."""
+        known = {f.name for f in self.info.functions}
+        found = ((usual, next((n for n in names if n in known), None))
+                 for usual, names in FUNCTION_NAMES.items())
+        return tuple((usual, name) for usual, name in found if name)
+
+    # Single variables
+
+    def value(self, name: str) -> Optional[int]:
+        """The number in variable `name`, or None when there is no such."""
+        symbol = self.info.symbol(name)
+        if symbol is None or not symbol.type.size or symbol.type.size > 8:
+            return None
+        return self._number(symbol.address, symbol.type.size)
+
+    def panicked(self) -> bool:
+        """Whether the kernel has panicked."""
+        return bool(self.value("panicked"))
+
+    def root(self) -> Optional[int]:
+        """The physical address of the kernel's root table, None before there is one."""
+        return self.value("kernel_pagetable") or None
+
+    # Processes
+
+    def processes(self) -> List[Proc]:
+        """Every slot of proc[] that is not UNUSED, by slot."""
+        table = self._proc_table()
+        if table is None:
+            self._find("no-proc-table", None, "the debug info has no array proc[]")
+            return []
+        size, number = table.type.element.size, self.n_slots()
+        data = self._bytes(table.address, size * number, "proc[]")
+        if data is None:
+            return []
+        read = _proc_reader(self.info, self._state_names())
+        unused = self._enumerator("UNUSED", 0)
+        return [read(slot, table.address + slot * size, data[slot * size:(slot + 1) * size])
+                for slot in range(number)
+                if _state_of(self.info, data, slot * size) != unused]
+
+    def n_slots(self) -> int:
+        """Slots in proc[]: NPROC."""
+        table = self._proc_table()
+        return min(table.type.count, MAX_PROC) if table else 0
+
+    def proc_words(self, process: Proc) -> List[Tuple[str, int]]:
+        """(field's name, word) of each aligned word of a struct proc, but for
+        the saved registers, which may be stale."""
+        fields = sorted((f.offset, name, f.type.size)
+                        for name, f in self.info.structs.get("proc", {}).items())
+        size = self.info.struct_sizes.get("proc", 0)
+        data = self._bytes(process.address, size, "struct proc")
+        if data is None:
+            return []
+        words = []
+        for offset, name, n in fields:
+            if name != "context":
+                for at in range(offset + 7 & ~7, min(offset + n, size) - 7, 8):
+                    words.append((name, int.from_bytes(data[at:at + 8], "little")))
+        return words
+
+    def initproc(self) -> Optional[int]:
+        """The address of the first process's slot; 0 before there is one."""
+        return self.value("initproc")
+
+    def cpus(self) -> List[Tuple[int, int]]:
+        """(address of the struct proc running there or 0, depth of push_off) by hart."""
+        symbol = self.info.symbol("cpus")
+        if symbol is None or symbol.type.kind != "array" or symbol.type.element is None:
+            return []
+        element = symbol.type.element
+        proc = self.info.field(element.name, "proc")
+        depth = self.info.field(element.name, "noff", "ncli")
+        if proc is None:
+            return []
+        number = min(symbol.type.count, 64)
+        data = self._bytes(symbol.address, element.size * number, "cpus[]")
+        if data is None:
+            return []
+        starts = range(0, element.size * number, element.size)
+        return [(_word(data, at + proc.offset, 8),
+                 _word(data, at + depth.offset, depth.type.size) if depth else 0)
+                for at in starts]
+
+    # Locks
+
+    def locks(self) -> List[Tuple[str, bool, Optional[int]]]:
+        """(name, held, hart) of each lock that guards what the rules read."""
+        locks = [place for name in _FREE_LISTS + ("wait_lock", "pid_lock", "ftable")
+                 for place in self._parts(name)
+                 if place.type.kind == "struct" and place.type.name == "spinlock"]
+        return [(_lock_name(place.path), *self._lock(place.address)) for place in locks]
+
+    # The allocator
+
+    def free_heads(self) -> List[FreeHead]:
+        """The heads of the allocator's lists, by name."""
+        heads = {}
+        for name in _FREE_LISTS:
+            for place in self._parts(name):
+                if place.type.kind == "ptr" and _is_free_list(place):
+                    head = self._number(place.address, 8)
+                    if head is not None:
+                        big = any(w in place.path.lower() for w in ("super", "huge", "mega"))
+                        heads[place.path] = FreeHead(place.path, head, 512 if big else 1)
+        return list(heads.values())
+
+    def free_frames(self, lowest: int, end: int) -> FreeWalk:
+        """The allocator's lists walked to their ends, in [lowest, end).
+
+        Finite whatever they hold: a frame met twice ends its list. Reads RAM
+        in bulk where the reader can, else once per node.
+        """
+        heads = self.free_heads()
+        ram_base, ram_end = self.reader.ram
+        walk = FreeWalk(bytearray((ram_end - ram_base) // PAGE), [], True, None, [])
+        if not heads:
+            return walk._replace(complete=False, why="no free list is known in this kernel")
+        next_at = self.info.field("run", "next")
+        words = self.reader.first_words() if not next_at or next_at.offset == 0 else None
+        complete = True
+        for head in heads:
+            n, wrong = self._walk_list(head, walk.marks, words, next_at.offset if next_at else 0,
+                                       max(lowest, ram_base), min(end, ram_end))
+            walk.counts.append((head.name, n * head.n_pages))
+            if wrong:
+                walk.findings.append(wrong)
+                complete = False
+        return walk._replace(complete=complete,
+                             why=None if complete else "a free list could not be walked to its end")
+
+    def _walk_list(self, head: FreeHead, marks: bytearray, words: Optional[List[int]],
+                   next_at: int, lowest: int, end: int) -> Tuple[int, Optional[Finding]]:
+        """Mark the frames of one list; (nodes, what stopped it early or None)."""
+        base, n, node, before = self.reader.ram[0], 0, head.head, 0
+        n_pages, last = head.n_pages, end - head.n_pages * PAGE
+        while node:
+            if node & PAGE - 1 or not lowest <= node <= last:
+                return n, Finding("free-node-outside", before or None,
+                                  f"{head.name}: node {n} is {node:#x}, not a frame of "
+                                  f"[{lowest:#x}, {end:#x})")
+            i = node - base >> 12
+            if marks[i]:
+                return n, Finding("free-node-twice", node,
+                                  f"{head.name}: after {n} nodes frame {node:#x} comes again: "
+                                  "it was freed twice, or the list is a loop")
+            marks[i] = 1
+            if n_pages > 1:
+                marks[i:i + n_pages] = b"\1" * n_pages
+            n += 1
+            before = node
+            if words is not None:
+                node = words[i]
+            else:
+                try:
+                    node = int.from_bytes(self.reader.read(node + next_at, 8), "little")
+                except ReadError as error:
+                    return n, Finding("unreadable", node, f"{head.name}: {error}")
+        return n, None
+
+    def counts(self, n_frames: int, ram_base: int) -> Optional[Tuple[str, Runs]]:
+        """(name, ((frame, count), ...)) of the kernel's counts of users per
+        frame, those that are not 0; None when it keeps none that is known.
+
+        An array as long as RAM has frames is indexed from RAM's base, one as
+        long as physical memory from address 0.
+        """
+        for name in _COUNTS:
+            for place in self._parts(name):
+                shape = self._count_shape(place.type, n_frames)
+                if shape is None:
+                    continue
+                offset, size, stride = shape
+                whole = place.type.count >= (ram_base >> 12) + n_frames
+                first = (ram_base >> 12) if whole else 0
+                data = self._bytes(place.address + first * stride, n_frames * stride, name)
+                if data is not None:
+                    return place.path, _nonzero(data, offset, size, stride, ram_base)
+        return None
+
+    def _count_shape(self, t: Type, n_frames: int) -> Optional[Tuple[int, int, int]]:
+        """(offset in an element, bytes, stride) when `t` could hold counts."""
+        if t.kind != "array" or t.count < n_frames or t.element is None:
+            return None
+        element = t.element
+        if element.kind in ("int", "uint", "char") and element.size in (1, 2, 4, 8):
+            return 0, element.size, element.size
+        if element.kind == "struct":
+            for name, field in self.info.structs.get(element.name, {}).items():
+                if field.type.kind in ("int", "uint", "char") and any(
+                        w in name.lower() for w in ("ref", "count", "cnt")):
+                    return field.offset, field.type.size, element.size
+        return None
+
+    # Other holders of frames
+
+    def pipes(self) -> List[int]:
+        """The frames of open pipes, ascending."""
+        found = set()
+        for place in self._parts("ftable"):
+            if place.type.kind != "array" or place.type.element is None:
+                continue
+            fields = self.info.structs.get(place.type.element.name, {})
+            if not {"type", "ref", "pipe"} <= set(fields):
+                continue
+            size, number = place.type.element.size, min(place.type.count, 4096)
+            data = self._bytes(place.address, size * number, place.path) or b""
+            is_pipe = self._enumerator("FD_PIPE", 1)
+            for at in range(0, len(data), size):
+                kind, users, pipe = (_word(data, at + fields[f].offset, fields[f].type.size)
+                                     for f in ("type", "ref", "pipe"))
+                if kind == is_pipe and 0 < users < 1 << 31 and pipe:
+                    found.add(pipe & -PAGE)
+        return sorted(found)
+
+    def driver_frames(self) -> List[Tuple[int, str]]:
+        """(frame, the variable that points to it) of the disk's rings."""
+        return [(pa, place.path) for place in self._parts("disk")
+                if place.type.kind == "ptr" and place.path in ("disk.desc", "disk.avail", "disk.used")
+                for pa in [self._number(place.address, 8)] if pa]
+
+    def data_words(self) -> Iterator[Tuple[int, Sequence[int]]]:
+        """(address, words) of the kernel's variables, in pieces of 64 KiB."""
+        base, end = self.image()
+        etext = self.info.symbol("etext")
+        start = (etext.address if etext else base) + 7 & -8
+        stop = min(end or start, self.reader.ram[1])
+        for at in range(max(start, self.reader.ram[0]), stop, 1 << 16):
+            data = self._bytes(at, min(1 << 16, stop - at) & -8, "the kernel's data")
+            if data:
+                yield at, _words(data)
+
+    def variable_at(self, pa: int) -> Optional[str]:
+        """The name of the variable at `pa`, or where it is; None for
+        variables that keep the addresses of frames that are gone."""
+        name = self.info.object_at(pa)
+        for stale in _STALE:
+            symbol = self.info.symbol(stale)
+            if name == stale or symbol and 0 <= pa - symbol.address < symbol.type.size:
+                return None
+        return name or f"variable at {pa:#x}"
+
+    # Kernel stacks
+
+    def calls(self, process: Proc, stack_at) -> Optional[Tuple[str, ...]]:
+        """The functions on the kernel stack of a process that is not running,
+        innermost first, by frame pointers (RISC-V ELF psABI: the return
+        address is at fp - 8, the caller's fp at fp - 16).
+
+        stack_at(va) gives (pa, bytes mapped there and after) or None. None
+        when the stack cannot be followed to a trap or to forkret.
+        """
+        ra, sp, fp = process.context
+        name = self.info.function_at(ra)
+        if name is None:
+            return None
+        names, stack, start = [name], b"", 0
+        while names[-1] not in _OUTERMOST:
+            if len(names) == _MAX_CALLS or not sp <= fp - 16 or fp & 7:
+                return None
+            if not stack:
+                place = stack_at(sp)
+                if place is None or place[1] > 8 * PAGE:
+                    return None
+                start, stack = sp, self._bytes(place[0], place[1], "a kernel stack") or b""
+            if fp - start > len(stack):
+                return None
+            name = self.info.function_at(_word(stack, fp - 8 - start, 8))
+            if name is None:
+                return None
+            names.append(name)
+            sp, fp = fp, _word(stack, fp - 16 - start, 8)
+        return tuple(names)
+
+    # Parts
+
+    def _proc_table(self) -> Optional[_Place]:
+        for name in ("proc", "ptable"):
+            for place in self._parts(name):
+                if place.type.kind == "array" and place.type.element is not None \
+                        and place.type.element.name == "proc" and place.type.element.size:
+                    return place
+        return None
+
+    def _parts(self, name: str) -> Iterator[_Place]:
+        """Variable `name`, and the fields and elements it has by value, two
+        structs deep; of an array longer than a table of harts, only itself."""
+        symbol = self.info.symbol(name)
+        if symbol is not None:
+            yield from self._parts_of(_Place(name, symbol.address, symbol.type), 3)
+
+    def _parts_of(self, place: _Place, depth: int) -> Iterator[_Place]:
+        yield place
+        t = place.type
+        if depth and t.kind == "struct":
+            for name, field in self.info.structs.get(t.name, {}).items():
+                yield from self._parts_of(_Place(f"{place.path}.{name}",
+                                                 place.address + field.offset, field.type),
+                                          depth - 1)
+        elif depth and t.kind == "array" and t.element is not None and 0 < t.count <= 64:
+            for i in range(t.count):
+                yield from self._parts_of(_Place(f"{place.path}[{i}]",
+                                                 place.address + i * t.element.size, t.element),
+                                          depth - 1)
+
+    def _lock(self, address: int) -> Tuple[bool, Optional[int]]:
+        locked = self.info.field("spinlock", "locked")
+        holder = self.info.field("spinlock", "cpu")
+        if locked is None or not self._number(address + locked.offset, locked.type.size):
+            return False, None
+        cpus = self.info.symbol("cpus")
+        if holder is None or cpus is None or cpus.type.element is None:
+            return True, None
+        at = (self._number(address + holder.offset, 8) or 0) - cpus.address
+        size = cpus.type.element.size
+        whole = size and at % size == 0 and 0 <= at < size * cpus.type.count
+        return True, at // size if whole else None
+
+    def _state_names(self) -> Dict[int, str]:
+        known = {self.info.enums[n]: "USED" if n == "EMBRYO" else n
+                 for n in _STATES if n in self.info.enums}
+        return known or dict(enumerate(("UNUSED", "USED", "SLEEPING", "RUNNABLE", "RUNNING",
+                                        "ZOMBIE")))
+
+    def _enumerator(self, name: str, default: int) -> int:
+        return self.info.enums.get(name, default)
+
+    # Reading
+
+    def _number(self, address: int, size: int) -> Optional[int]:
+        data = self._bytes(address, size, f"{size} bytes")
+        return int.from_bytes(data, "little") if data is not None else None
+
+    def _bytes(self, address: int, n: int, what: str) -> Optional[bytes]:
+        base, end = self.reader.ram
+        if not base <= address <= address + n <= end:
+            self._find("outside-ram", address, f"{what}: [{address:#x}, {address + n:#x}) is "
+                       "outside RAM: is this the kernel that runs?")
+            return None
+        return self.reader.read(address, n)
+
+    def _find(self, kind: str, at: Optional[int], text: str) -> None:
+        self.findings.append(Finding(kind, at, text))
+
+
+_OUTERMOST = frozenset(("usertrap", "forkret"))
+"""Functions under which a kernel stack has nothing: entered from the trampoline."""
+
+_STALE = ("proc", "ptable", "ftable", "kmem", "kmems", "stack0", "bcache", "itable", "icache",
+          "cons", "log", "pr", "uart_tx_buf", "cpus")
+"""Variables with old addresses in slots that are not in use, in saved
+registers, or in copies of user data."""
+
+_MAX_CALLS = 40
+"""Calls followed on one stack; a page has no room for many more."""
+
+_PROC_FIELDS = (("pid",), ("parent",), ("sz",), ("pagetable", "pgtbl"), ("trapframe", "tf"),
+                ("kstack",), ("killed",), ("chan",))
+
+
+def _proc_reader(info: DebugInfo, states: Dict[int, str]):
+    """A function (slot, address, bytes of the struct) -> Proc."""
+    def place(*names: str) -> Tuple[int, int]:
+        field = info.field("proc", *names)
+        return (field.offset, min(field.type.size, 8)) if field else (0, 0)
+
+    numbers = [place(*names) for names in _PROC_FIELDS]
+    state_at = place("state", "pstate")
+    name = info.field("proc", "name")
+    lock, locked = info.field("proc", "lock"), info.field("spinlock", "locked")
+    lock_at = (lock.offset + locked.offset, locked.type.size) if lock and locked else (0, 0)
+    context = info.field("proc", "context")
+    registers = [(context.offset + f.offset, 8) if context and f else (0, 0)
+                 for f in (info.field("context", "ra"), info.field("context", "sp"),
+                           info.field("context", "s0", "s"))]
+
+    def read(slot: int, address: int, data: bytes) -> Proc:
+        pid, parent, sz, root, trapframe, kstack, killed, chan = (
+            _word(data, at, n) for at, n in numbers)
+        value = _word(data, *state_at)
+        text = data[name.offset:name.offset + name.type.size] if name else b""
+        return Proc(slot, address, pid, parent, _printable(text), states.get(value, f"?{value}"),
+                    sz, root, trapframe, kstack, bool(_word(data, *lock_at)), bool(killed), chan,
+                    tuple(_word(data, at, n) for at, n in registers))
+
+    return read
+
+
+def _state_of(info: DebugInfo, data: bytes, start: int) -> int:
+    field = info.field("proc", "state", "pstate")
+    return _word(data, start + field.offset, field.type.size) if field else 0
+
+
+def _word(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at:at + size], "little")
+
+
+def _words(data: bytes) -> array:
+    words = array("Q")
+    words.frombytes(data)
+    return words
+
+
+def _printable(text: bytes) -> str:
+    text = text.split(b"\0", 1)[0]
+    return "".join(chr(c) if 32 <= c < 127 else f"\\x{c:02x}" for c in text)
+
+
+def _lock_name(path: str) -> str:
+    return path[:-len(".lock")] if path.endswith(".lock") else path
+
+
+def _is_free_list(place: _Place) -> bool:
+    """Whether a pointer heads a list of free frames: it points to a struct
+    run, or its own name says so."""
+    target = place.type.element
+    last = place.path.rsplit(".", 1)[-1].lower()
+    return "free" in last or target is not None and target.kind == "struct" and "run" in target.name
+
+
+def _nonzero(data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
+    """((frame, number), ...) of the numbers in `data` that are not 0."""
+    if stride == size:
+        values = array({1: "B", 2: "H", 4: "I", 8: "Q"}[size])
+        values.frombytes(data)
+    else:
+        values = [_word(data, at + offset, size) for at in range(0, len(data), stride)]
+    return tuple((ram_base + i * PAGE, values[i]) for i in compress(count(), values))

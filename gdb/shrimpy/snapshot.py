@@ -6,30 +6,22 @@ in JSON; everything is sorted, so the same memory gives the same bytes.
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
+import gc
 import json
-from typing import Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
+from . import sv39
 from .debuginfo import DebugInfo
-from .readers import Reader
+from .frames import Accounts, Frame, User, claim, runs_of
+from .kernel import FreeWalk, Kernel, Proc
+from .readers import PAGE, Reader
+from .sv39 import Finding, Table
 from .records import Runs, address, decode, encode, many, names, one, pairs, record
 
 SCHEMA = "shrimpy-snapshot"
 VERSION = 1
-
-
-@record
-class Finding:
-    """Something in memory that cannot be right, or that could not be read.
-
-    kind: a short fixed word; at: the physical address of the evidence, or
-    None; text: a sentence for people; va, pte: of the entry, where it is one.
-    """
-
-    kind: str
-    at: Optional[int] = address(default=None)
-    text: str = ""
-    va: Optional[int] = address(default=None)
-    pte: Optional[int] = address(default=None)
 
 
 @record
@@ -88,16 +80,6 @@ class Lock:
     name: str
     held: bool
     hart: Optional[int] = None
-
-
-@record
-class Table:
-    """A page table: a frame of 512 entries."""
-
-    pa: int = address()
-    level: int = 0                      # 2 is the root
-    entry: Optional[int] = address(default=None)    # pa of the PTE that points here
-    va: int = address(default=0)        # first virtual address it covers
 
 
 @record
@@ -182,27 +164,6 @@ class Counts:
 
 
 @record
-class User:
-    """One user of a frame. kind: "user" "table" "trapframe" "kstack" "pipe"
-    "kernel-table" "driver" (disk rings) "kernel" (a variable or a frame of the
-    kernel points to it: `name` says which)."""
-
-    kind: str
-    pid: Optional[int] = None
-    va: Optional[int] = address(default=None)
-    name: Optional[str] = None
-
-
-@record
-class Frame:
-    """`n_pages` frames from `pa` that something uses, and its every user."""
-
-    pa: int = address()
-    n_pages: int = 1
-    users: Tuple[User, ...] = many(User)
-
-
-@record
 class Snapshot:
     """The whole. `functions` gives the names that this kernel uses for "fork",
     "exec", "exit", "wait" and others where they differ by tree."""
@@ -244,7 +205,7 @@ class Snapshot:
 
 
 def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
-         harts: Tuple[Hart, ...] = (), *, fry: Optional[int] = None,
+         harts: Sequence[Hart] = (), *, fry: Optional[int] = None,
          shrimp: Optional[int] = None, fry_from: Optional[str] = None,
          walk_free: bool = True) -> Snapshot:
     """Everything there is to see in `reader`'s memory, by `info`.
@@ -259,4 +220,227 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
     Never raises for what is in memory: that becomes findings. Raises
     ReadError only when the source itself fails.
     """
-    raise NotImplementedError
+    collecting = gc.isenabled()
+    gc.disable()    # thousands of small objects, none of them garbage: a third of the time
+    try:
+        return _Taking(reader, info, (fry, shrimp, fry_from)).snapshot(stop, harts, walk_free)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Taking:
+    """The parts of one snapshot while they are put together."""
+
+    def __init__(self, reader: Reader, info: DebugInfo,
+                 fry: Tuple[Optional[int], Optional[int], Optional[str]]) -> None:
+        self.reader = reader
+        self.kernel = Kernel(reader, info)
+        n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
+        # Copy-on-write maps a frame many times; eight times all of RAM is noise.
+        self.budget = sv39.Budget(2 * n_frames, 8 * n_frames)
+        self.kernel_table, self.complete = self._walk_kernel()
+        self.layout = self._layout(*fry)
+        self.kernel_places = _Places(self.kernel_table.mappings)
+
+    def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool) -> Snapshot:
+        kernel, layout = self.kernel, self.layout
+        procs = kernel.processes()
+        pid_at = {p.address: p.pid for p in procs}
+        processes = [self._process(p, pid_at) for p in procs]
+        lowest, end = self._allocatable()
+        if walk_free:
+            walk = kernel.free_frames(lowest, end)
+        else:
+            walk = FreeWalk(bytearray(), [], False, "the free list was not walked", [])
+        accounts = self._accounts(walk.marks, procs, processes)
+        if walk.complete:
+            claim(accounts, kernel, procs)
+        counts = kernel.counts((end - layout.ram_base) // PAGE, layout.ram_base)
+        harts = self._harts(harts, pid_at)
+        return Snapshot(
+            source=self.reader.source, kernel=kernel.info.kernel, layout=layout,
+            stop=self._stop(stop, harts), harts=harts,
+            locks=tuple(Lock(*lock) for lock in sorted(kernel.locks(), key=lambda k: k[0])),
+            processes=tuple(processes), kernel_table=self.kernel_table,
+            free=_free(walk, layout.ram_base, lowest, end),
+            counts=Counts(*counts) if counts else None,
+            frames=accounts.frames(),
+            lost=accounts.lost() if walk.complete else (),
+            functions=kernel.function_names(), findings=tuple(kernel.findings))
+
+    def _walk_kernel(self) -> Tuple[KernelTable, bool]:
+        root = self.kernel.root()
+        if root is None:
+            return KernelTable(), False
+        walk = sv39.walk(self.reader, root, devices=True, runs=True, budget=self.budget)
+        mappings = tuple(self._kernel_mapping(leaf) for leaf in walk.leaves)
+        return KernelTable(root, tuple(walk.tables), mappings, tuple(walk.findings)), walk.complete
+
+    def _kernel_mapping(self, leaf: sv39.Leaf) -> Mapping:
+        base, end = self.reader.ram
+        if not base <= leaf.pa < end:
+            region = "device"
+        elif leaf.va == leaf.pa:
+            region = "text" if leaf.pte & sv39.X else "ram"
+        elif leaf.pte & sv39.X:
+            region = "trampoline"
+        else:
+            region = "kstack"
+        flags = sv39.FLAGS[leaf.pte & 0xFF & ~(sv39.A | sv39.D)]
+        return Mapping(leaf.va, leaf.pa, leaf.level, leaf.n_pages, flags, leaf.pte, leaf.pte_at,
+                       region)
+
+    def _layout(self, fry: Optional[int], shrimp: Optional[int],
+                fry_from: Optional[str]) -> Layout:
+        kernel, (ram_base, ram_end) = self.kernel, self.reader.ram
+        base, image_end = kernel.image()
+        direct_end = max((m.va + m.n_pages * PAGE for m in self.kernel_table.mappings
+                          if m.va == m.pa and m.region != "device"), default=ram_end)
+        alloc_end = min(kernel.constant("PHYSTOP", direct_end), ram_end)
+        return Layout(
+            maxva=kernel.constant("MAXVA", sv39.MAXVA), ram_base=ram_base, ram_end=ram_end,
+            kernel_base=base, kernel_end=image_end, alloc_end=alloc_end,
+            trampoline=kernel.trampoline(), trapframe=kernel.trapframe(),
+            fry=fry, shrimp=shrimp, fry_from=fry_from, nproc=kernel.n_slots() or None)
+
+    def _allocatable(self) -> Tuple[int, int]:
+        """[lowest, end) of the frames that the allocator hands out."""
+        layout = self.layout
+        image_end = layout.ram_base if layout.kernel_end is None else layout.kernel_end
+        lowest = min(max(image_end, layout.ram_base), layout.ram_end)
+        return lowest + PAGE - 1 & -PAGE, max(layout.alloc_end & -PAGE, layout.ram_base)
+
+    def _process(self, p: Proc, pid_at: Dict[int, int]) -> Process:
+        tables: Sequence[Table] = ()
+        mappings: List[Mapping] = []
+        findings: Sequence[Finding] = ()
+        if p.root:
+            walk = sv39.walk(self.reader, p.root, budget=self.budget)
+            tables, findings = walk.tables, walk.findings
+            mappings = self._mappings(walk.leaves, p.sz)
+        running = p.state == "RUNNING" or p.context == (0, 0, 0)
+        return Process(
+            p.slot, p.pid, pid_at.get(p.parent), p.name, p.state, p.sz, p.address, p.root or None,
+            p.trapframe or None, p.kstack or None, p.lock_held, p.killed, p.chan or None,
+            None if running else self.kernel.calls(p, self.kernel_places.find),
+            self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings))
+
+    def _mappings(self, leaves: Sequence[sv39.Leaf], sz: int) -> List[Mapping]:
+        """The leaves of one process with the part of the program each belongs to."""
+        layout, flags = self.layout, sv39.FLAGS
+        special = {layout.trampoline: "trampoline", layout.trapframe: "trapframe",
+                   layout.fry: "fry", layout.shrimp: "shrimp"}
+        guard = max((leaf.va for leaf in leaves
+                     if leaf.va < sz and leaf.pte & sv39.U == 0 and leaf.va not in special),
+                    default=None)
+        stack_end = None if guard is None else \
+            guard + PAGE * (1 + self.kernel.constant("USERSTACK", 1))
+        mappings = []
+        for va, pa, level, n_pages, pte, pte_at in leaves:
+            region = special.get(va)
+            if region is None:
+                if va >= sz:
+                    region = "other"
+                elif guard is None or va < guard:
+                    region = "text" if pte & sv39.X else "user" if guard is None else "data"
+                elif va == guard:
+                    region = "guard"
+                else:
+                    region = "stack" if va < stack_end else "heap"
+            mappings.append(Mapping(va, pa, level, n_pages, flags[pte & 0xFF], pte, pte_at, region))
+        return mappings
+
+    def _fry_content(self, mappings: Sequence[Mapping]) -> Optional[str]:
+        pa = next((m.pa for m in reversed(mappings) if m.region == "fry" and m.level == 0), None)
+        base, end = self.reader.ram
+        if pa is None or not base <= pa <= end - PAGE:
+            return None
+        tail = self.reader.read(pa + PAGE - _TAIL, _TAIL)
+        if not any(tail):
+            return "zero"
+        # xv6's kalloc fills a frame with 5, its kfree with 1.
+        return "junk" if tail in (b"\5" * _TAIL, b"\1" * _TAIL) else "data"
+
+    def _accounts(self, free: bytearray, procs: Sequence[Proc],
+                  processes: Sequence[Process]) -> Accounts:
+        layout, kernel = self.layout, self.kernel
+        accounts = Accounts(layout.ram_base, *self._allocatable(), free)
+        for process in processes:
+            self._account_process(accounts, process)
+        for table in self.kernel_table.tables:
+            accounts.add(table.pa, User("kernel-table", None, table.va))
+        stack_pids = {p.kstack: p.pid for p in procs if p.kstack}
+        for m in self.kernel_table.mappings:
+            if m.region == "kstack" and m.n_pages <= _MAX_STACK_RUN:
+                for offset in range(0, m.n_pages * PAGE, PAGE):
+                    pid = next((stack_pids[va] for va in range(m.va + offset, m.va - 1, -PAGE)
+                                if va in stack_pids), None)
+                    accounts.add(m.pa + offset, User("kstack", pid, m.va + offset))
+        for p in procs:
+            accounts.add(p.kstack, User("kstack", p.pid, p.kstack))     # one in the direct map
+        for pa in kernel.pipes():
+            accounts.add(pa, User("pipe"))
+        for pa, name in kernel.driver_frames():
+            accounts.add(pa, User("driver", None, None, name))
+        return accounts
+
+    def _account_process(self, accounts: Accounts, process: Process) -> None:
+        pid, trapframe = process.pid, process.trapframe
+        for table in process.tables:
+            accounts.add(table.pa, User("table", pid, table.va))
+        for m in process.mappings:
+            if m.region == "trapframe":
+                accounts.add(m.pa, User("trapframe", pid, m.va), m.n_pages)
+                if m.pa == trapframe:
+                    trapframe = None
+            else:
+                accounts.add(m.pa, User("user", pid, m.va), m.n_pages)
+        if trapframe is not None:
+            accounts.add(trapframe, User("trapframe", pid))
+
+    def _harts(self, harts: Sequence[Hart], pid_at: Dict[int, int]) -> Tuple[Hart, ...]:
+        """The debugger's harts with what cpus[] adds; without a debugger,
+        those that run a process."""
+        cpus = dict(enumerate(self.kernel.cpus()))
+        known = sorted(harts, key=lambda h: h.hart) or [
+            Hart(i) for i, (proc, _) in cpus.items() if proc]
+        return tuple(dataclasses.replace(h, pid=pid_at.get(cpus[h.hart][0]),
+                                         interrupt_depth=cpus[h.hart][1])
+                     if h.hart in cpus else h for h in known)
+
+    def _stop(self, stop: Optional[Stop], harts: Sequence[Hart]) -> Stop:
+        stop = stop or Stop()
+        pid = next((h.pid for h in harts if h.hart == stop.hart), None)
+        return dataclasses.replace(stop, pid=pid, panicked=self.kernel.panicked())
+
+
+class _Places:
+    """Where the kernel's table maps an address."""
+
+    def __init__(self, mappings: Sequence[Mapping]) -> None:
+        self._mappings = mappings
+        self._starts = [m.va for m in mappings]
+
+    def find(self, va: int) -> Optional[Tuple[int, int]]:
+        """(pa, bytes mapped there and after in one run), or None."""
+        i = bisect.bisect_right(self._starts, va) - 1
+        if i < 0:
+            return None
+        m = self._mappings[i]
+        left = m.va + m.n_pages * PAGE - va
+        return (m.pa + va - m.va, left) if left > 0 else None
+
+
+_TAIL = 256
+"""Bytes at the end of FRY that say whether its frame was zeroed."""
+
+_MAX_STACK_RUN = 64
+"""Pages of a run that may be a kernel stack; a longer one is a second map of RAM."""
+
+
+def _free(walk: FreeWalk, ram_base: int, lowest: int, end: int) -> Free:
+    runs = runs_of(walk.marks, 1, ram_base, lowest, end)
+    lists = tuple(FreeList(name, n) for name, n in sorted(walk.counts))
+    return Free(sum(n for _, n in runs), runs, walk.complete, walk.why, lists,
+                tuple(walk.findings))

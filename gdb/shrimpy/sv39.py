@@ -11,6 +11,7 @@ import struct
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .readers import PAGE, Reader, ReadError
+from .records import address, record
 
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 """Flag bits of an entry (Privileged, figure 4.19)."""
@@ -31,25 +32,29 @@ FLAGS = tuple("".join(letter if value >> bit & 1 else "-" for bit, letter in enu
 """An entry's low byte as letters in bit order, "-" for a clear bit."""
 
 
-class Finding(NamedTuple):
-    """What is wrong with an entry or a table: a fixed word, the physical
-    address of the entry (of the root, when it has none), a sentence."""
+@record
+class Finding:
+    """Something in memory that cannot be right, or that could not be read.
+
+    kind: a short fixed word; at: the physical address of the evidence, or
+    None; text: a sentence for people; va, pte: of the entry, where it is one.
+    """
 
     kind: str
-    at: int
-    text: str
-    va: Optional[int] = None
-    pte: Optional[int] = None
+    at: Optional[int] = address(default=None)
+    text: str = ""
+    va: Optional[int] = address(default=None)
+    pte: Optional[int] = address(default=None)
 
 
-class Table(NamedTuple):
-    """A table reached: its address, level, the entry that points to it (None
-    for a root) and the first virtual address it covers."""
+@record
+class Table:
+    """A page table: a frame of 512 entries."""
 
-    pa: int
-    level: int
-    entry: Optional[int]
-    va: int
+    pa: int = address()
+    level: int = 0                      # 2 is the root
+    entry: Optional[int] = address(default=None)    # pa of the PTE that points here
+    va: int = address(default=0)        # first virtual address it covers
 
 
 class Leaf(NamedTuple):
