@@ -66,7 +66,7 @@ def prepare(path: str | None) -> Kernel:
 
 def build_ours(tree: Path, *variables: str, name: str = "the Shrimpy kernel") -> Kernel:
     """Builds our xv6/ or a variant of it where it stands. variables: NAME=value for make."""
-    with _lock(tree):
+    with lock(tree):
         _, said = _make(tree, *variables)
         if said:
             raise _not_built(name, said)
@@ -91,7 +91,7 @@ def _from_elf(elf: Path) -> Kernel:
 
 def _from_tree(source: Path) -> Kernel:
     copy = BUILD / "trees" / f"{source.name}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
-    with _lock(copy):
+    with lock(copy):
         _mirror(source, copy)
         notes = _build_foreign(copy, source.name)
         images = [copy / "fs.img"]
@@ -101,7 +101,7 @@ def _from_tree(source: Path) -> Kernel:
 # Building
 
 @contextlib.contextmanager
-def _lock(tree: Path) -> Iterator[None]:
+def lock(tree: Path) -> Iterator[None]:
     """One build of a tree at a time."""
     folder = BUILD / "locks"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,79 @@
+"""Fixtures for what talks to QEMU and GDB; a limit for every test."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "gdb"))
+
+from lab import debugger, tree  # noqa: E402
+from lab.machine import Machine  # noqa: E402
+
+_LIMIT_S = 120
+
+
+class Overdue(Exception):
+    """A test took longer than its limit."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--soak"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="long; --soak runs it"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    mark = item.get_closest_marker("limit")
+    seconds = mark.args[0] if mark else _LIMIT_S
+
+    def overdue(_number: int, _frame: object) -> None:
+        raise Overdue(f"{item.name} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, overdue)
+    # Again and again: the first may be raised where it is swallowed.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def kernel() -> tree.Kernel:
+    """Our kernel and disk, built."""
+    return tree.prepare(None)
+
+
+@pytest.fixture
+def machine(kernel: tree.Kernel) -> Iterator[Callable[..., Machine]]:
+    """machine(cpus=3, kernel=..., ...): a machine booted to its prompt, ended after the test."""
+    started: list[Machine] = []
+
+    def start(cpus: int = 3, *, kernel: tree.Kernel = kernel, boot: bool = True, **how: object) -> Machine:
+        new = Machine(kernel, cpus, **how)
+        started.append(new)
+        return new.boot() if boot else new
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def gdb() -> Callable[..., str]:
+    """gdb(elf, commands, target=...): what a headless GDB with the kit prints; an error fails the test."""
+    return debugger.checked

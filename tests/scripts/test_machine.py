@@ -1,0 +1,129 @@
+"""The launcher: what it starts, what it says when things go wrong, and that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import Trouble, rundir
+from lab.machine import Gone, Machine, Panicked, Silent
+from lab.tree import prepare
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has this pid, or only a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_machine_talks_and_leaves_nothing(bare):
+    with Machine(prepare(str(bare())), 2) as machine:
+        machine.boot(20)
+        machine.send("over and out")
+        machine.wait_for("over and out\n", 20)
+        assert "running" in machine.monitor("info status")
+        assert machine.folder.stat().st_mode & 0o777 == 0o700
+        assert machine.ram_file.stat().st_size == 128 << 20
+        pid, folder = machine.pid, machine.folder
+    assert gone(pid)
+    assert not folder.exists()
+
+
+def test_a_panic_is_told_at_once_with_the_last_lines(bare):
+    with Machine(prepare(str(bare(r"one\ntwo\npanic: kerneltrap\nhart 1\n"))), 1) as machine:
+        with pytest.raises(Panicked) as told:
+            machine.boot(20)
+    first, *rest = str(told.value).splitlines()
+    assert first == "the kernel panicked: kerneltrap"
+    assert "  | two" in rest
+
+
+def test_a_kernel_that_hangs_is_told_with_the_last_lines(bare):
+    with Machine(prepare(str(bare(r"almost there\n", "SILENT"))), 1) as machine:
+        with pytest.raises(Silent, match="(?s)first prompt: the kernel hangs.*almost there"):
+            machine.boot(1)
+
+
+def test_a_qemu_that_ends_is_told(bare):
+    with Machine(prepare(str(bare())), 1) as machine:
+        machine.boot(20)
+        os.kill(machine.pid, signal.SIGKILL)
+        with pytest.raises(Gone, match="QEMU ended: signal 9"):
+            machine.wait_for("never", 20)
+
+
+def test_two_machines_at_once_do_not_meet(bare):
+    kernel = prepare(str(bare()))
+    with Machine(kernel, 1) as one, Machine(kernel, 1) as other:
+        one.boot(20)
+        other.boot(20)
+        one.send("for one")
+        one.wait_for("for one\n", 20)
+        assert one.folder != other.folder
+        assert "for one" not in other.console
+
+
+@pytest.mark.parametrize("cpus", [0, 9, -1])
+def test_harts_out_of_range(bare, cpus):
+    with pytest.raises(Trouble, match=f"CPUS={cpus} is out of range"):
+        Machine(prepare(str(bare())), cpus)
+
+
+def test_a_port_that_is_taken(bare):
+    import socket
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(Trouble, match=f"GDBPORT={port} cannot be used: Address already in use"):
+            Machine(prepare(str(bare())), 1, gdb_port=port)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_qemu_and_its_folder_go_with_the_launcher(bare, how):
+    program = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
+               "from lab import cli\nfrom lab.machine import Machine\nfrom lab.tree import prepare\n"
+               "def main():\n"
+               "    with Machine(prepare(sys.argv[2]), 1) as machine:\n"
+               "        print(machine.pid, machine.folder, machine._run._keeper.pid, flush=True)\n"
+               "        machine.wait_for('never')\n"
+               "cli.run(main)\n")
+    launcher = subprocess.Popen([sys.executable, "-c", program, str(SCRIPTS), str(bare())],
+                                stdout=subprocess.PIPE, text=True)
+    try:
+        pid, folder, keeper = launcher.stdout.readline().split()
+        assert not gone(int(pid))
+        descriptor = os.pidfd_open(int(keeper))
+        launcher.send_signal(how)
+        launcher.wait(30)
+        # The keeper is the last to go.
+        import select
+        assert select.select([descriptor], [], [], 30)[0]
+        os.close(descriptor)
+        assert gone(int(pid))
+        assert not Path(folder).exists()
+    finally:
+        launcher.kill()
+        launcher.stdout.close()
+
+
+def test_a_note_of_a_dead_machine_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "BUILD", tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    mine = rundir.Note(os.getpid(), rundir.started_at(os.getpid()), "k", "g", "q", "r")
+    reused = rundir.Note(os.getpid(), "0", "k", "g", "q", "r")
+    assert rundir.publish(reused) and rundir.running() == []
+    rundir.publish(rundir.Note(ended.pid, "1", "k", "g", "q", "r"))
+    rundir.publish(mine)
+    assert rundir.running() == [mine]
+    assert len(list((tmp_path / "run").iterdir())) == 1
