@@ -15,6 +15,7 @@ import gdb
 from . import elf, macros
 from .debuginfo import DebugInfo, Field, Range, Symbol, Type
 from .kernel import WANTED
+from .readers import RAM_BASE
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
 _LANDMARKS = ("proc_pagetable", "kalloc", "kvminit", "kinit", "main", "pipealloc",
@@ -63,8 +64,9 @@ class _Collector:
                                        self._type(symbol.type, name))
         by_name = {r.name: r for r in (*objects, *functions)}
         for name in WANTED.labels:
-            if name in by_name:
-                symbols.setdefault(name, Symbol(by_name[name].address, Type("other")))
+            at = by_name[name].address if name in by_name else _label(name)
+            if at is not None:
+                symbols.setdefault(name, Symbol(at, Type("other")))
         for tag in WANTED.structs:
             found = self._lookup_type(f"struct {tag}")
             if found is not None:
@@ -207,6 +209,16 @@ def _elf_symbols(path: str) -> tuple[list[Range], list[Range]]:
         return elf.symbols(path)
     except (OSError, elf.ElfError):
         return [], []
+
+
+def _label(name: str) -> int | None:
+    """The address of a symbol of the linker script's. A user program loaded
+    beside the kernel may have the name too, but not in RAM."""
+    try:
+        at = int(gdb.parse_and_eval(f"(unsigned long)&{name}"))
+    except gdb.error:
+        return None
+    return at if at >= RAM_BASE else None
 
 
 def _scalar_kind(real: gdb.Type) -> str:

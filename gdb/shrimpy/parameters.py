@@ -53,6 +53,8 @@ class _Address(gdb.Parameter):
         return ""
 
     def get_show_string(self, value: str) -> str:
+        if value == "auto":
+            return f"{self._title} is where the kernel's headers say (auto)."
         return f"{self._title} is at {value}."
 
 

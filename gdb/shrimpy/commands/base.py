@@ -3,6 +3,7 @@ and one place where errors become one line."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,11 +14,12 @@ from .. import elf, gdbinfo, remote, stop
 from ..readers import ReadError
 from ..session import session
 from ..snapshot import Process, Snapshot
+from ..text import Painter
 
 
 class Arg(NamedTuple):
-    """A positional argument. kind: "pid" "va" "pa" "number" "file" or "word";
-    choices: what a word may be."""
+    """A positional argument. kind: "pid" "table" (a pid, or "kernel") "va"
+    "pa" "file" or "word"; choices: what a word may be."""
 
     name: str
     kind: str
@@ -56,7 +58,7 @@ class Command(gdb.Command):
         words += [f"[{a.name}]" if a.optional else a.name for a in self.args]
         return " ".join(words)
 
-    def run(self, given: dict[str, str], snapshot: Snapshot | None = None) -> None:
+    def run(self, given: dict[str, str]) -> None:
         """Does the work. `given` has the arguments by name, options by flag."""
         raise NotImplementedError
 
@@ -136,6 +138,15 @@ def one_line(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def painter() -> Painter:
+    """Colour, where GDB styles its own output."""
+    return Painter(bool(gdb.parameter("style enabled")))
+
+
+def write_json(value: object) -> None:
+    gdb.write(json.dumps(value) + "\n")
+
+
 def number(word: str, what: str) -> int:
     """The value of a GDB expression. Raises Bad."""
     try:
@@ -187,6 +198,8 @@ def candidates(wanted: Arg) -> list[str]:
         return []
     if wanted.kind == "pid":
         return [str(p.pid) for p in snapshot.processes]
+    if wanted.kind == "table":
+        return [str(p.pid) for p in snapshot.processes] + ["kernel"]
     if wanted.kind == "va":
         regions = {m.region for p in snapshot.processes for m in p.mappings}
         return sorted(regions - {"other", "user"})

@@ -24,7 +24,7 @@ class ShrimpCheck(Command):
     name = "shrimp-check"
     opts = (Opt("-v"), Opt("-json"))
 
-    def run(self, given, snapshot=None):
+    def run(self, given):
         gdb.set_convenience_variable("shrimp_status", UNJUDGED)
         snapshot = session.snapshot()
         verdicts = rules.evaluate(snapshot, session.previous)

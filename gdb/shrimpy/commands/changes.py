@@ -1,0 +1,71 @@
+"""xv6-snapshot and xv6-diff: the machine then, and now."""
+
+from __future__ import annotations
+
+import os
+
+import gdb
+
+from .. import changes, views
+from ..records import encode
+from ..session import session
+from ..snapshot import Snapshot
+from .base import Arg, Bad, Command, Opt, painter, write_json
+
+
+class Xv6Snapshot(Command):
+    """Write all that the kit knows of the machine to FILE, as JSON.
+
+    viz/shrimpyviz.py draws it; xv6-diff compares with it.
+    """
+
+    name = "xv6-snapshot"
+    args = (Arg("FILE", "file"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        path = os.path.expanduser(given["FILE"])
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(taken.to_json())
+        session.previous = taken
+        gdb.write(f"{path}: {len(taken.processes)} processes\n")
+
+
+class Xv6Diff(Command):
+    """Show what changed since the last snapshot: + new, - gone, ~ different.
+
+    The last one is that of the latest shrimp-check, xv6-snapshot or xv6-diff,
+    or FILE when given. A and D, which the hardware sets, are not compared.
+    """
+
+    name = "xv6-diff"
+    args = (Arg("FILE", "file", optional=True),)
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        before = session.previous
+        if "FILE" in given:
+            before = _load(os.path.expanduser(given["FILE"]))
+        taken = session.snapshot()
+        session.previous = taken
+        if before is None:
+            gdb.write("the first snapshot: run on, stop, and ask again\n")
+            return
+        found = changes.between(before, taken)
+        if "-json" in given:
+            write_json([encode(c) for c in found])
+        else:
+            gdb.write(views.differences(found, painter()))
+
+
+def _load(path: str) -> Snapshot:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return Snapshot.from_json(file.read())
+        except ValueError as error:
+            raise Bad(f"{path}: {error}") from None
+
+
+def register() -> None:
+    Xv6Snapshot()
+    Xv6Diff()

@@ -1,0 +1,134 @@
+"""xv6-vmmap, xv6-walk, xv6-rmap, xv6-frames: addresses and frames."""
+
+from __future__ import annotations
+
+import gdb
+
+from .. import sv39, views
+from ..records import encode
+from ..session import core_path, session
+from ..snapshot import Process, Snapshot
+from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
+
+KERNEL = "kernel"
+
+
+class Xv6Vmmap(Command):
+    """List what a process's page table maps, neighbours joined.
+
+    Without PID it is the process that the selected hart runs; "kernel" is the
+    kernel's own table. FLAGS are the entry's: V R W X U G A D.
+    """
+
+    name = "xv6-vmmap"
+    args = (Arg("PID", "table", optional=True),)
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        owner, title = _owner(given.get("PID"), taken)
+        of = taken.kernel_table if owner is None else owner
+        if "-json" in given:
+            write_json({"pid": None if owner is None else owner.pid,
+                        "root": None if of.root is None else hex(of.root),
+                        "mappings": [encode(m) for m in of.mappings],
+                        "findings": [encode(f) for f in of.findings]})
+            return
+        gdb.write(views.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter()))
+        for finding in of.findings:
+            gdb.write(f"! {finding.text}\n")
+
+
+class Xv6Walk(Command):
+    """Explain how a virtual address translates, table by table.
+
+    VA is an expression or the name of a region: fry, shrimp, trapframe,
+    trampoline, text, stack, heap. Without PID it is the process that the
+    selected hart runs; "kernel" is the kernel's own table. Then come who may
+    read, write and execute there, and plain GDB commands that do it by hand.
+    """
+
+    name = "xv6-walk"
+    args = (Arg("VA", "va"), Arg("PID", "table", optional=True))
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        owner, title = _owner(given.get("PID"), taken, fall_back=True)
+        va = virtual(given["VA"], taken, owner)
+        root = taken.kernel_table.root if owner is None else owner.root
+        if root is None:
+            raise Bad(f"{title} has no page table")
+        with session.memory() as reader:
+            found = sv39.translate(reader, root, va)
+        if "-json" in given:
+            write_json(walk_json(found, owner))
+            return
+        by_hand = "x/1gx" if core_path() else "monitor xp /1gx"
+        gdb.write(views.walk(f"{title}, root {root:#x}", found, by_hand, painter()))
+
+
+class Xv6Rmap(Command):
+    """List every user of the frame that holds a physical address."""
+
+    name = "xv6-rmap"
+    args = (Arg("PA", "pa"),)
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        pa = number(given["PA"], "a physical address")
+        if "-json" in given:
+            write_json({"frame": hex(pa & -views.PAGE), "users": views.frame_users(pa, taken)})
+        else:
+            gdb.write(views.rmap(pa, taken, painter()))
+
+
+class Xv6Frames(Command):
+    """Count the frames of RAM by use, and list those that processes share."""
+
+    name = "xv6-frames"
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        if "-json" in given:
+            write_json({"totals": views.frame_totals(taken),
+                        "shared": [encode(f) for f in views.shared(taken)]})
+        else:
+            gdb.write(views.frames(taken, painter()))
+
+
+def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:
+    may = None
+    if found.pte is not None:
+        may = {who: {kind: sv39.refusal(found.pte, kind, user) is None
+                     for kind in ("read", "write", "execute")}
+               for who, user in (("user", True), ("kernel", False))}
+    return {"pid": None if owner is None else owner.pid, "va": hex(found.va),
+            "root": hex(found.root),
+            "steps": [{"level": s.level, "index": s.index, "pte_at": hex(s.pte_at),
+                       "pte": hex(s.pte), "text": s.text} for s in found.steps],
+            "pa": None if found.pa is None else hex(found.pa),
+            "fault": found.fault, "may": may}
+
+
+def _owner(word: str | None, taken: Snapshot,
+           fall_back: bool = False) -> tuple[Process | None, str]:
+    """(the process meant, or None for the kernel; a title). fall_back: the
+    kernel when no process runs here and none was named."""
+    if word == KERNEL or (word is None and fall_back and taken.stop.pid is None):
+        return None, "the kernel's table"
+    owner = process(word, taken)
+    return owner, f"pid {owner.pid} ({owner.name})"
+
+
+def _hex(value: int | None) -> str:
+    return "none" if value is None else hex(value)
+
+
+def register() -> None:
+    Xv6Vmmap()
+    Xv6Walk()
+    Xv6Rmap()
+    Xv6Frames()

@@ -1,0 +1,75 @@
+"""xv6-ps, xv6-tree, xv6-harts: who is there, and where."""
+
+from __future__ import annotations
+
+import gdb
+
+from .. import views
+from ..records import encode
+from ..session import session
+from .base import Command, Opt, painter, write_json
+
+_BULKY = ("tables", "mappings", "findings")
+
+
+class Xv6Ps(Command):
+    """List the processes, with their FRY and SHRIMP frames.
+
+    PAGES is the size of user memory from 0; HART is where it runs; ROOT is the
+    physical address of its root page table.
+    """
+
+    name = "xv6-ps"
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        if "-json" in given:
+            write_json([_brief(p) for p in taken.processes])
+        else:
+            gdb.write(views.processes(taken, painter()))
+
+
+class Xv6Tree(Command):
+    """Show the processes as a tree of parents and children.
+
+    A child's SHRIMP frame should be its parent's FRY frame.
+    """
+
+    name = "xv6-tree"
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        if "-json" in given:
+            write_json([{"pid": p.pid, "parent": p.parent, "name": p.name}
+                        for p in taken.processes])
+        else:
+            gdb.write(views.tree(taken, painter()))
+
+
+class Xv6Harts(Command):
+    """Show where each hart is: mode, process, function and page table.
+
+    * marks the hart that GDB has selected. NOFF is the depth of push_off.
+    """
+
+    name = "xv6-harts"
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        if "-json" in given:
+            write_json({"stop": encode(taken.stop), "harts": [encode(h) for h in taken.harts]})
+        else:
+            gdb.write(views.where(taken) + "\n" + views.harts(taken, painter()))
+
+
+def _brief(process: object) -> dict[str, object]:
+    return {key: value for key, value in encode(process).items() if key not in _BULKY}
+
+
+def register() -> None:
+    Xv6Ps()
+    Xv6Tree()
+    Xv6Harts()
