@@ -12,13 +12,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from . import Trouble, tools
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
 from .tree import Kernel
 
+T = TypeVar("T")
 LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
@@ -167,14 +170,17 @@ class Machine:
         what names the pattern for a person. Raises Panicked at a panic that is not what pattern matches,
         Gone when QEMU ends, Silent after limit_s.
         """
-        limit_s = LIMIT_S if limit_s is None else limit_s
         wanted = re.compile(pattern)
+        match = self.wait_until(lambda text: wanted.search(text, self._mark), limit_s, what or repr(pattern))
+        self._mark = match.end()
+        return match
+
+    def wait_until(self, found: Callable[[str], T | None], limit_s: float | None = None, what: str = "") -> T:
+        """Waits until found, given all that the console has printed, returns something true; as wait_for()."""
+        limit_s = LIMIT_S if limit_s is None else limit_s
         deadline = time.monotonic() + limit_s
         with self._changed:
-            while True:
-                if match := wanted.search(self._text, self._mark):
-                    self._mark = match.end()
-                    return match
+            while not (result := found(self._text)):
                 left = deadline - time.monotonic()
                 panic = PANIC.search(self._text)
                 if panic and (self._text[panic.end():] or self._ended or left <= 0):
@@ -182,8 +188,9 @@ class Machine:
                 if self._ended:
                     raise self._gone()
                 if left <= 0:
-                    raise Silent(f"waited {limit_s:g} s in vain for {what or repr(pattern)}" + self._tail())
+                    raise Silent(f"waited {limit_s:g} s in vain for {what}" + self._tail())
                 self._changed.wait(left)
+            return result
 
     def boot(self, limit_s: float | None = None) -> Machine:
         """Waits for the shell's prompt."""

@@ -26,7 +26,7 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
         return program
     if machine.kernel.has_program("shrimpdemo"):
         machine.send("shrimpdemo &")
-        machine.wait_for(r"(?:^|\n)shrimpdemo: ready[^\n]*\n", what="the line `shrimpdemo: ready`")
+        machine.wait_for(r"shrimpdemo: ready[^\n]*\n", what="the line `shrimpdemo: ready`")
         return "shrimpdemo"
     return _pipeline(machine)
 
@@ -38,17 +38,22 @@ def _pipeline(machine: Machine) -> str:
     read the console, and nobody knows which gets a line. A line that cat | cat prints proves that all exist,
     so lines are typed until one comes back.
     """
-    command = "grep nothing &; cat | cat"
+    command = "(grep nothing &); cat | cat"
     start = len(machine.console)
     machine.send(command)
     machine.wait_for(r"cat \| cat *\n", what="the echo of a command")
-    for number in range(_MOST_LINES):
-        machine.send(f"line{number}")
-        machine.wait_for(rf"line{number} *\n", what="the echo of a line")
-        said = machine.console[start:]
-        if re.search(r"(line\d+)\n(?:.*\n)*?\1\n", said):
+
+    def more_than(n_lines: int):
+        def found(text: str) -> bool:
+            if re.search("syntax|missing|failed", text[start:]):
+                raise Trouble(f"this shell does not understand {command!r}: say what to run with PROGRAM=")
+            return text.count("x", start) > n_lines
+        return found
+
+    for typed in range(1, _MOST_LINES + 1):
+        machine.send("x")
+        machine.wait_until(more_than(typed - 1), what="the echo of a line")
+        if more_than(typed)(machine.console):
             return command
-        if re.search(r"syntax|failed", said):
-            raise Trouble(f"this shell does not understand {command!r}: say what to run with PROGRAM=")
-    machine.wait_for(r"line\d+\n", what=f"what {command!r} prints")
+    machine.wait_until(more_than(_MOST_LINES), what=f"what {command!r} prints")
     return command
