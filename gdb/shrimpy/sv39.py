@@ -239,6 +239,8 @@ def entries(page: bytes) -> Iterator[Tuple[int, int]]:
                     yield index, value
 
 
+_V_R = V | R
+
 _CHUNK = struct.Struct("<64Q")
 _CHUNK_BYTES = _CHUNK.size
 _ZERO_CHUNK = bytes(_CHUNK_BYTES)
@@ -304,7 +306,7 @@ class _Walker:
             return
         self.budget.n_tables -= 1
         self.seen[pa] = entry
-        self.tables.append(Table(pa, level, entry, canonical(va)))
+        self.tables.append(Table(pa, level, entry, va))
         try:
             page = self.page(pa)
         except ReadError as error:
@@ -314,9 +316,18 @@ class _Walker:
         if self.runs and level < 2 and self.whole_run(page, pa, level, va):
             return
         shift = 12 + 9 * level
+        plain = level == 0 and not self.runs
+        leaves, ram_base, last = self.leaves, self.ram_base, self.ram_end - PAGE
+        n_leaves = len(leaves)
         for index, pte in entries(page):
-            if pte & V:
-                self.entry(pte, pa + 8 * index, level, va + (index << shift))
+            frame = pte >> 10 << 12
+            if plain and pte & _V_R == _V_R and ram_base <= frame <= last:
+                leaves.append(Leaf(va + (index << 12), frame, 0, 1, pte, pa + 8 * index))
+            elif pte & V:
+                first = va + (index << shift)
+                self.entry(pte, pa + 8 * index, level, canonical(first) if level == 2 else first)
+        if plain:
+            self.budget.n_leaves -= len(leaves) - n_leaves
 
     def entry(self, pte: int, at: int, level: int, va: int) -> None:
         if pte & RESERVED:
@@ -340,8 +351,7 @@ class _Walker:
         if not self.devices and not self.ram_base <= pa <= self.ram_end - span(level):
             self.find("leaf-outside-ram", at, f"maps frame {pa:#x}, RAM is "
                       f"[{self.ram_base:#x}, {self.ram_end:#x})", va, pte)
-        self.budget.n_leaves -= 1
-        self.add(Leaf(canonical(va), pa, level, 1 << 9 * level, pte, at))
+        self.add(Leaf(va, pa, level, 1 << 9 * level, pte, at))
 
     def pointer(self, pte: int, at: int, level: int, va: int) -> None:
         if pte & (U | A | D):
@@ -367,11 +377,11 @@ class _Walker:
         whole = int.from_bytes(page, "little") & _NOT_A_D
         if whole != first * _ONES + _STEPS[level] or pa_of(first) & span(level) - 1:
             return False
-        self.budget.n_leaves -= 1
-        self.add(Leaf(canonical(va), pa_of(first), level, 512 << 9 * level, first, pa))
+        self.add(Leaf(va, pa_of(first), level, 512 << 9 * level, first, pa))
         return True
 
     def add(self, leaf: Leaf) -> None:
+        self.budget.n_leaves -= 1
         if self.runs and self.leaves:
             last = self.leaves[-1]
             if (leaf.va - last.va == leaf.pa - last.pa == last.n_pages * PAGE

@@ -15,7 +15,6 @@ from shrimpy.snapshot import Hart, Snapshot, Stop, take
 from shrimpy.sv39 import MAXVA, R, U, V, W, X
 
 BASE = 0x80000000
-IMAGE = BASE + 16 * PAGE            # the kernel's image ends here
 ETEXT = BASE + 2 * PAGE
 
 TRAMPOLINE = MAXVA - PAGE
@@ -25,11 +24,20 @@ SHRIMP = FRY - PAGE
 
 STATES = {"UNUSED": 0, "USED": 1, "SLEEPING": 2, "RUNNABLE": 3, "RUNNING": 4, "ZOMBIE": 5}
 
-# Where the made-up kernel has its variables.
-PROC, CPUS, KMEM, INITPROC, KERNEL_ROOT, FTABLE, PANICKED, DISK, KEPT, PROC_SIZE = (
-    ETEXT, ETEXT + 8 * PAGE, ETEXT + 9 * PAGE, ETEXT + 13 * PAGE, ETEXT + 13 * PAGE + 8,
-    ETEXT + 12 * PAGE, ETEXT + 13 * PAGE + 16, ETEXT + 13 * PAGE + 64, ETEXT + 13 * PAGE + 128, 256)
-REFS = KMEM + 32
+# Where the made-up kernel has its variables; kmem, whose counts grow with RAM,
+# follows proc[], and the image ends after it.
+CPUS, FTABLE, INITPROC, KERNEL_ROOT, PANICKED, DISK, KEPT = (
+    ETEXT, *range(ETEXT + PAGE, ETEXT + 7 * 512 + PAGE, 512))[:7]
+PROC, PROC_SIZE = ETEXT + 2 * PAGE, 256
+
+
+def kmem_at(nproc: int) -> int:
+    return PROC + nproc * PROC_SIZE
+
+
+def image_end(n_frames: int, nproc: int) -> int:
+    return kmem_at(nproc) + 32 + 2 * n_frames + PAGE - 1 & -PAGE
+
 
 # Addresses inside made-up functions, for kernel stacks.
 FUNCTIONS = {name: BASE + 0x100 * i for i, name in enumerate(
@@ -85,13 +93,13 @@ def debuginfo(n_frames: int, nproc: int) -> DebugInfo:
         symbols={
             "proc": Symbol(PROC, array(Type("struct", PROC_SIZE, "proc"), nproc)),
             "cpus": Symbol(CPUS, array(Type("struct", 128, "cpu"), 8)),
-            "kmem": Symbol(KMEM, Type("struct", sizes["kmem"], "kmem")),
+            "kmem": Symbol(kmem_at(nproc), Type("struct", sizes["kmem"], "kmem")),
             "initproc": Symbol(INITPROC, pointer("proc")),
             "kernel_pagetable": Symbol(KERNEL_ROOT, pointer()),
             "ftable": Symbol(FTABLE, Type("struct", 424, "ftable")),
             "disk": Symbol(DISK, Type("struct", 24, "disk")),
             "panicked": Symbol(PANICKED, INT),
-            "end": Symbol(IMAGE, Type("other")), "etext": Symbol(ETEXT, Type("other")),
+            "end": Symbol(image_end(n_frames, nproc), Type("other")), "etext": Symbol(ETEXT, Type("other")),
         },
         structs=structs, struct_sizes=sizes, enums={**STATES, "FD_NONE": 0, "FD_PIPE": 1},
         macros={"FRY": FRY, "SHRIMP": SHRIMP, "PHYSTOP": BASE + n_frames * PAGE},
@@ -117,8 +125,10 @@ class Machine:
         self.n_frames, self.nproc = n_frames, nproc
         self.ram = bytearray(n_frames * PAGE)
         self.end = BASE + n_frames * PAGE
+        self.kmem = kmem_at(nproc)
         self.info = debuginfo(n_frames, nproc)
-        self.available: List[int] = list(range(IMAGE, self.end, PAGE))  # the last is next
+        self.available: List[int] = list(
+            range(image_end(n_frames, nproc), self.end, PAGE))  # the last is the next
         self.refs: Dict[int, int] = {}
         self.processes: Dict[int, Process] = {}
         self.kernel_root = self.alloc()
@@ -276,9 +286,9 @@ class Machine:
         for pa in self.available:
             self.put(pa, below)
             below = pa
-        self.put(KMEM + 24, below)
+        self.put(self.kmem + 24, below)
         for i in range(self.n_frames):
-            self.put(REFS + 2 * i, self.refs.get(BASE + i * PAGE, 0), 2)
+            self.put(self.kmem + 32 + 2 * i, self.refs.get(BASE + i * PAGE, 0), 2)
 
     def reader(self) -> BytesReader:
         return BytesReader(bytes(self.ram), BASE)
