@@ -98,8 +98,6 @@ void swtch(struct context *save, struct context *load);
 
 // sched.c
 int cpuid(void);
-struct cpu *mycpu(void);       // interrupts must be off
-struct proc *myproc(void);     // 0 in the scheduler
 void schedinit(void);
 void scheduler(void) __attribute__((noreturn));
 void sched(void);
@@ -132,7 +130,7 @@ extern uint ticks;
 extern struct spinlock tickslock;
 void trapinit(void);
 void trapinithart(void);
-void usertrapret(void) __attribute__((noreturn));
+void enteruser(void) __attribute__((noreturn));
 
 // syscall.c: arguments of the system call being made
 void argint(int n, int *ip);
@@ -140,7 +138,7 @@ void argaddr(int n, uint64 *ap);
 int argstr(int n, char *buf, int max);     // the length, or -1
 int fetchaddr(uint64 addr, uint64 *word);
 int fetchstr(uint64 addr, char *buf, int max);
-void syscall(void);
+void syscall(struct proc *p);
 
 // virtio_disk.c
 void virtio_disk_init(void);

@@ -11,7 +11,6 @@
 #include "types.h"
 #include "param.h"
 #include "riscv.h"
-#include "memlayout.h"
 #include "spinlock.h"
 #include "proc.h"
 #include "defs.h"
@@ -171,7 +170,7 @@ static void forkret(void) {
   release(&p->lock);
   if (p->cwd == 0)
     boot(p);
-  usertrapret();
+  enteruser();
 }
 
 // The parent's FRY becomes the child's SHRIMP. 0, or -1 without memory.

@@ -59,17 +59,6 @@ int cpuid(void) {
   return r_tp();
 }
 
-struct cpu *mycpu(void) {
-  return &cpus[r_tp()];
-}
-
-struct proc *myproc(void) {
-  push_off();
-  struct proc *p = mycpu()->proc;
-  pop_off();
-  return p;
-}
-
 // A software interrupt for a hart that waits.
 static void kick(int hart) {
   *(volatile uint32 *)CLINT_MSIP(hart) = 1;

@@ -48,8 +48,8 @@ int fetchstr(uint64 addr, char *buf, int max) {
   return strlen(buf);
 }
 
-void syscall(void) {
-  struct proc *p = myproc();
+// p, which is the caller, made a system call.
+void syscall(struct proc *p) {
   uint64 number = p->trapframe->a7;
 
   if (number < NELEM(table) && table[number]) {

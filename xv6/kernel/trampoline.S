@@ -32,8 +32,8 @@
 
 .section .text_trampoline, "ax"
 
-# A trap from user mode comes here, still on the user's page table.
-.balign 4
+# A trap from user mode comes here, still on the user's page table. It is the
+# first thing in the page, so that stvec is TRAMPOLINE.
 .globl uservec
 .type uservec, @function
 uservec:
@@ -49,7 +49,7 @@ uservec:
         ld t1, KERNEL_SATP(a0)
         mv fp, zero             # the chain of frames begins with usertrap
         switchto t1
-        jr t0
+        jalr t0                 # returns here, with a0 for userret
 .size uservec, . - uservec
 
 # userret(satp): to user mode, on that page table.

@@ -15,9 +15,10 @@ uint ticks;                  // of hart 0's clock; tickslock
 
 static uint64 seen[NCPU];    // ticks of its clock that each hart has acted on
 
-// trampoline.S, kernelvec.S
-extern char trampoline[], uservec[], userret[];
-void kernelvec(void);
+extern pagetable_t kernel_pagetable;
+extern char trampoline[], userret[]; // trampoline.S
+void kernelvec(void);        // kernelvec.S
+static uint64 leave(struct proc *p);
 
 void trapinit(void) {
   initlock(&tickslock, "time");
@@ -75,55 +76,66 @@ static enum source interrupt(uint64 cause) {
   return UNKNOWN;
 }
 
-// From user mode, by the trampoline, with interrupts off.
-void usertrap(void) {
-  uint64 cause = csr_read(scause), stval = csr_read(stval);
-  struct proc *p = mycpu()->proc;
-  enum source source = UNKNOWN;
+// Neither a system call nor an interrupt. A page that was promised comes;
+// what else a program did wrong ends it.
+static void fault(struct proc *p, uint64 cause, uint64 stval) {
+  if ((cause == CAUSE_LOAD_PAGE || cause == CAUSE_STORE_PAGE) &&
+      uvmtouch(p->pagetable, stval) == 0)
+    return;
+  printf("usertrap(): pid %d (%s): scause 0x%lx stval 0x%lx sepc 0x%lx\n", p->pid, p->name,
+         cause, stval, p->trapframe->epc);
+  setkilled(p);
+}
+
+// From user mode, by the trampoline, with interrupts off. Returns to it, to
+// user mode: its argument is what leave() says.
+static uint64 usertrap(void) {
+  uint64 cause = csr_read(scause);
+  struct proc *p = myproc();
 
   csr_write(stvec, kernelvec);
   p->trapframe->epc = csr_read(sepc);
 
   if (cause == CAUSE_ECALL_U) {
-    if (killed(p))
+    if (p->killed)
       exit(-1);
     p->trapframe->epc += 4;          // after the ecall
     csr_set(sstatus, SSTATUS_SIE);
-    syscall();
-  } else if ((cause == CAUSE_LOAD_PAGE || cause == CAUSE_STORE_PAGE) &&
-             uvmtouch(p->pagetable, stval) == 0) {
-    // The instruction is tried again.
-  } else if ((source = interrupt(cause)) == UNKNOWN) {
-    printf("usertrap(): pid %d (%s): scause 0x%lx stval 0x%lx sepc 0x%lx\n", p->pid, p->name,
-           cause, stval, p->trapframe->epc);
-    setkilled(p);
+    syscall(p);
+  } else {
+    uint64 stval = csr_read(stval);
+    enum source source = interrupt(cause);
+    if (source == TIMER)
+      yield();
+    else if (source == UNKNOWN)
+      fault(p, cause, stval);
   }
-
-  if (killed(p))
+  if (p->killed)
     exit(-1);
-  if (source == TIMER)
-    yield();
-  usertrapret();
+  return leave(p);
 }
 
-// To user mode, on the calling process's page table and with its registers.
-void usertrapret(void) {
+// Makes this hart ready for userret. The satp it takes.
+static uint64 leave(struct proc *p) {
   // From here on a trap would find the user's vector but the kernel's mode.
   csr_clear(sstatus, SSTATUS_SIE);
-  struct proc *p = mycpu()->proc;
-  struct trapframe *tf = p->trapframe;
-
-  tf->kernel_satp = csr_read(satp);
-  tf->kernel_sp = p->kstack + PGSIZE;
-  tf->kernel_trap = (uint64)usertrap;
-  tf->kernel_hartid = r_tp();
-  csr_write(stvec, TRAMPOLINE + (uservec - trampoline));
-  csr_write(sepc, tf->epc);
+  csr_write(stvec, TRAMPOLINE);    // uservec
+  csr_write(sepc, p->trapframe->epc);
   csr_clear(sstatus, SSTATUS_SPP);
   csr_set(sstatus, SSTATUS_SPIE);
+  p->trapframe->kernel_hartid = r_tp();
+  return MAKE_SATP(p->pagetable);
+}
 
-  void (*leave)(uint64) = (void (*)(uint64))(TRAMPOLINE + (userret - trampoline));
-  leave(MAKE_SATP(p->pagetable));
+// To user mode for the first time.
+void enteruser(void) {
+  struct proc *p = myproc();
+  void (*go)(uint64) = (void (*)(uint64))(TRAMPOLINE + (userret - trampoline));
+
+  p->trapframe->kernel_satp = MAKE_SATP(kernel_pagetable);
+  p->trapframe->kernel_sp = p->kstack + PGSIZE;
+  p->trapframe->kernel_trap = (uint64)usertrap;
+  go(leave(p));
   __builtin_unreachable();
 }
 
@@ -139,7 +151,7 @@ void kerneltrap(void) {
            csr_read(stval), sepc);
     panic("kerneltrap");
   }
-  if (source == TIMER && mycpu()->proc)
+  if (source == TIMER && myproc())
     yield();
   csr_write(sepc, sepc);
   csr_write(sstatus, sstatus);
