@@ -42,7 +42,7 @@ def between(before: Snapshot, after: Snapshot) -> list[Change]:
 
 def _process(old: Process, new: Process) -> list[Change]:
     found = []
-    for what, was, now in (("name", old.name, new.name), ("state", old.state, new.state),
+    for what, was, now in (("name", old.name or None, new.name or None), ("state", old.state, new.state),
                            ("parent", old.parent, new.parent), ("sz", old.sz, new.sz),
                            ("root", old.root, new.root)):
         if was != now:
@@ -84,7 +84,8 @@ def _target(mapping: Mapping) -> str:
 
 
 def _person(process: Process) -> str:
-    return f"{process.name} {process.state}, child of {process.parent}"
+    parent = "no parent" if process.parent is None else f"child of {process.parent}"
+    return f"{process.name or 'no name'}, {process.state}, {parent}"
 
 
 def _shown(value: object, show: object) -> str:

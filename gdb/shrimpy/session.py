@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gdb
 
 from . import gdbinfo, parameters, remote, snapshot, stop
 from .debuginfo import DebugInfo
-from .readers import CoreReader, RamFileReader, Reader
+from .kernel import Kernel, Proc
+from .readers import CoreReader, Reader
 from .snapshot import Snapshot
-
-_READ_ALIKE_BYTES = 4096
 
 
 class Session:
@@ -27,7 +26,7 @@ class Session:
     def __init__(self) -> None:
         self._moves = 0
         self._info: tuple[tuple, DebugInfo, str | None] | None = None
-        self._live: tuple[gdb.TargetConnection, Reader] | None = None
+        self._live: tuple[gdb.TargetConnection, Reader, str] | None = None
         self._snapshot: tuple[tuple, Snapshot] | None = None
         self.previous: Snapshot | None = None   # what xv6-diff compares with
         for event in ("stop", "memory_changed", "register_changed", "new_objfile",
@@ -54,9 +53,9 @@ class Session:
 
     @contextmanager
     def memory(self) -> Iterator[Reader]:
-        """The best reader there is, for the length of a ``with`` block. Raises
-        stop.NotStopped, remote.StubError, OSError, elf.ElfError."""
-        stop.require_stopped()
+        """The best reader there is, for the length of a ``with`` block. The
+        machine must not be running. Raises remote.StubError, OSError,
+        elf.ElfError."""
         core = core_path()
         if core is not None:
             reader = CoreReader(core)
@@ -87,7 +86,7 @@ class Session:
         """Drops what belongs to one connection."""
         if self._live is not None:
             self._live[1].close()
-        self._live = self._snapshot = None
+        self._live = self._snapshot = self.previous = None
 
     def _probes(self) -> list[int]:
         """Pages that two machines hardly share: the process table and the
@@ -96,19 +95,44 @@ class Session:
         found = [s.address & -4096 for s in (info.symbol("proc"), info.symbol("cpus")) if s]
         return found + [info.functions[0].address & -4096] if info.functions else found
 
-    def snapshot(self) -> Snapshot:
-        """The machine as it is now; the same object until it moves."""
+    def running(self) -> Proc | None:
+        """The process that the selected hart runs in user mode, or None. Fit
+        for a breakpoint's stop()."""
+        info, _ = self.debuginfo()
+        hart = stop.selected_hart(info)
+        if hart.privilege != "U":
+            return None
+        with self.memory() as reader:
+            kernel = Kernel(reader, info)
+            cpus = kernel.cpus()
+            if hart.hart >= len(cpus):
+                return None
+            return next((p for p in kernel.processes() if p.address == cpus[hart.hart][0]), None)
+
+    def snapshot(self, walk_free: bool = True,
+                 through: Callable[[Reader], Reader] | None = None) -> Snapshot:
+        """The machine as it is now; the same object until it moves.
+
+        walk_free: False leaves the allocator's lists out. through: what stands
+        between the memory and the snapshot. Raises stop.NotStopped,
+        gdbinfo.NoKernel, and what `memory` raises.
+        """
+        stop.require_stopped()
         info, origin = self.debuginfo()
         fry, shrimp, origin = parameters.addresses(info, origin)
         connection = getattr(gdb.selected_inferior(), "connection", None)
-        key = (self._moves, connection, info.kernel, fry, shrimp, parameters.reader.value)
-        if self._snapshot is None or self._snapshot[0] != key:
-            stopped, harts = stop.where(info)
-            with self.memory() as reader:
-                taken = snapshot.take(reader, info, stopped, harts,
-                                      fry=fry, shrimp=shrimp, fry_from=origin)
+        key = (self._moves, connection, info.kernel, fry, shrimp, walk_free,
+               parameters.reader.value, gdb.selected_thread().ptid)
+        if through is None and self._snapshot is not None and self._snapshot[0] == key:
+            return self._snapshot[1]
+        stopped, harts = stop.where(info)
+        with self.memory() as reader:
+            taken = snapshot.take(reader if through is None else through(reader), info,
+                                  stopped, harts, fry=fry, shrimp=shrimp, fry_from=origin,
+                                  walk_free=walk_free)
+        if through is None:
             self._snapshot = (key, taken)
-        return self._snapshot[1]
+        return taken
 
 
 def core_path() -> str | None:

@@ -77,6 +77,12 @@ def where(info: DebugInfo) -> tuple[Stop, tuple[Hart, ...]]:
     return stop, tuple(sorted(harts, key=lambda h: h.hart))
 
 
+def selected_hart(info: DebugInfo) -> Hart:
+    """The selected thread's hart."""
+    thread = gdb.selected_thread()
+    return _hart(thread.num - 1 if thread else 0, info)
+
+
 def _hart(index: int, info: DebugInfo) -> Hart:
     """The selected thread's hart; `index` is its number where no register says."""
     pc = _register("pc")

@@ -131,11 +131,9 @@ def walk(title: str, t: sv39.Translation, by_hand: str, paint: Painter) -> str:
         lines.append(f"page fault: {t.fault}")
     else:
         lines.append(f"PA {t.pa:#x}")
-        lines.append(table(["FROM", "READ", "WRITE", "EXECUTE"],
-                           [[who] + [access(t.pte, kind, user) for kind in
-                                     ("read", "write", "execute")]
-                            for who, user in (("user", True), ("kernel", False))],
-                           paint).rstrip("\n"))
+        for who, user in (("user", True), ("kernel", False)):
+            lines += [f"  {who:6} {kind:7} {access(t.pte, kind, user)}"
+                      for kind in ("read", "write", "execute")]
     lines.append("by hand:")
     lines += [f"  {by_hand} {s.pte_at:#x}" for s in t.steps]
     if t.pa is not None:
@@ -237,6 +235,16 @@ def differences(found: list[Change], paint: Painter) -> str:
     rows = [[c.kind, c.what, _number(c.pid), _hex(c.va), c.before or "-", c.after or "-"]
             for c in found]
     return table(["", "WHAT", "PID", "VA", "BEFORE", "AFTER"], rows, paint)
+
+
+def step(title: str, found: Iterable[Change], paint: Painter) -> str:
+    """shrimp-step: what was done, and below it what that changed."""
+    lines = [title]
+    for c in found:
+        at = f" {c.va:#x}" if c.va is not None else ""
+        then = " -> ".join(words for words in (c.before, c.after) if words)
+        lines.append(f"  {c.kind} pid {c.pid} {c.what}{at}: {then}")
+    return "\n".join(lines) + "\n"
 
 
 def pages(size: int) -> int:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import gdb
 
-from .. import elf, gdbinfo, remote, stop
+from .. import elf, forking, gdbinfo, remote, stop
 from ..readers import ReadError
 from ..session import session
 from ..snapshot import Process, Snapshot
@@ -19,7 +20,7 @@ from ..text import Painter
 
 class Arg(NamedTuple):
     """A positional argument. kind: "pid" "table" (a pid, or "kernel") "va"
-    "pa" "file" or "word"; choices: what a word may be."""
+    "pa" "file" "program" or "word"; choices: what a word may be."""
 
     name: str
     kind: str
@@ -128,7 +129,7 @@ class Command(gdb.Command):
         return "no arguments" if most == 0 else f"at most {most}"
 
 
-KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, remote.StubError, ReadError,
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, remote.StubError, ReadError,
                 elf.ElfError, OSError, gdb.error, gdb.MemoryError)
 
 
@@ -151,7 +152,7 @@ def number(word: str, what: str) -> int:
     """The value of a GDB expression. Raises Bad."""
     try:
         value = gdb.parse_and_eval(word)
-        if value.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
+        if value.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC):
             value = value.address
         return int(value) & (1 << 64) - 1
     except (gdb.error, ValueError, TypeError) as error:
@@ -192,6 +193,8 @@ def candidates(wanted: Arg) -> list[str]:
     """What TAB offers for an argument."""
     if wanted.choices:
         return list(wanted.choices)
+    if wanted.kind == "program":
+        return _programs()
     try:
         snapshot = session.snapshot()
     except KNOWN_ERRORS:
@@ -204,3 +207,11 @@ def candidates(wanted: Arg) -> list[str]:
         regions = {m.region for p in snapshot.processes for m in p.mappings}
         return sorted(regions - {"other", "user"})
     return []
+
+
+def _programs() -> list[str]:
+    try:
+        kernel = Path(gdbinfo.kernel_objfile().filename)
+    except gdbinfo.NoKernel:
+        return []
+    return sorted(path.name[1:] for path in (kernel.parent.parent / "user").glob("_*"))

@@ -1,0 +1,51 @@
+"""The command `shrimpy`: what is looked at, and by which commands."""
+
+from __future__ import annotations
+
+import gdb
+
+from .. import views
+from ..session import session
+from .base import Command
+
+class Shrimpy(Command):
+    """Say what the Shrimpy kit is looking at, and how.
+
+    shrimp-check      judge every page table and frame by the rules
+    shrimp-step       watch a fork build its child, page table by page table
+    shrimp-draw       draw who shares what with whom
+    xv6-ps, xv6-tree, xv6-harts    processes, their family, where harts are
+    xv6-vmmap [PID], xv6-walk VA [PID]    a page table; one translation
+    xv6-rmap PA, xv6-frames        who uses a frame; all frames by use
+    xv6-snapshot FILE, xv6-diff    the machine as JSON; what has changed
+    xv6-user PID      a program's symbols beside the kernel's
+    xv6-break FUNCTION PID         stop in one process's function
+    xv6-catch NAME    stop at a program's first instruction after exec
+    $proc(PID), $phys(PID, VA)     a struct proc; a physical address
+    set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
+    """
+
+    name = "shrimpy"
+    kind = gdb.COMMAND_SUPPORT
+
+    def run(self, given):
+        taken = session.snapshot()
+        layout = taken.layout
+        sources = {"ram-file": "the file that QEMU shares its RAM through",
+                   "remote": "QEMU's gdb stub, in physical mode", "core": "a core file"}
+        lines = [f"kernel   {taken.kernel}",
+                 f"memory   {sources.get(taken.source, taken.source)}, "
+                 f"[{layout.ram_base:#x}, {layout.ram_end:#x})",
+                 f"stopped  {views.where(taken)}"]
+        for title, va in (("FRY", layout.fry), ("SHRIMP", layout.shrimp)):
+            lines.append(f"{title:8} {va:#x}, from {_ORIGINS[layout.fry_from]}" if va is not None
+                         else f"{title:8} not in this kernel; try: set shrimpy {title.lower()} ADDR")
+        gdb.write("\n".join(lines) + "\n")
+
+
+_ORIGINS = {"parameter": "set shrimpy", "macro": "the kernel's macro information",
+            "memlayout.h": "the memlayout.h beside the kernel", None: "nowhere"}
+
+
+def register() -> None:
+    Shrimpy()

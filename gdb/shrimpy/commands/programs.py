@@ -1,0 +1,93 @@
+"""xv6-user, xv6-break, xv6-catch: user programs, by their own symbols."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gdb
+
+from .. import gdbinfo
+from ..programs import UserBreakpoint, entry_point, load, program_file
+from ..session import session
+from .base import Arg, Bad, Command, Opt, process
+
+
+class Xv6User(Command):
+    """Load the symbols of the program that a process runs.
+
+    The kernel's symbols stay; those of the program loaded before go. Without
+    PID it is the process that the selected hart runs.
+    """
+
+    name = "xv6-user"
+    kind = gdb.COMMAND_FILES
+    args = (Arg("PID", "pid", optional=True),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        owner = process(given.get("PID"), taken)
+        path = _file(owner.name)
+        load(path)
+        gdb.write(f"symbols of {path} for pid {owner.pid} ({owner.name})\n")
+
+
+class Xv6Break(Command):
+    """Stop in a user program's function, in one process only.
+
+    Without PID it is the process that the selected hart runs. The program's
+    symbols are loaded as by xv6-user. The breakpoint is GDB's: `info
+    breakpoints`, `delete` and `condition` know it.
+    """
+
+    name = "xv6-break"
+    kind = gdb.COMMAND_BREAKPOINTS
+    args = (Arg("FUNCTION", "word"), Arg("PID", "pid", optional=True))
+
+    def run(self, given):
+        taken = session.snapshot()
+        owner = process(given.get("PID"), taken)
+        objfile = load(_file(owner.name))
+        symbol = objfile.lookup_global_symbol(given["FUNCTION"]) \
+            or objfile.lookup_static_symbol(given["FUNCTION"])
+        if symbol is None or symbol.symtab is None:
+            raise Bad(f"{owner.name} has no function {given['FUNCTION']!r} with debugging "
+                      "information; try: info functions")
+        made = UserBreakpoint.in_function(symbol, pid=owner.pid)
+        gdb.write(f"breakpoint {made.number} in {given['FUNCTION']} of pid {owner.pid} "
+                  f"({owner.name})\n")
+
+
+class Xv6Catch(Command):
+    """Stop at a program's first user instruction after exec.
+
+    NAME is the program's as it is executed: sh, ls. Its symbols are loaded as
+    by xv6-user. The breakpoint goes when it is hit, unless -keep is given.
+    """
+
+    name = "xv6-catch"
+    kind = gdb.COMMAND_BREAKPOINTS
+    args = (Arg("NAME", "program"),)
+    opts = (Opt("-keep"),)
+
+    def run(self, given):
+        name = given["NAME"].rsplit("/", 1)[-1]
+        path = _file(name)
+        load(path)
+        made = UserBreakpoint.at(entry_point(path), name=name, temporary="-keep" not in given)
+        gdb.write(f"breakpoint {made.number} at the first instruction of {name}; "
+                  "continue, and run it\n")
+
+
+def _file(name: str) -> Path:
+    kernel = Path(gdbinfo.kernel_objfile().filename)
+    path = program_file(kernel, name)
+    if path is None:
+        raise Bad(f"expected {name}'s ELF file at {kernel.parent.parent / 'user' / ('_' + name)}, "
+                  "found none; build the tree's user programs")
+    return path
+
+
+def register() -> None:
+    Xv6User()
+    Xv6Break()
+    Xv6Catch()
