@@ -1,0 +1,33 @@
+"""usertests and shrimptest pass on 1, 3 and 8 harts, and every frame comes back, counted from outside."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def settled(count, machine, wanted, tries=20):
+    """The count, as soon as it is wanted: orphans are buried by init in their own time."""
+    for _ in range(tries):
+        if (now := count(machine)) == wanted:
+            break
+    return now
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("cpus", [1, 3, 8])
+def test_shrimptest_passes_and_returns_every_frame(machine, free_frames, cpus):
+    one = machine(cpus)
+    before = free_frames(one)
+    said = one.run("shrimptest", 90)
+    assert said.rstrip().endswith("shrimptest: OK"), said
+    assert settled(free_frames, one, before) == before
+
+
+@pytest.mark.limit(600)
+@pytest.mark.parametrize("cpus", [1, 3, 8])
+def test_usertests_pass_and_return_every_frame(machine, free_frames, cpus):
+    one = machine(cpus)
+    before = free_frames(one)
+    said = one.run("usertests", 500)
+    assert "ALL TESTS PASSED" in said or said.rstrip().endswith("usertests: OK"), said[-2000:]
+    assert settled(free_frames, one, before) == before

@@ -1,0 +1,48 @@
+"""shrimp-check has no false alarm wherever the machine is stopped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+REPORT = ("python import json; from shrimpy import rules; from shrimpy.session import session; "
+          "s = session.snapshot(); v = rules.evaluate(s); "
+          "print('@@' + json.dumps({'function': s.stop.function, 'privilege': s.stop.privilege, "
+          "'n': len(s.processes), 'fail': [repr(x) for x in v if x.status == 'fail'], "
+          "'pass': sum(x.status == 'pass' for x in v)}))")
+
+
+def reports(stopper, machine, n, seed):
+    gdb = stopper(machine, seed)
+    for number in range(n):
+        said = gdb.stop(REPORT)
+        lines = [line.partition("@@")[2] for line in said.splitlines() if "@@" in line]
+        assert lines, f"stop {number}: the kit said: {said}"
+        yield json.loads(lines[0])
+
+
+def check_stops(machine, stopper, program, n, seed):
+    one = machine(3)
+    one.send("shrimpdemo &")
+    one.wait_for("shrimpdemo: ready[^\n]*\n")
+    one.send(program)
+    judged = 0
+    for number, report in enumerate(reports(stopper, one, n, seed)):
+        assert not report["fail"], f"stop {number} of seed {seed}, in {report['function']}: {report['fail']}"
+        judged += report["pass"] > 0
+        if one.console.rstrip(" ").endswith("$"):
+            one.send(program)
+    assert judged >= n // 2, f"only {judged} of {n} stops could be judged"
+
+
+@pytest.mark.limit(240)
+def test_forktest_beside_a_family(machine, stopper):
+    check_stops(machine, stopper, "forktest", 60, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(1800)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_forktest_beside_a_family_for_long(machine, stopper, seed):
+    check_stops(machine, stopper, "forktest", 200, seed)
