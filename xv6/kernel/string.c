@@ -1,4 +1,4 @@
-// Bytes and NUL-terminated strings. Bulk goes eight words at a time: copying
+// Bytes and NUL-terminated strings. Bulk goes many words at a time: copying
 // and clearing pages is most of what fork, exec and sbrk do.
 #include "types.h"
 #include "riscv.h"
@@ -7,7 +7,7 @@
 typedef uint64 __attribute__((may_alias)) word;
 
 #define WORD sizeof(word)
-#define BULK (8 * WORD)
+#define BULK (16 * WORD)
 #define MISALIGNED(address) ((uint64)(address) % WORD)
 
 void *memset(void *dst, int c, uint64 n) {
@@ -19,6 +19,7 @@ void *memset(void *dst, int c, uint64 n) {
   for (; end - d >= BULK; d += BULK) {
     word *p = (word *)d;
     p[0] = p[1] = p[2] = p[3] = p[4] = p[5] = p[6] = p[7] = w;
+    p[8] = p[9] = p[10] = p[11] = p[12] = p[13] = p[14] = p[15] = w;
   }
   for (; end - d >= WORD; d += WORD)
     *(word *)d = w;
@@ -26,6 +27,13 @@ void *memset(void *dst, int c, uint64 n) {
     *d++ = c;
   return dst;
 }
+
+// Loads before stores: a hart need not wait for each word in turn.
+#define COPY4(i)                                                                \
+  do {                                                                          \
+    word w0 = from[i], w1 = from[i + 1], w2 = from[i + 2], w3 = from[i + 3];    \
+    to[i] = w0, to[i + 1] = w1, to[i + 2] = w2, to[i + 3] = w3;                 \
+  } while (0)
 
 static void copyup(uchar *d, const uchar *s, uint64 n) {
   uchar *end = d + n;
@@ -36,10 +44,10 @@ static void copyup(uchar *d, const uchar *s, uint64 n) {
     for (; end - d >= BULK; d += BULK, s += BULK) {
       word *to = (word *)d;
       const word *from = (const word *)s;
-      word a = from[0], b = from[1], c = from[2], e = from[3];
-      word f = from[4], g = from[5], h = from[6], i = from[7];
-      to[0] = a, to[1] = b, to[2] = c, to[3] = e;
-      to[4] = f, to[5] = g, to[6] = h, to[7] = i;
+      COPY4(0);
+      COPY4(4);
+      COPY4(8);
+      COPY4(12);
     }
     for (; end - d >= WORD; d += WORD, s += WORD)
       *(word *)d = *(const word *)s;
