@@ -116,13 +116,6 @@ struct buf *bzeroed(uint dev, uint blockno) {
   return b;
 }
 
-// Writes b to its place, past the log. b is locked.
-void bwrite(struct buf *b) {
-  if (!holdingsleep(&b->lock))
-    panic("bwrite: the buffer is not locked");
-  virtio_disk_rw(b, 1);
-}
-
 // Keeps b in the cache until bunpin.
 void bpin(struct buf *b) {
   acquire(&cache.lock);

@@ -151,7 +151,6 @@ void virtio_disk_intr(void);
 void binit(void);
 struct buf *bread(uint dev, uint blockno); // locked
 struct buf *bzeroed(uint dev, uint blockno); // locked, zeroed, not read from the disk
-void bwrite(struct buf *b);
 void brelse(struct buf *b);
 void bpin(struct buf *b);
 void bunpin(struct buf *b);

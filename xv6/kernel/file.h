@@ -13,10 +13,6 @@ struct file {
   short major;              // FD_DEVICE
 };
 
-#define major(dev) ((dev) >> 16 & 0xffff)
-#define minor(dev) ((dev) & 0xffff)
-#define mkdev(m, n) ((uint)((m) << 16 | (n)))
-
 // Marks: (t) guarded by itable.lock, (i) guarded by lock.
 struct inode {
   uint dev;                 // (t)
