@@ -1,0 +1,484 @@
+"""The family diagram of made-up snapshots: what it shows, and that dot can draw it."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+VIZ = Path(__file__).resolve().parents[2] / "viz"
+sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
+
+import family_tree as ft                                            # noqa: E402
+from drawing import dot, family, sharing, snapshot_json, style      # noqa: E402
+
+GONE = 0x87FA0000
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def draw(made: ft.Family, pids=None) -> dot.Drawing:
+    return family.draw(snapshot_json.parse(made.text()), pids)
+
+
+def boxes(made: ft.Family, pids=None) -> dict[str, str]:
+    """By node id, the text of its box as dot writes it in SVG, row after row."""
+    root = ET.fromstring(dot.render(draw(made, pids), "svg"))
+    found = {}
+    for g in root.iter(SVG + "g"):
+        if g.get("class") == "node":
+            found[g.get("id")] = "\n".join(t.text for t in g.iter(SVG + "text"))
+    return found
+
+
+def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
+    """Visible lines as (letter, from, to); the letter is F, S, or P from parent to child."""
+    found = set()
+    for a, port, b in re.findall(r'^"([^"]+)":"?([\w-]+)"?:\w -> "([^"]+)":', draw(made, pids).dot, re.M):
+        found.add((port if port in "FS" else "P", a, b))
+    return found
+
+
+def run(*arguments: str, stdin: str = "", env: dict | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(VIZ / "shrimpyviz.py"), *arguments], input=stdin,
+                          capture_output=True, text=True, timeout=60, env=env)
+
+
+def assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
+    assert done.returncode == 2
+    assert done.stderr.startswith("shrimpyviz: ") and done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.fixture
+def demo_file(tmp_path: Path) -> Path:
+    path = tmp_path / "demo.json"
+    path.write_text(ft.demo().text())
+    return path
+
+
+def crowd() -> ft.Family:
+    made = ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2)
+    for pid in range(4, 64):
+        made.add(pid, 3)
+    return made
+
+
+# What it shows
+
+def test_every_process_and_every_shared_frame_has_a_box():
+    shown = boxes(ft.demo())
+    assert {f"process-{slot}" for slot in range(6)} <= set(shown)
+    frames = {name for name in shown if name.startswith("frame-")}
+    assert frames == {f"frame-{ft.fry_frame(pid):#x}" for pid in (1, 2, 3, 4)}
+
+
+def test_lines_join_each_page_to_its_frame_and_each_parent_to_its_child():
+    frame = {pid: f"frame-{ft.fry_frame(pid):#x}" for pid in (1, 2, 3, 4)}
+    process = {pid: f"process-{pid - 1}" for pid in range(1, 7)}
+    parents = {2: 1, 3: 2, 4: 3, 5: 3, 6: 4}
+    assert edges(ft.demo()) == (
+        {("F", process[pid], frame[pid]) for pid in frame}
+        | {("S", process[child], frame[parent]) for child, parent in parents.items()}
+        | {("P", process[parent], process[child]) for child, parent in parents.items()})
+
+
+def test_fry_and_shrimp_lines_differ_in_dash_and_in_colour():
+    lines = [line for line in draw(ft.demo()).dot.splitlines() if " -> " in line]
+    fry = {re.search(r'color="(\S+)", style=(\w+)', line).groups() for line in lines if '":F:e' in line}
+    shrimp = {re.search(r'color="(\S+)", style=(\w+)', line).groups() for line in lines if '":S:e' in line}
+    assert len(fry) == len(shrimp) == 1
+    assert all(a != b for a, b in zip(fry.pop(), shrimp.pop()))
+
+
+def test_box_names_pid_name_state_hart_parent_and_both_pages():
+    rows = boxes(ft.demo())["process-2"].split("\n")
+    assert rows == ["3 shrimpdemo", "RUNNING hart 1, child of 2",
+                    "FRY", "0x87f03000", "RW-U", "F", "SHRIMP", "0x87f02000", "RW-U", "S"]
+
+
+def test_first_process_shows_that_it_has_no_shrimp():
+    assert "SHRIMP\nnone\nfirst process" in boxes(ft.demo())["process-0"]
+
+
+def test_page_that_nobody_shares_is_a_row_and_no_frame():
+    shown = boxes(ft.demo())
+    assert "0x87f05000\nRW-U, not shared" in shown["process-4"]
+    assert "frame-0x87f05000" not in shown
+    assert "left out: 2 frames with one user" in shown["legend"]
+
+
+def test_frame_shows_its_users_and_the_kernels_count():
+    rows = boxes(ft.demo())["frame-0x87f03000"].split("\n")
+    assert rows == ["frame 0x87f03000", "kmem.refs 3", "F", "FRY of 3", "S", "SHRIMP of 4, 5"]
+
+
+def test_frame_says_nothing_of_a_count_that_the_kernel_does_not_keep():
+    made = ft.demo()
+    made.json["counts"] = None
+    assert boxes(made)["frame-0x87f03000"].startswith("frame 0x87f03000\nF")
+
+
+def test_title_tells_kernel_hart_pid_and_function():
+    svg = dot.render(draw(ft.demo()), "svg").decode()
+    assert "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71" in svg
+
+
+def test_title_of_a_stop_that_is_not_known():
+    made = ft.demo()
+    for key in ("hart", "privilege", "satp", "pid", "pc", "function", "file", "line"):
+        made.json["stop"][key] = None
+    made.json["stop"]["panicked"] = True
+    assert "kernel/kernel panicked: where is not known" in draw(made).description
+
+
+def test_orphan_and_the_frame_of_its_gone_creator_are_named_as_such():
+    made = ft.demo().add(7, 1, "left", shrimp=GONE)
+    shown = boxes(made)
+    assert "orphan, adopted by 1" in shown["process-6"] and "creator gone" in shown["process-6"]
+    assert "F\ncreator gone\nS\nSHRIMP of 7" in shown[f"frame-{GONE:#x}"]
+    assert "!" not in shown["process-6"] + shown[f"frame-{GONE:#x}"]
+
+
+def test_freed_frame_that_is_still_mapped_is_marked_by_a_sign_and_words():
+    shown = boxes(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE))
+    assert "!\non the free list, yet\nmapped" in shown[f"frame-{GONE:#x}"]
+
+
+def test_fry_that_nobody_shares_is_drawn_when_it_is_on_the_free_list():
+    assert "on the free list" in boxes(ft.demo().free(ft.fry_frame(6)))[f"frame-{ft.fry_frame(6):#x}"]
+
+
+def test_frame_just_before_and_after_a_free_run_is_not_marked():
+    made = ft.demo()
+    made.json["free"]["runs"] = [[hex(ft.fry_frame(1) - 0x3000), 3], [hex(ft.fry_frame(1) + 0x6000), 2]]
+    assert "free list" not in "".join(boxes(made).values())
+
+
+def test_reused_frame_names_its_other_user():
+    shown = boxes(ft.demo().use(ft.fry_frame(3), "table", 5))
+    assert "!\nalso a page table of pid\n5" in shown["frame-0x87f03000"]
+
+
+def test_child_whose_shrimp_is_not_its_parents_fry_is_marked():
+    made = ft.demo().add(7, 3, shrimp=ft.fry_frame(2)).add(8, 3, shrimp=GONE)
+    shown = boxes(made)
+    assert "! SHRIMP is pid 2's FRY, not pid 3's" in shown["process-6"]
+    assert "! SHRIMP is nobody's FRY, not pid 3's" in shown["process-7"]
+    assert "!\nFRY of nobody" in shown[f"frame-{GONE:#x}"]
+
+
+def test_wrong_flags_are_marked_with_found_and_expected():
+    assert "! FRY flags VRWXU, not VRW-U" in boxes(ft.demo().add(7, 3, flags="VRWXU-AD"))["process-6"]
+
+
+def test_accessed_dirty_and_global_bits_are_not_marked():
+    assert "!" not in boxes(ft.demo().add(7, 3, flags="VRW-UG--"))["process-6"]
+
+
+def test_missing_pages_are_marked_unless_the_process_is_still_being_made():
+    shown = boxes(ft.demo().add(7, 3, fry=None, shrimp=None).add(8, 3, state="USED", fry=None, shrimp=None))
+    assert "! FRY is not mapped" in shown["process-6"] and "! SHRIMP is not mapped" in shown["process-6"]
+    assert "!" not in shown["process-7"] and "not mapped" in shown["process-7"]
+
+
+def test_one_global_page_is_marked_as_fry_of_many():
+    made = ft.Family().add(1, None, "init", fry=GONE).add(2, 1, fry=GONE, shrimp=GONE)
+    assert "!\nFRY of 2 processes" in boxes(made)[f"frame-{GONE:#x}"]
+
+
+def test_frame_outside_ram_is_marked():
+    assert "outside RAM" in boxes(ft.demo().add(7, 1, shrimp=0x10000000))["frame-0x10000000"]
+
+
+def test_held_lock_is_told():
+    made = ft.demo()
+    made.json["locks"][0].update(held=True, hart=2)
+    assert "lock kmem was held by hart 2" in boxes(made)["legend"]
+    assert "careful" not in boxes(ft.demo())["legend"]
+
+
+def test_free_list_known_in_part_is_told():
+    made = ft.demo()
+    made.json["free"]["complete"] = False
+    assert "free list is not wholly known" in draw(made).description
+
+
+def test_fry_inside_a_superpage_is_found_at_its_offset():
+    made = ft.demo()
+    for m in made.json["processes"][0]["mappings"]:
+        m.update(va=hex(ft.FRY & ~0x1FFFFF), pa="0x87e00000", n_pages=512, level=1)
+    assert "0x87ffd000" in boxes(made)["process-0"]
+
+
+def test_frames_shared_at_other_addresses_are_counted():
+    made = ft.demo().use(0x87000000, "user", 3, 0x1000).use(0x87000000, "user", 4, 0x1000)
+    assert "1 frame shared at other addresses" in draw(made).description
+
+
+# Which processes
+
+def test_crowd_is_cut_to_eight_and_the_rest_counted():
+    shown = boxes(crowd())
+    assert len([name for name in shown if name.startswith("process-")]) == 8
+    legend = shown["legend"].replace("\n", " ")
+    assert "left out: 55 processes (pid 1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, …) with 1 shared frame" in legend
+    assert "SHRIMP of 4, 5, 6, 7, 8,\n9, 10, 53 not drawn" in shown["frame-0x87f03000"]
+
+
+def test_family_that_shares_is_preferred_to_processes_that_do_not():
+    made = ft.Family()
+    for pid in range(1, 10):
+        made.add(pid, None)
+    made.add(10, None).add(11, 10).add(12, 10)
+    chosen = sharing.select(sharing.sharing(snapshot_json.parse(made.text())), 8)
+    assert {9, 10, 11} <= set(chosen)
+
+
+def test_process_with_something_wrong_is_never_left_out():
+    made = crowd().add(90, 3, shrimp=GONE).add(91, 1, "left", shrimp=GONE + 0x1000).free(GONE + 0x1000)
+    shown = boxes(made)
+    assert "process-63" in shown and "process-64" in shown
+
+
+def test_pids_choose_the_processes():
+    shown = boxes(ft.demo(), [4, 6])
+    assert {name for name in shown if name.startswith("process-")} == {"process-3", "process-5"}
+    assert "FRY of 3 (not drawn)" in shown["frame-0x87f03000"]
+
+
+def test_order_is_a_family_tree_with_children_below_their_parents():
+    model = sharing.sharing(snapshot_json.parse(ft.demo().text()))
+    places = sharing.family_order(model, range(6))
+    assert [(p.slot + 1, p.depth) for p in places] == [(1, 0), (2, 1), (3, 2), (5, 3), (4, 3), (6, 4)]
+
+
+def test_parents_in_a_circle_are_drawn_once_each():
+    made = ft.Family().add(1, 2).add(2, 1).add(3, 3).add(4, 1)
+    assert {"process-0", "process-1", "process-2", "process-3"} <= set(boxes(made))
+    places = sharing.family_order(sharing.sharing(snapshot_json.parse(made.text())), range(4))
+    assert [(p.slot, p.depth) for p in places] == [(0, 0), (1, 1), (3, 1), (2, 0)]
+
+
+def test_snapshot_without_processes_says_so():
+    assert "holds no process" in boxes(ft.Family())["legend"]
+
+
+# Form
+
+HOSTILE = ['<b>&"', "]]>&lt;&#0;", "\\N\\G\\l\\", 'x"];}', "\x01\x1b[31m\n", "\ud800\u202e", " ", "", "é漢" * 40]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_names_are_shown_as_they_are(name: str):
+    made = ft.demo().add(7, 3, name, state=name)
+    made.json["kernel"] = made.json["stop"]["function"] = made.json["stop"]["file"] = name
+    made.json["locks"][0].update(held=True, name=name)
+    made.json["counts"]["name"] = name
+    svg = dot.render(draw(made), "svg")
+    shown = boxes(made)["process-6"].split("\n")[0].replace("\xa0", " ")
+    assert shown == "7 " + dot.printable(dot.shorten(name, 20) or "(no name)").replace("\\", "\u2216")
+    tips = [a.get("{http://www.w3.org/1999/xlink}title") for a in ET.fromstring(svg).iter(SVG + "a")]
+    assert "process " + shown in [tip.replace("\xa0", " ") for tip in tips if tip]
+
+
+def test_tooltips_name_address_and_value_of_the_page_table_entry():
+    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
+    cell = next(g for g in root.iter(SVG + "g") if g.get("id") == "a_process-2-F")
+    expected = "PTE at 0x87e03fe8 = 0x21fc0cd7: 0x3fffffd000 to 0x87f03000"
+    assert [t.text for t in cell.iter(SVG + "title")] == [expected]
+    assert sum(expected in (t.text or "") for t in root.iter(SVG + "title")) == 2   # the cell, and the line
+
+
+def test_links_lead_to_things_that_exist():
+    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    links = {a.get("{http://www.w3.org/1999/xlink}href") for a in root.iter(SVG + "a")} - {None}
+    assert len(ids) == len(set(ids)) and len(links) > 4
+    assert links <= {"#" + name for name in ids}
+
+
+def test_svg_stands_alone_and_describes_itself():
+    svg = dot.render(draw(ft.demo()), "svg").decode()
+    root = ET.fromstring(svg)
+    assert root[0].tag == SVG + "title" and root[0].text == "Who shares what with whom"
+    assert root[1].tag == SVG + "desc" and "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in root[1].text
+    assert root.get("aria-labelledby") == "title description"
+    assert "DOCTYPE" not in svg and "transparent" not in svg and "monospace" in svg
+
+
+def test_same_snapshot_gives_the_same_bytes():
+    """Also under another hash seed, and with the JSON's frames and counts in another order."""
+    made = crowd().add(90, 3, shrimp=GONE).free(GONE)
+    text = made.text()
+    code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
+            "from drawing import dot, family, snapshot_json\n"
+            "d = family.draw(snapshot_json.parse(sys.stdin.read()))\n"
+            "sys.stdout.write(d.dot); sys.stdout.write(dot.render(d, 'svg').decode())")
+    seen = set()
+    for seed in ("1", "2"):
+        seen.add(subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True,
+                                check=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout)
+        made.json["frames"].reverse()
+        made.json["counts"]["values"].reverse()
+        made.json["free"]["runs"].reverse()
+        text = made.text()
+    assert len(seen) == 1 and "digraph" in seen.pop()
+
+
+def deep() -> ft.Family:
+    made = ft.Family().add(1, None, "init")
+    for pid in range(2, 9):
+        made.add(pid, pid - 1)
+    return made
+
+
+@pytest.mark.parametrize("made", [ft.demo, crowd, deep], ids=["demo", "crowd", "deep"])
+def test_figure_reads_well_on_a4_and_dot_has_no_complaint(made):
+    done = subprocess.run(["dot", "-Tplain"], input=draw(made()).dot.encode(), capture_output=True, check=True)
+    assert done.stderr == b""
+    width_inches = float(done.stdout.split()[2])
+    assert width_inches * 72 <= style.MAX_WIDTH_PT
+
+
+# The command line
+
+def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    names = [str(out / f"family.{kind}") for kind in ("dot", "svg", "pdf", "png")]
+    done = run("family", str(demo_file), *[a for name in names for a in ("-o", name)])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(os.listdir(out)) == ["family.dot", "family.pdf", "family.png", "family.svg"]
+    assert (out / "family.dot").read_text().startswith("digraph family {")
+    ET.parse(out / "family.svg")
+    pdf = (out / "family.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and b"/FontFile" in pdf
+    png = (out / "family.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    points = float(re.search(r'width="(\d+)pt"', (out / "family.svg").read_text())[1])
+    assert abs(int.from_bytes(png[16:20], "big") / points - style.PNG_DPI / 72) < 0.02
+
+
+def test_snapshot_from_standard_input(tmp_path: Path):
+    done = run("family", "-", "-o", str(tmp_path / "a.dot"), "--pids", "3,4", stdin=ft.demo().text())
+    assert done.returncode == 0
+    assert "process-2" in (tmp_path / "a.dot").read_text()
+
+
+def bent(*path_and_value) -> str:
+    """The demo's JSON with one place changed."""
+    made = ft.demo().json
+    *path, last, value = path_and_value
+    place = made
+    for key in path:
+        place = place[key]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", ["standard input", "JSON"]),
+    ("{", ["JSON"]),
+    ("[" * 100000, ["JSON"]),
+    ("[]", ["schema", "null"]),
+    ('"x"', ["schema"]),
+    (bent("schema", "other\x1b[31m"), ["schema", "shrimpy-snapshot", "other"]),
+    (bent("version", 2), ["version: expected 1, found 2"]),
+    (bent("processes", KeyError), ["processes", "found nothing"]),
+    (bent("processes", {}), ["processes: expected a list"]),
+    (bent("processes", 2, "mappings", 0, "pa", 12), ["processes[2].mappings[0].pa", "hex string", "found 12"]),
+    (bent("processes", 0, "pid", "1"), ["processes[0].pid: expected a whole number", 'found "1"']),
+    (bent("processes", 0, "pid", True), ["processes[0].pid"]),
+    (bent("processes", 0, "pid", 10 ** 30), ["processes[0].pid"]),
+    (bent("processes", 1, "slot", 0), ["one to a slot"]),
+    (bent("free", "runs", [["0x80000000"]]), ["free.runs[0]: expected a pair"]),
+    (bent("frames", [7]), ["frames[0]: expected an object"]),
+    (bent("free", "complete", 1), ["free.complete: expected true or false"]),
+    (bent("processes", 0, "name", None), ["processes[0].name: expected a string"]),
+    (bent("layout", "fry", None), ["layout.fry", "no Shrimpy layout in kernel/kernel", "set shrimpy"]),
+    (bent("layout", "shrimp", None), ["layout.shrimp", "no Shrimpy layout"]),
+], ids=range(20))
+def test_bad_snapshot_is_one_clear_line_and_status_2(text: str, words: list[str], tmp_path: Path):
+    done = run("family", "-", "-o", str(tmp_path / "a.dot"), stdin=text)
+    assert_one_line(done, *words)
+    assert "\x1b" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_snapshot_that_is_not_text_or_not_there(tmp_path: Path):
+    (tmp_path / "bin").write_bytes(b"\x7fELF\xff")
+    assert_one_line(run("family", str(tmp_path / "bin"), "-o", str(tmp_path / "a.dot")), "UTF-8", "0xff")
+    assert_one_line(run("family", str(tmp_path / "none"), "-o", str(tmp_path / "a.dot")), "none", "No such file")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["family"], ["SNAPSHOT", "--help"]),
+    (["circus", "-"], ["circus"]),
+    (["family", "-", "-o", "a.gif"], ["a.gif", ".svg", "found .gif"]),
+    (["family", "-", "-o", "svg"], ["no suffix"]),
+    (["family", "-", "-o", "a.dot", "--pids", "3,x"], ["--pids", "3,x"]),
+    (["family", "-", "-o", "a.dot", "--pids", "3,99"], ["99", "1, 2, 3, 4, 5, 6"]),
+], ids=range(6))
+def test_wrong_arguments_are_one_clear_line_and_status_2(arguments: list[str], words: list[str]):
+    assert_one_line(run(*arguments, stdin=ft.demo().text()), *words)
+
+
+def test_too_many_pids(tmp_path: Path):
+    pids = ",".join(map(str, range(1, 10)))
+    done = run("family", "-", "-o", str(tmp_path / "a.dot"), "--pids", pids, stdin=crowd().text())
+    assert_one_line(done, "at most 8", "found 9")
+
+
+def test_output_that_cannot_be_written(demo_file: Path, tmp_path: Path):
+    assert_one_line(run("family", str(demo_file), "-o", str(tmp_path / "no" / "a.dot")), "mkdir -p")
+    folder = tmp_path / "b.dot"
+    folder.mkdir()
+    assert_one_line(run("family", str(demo_file), "-o", str(folder)), "b.dot", "directory")
+    assert sorted(os.listdir(tmp_path)) == ["b.dot", "demo.json"]
+
+
+def fake_dot(folder: Path, script: str) -> dict:
+    folder.mkdir()
+    (folder / "dot").write_text("#!/bin/sh\n" + script)
+    (folder / "dot").chmod(stat.S_IRWXU)
+    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_missing_dot_is_told_and_a_dot_file_needs_none(demo_file: Path, tmp_path: Path):
+    env = {**os.environ, "PATH": str(tmp_path)}
+    assert_one_line(run("family", str(demo_file), "-o", str(tmp_path / "a.svg"), env=env), "apt install graphviz")
+    assert run("family", str(demo_file), "-o", str(tmp_path / "a.dot"), env=env).returncode == 0
+
+
+@pytest.mark.parametrize("script, words", [
+    ("echo half; echo 'Error: out of luck' >&2; exit 3", ["status 3", "out of luck"]),
+    ("exit 0", ["status 0"]),
+    ("kill -SEGV $$", ["status -11"]),
+], ids=["fails", "silent", "crashes"])
+def test_dot_that_fails_leaves_the_old_file(script: str, words: list[str], demo_file: Path, tmp_path: Path):
+    old = tmp_path / "a.svg"
+    old.write_text("old")
+    done = run("family", str(demo_file), "-o", str(tmp_path / "new.dot"), "-o", str(old),
+               env=fake_dot(tmp_path / "bin", script))
+    assert_one_line(done, *words)
+    assert old.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["a.svg", "bin", "demo.json"]
+
+
+def test_dot_that_hangs_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", fake_dot(tmp_path / "bin", f"echo $$ > {tmp_path}/pid; exec sleep 600")["PATH"])
+    monkeypatch.setattr(dot, "TIMEOUT_SECONDS", 1)
+    with pytest.raises(dot.VizError, match="within 1 s"):
+        dot.render(draw(ft.demo()), "svg")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,0 +1,39 @@
+"""Writes finished figures to files: all of one, or nothing."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Union
+
+from .errors import VizError
+
+SUFFIXES = (".dot", ".svg", ".pdf", ".png")
+
+
+def kind(name: Union[str, Path]) -> str:
+    """"dot", "svg", "pdf" or "png", by the suffix of `name`. Raises VizError."""
+    suffix = Path(name).suffix
+    if suffix not in SUFFIXES:
+        raise VizError(f"{name}: expected a name that ends in {', '.join(SUFFIXES)}, "
+                       f"found {suffix or 'no suffix'}")
+    return suffix[1:]
+
+
+def write(name: Union[str, Path], data: bytes) -> None:
+    """Put `data` in the file `name`; who reads it meanwhile sees the old file or the new one.
+
+    Raises VizError; then the old file, if any, is as it was.
+    """
+    target = Path(os.path.realpath(name))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(0, "Is a directory")
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as e:
+        hint = "" if target.parent.is_dir() else f"; try mkdir -p {target.parent}"
+        raise VizError(f"{name}: cannot be written: {e.strerror}{hint}") from None

@@ -1,0 +1,28 @@
+"""How every figure looks: font, colours, sizes.
+
+Fills are from the palette of Okabe and Ito and carry black text; lines on white use
+only those of its colours that have contrast enough there.
+"""
+from __future__ import annotations
+
+FONT = "DejaVu Sans Mono"
+SVG_FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
+FONT_PT = 10
+SMALL_PT = 9
+CHAR_PT = 6.03          # advance of one character of FONT at FONT_PT
+
+INK = "#000000"
+PAPER = "#FFFFFF"
+
+FILL_PROCESS = "#56B4E9"
+FILL_FRAME = "#F0E442"
+FILL_ORPHAN = "#E69F00"
+FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
+
+LINE_FRY = "#0072B2"
+LINE_SHRIMP = "#D55E00"
+
+PNG_DPI = 192           # twice a screen's 96
+
+# 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
+MAX_WIDTH_PT = 580

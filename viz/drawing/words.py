@@ -1,0 +1,159 @@
+"""What the family diagram says: every line of text in it, without markup."""
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Optional
+
+from .dot import shorten
+from .sharing import Member, Page, Placed, SharedFrame, Sharing
+from .snapshot_json import Process, Snapshot
+
+NAME_CHARS = 20
+STATE_CHARS = 10
+LISTED_PIDS = 12
+PAGE = {"F": "FRY", "S": "SHRIMP"}
+
+
+def name(process: Process) -> str:
+    return f"{process.pid} {shorten(process.name, NAME_CHARS) or '(no name)'}"
+
+
+def stop_line(snapshot: Snapshot) -> str:
+    """The kernel, and where it stood: what is not known is not said."""
+    stop = snapshot.stop
+    kernel = snapshot.kernel if len(snapshot.kernel) <= 60 else "…" + snapshot.kernel[-59:]
+    at = [f"hart {stop.hart}"] if stop.hart is not None else []
+    mode = {"U": "user mode", "S": "supervisor mode", "M": "machine mode"}.get(stop.privilege or "")
+    at += [mode] if mode else []
+    if stop.pid is not None:
+        named = [name(p) for p in snapshot.processes if p.pid == stop.pid]
+        at.append("pid " + (named[0] if named else str(stop.pid)))
+    code = []
+    if stop.function:
+        code.append(f"{shorten(stop.function, 40)}()")
+    elif stop.pc is not None:
+        code.append(f"pc {stop.pc:#x}")
+    if stop.file:
+        line = f":{stop.line}" if stop.line is not None else ""
+        code.append(shorten(PurePath(stop.file).name, 30) + line)
+    at += [" ".join(code)] if code else []
+    state = "panicked" if stop.panicked else "stopped"
+    return f"{kernel} {state}: {', '.join(at) or 'where is not known'}"
+
+
+def wrap(line: str, n_chars: int) -> list[str]:
+    return textwrap.wrap(line, n_chars, break_on_hyphens=False) or [""]
+
+
+def _count(n: int, thing: str, things: str = "") -> str:
+    return f"{n} {thing if n == 1 else things or thing + 's'}"
+
+
+def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
+              here: set[int]) -> list[str]:
+    """What the figure does not show, counted; `here` are the frames that it shows."""
+    pids = sorted(m.process.pid for slot, m in model.members.items() if slot not in drawn)
+    pairs = sum(f.pa not in here and f.worth_drawing for f in model.frames.values())
+    elsewhere = alone = 0
+    for f in snapshot.frames:
+        if f.pa in here or (f.pa in model.frames and model.frames[f.pa].worth_drawing):
+            continue
+        shared = len({u.pid for u in f.users}) > 1
+        elsewhere += f.n_pages * shared
+        alone += f.n_pages * (not shared)
+    parts = [_count(alone, "frame with one user", "frames with one user")]
+    if elsewhere:
+        parts.append(_count(elsewhere, "frame shared at other addresses", "frames shared at other addresses"))
+    if pids:
+        listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
+        parts.insert(0, f"{_count(len(pids), 'process', 'processes')} (pid {listed})"
+                     + (f" with {_count(pairs, 'shared frame')}" if pairs else ""))
+    return ["left out: " + "; ".join(parts)]
+
+
+def cautions(snapshot: Snapshot) -> list[str]:
+    """Why a mark in the figure may be no fault of the kernel's."""
+    lines = [f"careful: lock {shorten(lock.name, 20)} was held"
+             + (f" by hart {lock.hart}" if lock.hart is not None else "")
+             + ", so what it guards may be half way" for lock in snapshot.locks if lock.held]
+    if not snapshot.processes:
+        lines.append("careful: the snapshot holds no process")
+    if not snapshot.free.complete:
+        lines.append("careful: the free list is not wholly known")
+    return lines
+
+
+def role(snapshot: Snapshot, member: Member) -> str:
+    """State and descent, for the right end of a process's first row."""
+    process = member.process
+    harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
+    state = shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+    if process.parent is None:
+        return f"{state}, no parent"
+    who = "orphan, adopted by" if member.orphan else "child of"
+    return f"{state}, {who} {process.parent}"
+
+
+def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
+    """Address and remark in the row of FRY or SHRIMP."""
+    if page is None:
+        first = letter == "S" and member.process.parent is None
+        return "none", "first process" if first else "not mapped"
+    remark = page.mapping.flags[1:5]
+    if not is_drawn:
+        remark += ", not shared"
+    elif letter == "S" and member.orphan:
+        remark += ", creator gone"
+    return f"{page.pa:#x}", remark
+
+
+def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tuple[str, str]]:
+    """The rows of a frame's box: a letter and who or what."""
+    rows = []
+    if frame.fry_of:
+        rows.append(("F", "FRY of " + _whose(model, frame.fry_of, drawn)))
+    elif frame.creator_gone:
+        rows.append(("F", "creator gone"))
+    if frame.shrimp_of:
+        rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
+    return rows + [("!", w) for w in frame.wrong]
+
+
+def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
+    """The kernel's own count of the frame's users, if it keeps one."""
+    return f"{shorten(snapshot.counts.name, 12)} {frame.count}" if snapshot.counts else ""
+
+
+def pte(page: Page) -> str:
+    return f"PTE at {page.mapping.pte_at:#x} = {page.mapping.pte:#x}: {page.va:#x} to {page.pa:#x}"
+
+
+def _whose(model: Sharing, slots: Sequence[int], drawn: set[int]) -> str:
+    """The pids of `slots`; those that are not drawn last, and only counted when they are many."""
+    here, away = ([model.members[s].process.pid for s in slots if (s in drawn) == shown]
+                  for shown in (True, False))
+    parts = [", ".join(map(str, sorted(here)))] if here else []
+    if len(away) > 2:
+        parts.append(f"{len(away)} not drawn")
+    elif away:
+        parts.append(", ".join(f"{pid} (not drawn)" for pid in sorted(away)))
+    return ", ".join(parts)
+
+
+def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
+                frames: list[SharedFrame], around: list[str]) -> str:
+    """The figure in sentences."""
+    drawn = {p.slot for p in placed}
+    lines = [line.rstrip(".") + "." for line in around]
+    for p in placed:
+        m = model.members[p.slot]
+        pages = (f", {PAGE[letter]} {page.pa:#x}" if page else f", no {PAGE[letter]}"
+                 for letter, page in (("F", m.fry), ("S", m.shrimp)))
+        lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
+                     + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
+    for f in frames:
+        rows = (w if letter != "!" else f"wrong: {w}" for letter, w in frame_words(model, f, drawn))
+        lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
+    return " ".join(lines)
