@@ -18,6 +18,7 @@ bad_pointer(int i)
 
 // The text segment, which may be read and not written.
 static const char constant[] = "constant";
+static char *volatile low_text = (char *)8;
 
 static void
 write_from_bad_address(void)
@@ -59,7 +60,7 @@ read_into_text(void)
 {
   static char *const targets[] = {0, (char *)1, (char *)constant};
   int fd[2];
-  char first = *(char *)8;
+  char first = *low_text;
 
   must_pipe(fd);
   make_file("f", "overwritten", 11);
@@ -69,9 +70,9 @@ read_into_text(void)
     must(write(fd[1], "overwritten", 8) == 8);
     must(read(fd[0], targets[i], 8) <= 0);
     must(fstat(file, (struct stat *)targets[i]) == -1);
-    must(pipe((int *)(targets[i] ? targets[i] : (char *)8)) == -1);
+    must(pipe((int *)targets[i]) == -1);
   }
-  must(strcmp(constant, "constant") == 0 && *(char *)8 == first);
+  must(strcmp(constant, "constant") == 0 && *low_text == first);
 }
 
 // The end of memory, a page's end too, with a page or more of heap before it.

@@ -53,7 +53,7 @@ empty_names(void)
   // More often than there are inodes in memory: none stays behind.
   for (int i = 0; i < NINODE + 10; i++) {
     must(mkdir("") == -1);
-    must(open("none/", O_CREATE | O_RDWR) == -1);
+    must(open("none/x", O_CREATE | O_RDWR) == -1);
     int fd = open("", O_RDONLY);
     if (fd >= 0)
       close(fd);
@@ -209,7 +209,7 @@ one_directory_many_writers(void)
 
   make_file("base", "", 0);
   for (worker = 0; worker < WORKERS; worker++)
-    start(use_common_names);
+    begin(use_common_names);
   for (int i = 0; i < WORKERS; i++)
     must(reap() == 0);
   count_entries();
@@ -234,7 +234,7 @@ static void
 remove_while_creating(void)
 {
   for (int i = 0; i < WORKERS; i++)
-    start(make_and_remove);
+    begin(make_and_remove);
   for (int i = 0; i < WORKERS; i++)
     must(reap() == 0);
   // At most one of d and d/f was left, and both can go.
@@ -258,7 +258,7 @@ opposite_walks(void)
 {
   must(mkdir("a") == 0 && mkdir("a/b") == 0);
   for (worker = 0; worker < WORKERS; worker++)
-    start(walk_up_and_down);
+    begin(walk_up_and_down);
   for (int i = 0; i < WORKERS; i++)
     must(reap() == 0);
 }

@@ -23,7 +23,7 @@ fail(const char *file, int line, const char *what)
 }
 
 int
-start(void (*f)(void))
+begin(void (*f)(void))
 {
   int pid = fork();
 
@@ -47,7 +47,7 @@ reap(void)
 int
 status_of(void (*f)(void))
 {
-  start(f);
+  begin(f);
   return reap();
 }
 

@@ -29,9 +29,9 @@ extern const struct test args_tests[], file_tests[], dir_tests[], disk_tests[],
 
 // In processes: a child's must() counts once its parent looks at its status.
 void fail(const char *file, int line, const char *what) __attribute__((noreturn));
-int start(void (*f)(void));            // pid of a child that does f() and exits with 0
+int begin(void (*f)(void));            // pid of a child that does f() and exits with 0
 int reap(void);                        // status of the next child to end
-int status_of(void (*f)(void));        // start and reap
+int status_of(void (*f)(void));        // begin and reap
 void must_work(void (*f)(void));       // in a child
 void must_be_killed(void (*f)(void));  // in a child
 
