@@ -179,6 +179,7 @@ class Snapshot:
     free: Free = one(Free, default=Free())
     counts: Optional[Counts] = one(Counts, default=None)
     frames: Tuple[Frame, ...] = many(Frame)
+    next_pid: Optional[int] = None      # the pid that the next process gets
     lost: Runs = pairs()                # frames nobody accounts for; empty unless free.complete
     functions: Tuple[Tuple[str, str], ...] = names()
     findings: Tuple[Finding, ...] = many(Finding)
@@ -265,7 +266,7 @@ class _Taking:
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end),
             counts=Counts(*counts) if counts else None,
-            frames=accounts.frames(),
+            frames=accounts.frames(), next_pid=kernel.value("nextpid"),
             lost=accounts.lost() if walk.complete else (),
             functions=kernel.function_names(), findings=tuple(kernel.findings))
 

@@ -1,0 +1,293 @@
+"""Rules about FRY and SHRIMP, the two pages that a process shares."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Dict, Iterator, List, Optional
+
+from ..snapshot import Mapping, Process
+from .verdict import Bench, Rule, Verdict, subject
+from .view import View, describe_user, pages_up
+
+_SHARED_FLAGS = "VRW-U-"
+"""Flags of both pages, A and D left out."""
+
+
+def shrimp_pair(bench: Bench) -> Iterator[Verdict]:
+    for p in bench.view.processes:
+        yield _pair(bench, p)
+
+
+def _pair(bench: Bench, p: Process) -> Verdict:
+    view, shrimp_va = bench.view, bench.view.layout.shrimp
+    parent, mine = view.parent(p), view.at(p, shrimp_va)
+    if p.state == "USED" or p.state.startswith("?"):
+        return bench.skipped(subject(p), view.busy(p))
+    if p is view.first:
+        if mine is None:
+            return bench.skipped(subject(p), "the first process has no parent")
+        return bench.accuse(
+            p, "it has a SHRIMP page, and no parent to share it with", "nothing mapped at SHRIMP",
+            f"frame {mine.pa:#x}", "userinit",
+            "The first process has no parent. Map SHRIMP in fork, for the child.", mapping=mine)
+    if parent is None:
+        return bench.skipped(subject(p), "it has no parent that lives")
+    if mine is None and p.state == "ZOMBIE":
+        return bench.skipped(subject(p), "a zombie: its pages may be gone")
+    shared = view.at(parent, view.layout.fry)
+    if shared is None:
+        return bench.skipped(subject(p), f"its parent, {subject(parent)}, has no FRY page")
+    expected = f"frame {shared.pa:#x}, FRY of {subject(parent)}"
+    if mine is None:
+        return bench.accuse(
+            p, "it has no SHRIMP page", expected, "nothing mapped at SHRIMP", "fork",
+            "fork must map the parent's FRY frame at the child's SHRIMP before it makes the child "
+            "RUNNABLE, and exec must map it again in the new page table.",
+            va=shrimp_va, others=(parent,))
+    if mine.pa == shared.pa:
+        return bench.passed(subject(p))
+    if is_orphan(view, p):
+        owner = _living_owner(view, mine.pa)
+        if owner is None:
+            return bench.skipped(subject(p), "its parent has exited and the first process has "
+                                 "adopted it: see orphan-alive")
+        return bench.accuse(
+            p, f"its SHRIMP frame is FRY of {subject(owner)}, which is not its parent", expected,
+            f"frame {mine.pa:#x}, FRY of {subject(owner)}", "fork",
+            "Either fork mapped the wrong process's page, or the frame was freed while this "
+            "process still mapped it, and given to the other.", mapping=mine,
+            others=(parent, owner))
+    return bench.accuse(
+        p, "its SHRIMP is not its parent's FRY", expected, _frame(view, mine.pa, p), "fork",
+        "fork must map the frame of the parent's FRY, walkaddr(p->pagetable, FRY), at the child's "
+        "SHRIMP: not a new frame, and not the child's own.", mapping=mine, others=(parent,))
+
+
+def is_orphan(view: View, p: Process) -> bool:
+    """Whether the first process may have adopted p: then its SHRIMP is not the
+    first process's FRY. The process with the first's pid plus 1 can only be
+    the first's own child, as pids are given in order."""
+    first = view.first
+    return (first is not None and view.parent(p) is first and p.pid > first.pid + 1
+            and view.phys(p, view.layout.shrimp) != view.phys(first, view.layout.fry))
+
+
+def _living_owner(view: View, pa: int) -> Optional[Process]:
+    return next((p for p in view.living() if view.phys(p, view.layout.fry) == pa), None)
+
+
+def _frame(view: View, pa: int, but: Process) -> str:
+    """A frame, and who else uses it."""
+    if view.is_free(pa):
+        return f"frame {pa:#x}, which is free"
+    others = [describe_user(u, view.snapshot) for u in view.users(pa)
+              if (u.pid, u.va) != (but.pid, view.layout.shrimp)]
+    return f"frame {pa:#x}, " + (f"also {', '.join(others[:3])}" if others else "which nobody else maps")
+
+
+def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
+    view = bench.view
+    families: Dict[int, List[Process]] = defaultdict(list)
+    for p in view.living():
+        if view.parent(p) is not None and not is_orphan(view, p) and view.at(p, view.layout.shrimp):
+            families[p.parent].append(p)
+    families = {pid: children for pid, children in sorted(families.items()) if len(children) > 1}
+    if not families:
+        yield bench.skipped("kernel", "no process has two children with SHRIMP pages")
+    for children in families.values():
+        parent = view.parent(children[0])
+        frames = Counter(view.phys(p, view.layout.shrimp) for p in children)
+        usual, _ = max(frames.items(), key=lambda item: (
+            item[0] == view.phys(parent, view.layout.fry), item[1], -item[0]))
+        odd = [p for p in children if view.phys(p, view.layout.shrimp) != usual]
+        if not odd:
+            yield bench.passed(f"children of {subject(parent)}")
+        for p in odd:
+            mine = view.at(p, view.layout.shrimp)
+            yield bench.accuse(
+                p, f"its SHRIMP frame is not its siblings' (children of {subject(parent)})",
+                f"frame {usual:#x}", f"frame {mine.pa:#x}", "fork",
+                "All children of one parent share one frame, the parent's FRY: fork must not "
+                "allocate a new one for each child.", mapping=mine, others=(parent,))
+
+
+def fry_private(bench: Bench) -> Iterator[Verdict]:
+    view = bench.view
+    owners = view.by_frame(view.layout.fry, view.living())
+    for p in view.living():
+        mine = view.at(p, view.layout.fry)
+        if mine is None:
+            yield bench.skipped(subject(p), "it has no FRY page: see fry-flags")
+            continue
+        also = [q for q in owners[mine.pa] if q.root != p.root]
+        if not also:
+            yield bench.passed(subject(p))
+        else:
+            names = ", ".join(subject(q) for q in also[:4])
+            yield bench.accuse(
+                p, f"its FRY frame is also FRY of {names}", "a frame of its own",
+                f"frame {mine.pa:#x}", "allocproc",
+                "allocproc must allocate a frame for each process: not one for all, and not the "
+                "parent's.", mapping=mine, others=tuple(also[:1]))
+
+
+def fry_flags(bench: Bench) -> Iterator[Verdict]:
+    view, va = bench.view, bench.view.layout.fry
+    for p in view.processes:
+        mine = view.at(p, va)
+        if p.state not in ("SLEEPING", "RUNNABLE", "RUNNING"):
+            yield bench.skipped(subject(p), f"it is {p.state}: its pages may not be there")
+        elif mine is None:
+            yield bench.accuse(
+                p, "it has no FRY page", f"{_SHARED_FLAGS}-- at FRY", "nothing mapped at FRY",
+                "proc_pagetable", "proc_pagetable must map the frame of the process at FRY; it is "
+                "called for a new process and again by exec.", va=va)
+        else:
+            yield _flags(bench, p, mine, "FRY", "proc_pagetable")
+
+
+def shrimp_flags(bench: Bench) -> Iterator[Verdict]:
+    view = bench.view
+    for p in view.processes:
+        mine = view.at(p, view.layout.shrimp)
+        if mine is None or p.state == "USED":
+            yield bench.skipped(subject(p), "it has no SHRIMP page" if mine is None else view.busy(p))
+        else:
+            yield _flags(bench, p, mine, "SHRIMP", "fork")
+
+
+def _flags(bench: Bench, p: Process, mine: Mapping, page: str, function: str) -> Verdict:
+    if mine.flags[:6] == _SHARED_FLAGS and mine.level == 0:
+        return bench.passed(subject(p))
+    wrong = [f"{have} is set" if have != "-" else f"{want} is clear"
+             for have, want in zip(mine.flags, _SHARED_FLAGS) if have != want]
+    if mine.level:
+        wrong.append(f"a level-{mine.level} superpage covers it")
+    return bench.accuse(
+        p, f"{page}: {', '.join(wrong)}", _SHARED_FLAGS + "--", mine.flags, function,
+        f"Map {page} with PTE_R | PTE_W | PTE_U and nothing else: user code reads and writes it "
+        "and never executes it.", mapping=mine)
+
+
+def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
+    view = bench.view
+    contents = [p.fry_content for p in view.living()]
+    always_junk = contents.count("junk") > 1 and "zero" not in contents
+    for p in view.living():
+        mine = view.at(p, view.layout.fry)
+        new = p.calls == ("forkret",)
+        if mine is None or p.fry_content is None:
+            yield bench.skipped(subject(p), "it has no FRY page: see fry-flags")
+        elif p.fry_content != "zero" and new or p.fry_content == "junk" and always_junk:
+            actual = "the allocator's filling" if p.fry_content == "junk" else "somebody's old data"
+            yield bench.accuse(
+                p, "its FRY page holds data that it never wrote", "zeros", actual, "allocproc",
+                "kalloc returns a frame with old contents: memset(fry, 0, PGSIZE) before it is "
+                "mapped.", mapping=mine)
+        elif new:
+            yield bench.passed(subject(p))
+        else:
+            yield bench.skipped(subject(p), "it has run, and may have written its page")
+
+
+def orphan_alive(bench: Bench) -> Iterator[Verdict]:
+    view = bench.view
+    for p in view.processes:
+        mine = view.at(p, view.layout.shrimp)
+        if mine is not None and p.state != "USED" and p is not view.first and (
+                is_orphan(view, p) or view.parent(p) is None):
+            yield _orphan(bench, p, mine)
+
+
+def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:
+    view, layout = bench.view, bench.view.layout
+    fate = ("When the parent exited, freeproc or proc_freepagetable freed its FRY frame although "
+            "a child still maps it: count the frame's users, the last one out frees it.")
+    expected = "a frame that only orphans of the same parent map"
+    free_unknown = view.allocator_busy()
+    if view.is_free(mine.pa) and not free_unknown:
+        return bench.accuse(
+            p, "its SHRIMP frame is on the free list: its parent's exit freed it", expected,
+            f"frame {mine.pa:#x}, free", "freeproc", fate, mapping=mine)
+    reused = [u for u in view.users(mine.pa) if not _is_relative(view, u)]
+    if reused:
+        names = ", ".join(describe_user(u, view.snapshot) for u in reused[:3])
+        return bench.accuse(
+            p, f"its SHRIMP frame was given to another: {names}", expected,
+            f"frame {mine.pa:#x}, {names}", "freeproc", fate, mapping=mine,
+            others=tuple(q for u in reused[:1] if u.pid is not None
+                         for q in [view.snapshot.process(u.pid)] if q))
+    if view.is_image(mine.pa) or not layout.ram_base <= mine.pa < layout.ram_end:
+        return bench.skipped(subject(p), "its SHRIMP is no frame of the allocator's: see frame-in-ram")
+    if not view.snapshot.free.complete or free_unknown:
+        return bench.skipped(subject(p), free_unknown or view.snapshot.free.why)
+    return bench.passed(subject(p))
+
+
+def _is_relative(view: View, user) -> bool:
+    """Whether a user of an orphan's SHRIMP frame may be: another orphan, or
+    the dead parent whose zombie nobody has buried."""
+    owner = view.snapshot.process(user.pid) if user.pid is not None else None
+    if user.kind != "user" or owner is None:
+        return False
+    return user.va == view.layout.shrimp or user.va == view.layout.fry and owner.state == "ZOMBIE"
+
+
+def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
+    layout = bench.view.layout
+    for p in bench.view.processes:
+        if pages_up(p.sz) <= layout.shrimp:
+            yield bench.passed(subject(p))
+        else:
+            yield bench.accuse(
+                p, "its memory reaches into SHRIMP", f"sz <= {layout.shrimp:#x} (SHRIMP)",
+                f"sz = {p.sz:#x}", "growproc",
+                "growproc and exec must refuse a size beyond SHRIMP, where they refuse one beyond "
+                "TRAPFRAME. Below sz, fork would copy the shared pages and exit would free them.",
+                va=layout.shrimp)
+
+
+def exec_keeps(bench: Bench) -> Iterator[Verdict]:
+    view, previous = bench.view, bench.view.previous
+    if previous is None:
+        yield bench.skipped("kernel", "it takes an earlier snapshot to compare with")
+        return
+    before = View(previous)
+    then_by_slot = {(p.slot, p.pid): p for p in before.living()}
+    for p in view.living():
+        then = then_by_slot.get((p.slot, p.pid))
+        if then is None or before.busy(then):
+            continue
+        changed = [va for va in (view.layout.fry, view.layout.shrimp)
+                   if before.phys(then, va) is not None and before.phys(then, va) != view.phys(p, va)]
+        if not changed:
+            yield bench.passed(subject(p))
+        for va in changed:
+            yield _not_kept(bench, p, va, before.phys(then, va), p.root != then.root)
+
+
+def _not_kept(bench: Bench, p: Process, va: int, frame: int, new_table: bool) -> Verdict:
+    view = bench.view
+    page, now = "FRY" if va == view.layout.fry else "SHRIMP", view.at(p, va)
+    return bench.accuse(
+        p, f"its {page} is another frame than before", f"frame {frame:#x}",
+        f"frame {now.pa:#x}" if now else f"nothing mapped at {page}",
+        "exec" if new_table else "proc_pagetable",
+        "exec must map the same two frames in its new page table, and drop only the old table's "
+        "mappings of them." if new_table else "Both frames stay while the process lives.",
+        va=va, mapping=now)
+
+
+RULES = (
+    Rule("shrimp-pair", "PHY(child, SHRIMP) = PHY(parent, FRY) while that parent lives",
+         shrimp_pair, True),
+    Rule("shrimp-siblings", "children of one parent share one SHRIMP frame", shrimp_siblings, True),
+    Rule("fry-private", "one frame is FRY of one process only", fry_private, True),
+    Rule("fry-flags", "FRY is mapped with exactly V R W U (A and D ignored)", fry_flags, True),
+    Rule("shrimp-flags", "SHRIMP is mapped with exactly V R W U (A and D ignored)",
+         shrimp_flags, True),
+    Rule("fry-zeroed", "a FRY page is zeros until somebody writes it", fry_zeroed, True),
+    Rule("orphan-alive", "an orphan's SHRIMP frame is neither free nor reused", orphan_alive, True),
+    Rule("heap-below-shrimp", "PGROUNDUP(sz) <= SHRIMP", heap_below_shrimp, True),
+    Rule("exec-keeps", "FRY and SHRIMP frames are unchanged across exec", exec_keeps, True),
+)
