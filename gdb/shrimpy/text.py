@@ -1,0 +1,132 @@
+"""How things are printed: one table printer, colour by role, verdicts.
+
+No colour carries a meaning that the letters do not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections import Counter
+from typing import Dict, Iterator, List, Sequence
+
+from . import rules
+from .records import encode
+from .rules import FAIL, PASS, SKIPPED, Verdict
+from .snapshot import Snapshot
+
+STYLES: Dict[str, str] = {
+    "title": "1", "dim": "2", "good": "32", "bad": "1;31", "warn": "33",
+    "address": "34", "name": "36", "fry": "1;33", "shrimp": "1;35",
+    "pass": "32", "fail": "1;31", "skipped": "33",
+}
+"""Role -> ECMA-48 graphic rendition."""
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_NUMBER = re.compile(r"-?(\d+|0x[0-9a-f]+)$")
+_WIDTH = 96
+
+
+class Painter:
+    """Colours text by its role; with `enabled` False it changes nothing."""
+
+    def __init__(self, enabled: bool = False) -> None:
+        self.enabled = enabled
+
+    def __call__(self, role: str, text: str) -> str:
+        style = STYLES.get(role) if self.enabled else None
+        return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]],
+          paint: Painter = Painter()) -> str:
+    """Rows under headers, two spaces between columns, numbers to the right;
+    a line each, with its newline. Cells may be painted already."""
+    columns = range(len(headers))
+    bare = [[_ESCAPE.sub("", cell) for cell in row] for row in rows]
+    widths = [max([len(headers[c])] + [len(row[c]) for row in bare]) for c in columns]
+    right = [any(row[c] for row in bare)
+             and all(_NUMBER.match(row[c]) for row in bare if row[c] not in ("", "-"))
+             for c in columns]
+
+    def line(cells: Sequence[str], plain: Sequence[str]) -> str:
+        padded = []
+        for c in columns:
+            gap = " " * (widths[c] - len(plain[c]))
+            padded.append(gap + cells[c] if right[c] else cells[c] + gap)
+        return "  ".join(padded).rstrip() + "\n"
+
+    head = line([paint("title", h) for h in headers], headers)
+    return head + "".join(line(row, plain) for row, plain in zip(rows, bare))
+
+
+def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], verbose: bool = False,
+             colour: bool = False) -> str:
+    """Verdicts for people: a line per rule, then each failure in full, then
+    one line that says it all. verbose: every verdict has its line."""
+    paint = Painter(colour)
+    parts = [_summary(judged, paint)]
+    if verbose:
+        parts.append("\n" + table(["RULE", "SUBJECT", "VERDICT", "WHY"],
+                                  [[v.rule, v.subject, paint(v.status, v.status), v.why]
+                                   for v in judged], paint))
+    parts.extend("\n" + _failure(v, paint) for v in judged if v.status == FAIL)
+    return "".join(parts) + "\n" + paint(*_conclusion(snapshot, judged)) + "\n"
+
+
+def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
+    """Verdicts for programs: one object, schema shrimpy-verdicts, version 1,
+    with the stop they were made at and `status` as the exit status."""
+    return json.dumps({
+        "schema": "shrimpy-verdicts", "version": 1, "kernel": snapshot.kernel,
+        "status": rules.status(judged), "stop": encode(snapshot.stop),
+        "verdicts": [encode(v) for v in judged],
+    }, separators=(",", ":")) + "\n"
+
+
+def _summary(judged: Sequence[Verdict], paint: Painter) -> str:
+    rows: List[List[str]] = []
+    for rule, statement, group in _by_rule(judged):
+        count = Counter(v.status for v in group)
+        worst = FAIL if count[FAIL] else PASS if count[PASS] else SKIPPED
+        note = statement if worst != SKIPPED else f"skipped: {group[0].why}"
+        rows.append([paint(worst, {PASS: "pass", FAIL: "FAIL", SKIPPED: "-"}[worst]), rule,
+                     *(str(count[s]) if count[s] else "" for s in (PASS, FAIL, SKIPPED)), note])
+    return table(["", "RULE", "PASS", "FAIL", "SKIP", ""], rows, paint)
+
+
+def _by_rule(judged: Sequence[Verdict]) -> Iterator[tuple]:
+    groups: Dict[str, List[Verdict]] = {}
+    for v in judged:
+        groups.setdefault(v.rule, []).append(v)
+    for rule, group in groups.items():
+        yield rule, group[0].statement, group
+
+
+def _failure(v: Verdict, paint: Painter) -> str:
+    where = [f"virtual address {v.va:#x}"] if v.va is not None else []
+    if v.pte_at is not None:
+        where.append(f"entry at {v.pte_at:#x}" + ("" if v.pte is None else f" = {v.pte:#x}"))
+    lines = [f"{paint('fail', 'FAIL')} {paint('title', v.rule)}: {v.subject}: {v.why}"]
+    for label, said in (("where", ", ".join(where)), ("expected", v.expected),
+                        ("actual", v.actual), ("look at", v.function and f"{v.function}()")):
+        if said:
+            lines.append(f"  {label:9} {said}")
+    lines.extend(textwrap.wrap(v.explanation or "", _WIDTH, initial_indent="  ",
+                               subsequent_indent="  "))
+    return "\n".join(lines) + "\n"
+
+
+def _conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> tuple:
+    count = Counter(v.status for v in judged)
+    failed = sorted({v.rule for v in judged if v.status == FAIL})
+    status = rules.status(judged)
+    if status == 1:
+        return "fail", f"FAIL: {', '.join(failed)} ({count[FAIL]} of {len(judged)} verdicts)"
+    if status == 2:
+        missing = "this kernel defines no FRY" if snapshot.layout.fry is None else \
+            "no process with a FRY page could be judged"
+        return "skipped", f"NOT JUDGED: {missing} ({count[PASS]} other verdicts passed)"
+    return "pass", (f"PASS: {count[PASS]} verdicts about {len(snapshot.processes)} processes"
+                    + (f", {count[SKIPPED]} skipped" if count[SKIPPED] else ""))
