@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gdb
 
-from .. import rules, text
+from .. import rules, text, views
 from ..session import session
-from .base import Command, Opt
+from .base import Command, Opt, painter
 
-PASSED, FAILED, UNJUDGED = 0, 1, 2
+_UNJUDGED = 2
 
 
 class ShrimpCheck(Command):
@@ -25,7 +25,7 @@ class ShrimpCheck(Command):
     opts = (Opt("-v"), Opt("-json"))
 
     def run(self, given):
-        gdb.set_convenience_variable("shrimp_status", UNJUDGED)
+        gdb.set_convenience_variable("shrimp_status", _UNJUDGED)
         snapshot = session.snapshot()
         verdicts = rules.evaluate(snapshot, session.previous)
         session.previous = snapshot
@@ -33,8 +33,8 @@ class ShrimpCheck(Command):
         if "-json" in given:
             gdb.write(text.verdicts_json(snapshot, verdicts))
         else:
-            gdb.write(text.verdicts(snapshot, verdicts, verbose="-v" in given,
-                                    colour=session.colour()))
+            gdb.write(f"stopped at {views.where(snapshot)}\n")
+            gdb.write(text.verdicts(snapshot, verdicts, "-v" in given, painter().enabled))
 
 
 def register() -> None:

@@ -111,7 +111,7 @@ class _Proc:
 
     def to_string(self) -> str:
         pid, name = int(self._value["pid"]), self._value["name"].string("latin-1")
-        return f"pid {pid} {name!r} {self._value['state']} "
+        return f"pid {pid} {name!r} {self._value['state']}"
 
     def children(self):
         for member in self._value.type.fields():
