@@ -16,7 +16,7 @@ VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
-from drawing import dot, family, sharing, snapshot_json, style      # noqa: E402
+from drawing import dot, family, output, sharing, snapshot_json, style      # noqa: E402
 
 GONE = 0x87FA0000
 SVG = "{http://www.w3.org/2000/svg}"
@@ -288,6 +288,10 @@ def test_hostile_names_are_shown_as_they_are(name: str):
     assert "process " + shown in [tip.replace("\xa0", " ") for tip in tips if tip]
 
 
+def test_state_of_any_length_leaves_the_box_as_it_is():
+    assert boxes(ft.demo().add(7, 3, state="?" * 90))["process-6"].split("\n")[1] == "?????????…, child of 3"
+
+
 def test_tooltips_name_address_and_value_of_the_page_table_entry():
     root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
     cell = next(g for g in root.iter(SVG + "g") if g.get("id") == "a_process-2-F")
@@ -445,6 +449,18 @@ def test_output_that_cannot_be_written(demo_file: Path, tmp_path: Path):
     folder.mkdir()
     assert_one_line(run("family", str(demo_file), "-o", str(folder)), "b.dot", "directory")
     assert sorted(os.listdir(tmp_path)) == ["b.dot", "demo.json"]
+
+
+def test_old_file_stays_when_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    old = tmp_path / "a.dot"
+    old.write_text("old")
+
+    def refuse(*_):
+        raise PermissionError(1, "not today")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(output.VizError, match="not today"):
+        output.write(old, b"new")
+    assert old.read_text() == "old" and os.listdir(tmp_path) == ["a.dot"]
 
 
 def fake_dot(folder: Path, script: str) -> dict:
