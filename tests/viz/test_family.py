@@ -130,6 +130,12 @@ def test_title_tells_kernel_hart_pid_and_function():
     assert "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71" in svg
 
 
+def test_title_names_the_tree_and_not_the_way_to_it():
+    made = ft.demo()
+    made.json["kernel"] = "/home/someone/secret/lab/kernel/kernel"
+    assert draw(made).description.startswith("lab/kernel/kernel stopped: ")
+
+
 def test_title_of_a_stop_that_is_not_known():
     made = ft.demo()
     for key in ("hart", "privilege", "satp", "pid", "pc", "function", "file", "line"):
@@ -349,6 +355,15 @@ def test_figure_reads_well_on_a4_and_dot_has_no_complaint(made):
     assert done.stderr == b""
     width_inches = float(done.stdout.split()[2])
     assert width_inches * 72 <= style.MAX_WIDTH_PT
+
+
+@pytest.mark.parametrize("made", [ft.demo, crowd, deep, lambda: ft.demo().add(7, 6, shrimp=None, fry=None)])
+def test_boxes_of_processes_end_at_one_line(made):
+    plain = subprocess.run(["dot", "-Tplain"], input=draw(made()).dot.encode(), capture_output=True, check=True)
+    nodes = [line.split() for line in plain.stdout.decode().splitlines() if line.startswith("node process-")
+             or line.startswith('node "process-')]
+    assert len(nodes) >= 6
+    assert len({round(float(x) + float(width) / 2, 2) for _, _, x, _, width, *_ in nodes}) == 1
 
 
 # The command line

@@ -19,6 +19,7 @@ LIMIT = 8
 TITLE = "Who shares what with whom"
 
 INDENT_PT = 14
+LEAST_BOX_CHARS = 44     # room for the legend, which is as wide as a process's box
 FRAME_CHARS = 24        # of a line of text in a frame's box
 TITLE_CHARS = 92        # of a line of the title
 CELL_PAD_PT = 8         # what a cell adds to its text, borders included
@@ -35,7 +36,7 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     drawn = set(slots)
     frames = [f for f in model.frames.values() if f.worth_drawing and drawn.intersection(f.users)]
     here = {f.pa for f in frames}
-    columns = _columns(snapshot, model, placed)
+    columns = _columns(snapshot, model, placed, here)
     stop = words.stop_line(snapshot)
     notes = words.left_out(snapshot, model, drawn, here) + words.cautions(snapshot)
     body = [_process_node(snapshot, p, model.members[p.slot], here, columns) for p in placed]
@@ -84,12 +85,15 @@ class _Columns:
         return int((self.box - CELL_PAD_PT) / (style.CHAR_PT * style.SMALL_PT / style.FONT_PT))
 
 
-def _columns(snapshot: Snapshot, model: Sharing, placed: Sequence[Placed]) -> _Columns:
-    box = _LABEL_PT + _ADDRESS_PT + _width_pt(len("RW-U, creator gone")) + _LETTER_PT
+def _columns(snapshot: Snapshot, model: Sharing, placed: Sequence[Placed], here: set[int]) -> _Columns:
+    box = _width_pt(LEAST_BOX_CHARS)
     for p in placed:
         m = model.members[p.slot]
-        n_chars = len(words.name(m.process)) + len(words.role(snapshot, m))
-        box = max(box, _width_pt(n_chars) + 2 * CELL_PAD_PT + INDENT_PT * p.depth)
+        head = _width_pt(len(words.name(m.process)) + len(words.role(snapshot, m))) + 2 * CELL_PAD_PT
+        remarks = [words.page_words(m, page, letter, page is not None and page.pa in here)[1]
+                   for letter, page in (("F", m.fry), ("S", m.shrimp))]
+        row = _LABEL_PT + _ADDRESS_PT + _width_pt(max(map(len, remarks))) + _LETTER_PT
+        box = max(box, max(head, row) + INDENT_PT * p.depth)
     return _Columns(box, _width_pt(FRAME_CHARS))
 
 

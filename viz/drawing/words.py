@@ -12,6 +12,7 @@ from .snapshot_json import Process, Snapshot
 
 NAME_CHARS = 20
 STATE_CHARS = 10
+KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
@@ -23,7 +24,8 @@ def name(process: Process) -> str:
 def stop_line(snapshot: Snapshot) -> str:
     """The kernel, and where it stood: what is not known is not said."""
     stop = snapshot.stop
-    kernel = snapshot.kernel if len(snapshot.kernel) <= 60 else "…" + snapshot.kernel[-59:]
+    # a figure goes into reports: the tree's name tells kernels apart, the way to it does not
+    kernel = shorten("/".join(PurePath(snapshot.kernel).parts[-KERNEL_PARTS:]), 60) or "kernel"
     at = [f"hart {stop.hart}"] if stop.hart is not None else []
     mode = {"U": "user mode", "S": "supervisor mode", "M": "machine mode"}.get(stop.privilege or "")
     at += [mode] if mode else []
