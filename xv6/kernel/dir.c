@@ -80,20 +80,16 @@ int dirempty(struct inode *dp) {
   return find(dp, 2, is_used, 0, &inum) == dp->size;
 }
 
-// A directory that was removed while in use has no entries any more, not
-// even "..", which may be someone else by now.
-static int is_live_dir(struct inode *dp) {
-  return dp->type == T_DIR && dp->nlink > 0;
-}
-
 // The inode that dp calls name, referenced and not locked, and in *poff,
 // unless poff is 0, where the entry is. 0 if there is none, or the inode
-// table is full. dp is locked and need not be a directory.
+// table is full. A directory that was removed while in use has no entry but
+// ".": its ".." may be someone else by now. dp is locked and need not be a
+// directory.
 struct inode *dirlookup(struct inode *dp, char *name, uint *poff) {
   union entry key = make_entry(name, 0);
   uint inum;
 
-  if (!is_live_dir(dp))
+  if (dp->type != T_DIR || (dp->nlink == 0 && namecmp(name, ".") != 0))
     return 0;
   uint off = find(dp, 0, has_name, &key, &inum);
   if (off == dp->size)
@@ -114,7 +110,9 @@ int dirlink(struct inode *dp, char *name, uint inum) {
   union entry e = make_entry(name, inum);
   uint other;
 
-  if (!is_live_dir(dp) || find(dp, 0, has_name, &e, &other) != dp->size)
+  if (dp->type != T_DIR || dp->nlink == 0)
+    return -1;
+  if (find(dp, 0, has_name, &e, &other) != dp->size)
     return -1;
   return write_entry(dp, find(dp, 0, is_unused, 0, &other), e);
 }
