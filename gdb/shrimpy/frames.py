@@ -51,17 +51,12 @@ class Accounts:
 
     def add(self, pa: int, user: User, n_pages: int = 1) -> None:
         """Note that `user` uses `n_pages` frames from `pa`; what is not the
-        allocator's is left out."""
-        if self.lowest <= pa <= self.end - n_pages * PAGE and not pa & PAGE - 1:
+        allocator's, or not aligned to its size, is left out."""
+        if self.lowest <= pa <= self.end - n_pages * PAGE and not pa & n_pages * PAGE - 1:
             if n_pages == 1:
                 self._users[pa].append(user)
             else:
                 self._large[pa, n_pages].append(user)
-
-    def add_once(self, pa: int, user: User) -> None:
-        """As `add`, unless the frame has a user already."""
-        if pa not in self._users:
-            self.add(pa, user)
 
     def frames(self) -> Tuple[Frame, ...]:
         """Every frame in use, by address. A superpage is one item unless some

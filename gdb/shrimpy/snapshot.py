@@ -238,8 +238,8 @@ class _Taking:
         self.reader = reader
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
-        # Copy-on-write maps a frame many times; eight times all of RAM is noise.
-        self.budget = sv39.Budget(2 * n_frames, 8 * n_frames)
+        # Copy-on-write maps a frame many times; four times all of RAM is noise.
+        self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
         self.kernel_table, self.complete = self._walk_kernel()
         self.layout = self._layout(*fry)
         self.kernel_places = _Places(self.kernel_table.mappings)
@@ -374,9 +374,9 @@ class _Taking:
         stack_pids = {p.kstack: p.pid for p in procs if p.kstack}
         for m in self.kernel_table.mappings:
             if m.region == "kstack" and m.n_pages <= _MAX_STACK_RUN:
+                pid = None      # of the stack that begins at or below this page of the run
                 for offset in range(0, m.n_pages * PAGE, PAGE):
-                    pid = next((stack_pids[va] for va in range(m.va + offset, m.va - 1, -PAGE)
-                                if va in stack_pids), None)
+                    pid = stack_pids.get(m.va + offset, pid)
                     accounts.add(m.pa + offset, User("kstack", pid, m.va + offset))
         for p in procs:
             accounts.add(p.kstack, User("kstack", p.pid, p.kstack))     # one in the direct map

@@ -291,6 +291,7 @@ class _Walker:
 
     def find(self, kind: str, at: int, text: str, va: Optional[int] = None,
              pte: Optional[int] = None) -> None:
+        self.budget.n_leaves -= 1       # noise costs what pages cost
         if len(self.findings) < _MAX_FINDINGS:
             self.findings.append(Finding(kind, at, text, va, pte))
         else:

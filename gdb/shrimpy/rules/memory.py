@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..frames import Frame, User, pages_of
@@ -10,6 +11,8 @@ from ..snapshot import Mapping, Process
 from ..sv39 import Finding
 from .verdict import Bench, Rule, Verdict, subject
 from .view import PAGE, View, count_pages, describe_user, pages_up
+
+_IMAGE = ("text", "data", "user")
 
 _MAX_TOLD = 16
 """Failures of one kind told one by one; the rest is counted."""
@@ -26,7 +29,7 @@ _UNWALKED = frozenset(("root-outside-ram", "table-outside-ram", "unreadable", "t
 def no_user_supervisor(bench: Bench) -> Iterator[Verdict]:
     policy = _ImagePolicy(bench.view)
     for p in bench.view.living():
-        wrong = list(_rights(bench, p, policy))
+        wrong = list(islice(_rights(bench, p, policy), _MAX_TOLD))
         yield from wrong or [bench.passed(subject(p))]
 
 
@@ -39,10 +42,11 @@ def _rights(bench: Bench, p: Process, policy: "_ImagePolicy") -> Iterator[Verdic
                 p, f"user code may touch the {name}", "U clear", m.flags, "proc_pagetable",
                 f"The {name} is the kernel's, though it is in the user's table: map it without "
                 "PTE_U.", mapping=m)
+    allowed = policy.write_execute(p)
     for m in p.mappings:
         if m.flags[4] != "U":
             continue
-        if m.flags[2:4] == "WX" and not policy.allows(p, m):
+        if m.flags[2:4] == "WX" and (m.va >= p.sz or m.region not in allowed):
             yield bench.accuse(
                 p, f"a page that user code can both write and execute ({m.region})",
                 "W or X, not both", m.flags, "exec" if m.va < p.sz else "mappages",
@@ -69,14 +73,16 @@ class _ImagePolicy:
         self.view = view
         self.some_guard = any(m.region == "guard" for p in view.processes for m in p.mappings)
 
-    def allows(self, p: Process, m: Mapping) -> bool:
-        """Whether a page W X is as the program's file, or this kernel, has it."""
-        user = [n for n in p.mappings if n.va < p.sz and n.flags[4] == "U"]
-        if m not in user:
-            return False
-        image = [n for n in user if n.region in ("text", "data", "user")]
-        group = image if m.region in ("text", "data", "user") else user
-        return all(n.flags[2:4] == "WX" for n in group)
+    def write_execute(self, p: Process) -> Set[str]:
+        """The regions below sz whose pages may be W X: those of the image when
+        all of it is, and the others too when all of the program is."""
+        user = [m for m in p.mappings if m.va < p.sz and m.flags[4] == "U"]
+        image = [m for m in user if m.region in _IMAGE]
+        if any(m.flags[2:4] != "WX" for m in image):
+            return set()
+        if any(m.flags[2:4] != "WX" for m in user):
+            return set(_IMAGE)
+        return {m.region for m in user}
 
     def lacks_guard(self, p: Process) -> bool:
         """Whether a program that exec loaded has no page below sz that user
@@ -137,7 +143,7 @@ def table_private(bench: Bench) -> Iterator[Verdict]:
     for p in view.processes:
         owners[p.root].append(p)
     for p in view.processes:
-        wrong = list(_shared_tables(bench, p, roots, owners))
+        wrong = list(islice(_shared_tables(bench, p, roots, owners), _MAX_TOLD))
         yield from wrong or [bench.passed(subject(p))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import islice
 from typing import Dict, Iterator, List, Optional
 
 from ..snapshot import Mapping, Process
@@ -80,9 +81,9 @@ def _frame(view: View, pa: int, but: Process) -> str:
     """A frame, and who else uses it."""
     if view.is_free(pa):
         return f"frame {pa:#x}, which is free"
-    others = [describe_user(u, view.snapshot) for u in view.users(pa)
-              if (u.pid, u.va) != (but.pid, view.layout.shrimp)]
-    return f"frame {pa:#x}, " + (f"also {', '.join(others[:3])}" if others else "which nobody else maps")
+    others = [describe_user(u, view.snapshot) for u in islice(
+        (u for u in view.users(pa) if (u.pid, u.va) != (but.pid, view.layout.shrimp)), 3)]
+    return f"frame {pa:#x}, " + (f"also {', '.join(others)}" if others else "which nobody else maps")
 
 
 def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
@@ -192,11 +193,15 @@ def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
 
 def orphan_alive(bench: Bench) -> Iterator[Verdict]:
     view = bench.view
+    n_orphans = 0
     for p in view.processes:
         mine = view.at(p, view.layout.shrimp)
         if mine is not None and p.state != "USED" and p is not view.first and (
                 is_orphan(view, p) or view.parent(p) is None):
+            n_orphans += 1
             yield _orphan(bench, p, mine)
+    if not n_orphans:
+        yield bench.skipped("kernel", "no process here has outlived its parent")
 
 
 def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:

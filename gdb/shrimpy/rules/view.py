@@ -89,6 +89,8 @@ class View:
             return f"{who} has no state that exists ({p.state})"
         if p.lock_held:
             return f"{who}'s lock is held"
+        if any(f.kind == "truncated" for f in p.findings):
+            return f"the tables of {who} were not walked to their ends"
         if p.state == "RUNNING":
             return self._why_running(p)
         if p.state == "ZOMBIE":
