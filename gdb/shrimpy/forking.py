@@ -14,7 +14,7 @@ from types import TracebackType
 
 import gdb
 
-from . import changes, gdbinfo, sv39
+from . import changes, gdbinfo, stop, sv39
 from .changes import Change
 from .kernel import FUNCTION_NAMES
 from .readers import PAGE, Reader
@@ -52,6 +52,7 @@ class ForkWatch:
     """
 
     def __init__(self) -> None:
+        stop.require_stopped()
         self._info, _ = session.debuginfo()
         name = self._info.has_function(*FUNCTION_NAMES["fork"])
         if name is None:

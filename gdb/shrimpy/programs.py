@@ -63,7 +63,7 @@ class UserBreakpoint(gdb.Breakpoint):
     @classmethod
     def in_function(cls, symbol: gdb.Symbol, pid: int) -> UserBreakpoint:
         """After the prologue of one file's function."""
-        made = cls(source=symbol.symtab.fullname(), function=symbol.name)
+        made = cls(source=symbol.symtab.filename, function=symbol.name)
         made.pid = pid
         return made
 

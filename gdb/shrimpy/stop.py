@@ -30,10 +30,11 @@ class NotStopped(Exception):
 
 def require_stopped() -> None:
     """Raises NotStopped, which says what to do, unless registers can be read."""
-    threads = gdb.selected_inferior().threads()
-    if not threads:
+    selected = gdb.selected_thread()
+    if selected is None:
         raise NotStopped("no machine: expected a QEMU or a core; try: target remote SOCKET")
-    if any(thread.is_running() for thread in threads):
+    # Asking for the other threads sends a packet, so the selected one first.
+    if selected.is_running() or any(t.is_running() for t in gdb.selected_inferior().threads()):
         raise NotStopped("the machine is running; stop it first: Ctrl-C, or `interrupt`")
 
 

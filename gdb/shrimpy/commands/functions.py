@@ -28,10 +28,10 @@ class _Function(gdb.Function):
 
 
 class Proc(_Function):
-    """The struct proc with a pid: $proc(3)->name, $proc(3)->sz.
+    """The struct proc with a pid: $proc(3).name, $proc(3).sz.
 
-In the kernel it is a pointer into proc[]; in user mode, where GDB cannot read
-the kernel's memory, it is a copy of the struct.
+In the kernel it is a pointer into proc[], so $proc(3)->name will do as well;
+in user mode, where GDB cannot read the kernel's memory, a copy of the struct.
 """
 
     name = "proc"

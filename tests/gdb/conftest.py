@@ -1,0 +1,91 @@
+"""What the kit's tests share: a family to look at, GDBs that look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from lab import debugger, tools, tree
+from lab.machine import Machine
+
+PROMPT = "(gdb) "
+
+
+@pytest.fixture(scope="module")
+def family(kernel: tree.Kernel) -> Iterator[Machine]:
+    """A machine with shrimpdemo's four processes alive; do not write to it."""
+    with Machine(kernel, 3) as one:
+        one.boot()
+        one.send("shrimpdemo &")
+        one.wait_for(r"shrimpdemo: ready[^\n]*\n")
+        yield one
+
+
+@pytest.fixture
+def ask() -> Callable[..., str]:
+    """ask(machine or core, command, ...): what a headless GDB with the kit
+    prints, errors too; every command runs whatever the others say."""
+    def look(at: Machine | Path, *commands: str, elf: Path | None = None) -> str:
+        lines = [f"python\ntry: gdb.execute({line!r})\n"
+                 "except gdb.error as e: print('error:', e)\nend" for line in commands]
+        if isinstance(at, Machine):
+            said = debugger.batch(elf or at.kernel.elf, lines, target=at.gdb_target)
+        else:
+            said = debugger.batch(elf, lines, core=at)
+        assert said.status == 0, said.err
+        return said.out + said.err
+    return look
+
+
+class Session:
+    """A GDB with the kit at a terminal, attached to a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._gdb = pexpect.spawn(
+            tools.gdb(), ["-nx", "-q", "-ex", "set pagination off", "-ex", "set width 0",
+                          "-ex", "set confirm off", "-ex", "set style enabled off",
+                          "-ex", f"source {debugger.KIT}",
+                          "-ex", f"target remote {machine.gdb_target}", str(machine.kernel.elf)],
+            encoding="utf-8", timeout=60, echo=False, dimensions=(50, 250),
+            env={**os.environ, "TERM": "dumb", "DEBUGINFOD_URLS": ""})
+        self.ask("echo")
+
+    def tell(self, command: str) -> None:
+        """Types a command and does not wait."""
+        self._gdb.sendline(command)
+
+    def until(self, words: str) -> str:
+        """Waits for words, and returns what came before them."""
+        self._gdb.expect_exact(words)
+        return self._gdb.before
+
+    def ask(self, command: str) -> str:
+        """What a command prints."""
+        self.tell(command)
+        self.tell("echo @end@\\n")
+        said = self.until("@end@\r\n")
+        return said.replace(PROMPT, "").replace("\r", "")
+
+    def interrupt(self) -> None:
+        self._gdb.sendintr()
+
+    def close(self) -> None:
+        self._gdb.close(force=True)
+
+
+@pytest.fixture
+def session() -> Iterator[Callable[[Machine], Session]]:
+    """session(machine): a GDB to type at."""
+    open_ones: list[Session] = []
+
+    def start(machine: Machine) -> Session:
+        open_ones.append(Session(machine))
+        return open_ones[-1]
+
+    yield start
+    for one in open_ones:
+        one.close()

@@ -1,0 +1,134 @@
+"""The commands: their help, their arguments, their answers as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+COMMANDS = ("shrimp-check", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
+            "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
+            "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch")
+
+
+def parsed(said):
+    return [json.loads(line) for line in said.splitlines() if re.match(r'\{"|\[\{"', line)]
+
+
+def test_every_command_has_a_summary_and_a_usage_line(family, ask):
+    said = ask(family, *(line for c in COMMANDS for line in (f"echo @{c}@\\n", f"help {c}")))
+    for command in COMMANDS:
+        text = said.partition(f"@{command}@\n")[2].split("@")[0].splitlines()
+        assert re.fullmatch(r"[A-Z].*\.", text[0]), text
+        assert text[1].startswith(f"Usage: {command}"), text
+
+
+@pytest.mark.parametrize("line, wanted", [
+    ("xv6-vmmap 999", "no process has pid 999; there is 1, 2"),
+    ("xv6-vmmap nobody", "expected a pid, found 'nobody'"),
+    ("xv6-vmmap 1 2", "expected at most 1, found 2 arguments; usage: xv6-vmmap"),
+    ("xv6-walk", "expected VA; usage: xv6-walk"),
+    ("xv6-walk fry 1 2", "found 3 arguments"),
+    ("xv6-walk nosuch 1", "expected a virtual address or the name of a region, found 'nosuch'"),
+    ("xv6-rmap", "expected PA; usage: xv6-rmap"),
+    ("xv6-ps -nosuch", "no option -nosuch; usage: xv6-ps [-json]"),
+    ("xv6-snapshot", "expected FILE; usage"),
+    ("xv6-snapshot /nonexistent/folder/file", "/nonexistent/folder/file"),
+    ("xv6-diff /dev/null", "/dev/null"),
+    ("shrimp-draw nosuchfigure", "nosuchfigure"),
+    ("shrimp-draw -o", "expected FILE after -o"),
+    ("xv6-break main 999", "no process has pid 999"),
+    ("xv6-break nosuch 1", "no function 'nosuch'"),
+    ("xv6-catch nosuch", "nosuch"),
+    ("set shrimpy fry nosuch", "expected an address or auto"),
+    ("set shrimpy fry 0x123", "expected the address of a page"),
+    ("print $proc(999)", "no process has pid 999"),
+    ("print $proc()", "expected $proc(PID)"),
+    ("print $phys(1, 0x3ffffff000000)", "pid 1"),
+])
+def test_a_wrong_argument_is_one_line(family, ask, line, wanted):
+    said = ask(family, "echo @@\\n", line).partition("@@\n")[2]
+    errors = [one for one in said.splitlines() if one.startswith("error:")]
+    assert len(errors) == 1 and wanted in errors[0], said
+    assert "Traceback" not in said
+
+
+def test_tab_completes_pids_regions_options_and_programs(family, ask):
+    said = ask(family, *(f"complete {line}" for line in
+                         ("xv6-vmmap 6", "xv6-vmmap k", "xv6-walk f", "xv6-walk fry k", "xv6-ps -", "xv6-catch s",
+                          "xv6-v", "shrimp-", "set shrimpy f")))
+    for line in ("xv6-vmmap 6", "xv6-vmmap kernel", "xv6-walk fry", "xv6-walk fry kernel",
+                 "xv6-ps -json", "xv6-catch sh", "xv6-catch shrimpdemo", "xv6-vmmap", "shrimp-check",
+                 "set shrimpy fry"):
+        assert line in said.splitlines(), said
+
+
+def test_json_agrees_with_itself(family, ask):
+    said = ask(family, "xv6-ps -json", "xv6-harts -json", "xv6-vmmap -json 3", "xv6-walk -json fry 3",
+               "xv6-frames -json", "shrimp-check -json", "xv6-tree -json")
+    ps, harts, vmmap, walk, frames, check, tree = parsed(said)
+    assert [p["pid"] for p in ps] == [1, 2, 3, 4, 5, 6] == [p["pid"] for p in tree]
+    assert [h["hart"] for h in harts["harts"]] == [0, 1, 2]
+    fry = next(m for m in vmmap["mappings"] if m["region"] == "fry")
+    assert walk["pa"] == fry["pa"] and walk["steps"][-1]["pte_at"] == fry["pte_at"]
+    assert walk["may"]["user"] == {"read": True, "write": True, "execute": False}
+    [rmap] = parsed(ask(family, f"xv6-rmap -json {fry['pa']}"))
+    assert {(u["pid"], u["va"]) for u in rmap["users"]} == {
+        (3, "0x3fffffd000"), (4, "0x3fffffc000"), (5, "0x3fffffc000")}
+    totals = frames["totals"]
+    assert totals.pop("ram") == sum(totals.values())
+    assert check["status"] == 0 and check["schema"] == "shrimpy-verdicts"
+
+
+def test_walk_explains_with_commands_that_find_the_same(family, ask):
+    said = ask(family, "xv6-walk fry 4")
+    entries = re.findall(r"^ +\d +\d+ +(0x\w+) +(0x\w{16}) ", said, re.M)
+    assert len(entries) == 3
+    by_hand = [line.strip() for line in said.splitlines() if "monitor xp" in line]
+    again = ask(family, *by_hand[:3])
+    assert [value for _, value in entries] == re.findall(r": (0x\w{16})", again)
+
+
+def test_convenience_functions_and_printers(family, ask):
+    said = ask(family, "print $proc(3)->pid", "print $proc(3)->name", "print/x $phys(3, 0x3fffffd000)",
+               "print *$proc(3)", "print $proc(3)->pagetable", "print (pte_t)0x200338d7", "xv6-walk -json fry 3")
+    pa = parsed(said)[0]["pa"]
+    assert "$1 = 3\n" in said
+    assert '$2 = "shrimpdemo' in said
+    assert f"$3 = {pa}\n" in said
+    assert "$4 = pid 3 'shrimpdemo' SLEEPING" in said
+    assert re.search(r"\$5 = 0x8\w+ \(2 valid, 510 invalid\)", said)
+    assert "leaf VRW-U-AD -> 0x800ce000" in said
+
+
+def test_diff_tells_what_changed(machine, session):
+    one = machine(1)
+    gdb = session(one)
+    assert "the first snapshot" in gdb.ask("xv6-diff")
+    assert gdb.ask("xv6-diff") == "nothing changed\n"
+    one.send("echo hello")
+    gdb.ask("xv6-catch echo")
+    gdb.ask("continue")
+    said = gdb.ask("xv6-diff")
+    assert re.search(r"\+ +process +3 .*echo", said), said
+    assert re.search(r"\+ +mapping +3 +0x3fffffc000 .*shrimp", said), said
+    assert gdb.ask("xv6-diff") == "nothing changed\n"
+
+
+def test_check_sets_its_status_for_scripts(family, ask):
+    assert "$1 = 0" in ask(family, "shrimp-check", "print $shrimp_status")
+    said = ask(family, "set shrimpy fry 0x3fffff0000", "set shrimpy shrimp 0x3ffffef000", "shrimp-check",
+               "print $shrimp_status")
+    assert "$1 = 1" in said and "FAIL" in said
+
+
+def test_draw_writes_a_figure(family, ask, tmp_path):
+    ask(family, f"shrimp-draw -o {tmp_path}/family.svg")
+    text = (tmp_path / "family.svg").read_text()
+    assert "<svg" in text and "shrimpdemo" in text
+
+
+def test_colour_follows_gdbs_style(family, ask):
+    assert "\x1b[" in ask(family, "set style enabled on", "shrimp-check")
+    assert "\x1b[" not in ask(family, "set style enabled off", "shrimp-check")

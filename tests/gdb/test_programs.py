@@ -1,0 +1,81 @@
+"""User programs: their symbols, breakpoints in one of them, a fork in steps."""
+
+from __future__ import annotations
+
+import json
+import re
+
+
+def test_user_brings_one_programs_symbols_and_keeps_the_kernels(family, ask):
+    said = ask(family, "xv6-user 2", "info line main", "xv6-user 3", "python print([o.filename for o in gdb.objfiles()])",
+               "print &kalloc", "xv6-ps")
+    assert "_sh for pid 2 (sh)" in said and "_shrimpdemo for pid 3 (shrimpdemo)" in said
+    files = re.search(r"^\[.*kernel.*\]$", said, re.M).group()
+    assert "_shrimpdemo" in files and "_sh'" not in files
+    assert "<kalloc>" in said and "SLEEPING" in said
+
+
+def test_catch_stops_at_the_first_user_instruction(machine, session):
+    one = machine(3)
+    gdb = session(one)
+    gdb.ask("xv6-catch wc")
+    one.send("cat README | ls | wc")
+    assert "start" in gdb.ask("continue")
+    stop = json.loads(re.search(r'\{"stop".*', gdb.ask("xv6-harts -json")).group())["stop"]
+    assert (stop["privilege"], stop["pc"]) == ("U", "0x0")
+    assert re.search(rf"^ +{stop['pid']} .* wc ", gdb.ask("xv6-ps"), re.M)
+    assert "No breakpoints" in gdb.ask("info breakpoints")
+
+
+def test_a_breakpoint_is_one_processes(machine, session):
+    one = machine(3)
+    gdb = session(one)
+    gdb.ask("xv6-catch -keep echo")
+    one.send("echo one; echo two; echo three")
+    pids = []
+    for _ in range(2):
+        gdb.ask("continue")
+        pids.append(json.loads(re.search(r'\{"stop".*', gdb.ask("xv6-harts -json")).group())["stop"]["pid"])
+    assert pids[0] != pids[1]
+    gdb.ask("delete")
+    said = gdb.ask(f"xv6-break main {pids[1]}")
+    assert f"in main of pid {pids[1]} (echo)" in said
+    assert "main" in gdb.ask("continue")
+    assert f"pid {pids[1]} (echo)" in gdb.ask("xv6-harts")
+    gdb.ask("delete")
+    gdb.tell("continue")
+    one.wait_for("three")
+
+
+def test_step_shows_the_child_being_built(machine, session, tmp_path):
+    one = machine(3)
+    gdb = session(one)
+    gdb.tell(f"shrimp-step -o {tmp_path}/film.json")
+    gdb.until("waiting for fork")
+    one.send("echo hello")
+    said = gdb.until("snapshots\r\n")
+    said = said.replace("\r", "")
+    assert re.search(r"pid 2 \(sh\) forks", said)
+    order = [said.index(words) for words in
+             ("+ pid 3 process", "trapframe\n", " fry\n", " shrimp\n", "sz: 0x0 ->", "parent: none -> 2",
+              "state: USED -> RUNNABLE", "pid 3 is RUNNABLE: its SHRIMP is its parent's FRY")]
+    assert order == sorted(order), said
+    assert "Thread" not in said
+    film = json.loads((tmp_path / "film.json").read_text())
+    assert len(film) > 8 and all(s["schema"] == "shrimpy-snapshot" for s in film)
+    assert "No breakpoints" in gdb.ask("info breakpoints")
+    assert re.search(r"^ +3 +2 +RUNNABLE", gdb.ask("xv6-ps"), re.M)
+
+
+def test_ctrl_c_ends_a_step_that_waits(machine, session):
+    one = machine(1)
+    gdb = session(one)
+    gdb.tell("shrimp-step")
+    gdb.until("waiting for fork")
+    one.wait_until(lambda _text: True)
+    with one.qmp() as monitor:
+        while not monitor.execute("query-status")["running"]:
+            pass
+    gdb.interrupt()
+    said = gdb.ask("info breakpoints")
+    assert "shrimp-step: " in said and "No breakpoints" in said, said
