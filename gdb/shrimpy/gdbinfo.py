@@ -46,6 +46,32 @@ def collect(objfile: gdb.Objfile) -> tuple[DebugInfo, str | None]:
     return _Collector(objfile).collect()
 
 
+def code(info: DebugInfo) -> tuple[int, bytes]:
+    """(address, bytes) of the kernel's functions, from its file; no bytes
+    when the file does not say."""
+    if not info.functions:
+        return 0, b""
+    start = info.functions[0].address
+    end = max(f.address + f.size for f in info.functions)
+    try:
+        data = Path(info.kernel).read_bytes()
+        for segment in elf.Elf(data).segments:
+            at = start - segment.vaddr
+            if segment.is_load and 0 <= at < segment.file_size:
+                first = segment.offset + at
+                return start, data[first:first + min(end - start, segment.file_size - at)]
+    except (OSError, elf.ElfError):
+        pass
+    return 0, b""
+
+
+def alike(ours: bytes, there: bytes) -> bool:
+    """Whether two pieces of code are one build's: all but a tenth, in lines of
+    64 bytes, so that a patched instruction is no other kernel."""
+    lines = range(0, len(ours), 64)
+    return sum(ours[i:i + 64] != there[i:i + 64] for i in lines) * 10 <= len(lines)
+
+
 class _Collector:
     def __init__(self, objfile: gdb.Objfile) -> None:
         self._objfile = objfile

@@ -28,6 +28,7 @@ class Session:
         self._info: tuple[tuple, DebugInfo, str | None] | None = None
         self._live: tuple[gdb.TargetConnection, Reader, str] | None = None
         self._snapshot: tuple[tuple, Snapshot] | None = None
+        self._recognised: tuple | None = None   # (connection or core, kernel)
         self.previous: Snapshot | None = None   # what xv6-diff compares with
         for event in ("stop", "memory_changed", "register_changed", "new_objfile",
                       "inferior_deleted", "exited", "cont"):
@@ -70,6 +71,20 @@ class Session:
                 yield reader
         else:
             yield reader
+
+    def _recognise(self, reader: Reader, info: DebugInfo, machine: tuple) -> None:
+        """Raises gdbinfo.NoKernel unless the code in memory is the kernel
+        file's; looks once per machine and kernel."""
+        key = (*machine, info.kernel, self._info[0])
+        if self._recognised != key:
+            at, code = gdbinfo.code(info)
+            base, end = reader.ram
+            there = reader.read(at, len(code)) if base <= at <= end - len(code) else b""
+            if not gdbinfo.alike(code, there):
+                raise gdbinfo.NoKernel(
+                    f"the machine does not run {info.kernel}: the code at {at:#x} is another; "
+                    "try: file PATH of the kernel that it runs")
+            self._recognised = key
 
     def _live_reader(self) -> Reader:
         connection = getattr(gdb.selected_inferior(), "connection", None)
@@ -127,6 +142,7 @@ class Session:
             return self._snapshot[1]
         stopped, harts = stop.where(info)
         with self.memory() as reader:
+            self._recognise(reader, info, (connection, core_path()))
             taken = snapshot.take(reader if through is None else through(reader), info,
                                   stopped, harts, fry=fry, shrimp=shrimp, fry_from=origin,
                                   walk_free=walk_free)

@@ -1,0 +1,81 @@
+"""Kernels that differ: names, optimisation, no macro information, no FRY. The
+kit needs nothing added to them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from lab import tree, variant
+
+RENAMED = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
+
+
+@pytest.fixture(scope="module")
+def newer() -> tree.Kernel:
+    """At -O2, without macro information, with the names of newer trees."""
+    return variant.build("newer", variables=["OPT=-O2", f"EXTRA_CFLAGS=-ggdb2 {RENAMED}"])
+
+
+@pytest.fixture
+def family_of(machine):
+    def start(kernel: tree.Kernel):
+        one = machine(3, kernel=kernel)
+        one.send("shrimpdemo &")
+        one.wait_for(r"shrimpdemo: ready[^\n]*\n")
+        return one
+    return start
+
+
+def test_fry_comes_from_the_headers_when_there_are_no_macros(newer, family_of, ask, tmp_path):
+    one = family_of(newer)
+    said = ask(one, "print FRY", "shrimpy", "shrimp-check", f"xv6-snapshot {tmp_path}/s.json")
+    assert 'error: No symbol "FRY"' in said
+    assert "FRY      0x3fffffd000, from the memlayout.h beside the kernel" in said
+    assert re.search(r"^PASS: ", said, re.M), said
+    snapshot = json.loads((tmp_path / "s.json").read_text())
+    assert snapshot["layout"]["fry_from"] == "memlayout.h"
+    assert len(snapshot["processes"]) == 6 and snapshot["free"]["complete"]
+
+
+def test_a_parameter_comes_before_all(newer, family_of, ask):
+    said = ask(family_of(newer), "set shrimpy fry 0x3fffffc000", "set shrimpy shrimp 0x3fffffd000", "shrimpy",
+               "shrimp-check", "set shrimpy fry auto", "set shrimpy shrimp auto", "shrimp-check")
+    assert "FRY      0x3fffffc000, from set shrimpy" in said
+    assert re.search(r"^FAIL: .*shrimp-pair", said, re.M) and re.search(r"^PASS: ", said, re.M)
+
+
+def test_step_knows_kfork_at_any_optimisation(newer, machine, session):
+    one = machine(2, kernel=newer)
+    gdb = session(one)
+    gdb.tell("shrimp-step")
+    gdb.until("waiting for kfork")
+    one.send("echo hello")
+    said = gdb.until("is its parent's FRY")
+    assert "state: USED -> RUNNABLE" in said and "shrimp" in said
+
+
+def test_without_fry_the_rest_works_and_the_rules_say_so(newer, family_of, ask, tmp_path):
+    alone = tmp_path / "kernel"         # no macros, and no headers beside it
+    shutil.copy(newer.elf, alone)
+    said = ask(family_of(newer), "xv6-ps", "shrimp-check", "print $shrimp_status", "shrimpy", elf=alone)
+    assert re.search(r"^ +3 +2 +SLEEPING +- +shrimpdemo", said, re.M)
+    assert re.search(r"^NOT JUDGED: this kernel defines no FRY", said, re.M) and "$1 = 2" in said
+    assert re.search(r"^pass +frames-conserved", said, re.M)
+    assert "FRY      not in this kernel; try: set shrimpy fry ADDR" in said
+
+
+def test_another_kernels_file_is_noticed(family, ask):
+    other = variant.build("small", variables=["EXTRA_CFLAGS=-DNPROC=16"])
+    said = ask(family, "xv6-ps", "shrimp-check", "print $shrimp_status", elf=other.elf)
+    assert said.count(f"the machine does not run {other.elf}") == 2
+    assert "$1 = 2" in said
+
+
+def test_nproc_is_the_kernels(machine, ask):
+    small = variant.build("small", variables=["EXTRA_CFLAGS=-DNPROC=16"])
+    said = ask(machine(2, kernel=small), "xv6-ps", "shrimp-check")
+    assert re.search(r"^ +2 +1 +SLEEPING", said, re.M) and re.search(r"^PASS: ", said, re.M)
