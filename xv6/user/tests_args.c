@@ -331,7 +331,7 @@ odd_argument(void)
 {
   switch (random_below(8)) {
   case 0: return (uint64)bad_pointer(random_below(n_bad));
-  case 1: return random_below(NOFILE + 2) + 3;
+  case 1: return random_below(NOFILE + 2);
   case 2: return (uint64)scratch + random_below(sizeof(scratch));
   case 3: return (uint64)constant;
   case 4: return first_unmapped() - random_below(64);
@@ -353,6 +353,8 @@ call_at_random(void)
   };
 
   bad_pointer(0);
+  for (int fd = 0; fd < 3; fd++)
+    close(fd);
   memset(scratch, 'x', sizeof(scratch));
   for (int i = 0; i < sizeof(scratch); i += 7)
     scratch[i] = 0;
@@ -360,20 +362,10 @@ call_at_random(void)
     uint64 args[3] = {odd_argument(), odd_argument(), odd_argument()};
     int call = calls[random_below(LENGTH(calls))];
 
-    switch (call) {
-    case SYS_pipe:            // reading an empty one would wait for ever
+    if (call == SYS_pipe)     // reading an empty one would wait for ever
       args[0] = bad[random_below(n_bad)];
-      break;
-    case SYS_mknod:           // and so would reading the console
+    if (call == SYS_mknod)    // and so would reading the console
       args[1] |= 2;
-      break;
-    case SYS_read:
-    case SYS_write:
-    case SYS_close:
-      if (args[0] < 3)
-        args[0] += 3;
-      break;
-    }
     raw_call(call, args);
   }
 }

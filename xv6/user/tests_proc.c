@@ -313,6 +313,7 @@ orphans_live_on(void)
 static void
 multiply(void)
 {
+  close(gate[0]);
   while (write(gate[1], "", 1) == 1)
     if (fork() != 0)
       wait(0);
