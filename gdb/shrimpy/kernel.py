@@ -56,7 +56,7 @@ _STATES = ("UNUSED", "USED", "EMBRYO", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBI
 WANTED = Wanted(
     variables=tuple(dict.fromkeys(
         ("proc", "ptable", "initproc", "cpus", "kernel_pagetable", "ftable", "disk", "wait_lock",
-         "pid_lock", "nextpid", "panicked", "ticks", "started") + _FREE_LISTS + _COUNTS)),
+         "pid_lock", "nextpid", "slots", "panicked", "ticks", "started") + _FREE_LISTS + _COUNTS)),
     structs=("proc", "cpu", "spinlock", "run", "file", "pipe", "context", "trapframe"),
     enums=("procstate",),
     enumerators=("FD_PIPE",) + _STATES,
@@ -182,6 +182,14 @@ class Kernel:
         if symbol is None or not symbol.type.size or symbol.type.size > 8:
             return None
         return self._number(symbol.address, symbol.type.size)
+
+    def next_pid(self) -> Optional[int]:
+        """The pid that the next process gets, where the kernel counts them."""
+        last = next((p for p in self._parts("slots") if p.path == "slots.lastpid"), None)
+        if last is None:
+            return self.value("nextpid")
+        number = self._number(last.address, last.type.size)
+        return None if number is None else number + 1
 
     def panicked(self) -> bool:
         """Whether the kernel has panicked."""

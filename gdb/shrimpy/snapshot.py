@@ -238,9 +238,10 @@ class _Taking:
         self.reader = reader
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
-        # Copy-on-write maps a frame many times; four times all of RAM is noise.
+        # For all processes together. Copy-on-write maps a frame many times; four
+        # times all of RAM is noise.
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
-        self.kernel_table, self.complete = self._walk_kernel()
+        self.kernel_table = self._walk_kernel()
         self.layout = self._layout(*fry)
         self.kernel_places = _Places(self.kernel_table.mappings)
 
@@ -266,17 +267,17 @@ class _Taking:
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end),
             counts=Counts(*counts) if counts else None,
-            frames=accounts.frames(), next_pid=kernel.value("nextpid"),
+            frames=accounts.frames(), next_pid=kernel.next_pid(),
             lost=accounts.lost() if walk.complete else (),
             functions=kernel.function_names(), findings=tuple(kernel.findings))
 
-    def _walk_kernel(self) -> Tuple[KernelTable, bool]:
+    def _walk_kernel(self) -> KernelTable:
         root = self.kernel.root()
         if root is None:
-            return KernelTable(), False
-        walk = sv39.walk(self.reader, root, devices=True, runs=True, budget=self.budget)
+            return KernelTable()
+        walk = sv39.walk(self.reader, root, devices=True, runs=True)
         mappings = tuple(self._kernel_mapping(leaf) for leaf in walk.leaves)
-        return KernelTable(root, tuple(walk.tables), mappings, tuple(walk.findings)), walk.complete
+        return KernelTable(root, tuple(walk.tables), mappings, tuple(walk.findings))
 
     def _kernel_mapping(self, leaf: sv39.Leaf) -> Mapping:
         base, end = self.reader.ram

@@ -1,0 +1,521 @@
+"""Each rule passes what is right, and at an unsettled stop it says so instead
+of failing. (test_mistakes.py has what each rule catches.)"""
+
+import dataclasses
+
+import pytest
+from judging import failed_rules, failure, failures, reasons, statuses
+from machine import (BASE, FRY, KEPT, PAGE, PANICKED, SHRIMP, TRAMPOLINE, TRAPFRAME, Machine, R, U, W, X,
+                     family)
+from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, evaluate, status
+from shrimpy.snapshot import Hart, Snapshot
+
+KERNEL_RULES = {r.id for r in RULES if not r.needs_fry}
+
+
+def in_kernel(pid, function="uvmunmap", hart=0):
+    return Hart(hart, pid, "S", None, BASE + 0x1000, function)
+
+
+def running(m, p, privilege, pc=BASE, function=None, hart=1):
+    """p runs on a hart: the registers of the other harts are idle ones."""
+    m.state(p, "RUNNING")
+    m.put(0x80002000 + 128 * hart, p.address)
+    return [Hart(0, None, "S", None, BASE, "scheduler"),
+            Hart(hart, None, privilege, None, pc, function)]
+
+
+def test_every_rule_speaks_and_passes_where_it_can():
+    verdicts = evaluate(family().snapshot())
+    assert {v.rule for v in verdicts} == {r.id for r in RULES}
+    passed = {v.rule for v in verdicts if v.status == PASS}
+    assert passed == {r.id for r in RULES} - {"orphan-alive", "exec-keeps", "fry-zeroed"}
+    assert status(verdicts) == 0
+    assert all(v.statement and v.subject for v in verdicts)
+
+
+def test_verdicts_are_the_same_of_a_snapshot_that_went_through_json():
+    m = family()
+    m.map(m.processes[4].root, SHRIMP, m.alloc(), R | U)
+    snapshot = m.snapshot()
+    assert evaluate(Snapshot.from_json(snapshot.to_json())) == evaluate(snapshot)
+
+
+def test_a_failure_says_who_where_what_and_what_to_look_at():
+    m = family()
+    m.map(m.processes[4].root, SHRIMP, m.alloc(), R | W | U)
+    v = failure(m.snapshot(), "shrimp-pair")
+    assert all(getattr(v, name) is not None for name in (
+        "pid", "name", "va", "pte_at", "pte", "expected", "actual", "function", "explanation"))
+    assert v.subject == "pid 4 (shrimpdemo)"
+
+
+def test_functions_have_the_names_of_this_kernel():
+    m = family()
+    m.map(m.processes[4].root, SHRIMP, m.alloc(), R | W | U)
+    renamed = dataclasses.replace(m.snapshot(), functions=(("fork", "kfork"),))
+    assert failure(renamed, "shrimp-pair").function == "kfork"
+
+
+def test_a_kernel_without_fry_is_judged_by_the_other_rules():
+    verdicts = evaluate(family().snapshot(fry=None, shrimp=None, fry_from=None))
+    shrimpy = [v for v in verdicts if v.rule not in KERNEL_RULES]
+    assert {v.why for v in shrimpy} == {"this kernel defines no FRY"}
+    assert {v.status for v in shrimpy} == {SKIPPED}
+    assert {v.status for v in verdicts if v.rule in KERNEL_RULES} == {PASS}
+    assert status(verdicts) == 2
+
+
+def test_a_failure_is_status_1_even_without_fry():
+    m = family()
+    m.alloc()
+    assert status(evaluate(m.snapshot(fry=None, shrimp=None))) == 1
+
+
+def test_nothing_judged_is_status_2():
+    assert status([]) == 2
+    assert status(evaluate(Machine().snapshot())) == 2
+
+
+# shrimp-pair
+
+def test_the_first_process_has_no_shrimp_to_judge():
+    assert "no parent" in reasons(family().snapshot(), "shrimp-pair")
+
+
+def test_a_shrimp_page_of_the_first_process_fails():
+    m = family()
+    m.map(m.processes[1].root, SHRIMP, m.alloc(), R | W | U)
+    assert failure(m.snapshot(), "shrimp-pair").pid == 1
+
+
+def test_a_child_half_made_is_skipped():
+    m = family()
+    child = m.processes[5]
+    m.free(m.unmap(child.root, SHRIMP))
+    m.state(child, "USED")
+    snapshot = m.snapshot(running(m, m.processes[3], "S", function="fork"))
+    assert failed_rules(snapshot) == set()
+    assert "half made" in reasons(snapshot, "shrimp-pair")
+
+
+def test_a_grandchild_has_its_own_parents_page_not_its_grandparents():
+    m = family()
+    grandchild = m.process(6, m.processes[4])
+    assert failed_rules(m.snapshot()) == set()
+    m.free(m.unmap(grandchild.root, SHRIMP))
+    m.map(grandchild.root, SHRIMP, m.processes[3].fry, R | W | U)
+    m.refs[m.processes[3].fry] += 1
+    v = failure(m.snapshot(), "shrimp-pair")
+    assert v.pid == 6 and "FRY of pid 3" in v.actual
+
+
+def orphans():
+    """The parent has exited and its page was kept for the two children."""
+    m = family()
+    m.exits(m.processes[3])
+    return m
+
+
+def test_orphans_whose_page_was_kept_pass():
+    snapshot = orphans().snapshot()
+    assert failed_rules(snapshot) == set()
+    assert statuses(snapshot, "orphan-alive") == [PASS, PASS]
+    assert "orphan-alive" in reasons(snapshot, "shrimp-pair")
+
+
+def test_an_orphan_of_a_zombie_that_nobody_has_buried_passes():
+    m = family()
+    parent = m.processes[3]
+    m.state(parent, "ZOMBIE")
+    for pid in (4, 5):
+        m.field(m.processes[pid], "parent", m.processes[1].address)
+    snapshot = m.snapshot()
+    assert failed_rules(snapshot) == set()
+    assert statuses(snapshot, "orphan-alive") == [PASS, PASS]
+
+
+def test_an_orphans_frame_that_is_a_living_strangers_fry_fails():
+    m = orphans()
+    stranger = m.process(6, m.processes[2])
+    m.map(stranger.root, FRY, m.processes[4].shrimp, R | W | U)
+    assert {v.rule for v in failures(m.snapshot())} >= {"shrimp-pair", "orphan-alive"}
+
+
+def test_an_orphans_frame_that_became_a_page_table_fails():
+    m = orphans()
+    frame = m.processes[4].shrimp
+    stranger = m.process(6, m.processes[2])
+    m.put(stranger.root + 8 * 100, frame >> 2 | 1)
+    assert "page table" in failure(m.snapshot(), "orphan-alive").why
+
+
+def test_an_orphan_without_a_shrimp_page_fails():
+    m = orphans()
+    m.free(m.unmap(m.processes[4].root, SHRIMP))
+    assert failure(m.snapshot(), "shrimp-pair").pid == 4
+
+
+def test_a_child_of_the_first_process_shares_with_it():
+    m = family()
+    again = m.process(9, m.processes[1], "sh")
+    assert failed_rules(m.snapshot()) == set()
+    assert again.shrimp == m.processes[1].fry
+
+
+def test_a_zombie_without_pages_is_skipped():
+    m = family()
+    zombie = m.processes[5]
+    m.state(zombie, "ZOMBIE")
+    m.free(m.unmap(zombie.root, SHRIMP))
+    m.free(m.unmap(zombie.root, FRY))
+    assert failed_rules(m.snapshot()) == set()
+
+
+# Stops
+
+def test_a_process_in_the_middle_of_a_system_call_is_skipped_where_it_would_fail():
+    m = family()
+    p = m.processes[4]
+    harts = running(m, p, "S", function="uvmunmap")
+    m.available.append(p.pages[0])      # kfree has run, the entry is not yet clear
+    m.refs.pop(p.pages[0])
+    snapshot = m.snapshot(harts)
+    assert failed_rules(snapshot) == set()
+    assert "inside the kernel, in uvmunmap" in reasons(snapshot, "not-on-free-list")
+
+
+def test_the_same_process_in_user_mode_fails():
+    m = family()
+    p = m.processes[4]
+    harts = running(m, p, "U")
+    m.available.append(p.pages[0])
+    m.refs.pop(p.pages[0])
+    assert failure(m.snapshot(harts), "not-on-free-list").pid == 4
+
+
+def test_a_process_in_the_trampoline_is_at_rest():
+    m = family()
+    p = m.processes[4]
+    harts = running(m, p, "S", pc=TRAMPOLINE + 0x90)
+    m.alloc()
+    assert "frames-conserved" in failed_rules(m.snapshot(harts))
+
+
+def test_a_process_interrupted_inside_the_kernel_is_skipped():
+    m = family()
+    p = m.processes[4]
+    m.state(p, "RUNNABLE", ["sched", "yield", "kerneltrap", "uvmunmap", "syscall", "usertrap"])
+    m.map(p.root, FRY, p.fry, R | U)
+    snapshot = m.snapshot()
+    assert failed_rules(snapshot) == set()
+    assert "interrupted inside the kernel" in reasons(snapshot, "fry-flags")
+
+
+def test_a_process_that_a_timer_interrupted_in_user_mode_is_judged():
+    m = family()
+    p = m.processes[4]
+    m.state(p, "RUNNABLE", ["sched", "yield", "usertrap"])
+    m.map(p.root, FRY, p.fry, R | U)
+    assert failure(m.snapshot(), "fry-flags").pid == 4
+
+
+def test_frames_that_a_process_inside_exec_may_hold_are_not_called_lost():
+    m = family()
+    m.state(m.processes[4], "SLEEPING",
+            ["sched", "sleep", "bread", "readi", "exec", "sys_exec", "syscall", "usertrap"])
+    m.alloc()
+    snapshot = m.snapshot()
+    assert failed_rules(snapshot) == set()
+    assert "waits inside exec" in reasons(snapshot, "frames-conserved")
+    assert "1 frames have no owner" in reasons(snapshot, "frames-conserved")
+
+
+def test_frames_are_accounted_for_even_while_a_process_is_inside_exec():
+    m = family()
+    m.state(m.processes[4], "SLEEPING", ["sched", "sleep", "exec", "syscall", "usertrap"])
+    assert statuses(m.snapshot(), "frames-conserved") == [PASS]
+
+
+def test_a_hart_inside_the_allocator_may_hold_a_frame():
+    m = family()
+    m.alloc()
+    snapshot = m.snapshot([Hart(0, None, "S", None, None, "kalloc")])
+    assert statuses(snapshot, "frames-conserved") == [SKIPPED]
+
+
+def test_while_the_allocators_lock_is_held_free_frames_are_not_judged():
+    m = family()
+    m.put(m.kmem, 1, 4)
+    m.put(m.kmem + 16, 0x80002000 + 128)        # cpus[1]
+    m.available.append(m.processes[3].fry)
+    snapshot = m.snapshot()
+    for rule in ("free-list-sound", "not-on-free-list", "frames-conserved", "count-matches"):
+        assert statuses(snapshot, rule) == [SKIPPED]
+        assert "kmem is held by hart 1" in reasons(snapshot, rule)
+    assert failed_rules(snapshot) == set()
+
+
+def test_a_process_whose_lock_is_held_is_skipped_where_it_would_fail():
+    m = family()
+    child = m.processes[5]
+    m.free(m.unmap(child.root, SHRIMP))
+    m.put(child.address, 1, 4)
+    assert failed_rules(m.snapshot()) == set()
+
+
+def test_a_zombie_that_its_parent_is_burying_is_skipped():
+    m = family()
+    zombie, parent = m.processes[5], m.processes[3]
+    m.state(zombie, "ZOMBIE")
+    m.available.append(zombie.trapframe)
+    m.refs.pop(zombie.trapframe)
+    m.field(zombie, "trapframe", 0)
+    snapshot = m.snapshot(running(m, parent, "S", function="freewalk"))
+    assert failed_rules(snapshot) == set()
+    assert "buried" in reasons(snapshot, "not-on-free-list")
+
+
+def test_before_there_is_a_process_frames_are_not_judged():
+    m = Machine()
+    m.alloc()
+    assert "starting" in reasons(m.snapshot(), "frames-conserved")
+
+
+def test_a_panicked_kernel_is_judged_like_a_living_one():
+    m = family()
+    m.put(PANICKED, 1, 4)
+    m.map(m.processes[4].root, FRY, m.processes[4].fry, R | U)
+    snapshot = m.snapshot()
+    assert snapshot.stop.panicked
+    assert failure(snapshot, "fry-flags").pid == 4
+
+
+def test_without_a_debugger_a_running_process_is_not_at_rest():
+    m = family()
+    p = m.processes[4]
+    m.state(p, "RUNNING")
+    m.map(p.root, FRY, p.fry, R | U)
+    assert failed_rules(m.snapshot([])) == set()
+    assert "on no hart" in reasons(m.snapshot([]), "fry-flags")
+
+
+# Pages and rights
+
+def test_programs_that_are_all_write_and_execute_are_their_kernels_way():
+    """xv6 before 2022 maps user memory so; so does a file linked with ld -N."""
+    m = family()
+    for p in m.processes.values():
+        for va in (0, PAGE, 3 * PAGE):
+            m.map(p.root, va, p.pages[va], R | W | X | U)
+    assert failed_rules(m.snapshot()) == set()
+
+
+def test_one_page_write_and_execute_fails():
+    m = family()
+    p = m.processes[4]
+    m.map(p.root, PAGE, p.pages[PAGE], R | W | X | U)
+    v = failure(m.snapshot(), "no-user-supervisor")
+    assert (v.pid, v.va) == (4, PAGE)
+
+
+def test_the_trampoline_made_user_fails():
+    m = family()
+    m.map(m.processes[4].root, TRAMPOLINE, BASE + PAGE, R | X | U)
+    assert failure(m.snapshot(), "no-user-supervisor").va == TRAMPOLINE
+
+
+def test_the_kernels_image_in_a_users_table_fails():
+    m = family()
+    m.map(m.processes[4].root, SHRIMP, BASE + 3 * PAGE, R | W | U)
+    assert "kernel's own image" in failure(m.snapshot(), "no-user-supervisor").why
+
+
+def test_a_hole_for_a_guard_page_passes():
+    m = family()
+    p = m.processes[4]
+    m.free(m.unmap(p.root, 2 * PAGE))
+    assert failed_rules(m.snapshot()) == set()
+
+
+def test_the_accessed_and_dirty_bits_are_the_hardwares():
+    m = family()
+    p = m.processes[4]
+    m.map(p.root, FRY, p.fry, R | W | U | 1 << 6 | 1 << 7)
+    m.map(p.root, SHRIMP, p.shrimp, R | W | U | 1 << 6)
+    assert failed_rules(m.snapshot()) == set()
+
+
+def test_a_global_bit_on_a_shared_page_fails():
+    m = family()
+    p = m.processes[4]
+    m.map(p.root, FRY, p.fry, R | W | U | 1 << 5)
+    assert "G is set" in failure(m.snapshot(), "fry-flags").why
+
+
+def test_reserved_bits_are_no_legal_entry():
+    m = family()
+    at = m.pte_at(m.processes[4].root, 0)
+    m.put(at, m.get(at) | 1 << 58)
+    v = failure(m.snapshot(), "pte-legal")
+    assert (v.pid, v.pte_at, v.pte) == (4, at, m.get(at))
+
+
+def test_a_table_outside_ram_fails_and_frames_cannot_be_accounted_for():
+    m = family()
+    m.put(m.processes[4].root, 0x40000000 >> 2 | 1)
+    snapshot = m.snapshot()
+    assert failure(snapshot, "frame-in-ram").pid == 4
+    assert "could not be followed" in reasons(snapshot, "frames-conserved")
+
+
+def test_a_bad_entry_of_the_kernels_own_table_fails():
+    m = family()
+    m.put(m.kernel_root + 8 * 3, 0x40000000 >> 2 | 1)
+    assert failure(m.snapshot(), "frame-in-ram").subject == "kernel table"
+
+
+def test_a_table_under_two_entries_of_one_root_fails():
+    m = family()
+    root = m.processes[4].root
+    m.put(root + 8 * 7, m.get(root))
+    assert "does too" in failure(m.snapshot(), "table-private").why
+
+
+def test_one_root_of_two_processes_fails_unless_the_kernel_has_threads():
+    m = family()
+    m.field(m.processes[5], "pagetable", m.processes[4].root)
+    snapshot = m.snapshot()
+    assert failure(snapshot, "table-private").pid == 4
+    threads = dataclasses.replace(snapshot, functions=(("clone", "sys_clone"),))
+    assert statuses(threads, "table-private").count(SKIPPED) == 2
+
+
+# Frames and counts
+
+def test_a_free_list_that_leaves_ram_fails_and_frames_are_not_accounted_for():
+    m = family()
+    m.write_free_list()
+    m.put(m.available[-3], 0x1000)
+    snapshot = m.look()
+    assert "0x1000" in failure(snapshot, "free-list-sound").why
+    assert "could not be walked" in reasons(snapshot, "frames-conserved")
+
+
+def test_a_free_list_that_was_not_walked_is_said_to_be_so():
+    snapshot = family().snapshot(walk_free=False)
+    for rule in ("free-list-sound", "not-on-free-list", "frames-conserved"):
+        assert statuses(snapshot, rule) == [SKIPPED]
+        assert "not walked" in reasons(snapshot, rule)
+
+
+def test_a_lost_frame_is_told_with_what_it_was_last():
+    m = family()
+    before = m.snapshot()
+    lost = m.unmap(m.processes[4].root, 3 * PAGE)
+    v = failure(m.snapshot(), "frames-conserved", before)
+    assert f"{lost:#x}" in v.subject and "page 0x3000 of pid 4 (shrimpdemo)" in v.why
+
+
+def test_a_frame_that_a_kernel_variable_keeps_is_not_lost():
+    m = family()
+    kept, further = m.alloc(), m.alloc()
+    m.put(KEPT + 8, kept)
+    m.put(kept + 64, further)
+    snapshot = m.snapshot()
+    assert statuses(snapshot, "frames-conserved") == [PASS]
+    assert [u.name for f in snapshot.frames for u in f.users if u.kind == "kernel"] == ["kept", "kept"]
+
+
+def test_a_frame_that_a_field_of_a_living_process_keeps_is_not_lost():
+    m = family()
+    m.field(m.processes[4], "shrimp", m.alloc())
+    assert statuses(m.snapshot(), "frames-conserved") == [PASS]
+
+
+def test_an_old_address_in_an_unused_slot_keeps_nothing():
+    m = family()
+    p = m.processes[5]
+    m.field(p, "fry", p.fry)
+    m.refs[p.fry] += 1
+    m.exits(p)
+    assert failure(m.snapshot(), "frames-conserved").subject == f"frame {p.fry:#x}"
+
+
+def test_many_lost_frames_are_counted():
+    m = family()
+    for _ in range(60):
+        m.alloc()
+        m.available.insert(0, m.available.pop())
+    found = [v for v in failures(m.snapshot()) if v.rule == "frames-conserved"]
+    assert len(found) == 17 and "more frames" in found[-1].why
+
+
+def test_counts_that_start_from_none_extra_are_understood():
+    m = family()
+    m.refs = {pa: n - 1 for pa, n in m.refs.items()}
+    assert statuses(m.snapshot(), "count-matches") == [PASS]
+
+
+def test_a_count_that_stayed_on_a_free_frame_fails():
+    m = family()
+    m.refs[m.available[0]] = 1
+    assert failure(m.snapshot(), "count-matches").expected == "0: free"
+
+
+def test_a_kernel_without_counts_is_skipped():
+    m = family()
+    snapshot = dataclasses.replace(m.snapshot(), counts=None)
+    assert statuses(snapshot, "count-matches") == [SKIPPED]
+
+
+# Change
+
+def test_exec_that_keeps_both_pages_passes():
+    m = family()
+    before = m.snapshot()
+    p = m.processes[4]
+    new = m.alloc()
+    for va in (0, TRAMPOLINE):
+        table = m.get(p.root + 8 * (va >> 30 & 511))
+        m.put(new + 8 * (va >> 30 & 511), table)
+    m.field(p, "pagetable", new)
+    m.free(p.root)
+    snapshot = m.snapshot()
+    assert set(statuses(snapshot, "exec-keeps", before)) == {PASS}
+
+
+def test_an_earlier_run_of_the_machine_is_not_compared_with():
+    m = family()
+    later = dataclasses.replace(m.snapshot(), next_pid=90)
+    new = m.alloc()
+    m.map(m.processes[4].root, FRY, new, R | W | U)
+    now = dataclasses.replace(m.snapshot(), next_pid=6)
+    assert statuses(now, "exec-keeps", later) == [SKIPPED]
+    assert FAIL in statuses(now, "exec-keeps", dataclasses.replace(later, next_pid=5))
+
+
+def test_a_new_process_in_the_same_slot_is_not_the_old_one():
+    m = family()
+    before = m.snapshot()
+    m.exits(m.processes[5])
+    m.alloc()
+    m.process(6, m.processes[3])
+    assert FAIL not in statuses(m.snapshot(), "exec-keeps", before)
+
+
+def test_a_new_process_with_a_zeroed_page_passes():
+    m = family()
+    m.state(m.processes[5], "RUNNABLE", ["forkret"])
+    assert PASS in statuses(m.snapshot(), "fry-zeroed")
+
+
+@pytest.mark.parametrize("sz, verdict", [(SHRIMP, PASS), (SHRIMP + 1, FAIL), (SHRIMP - 1, PASS)])
+def test_memory_may_reach_shrimp_and_not_beyond(sz, verdict):
+    m = family()
+    m.field(m.processes[4], "sz", sz)
+    assert (FAIL in statuses(m.snapshot(), "heap-below-shrimp")) == (verdict == FAIL)
+
+
+def test_trapframe_is_where_the_layout_says():
+    assert family().snapshot().layout.trapframe == TRAPFRAME
