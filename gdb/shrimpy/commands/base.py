@@ -68,6 +68,11 @@ class Command(gdb.Command):
             self.run(self._parse(gdb.string_to_argv(argument)))
         except KNOWN_ERRORS as error:
             raise gdb.GdbError(f"{self.name}: {one_line(error)}") from None
+        except Exception as error:
+            if gdb.parameter("python print-stack") == "full":
+                raise
+            raise gdb.GdbError(f"{self.name}: a fault of the kit's own: {error!r}; for where, try: "
+                               "set python print-stack full") from None
 
     def complete(self, text: str, word: str) -> Sequence[str] | int:
         try:
