@@ -1,0 +1,346 @@
+"""The kernel's data by its C names, and by the names that other trees use."""
+
+import dataclasses
+
+import pytest
+from judging import failed_rules, statuses
+from machine import (BASE, CPUS, FTABLE, KEPT, PAGE, PROC_SIZE, STATES, Machine, array, family,
+                     fields, pointer)
+from shrimpy.debuginfo import Field, Symbol, Type
+from shrimpy.kernel import Kernel
+from shrimpy.readers import BytesReader
+from shrimpy.rules import PASS
+
+SPINLOCK = Type("struct", 24, "spinlock")
+
+
+class WithoutBulk(BytesReader):
+    """As a stub is: a read a node."""
+
+    random_access = False
+
+    def first_words(self):
+        return None
+
+
+def change(m, symbols=(), structs=(), drop=(), **more):
+    """The machine's debug info with some names added and others gone."""
+    info = m.info
+    m.info = dataclasses.replace(
+        info, symbols={**{n: s for n, s in info.symbols.items() if n not in drop}, **dict(symbols)},
+        structs={**info.structs, **dict(structs)}, **more)
+
+
+def kernel(m):
+    m.write_free_list()
+    return Kernel(m.reader(), m.info)
+
+
+def spare(m, size):
+    """Room for a variable in the image, where no other is."""
+    at = m.kmem + 32 + 2 * m.n_frames
+    assert at + size <= m.info.symbol("end").address, "the image has no room"
+    return at
+
+
+def test_processes_have_what_memory_says():
+    m = family()
+    init, sh = kernel(m).processes()[:2]
+    assert (init.pid, init.parent, init.name, init.state) == (1, 0, "init", "SLEEPING")
+    assert (sh.slot, sh.parent, sh.root) == (1, init.address, m.processes[2].root)
+    assert sh.sz == 4 * PAGE and sh.kstack == m.processes[2].kstack
+
+
+def test_unused_slots_are_left_out():
+    m = family()
+    m.exits(m.processes[4])
+    assert [p.pid for p in kernel(m).processes()] == [1, 2, 3, 5]
+
+
+def test_a_state_that_does_not_exist_is_shown_as_its_number():
+    m = family()
+    m.put(m.processes[4].address + 24, 77, 4)
+    assert [p.state for p in kernel(m).processes() if p.pid == 4] == ["?77"]
+
+
+def test_states_are_the_enumerators_of_this_kernel():
+    m = family()
+    order = ("UNUSED", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE")     # before there was USED
+    change(m, enums={n: i for i, n in enumerate(order)})
+    assert kernel(m).processes()[0].state == "RUNNABLE"
+
+
+def test_the_embryo_of_older_trees_is_used():
+    m = family()
+    change(m, enums={**{n: v for n, v in STATES.items() if n != "USED"}, "EMBRYO": 1})
+    m.state(m.processes[4], "USED")
+    assert [p.state for p in kernel(m).processes() if p.pid == 4] == ["USED"]
+
+
+def test_the_trapframe_may_be_called_tf():
+    m = family()
+    proc = dict(m.info.structs["proc"])
+    proc["tf"] = proc.pop("trapframe")
+    change(m, structs={"proc": proc})
+    assert kernel(m).processes()[0].trapframe == m.processes[1].trapframe
+    assert failed_rules(m.snapshot()) == set()
+
+
+def test_names_with_odd_bytes_are_printable():
+    m = family()
+    at = m.processes[4].address + 136 - BASE
+    m.ram[at:at + 16] = b"a\x1b\xff" + b"b" * 13
+    name = next(p.name for p in kernel(m).processes() if p.pid == 4)
+    assert name == "a\\x1b\\xff" + "b" * 13
+
+
+def test_a_proc_table_outside_ram_is_a_finding():
+    m = family()
+    change(m, symbols={"proc": Symbol(0x1000, m.info.symbols["proc"].type)})
+    k = kernel(m)
+    assert k.processes() == [] and "is this the kernel that runs?" in k.findings[0].text
+
+
+def test_a_kernel_without_a_proc_table_is_a_finding():
+    m = family()
+    change(m, drop=["proc"])
+    snapshot = m.snapshot()
+    assert snapshot.processes == () and snapshot.findings[0].kind == "no-proc-table"
+
+
+def test_harts_have_their_process_and_their_depth():
+    m = family()
+    m.put(CPUS + 128 * 2, m.processes[3].address)
+    m.put(CPUS + 128 * 2 + 120, 3, 4)
+    assert kernel(m).cpus()[2] == (m.processes[3].address, 3)
+
+
+def test_locks_are_named_by_their_variable_and_tell_the_hart():
+    m = family()
+    m.put(m.kmem, 1, 4)
+    m.put(m.kmem + 16, CPUS + 128 * 5)
+    assert ("kmem", True, 5) in kernel(m).locks() and ("ftable", False, None) in kernel(m).locks()
+
+
+# Free lists
+
+def frames_free(m, walk):
+    return [BASE + i * PAGE for i, mark in enumerate(walk.marks) if mark]
+
+
+def test_the_free_list_is_walked_to_its_end():
+    m = family()
+    walk = kernel(m).free_frames(m.info.symbol("end").address, m.end)
+    assert frames_free(m, walk) == sorted(m.available)
+    assert walk.counts == [("kmem.freelist", len(m.available))] and walk.complete
+
+
+def test_the_free_list_is_the_same_read_node_by_node():
+    m = family()
+    m.available[3:50:7] = reversed(m.available[3:50:7])
+    k = kernel(m)
+    slow = Kernel(WithoutBulk(bytes(m.ram), BASE), m.info)
+    bounds = m.info.symbol("end").address, m.end
+    assert k.free_frames(*bounds) == slow.free_frames(*bounds)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_long_stretches_of_the_free_list_are_taken_whole(turned):
+    m = Machine(n_frames=1024)
+    if turned:
+        m.available.reverse()
+    walk = kernel(m).free_frames(m.info.symbol("end").address, m.end)
+    assert frames_free(m, walk) == sorted(m.available)
+
+
+def test_a_loop_in_a_long_stretch_is_found():
+    m = Machine(n_frames=1024)
+    k = kernel(m)
+    m.put(m.available[100], m.available[900])
+    walk = Kernel(m.reader(), m.info).free_frames(m.info.symbol("end").address, m.end)
+    assert [f.kind for f in walk.findings] == ["free-node-twice"] and not walk.complete
+    assert k.free_frames(m.info.symbol("end").address, m.end).complete
+
+
+def test_lists_of_each_hart_are_walked():
+    m = family()
+    at = spare(m, 8 * 32)
+    one = fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))
+    change(m, symbols={"kmem": Symbol(at, array(Type("struct", 32, "kmem"), 8))},
+           structs={"kmem": one})
+    m.write_free_list()
+    head = m.get(m.kmem + 24)
+    m.put(m.kmem + 24, 0)
+    third = m.available[2]
+    m.put(at + 24, head)
+    m.put(at + 32 + 24, m.get(third))
+    m.put(third, 0)
+    snapshot = m.look()
+    assert [(f.name, f.count) for f in snapshot.free.lists[:2]] == [
+        ("kmem[0].freelist", len(m.available) - 2), ("kmem[1].freelist", 2)]
+    assert [lock.name for lock in snapshot.locks if "kmem" in lock.name] == [
+        f"kmem[{i}]" for i in range(8)]
+    assert failed_rules(snapshot) == set()
+
+
+def test_a_list_of_superpages_is_walked_by_superpages():
+    m = Machine(n_frames=2048)
+    big = BASE + 1024 * PAGE
+    at = spare(m, 64)
+    change(m, symbols={"superkmem": Symbol(at, Type("struct", 32, "superkmem"))},
+           structs={"superkmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
+    m.process(1, None, "init")
+    m.available = [pa for pa in m.available if not big <= pa < big + 512 * PAGE]
+    m.put(big, 0)
+    m.put(at + 24, big)
+    snapshot = m.snapshot()
+    assert snapshot.free.count == len(m.available) + 512
+    assert statuses(snapshot, "frames-conserved") == [PASS]
+
+
+def test_a_kernel_with_an_unknown_allocator_says_so():
+    m = family()
+    change(m, drop=["kmem"])
+    snapshot = m.snapshot()
+    assert not snapshot.free.complete and "no free list is known" in snapshot.free.why
+
+
+# Counts
+
+@pytest.mark.parametrize("name, size, kind", [("refcount", 4, "int"), ("cow_ref", 1, "uint"),
+                                              ("page_ref", 8, "uint"), ("ref_cnt", 2, "uint")])
+def test_counts_of_copy_on_write_labs_are_found(name, size, kind):
+    m = family(n_frames=256)
+    change(m, symbols={name: Symbol(BASE + 2 * PAGE + 0x1800 - 0x800, array(Type(kind, size), 256))},
+           structs={"kmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
+    at = m.info.symbols[name].address
+    for i in range(256):
+        m.put(at + i * size, 0, size)
+    m.put(at + 200 * size, 3, size)
+    assert kernel(m).counts(256, BASE) == (name, ((BASE + 200 * PAGE, 3),))
+
+
+def test_counts_inside_a_struct_with_a_lock_are_found():
+    m = family(n_frames=256)
+    change(m, symbols={"ref": Symbol(KEPT, Type("struct", 24 + 4 * 256, "ref"))},
+           structs={"ref": fields(("lock", 0, SPINLOCK), ("cnt", 24, array(Type("int", 4), 256))),
+                    "kmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
+    m.put(KEPT + 24 + 4 * 7, 2, 4)
+    assert kernel(m).counts(256, BASE) == ("ref.cnt", ((BASE + 7 * PAGE, 2),))
+
+
+def test_counts_indexed_from_address_zero_are_found():
+    m = Machine(n_frames=2048)
+    total = (BASE >> 12) + 2048
+    at = m.kmem - (BASE >> 12)          # so that RAM's part lies where kmem is
+    change(m, symbols={"refcnt": Symbol(at, array(Type("uint", 1), total))}, drop=["kmem"])
+    m.ram[m.kmem - BASE:m.kmem - BASE + 2048] = bytes(2048)
+    m.put(m.kmem + 1000, 2, 1)
+    k = Kernel(m.reader(), m.info)
+    assert k.counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
+
+
+def test_counts_one_to_a_struct_are_found():
+    m = family(n_frames=256)
+    each = fields(("refcount", 4, Type("int", 4)), ("flags", 0, Type("int", 4)))
+    change(m, symbols={"page_info": Symbol(BASE + 3 * PAGE - 2048, array(Type("struct", 8, "info"), 256))},
+           structs={"info": each, "kmem": fields(("freelist", 24, pointer("run")))})
+    at = m.info.symbols["page_info"].address
+    m.ram[at - BASE:at - BASE + 2048] = bytes(2048)
+    m.put(at + 8 * 9 + 4, 5, 4)
+    assert kernel(m).counts(256, BASE) == ("page_info", ((BASE + 9 * PAGE, 5),))
+
+
+def test_a_short_array_of_that_name_holds_no_counts():
+    m = family()
+    change(m, symbols={"refs": Symbol(KEPT, array(Type("int", 4), 16))},
+           structs={"kmem": fields(("freelist", 24, pointer("run")))})
+    assert kernel(m).counts(m.n_frames, BASE) is None
+
+
+# Other holders
+
+def test_an_open_pipes_frame_is_in_use():
+    m = family()
+    frame, stale = m.alloc(), m.alloc()
+    for i, (kind, users, pipe) in enumerate(((1, 1, frame), (1, 1, frame), (1, 0, stale), (2, 1, 0))):
+        at = FTABLE + 24 + 40 * i
+        m.put(at, kind, 4)
+        m.put(at + 4, users, 4)
+        m.put(at + 16, pipe)
+    snapshot = m.snapshot()
+    assert [f.pa for f in snapshot.frames if f.users[0].kind == "pipe"] == [frame]
+    assert snapshot.lost == ((stale, 1),)
+
+
+def test_the_disks_rings_are_in_use():
+    m = family()
+    rings = [m.alloc() for _ in range(3)]
+    for i, pa in enumerate(rings):
+        m.put(m.info.symbol("disk").address + 8 * i, pa)
+    snapshot = m.snapshot()
+    assert snapshot.lost == ()
+    assert sorted(f.pa for f in snapshot.frames if f.users[0].kind == "driver") == sorted(rings)
+
+
+def test_a_kernel_stack_in_the_direct_map_is_in_use():
+    m = family()
+    p = m.processes[4]
+    m.unmap(m.kernel_root, p.kstack)
+    m.field(p, "kstack", p.stack_frame)
+    snapshot = m.snapshot()
+    assert snapshot.lost == ()
+    assert [u.pid for f in snapshot.frames for u in f.users
+            if f.pa == p.stack_frame] == [4]
+
+
+def test_a_second_page_table_of_a_process_is_in_use():
+    """Labs give a process a kernel table of its own."""
+    m = family()
+    root, middle = m.alloc(), m.alloc()
+    m.put(root, middle >> 2 | 1)
+    proc = {**m.info.structs["proc"], "kpagetable": Field(168, pointer())}
+    change(m, structs={"proc": proc})
+    m.field(m.processes[4], "kpagetable", root)
+    assert m.snapshot().lost == ()
+
+
+# Stacks
+
+def test_calls_are_those_on_the_kernel_stack():
+    m = family()
+    names = ["sched", "sleep", "bread", "readi", "exec", "sys_exec", "syscall", "usertrap"]
+    m.calls(m.processes[4], names)
+    assert m.snapshot().process(4).calls == tuple(names)
+
+
+def test_a_process_that_never_ran_waits_in_forkret():
+    m = family()
+    m.state(m.processes[5], "RUNNABLE", ["forkret"])
+    assert m.snapshot().process(5).calls == ("forkret",)
+
+
+@pytest.mark.parametrize("fp", [0, 8, 1 << 63, (1 << 64) - 16, BASE])
+def test_a_stack_that_cannot_be_followed_has_no_calls(fp):
+    m = family()
+    p = m.processes[4]
+    m.put(p.address + 112 + 16, fp)
+    assert m.snapshot().process(4).calls is None
+
+
+def test_frame_pointers_in_a_ring_end():
+    m = family()
+    p = m.processes[4]
+    fp = m.get(p.address + 112 + 16)
+    m.put(p.stack_frame + (fp - p.kstack) - 16, fp)
+    assert m.snapshot().process(4).calls is None
+
+
+def test_slots_without_a_debug_field_are_read_without_it():
+    m = family()
+    proc = {n: f for n, f in m.info.structs["proc"].items() if n in (
+        "state", "pid", "pagetable", "sz", "name", "parent")}
+    change(m, structs={"proc": proc})
+    p = m.snapshot().process(4)
+    assert (p.kstack, p.trapframe, p.chan, p.calls, p.lock_held) == (None, None, None, None, False)
+    assert p.sz == 4 * PAGE and PROC_SIZE == 256
