@@ -156,7 +156,8 @@ def test_reads_are_whole_packets_and_counted(family, ask):
     said = ask(family, "set shrimpy reader remote",
                "python\nfrom shrimpy.session import session\nwith session.memory() as r: r.page(0x80000000)\n"
                "print('page', r.packets)",
-               "python\ns = session.snapshot(walk_free=False); r = session._live[1]\n"
+               "python\nfrom shrimpy import snapshot\nwith session.memory() as r:\n"
+               "  s = snapshot.take(r, session.debuginfo()[0], walk_free=False)\n"
                "print('tables', sum(len(p.tables) for p in s.processes) + len(s.kernel_table.tables), r.packets)")
     # The mode: asked, set, unset, asked again. A page: two packets.
     assert "page 6\n" in said
@@ -189,3 +190,12 @@ def test_while_it_runs_it_says_to_stop_it(machine: Machine, session):
     said = gdb.ask("xv6-ps")
     assert "the machine is running; stop it first" in said
     gdb.ask("interrupt")
+
+
+def test_without_an_image_the_lists_are_walked_by_packets(family, ask, tmp_path):
+    ask(family, f"xv6-snapshot {tmp_path}/file.json", "set shrimpy reader remote",
+        "python\nfrom shrimpy import remote\nremote._take_image = lambda *_: None",
+        f"xv6-snapshot {tmp_path}/packets.json")
+    file, packets = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("file", "packets"))
+    assert packets.pop("source") == "remote" and file.pop("source") == "ram-file"
+    assert file == packets

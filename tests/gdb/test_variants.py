@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from lab import tree, variant
 
+VARIANTS = Path(__file__).resolve().parent / "variants"
 RENAMED = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
 
 
@@ -79,3 +81,15 @@ def test_nproc_is_the_kernels(machine, ask):
     small = variant.build("small", variables=["EXTRA_CFLAGS=-DNPROC=16"])
     said = ask(machine(2, kernel=small), "xv6-ps", "shrimp-check")
     assert re.search(r"^ +2 +1 +SLEEPING", said, re.M) and re.search(r"^PASS: ", said, re.M)
+
+
+def test_free_lists_by_hart_are_all_counted(family_of, ask, tmp_path):
+    kernel = variant.build("lists-by-hart", [VARIANTS / "lists-by-hart.patch"])
+    said = ask(family_of(kernel), "shrimp-check", f"xv6-snapshot {tmp_path}/s.json")
+    assert re.search(r"^PASS: ", said, re.M), said
+    for rule in ("frames-conserved", "count-matches", "free-list-sound"):
+        assert re.search(rf"^pass +{rule} ", said, re.M), said
+    snapshot = json.loads((tmp_path / "s.json").read_text())
+    assert [l["name"] for l in snapshot["free"]["lists"]][:3] == [f"kmem[{n}].freelist" for n in range(3)]
+    assert sum(l["count"] for l in snapshot["free"]["lists"]) == snapshot["free"]["count"] > 30000
+    assert snapshot["counts"]["name"] == "pageref.count" and snapshot["lost"] == []
