@@ -146,6 +146,23 @@ stay_in_removed_directory(void)
   must(chdir("/usertests.d") == 0 && mkdir("d") == 0);
 }
 
+// What is made where nobody can find it must not take an inode for ever: the
+// count at the end of all tests tells.
+static void
+create_in_removed_directory(void)
+{
+  make_file("f", "", 0);
+  for (int i = 0; i < 20; i++) {
+    must(mkdir("d") == 0 && chdir("d") == 0 && unlink("../d") == 0);
+    close(open("lost", O_CREATE | O_RDWR));
+    mkdir("lost.d");
+    link("../f", "linked");
+    must(chdir("/usertests.d") == 0);
+  }
+  struct stat st;
+  must(stat("f", &st) == 0 && st.nlink == 1);
+}
+
 static void
 leave_by_exit(void)
 {
@@ -297,6 +314,8 @@ const struct test dir_tests[] = {
    "reading a directory gives each name once; free entries are used again"},
   {"stay-in-removed-directory", stay_in_removed_directory,
    "a removed directory is empty and harmless to who is in it"},
+  {"create-in-removed-directory", create_in_removed_directory,
+   "nothing is made where it could never be removed"},
   {"remove-directory-in-use", remove_directory_in_use,
    "its inode is freed once the last user is gone"},
   {"deep-directories", deep_directories,

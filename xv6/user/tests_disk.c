@@ -140,6 +140,18 @@ many_small_changes(void)
     must(reap() == 0);
 }
 
+// Each time a block may have been taken before the copy failed.
+static void
+failing_writes_keep_no_block(void)
+{
+  for (int i = 0; i < FSSIZE; i++) {
+    int fd = open_must("f", O_CREATE | O_RDWR);
+    must(write(fd, (char *)KERNBASE, 1) == -1);
+    must(close(fd) == 0 && unlink("f") == 0);
+  }
+  must(write_blocks("f") > NDIRECT);
+}
+
 static int ready[2];
 
 static void
@@ -177,6 +189,8 @@ const struct test disk_tests[] = {
    "more transactions at once than the log holds", 1},
   {"killed-while-writing", killed_while_writing,
    "kill in the middle of a transaction", 1},
+  {"failing-writes-keep-no-block", failing_writes_keep_no_block,
+   "a write from a bad address gives back what it took", 1},
   {"unlinked-blocks-return", unlinked_blocks_return,
    "the blocks of an open file come back after its last close", 1},
   {"blocks-run-out", blocks_run_out,

@@ -250,52 +250,17 @@ failing_leaves_all_as_it_was(void)
   must(heap[5] == 'h' && sbrk(0) == heap + PGSIZE && write(fd, "x", 1) == 1);
 }
 
-static int asking[2], giving[2];
-
-// Takes all memory and gives back a page for each byte it is sent.
-static void
-hoard(void)
+static int
+exec_silently(void)
 {
-  char c;
-
-  close(asking[1]);
-  close(giving[0]);
-  take_all_memory();
-  do
-    post(giving);
-  while (read(asking[0], &c, 1) == 1 && sbrk(-PGSIZE) != (char *)-1);
-}
-
-static void
-exec_until_it_works(void)
-{
-  close(asking[0]);
-  close(giving[1]);
-  await(giving);
-  int failed = 0;
   close(1);
-  while (exec("/echo", echo_argv) == -1) {
-    failed++;
-    post(asking);
-    await(giving);
-  }
+  return exec("/echo", echo_argv) != -1;
 }
 
 static void
-memory_runs_out_at_every_point(void)
+memory_runs_out(void)
 {
-  int before = free_pages();
-
-  must_pipe(asking);
-  must_pipe(giving);
-  begin(exec_until_it_works);
-  begin(hoard);
-  close(asking[0]);
-  close(asking[1]);
-  close(giving[0]);
-  close(giving[1]);
-  must(reap() == 0 && reap() == 0);
-  must(free_pages_are(before));
+  starve(exec_silently);
 }
 
 static void
@@ -345,7 +310,7 @@ const struct test exec_tests[] = {
    "programs are found by relative paths"},
   {"failing-leaves-all-as-it-was", failing_leaves_all_as_it_was,
    "memory and files survive an exec that fails"},
-  {"exec-memory-runs-out", memory_runs_out_at_every_point,
+  {"exec-memory-runs-out", memory_runs_out,
    "exec fails cleanly at each of its allocations"},
   {"exec-side-by-side", exec_side_by_side,
    "several processes exec the same file", 1},

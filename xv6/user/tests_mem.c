@@ -165,6 +165,30 @@ all_memory_comes_back(void)
 }
 
 static void
+take_and_touch(void)
+{
+  char *start = (char *)first_unmapped();
+
+  take_all_memory();
+  for (char *p = start; p < sbrk(0); p += PGSIZE)
+    *p = 1;
+}
+
+static void
+several_want_all(void)
+{
+  int before = free_pages();
+
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < 6; i++)
+      begin(take_and_touch);
+    for (int i = 0; i < 6; i++)
+      must(reap() == 0);
+  }
+  must(free_pages_are(before));
+}
+
+static void
 take_then_call(void)
 {
   int fd[2];
@@ -392,6 +416,8 @@ const struct test mem_tests[] = {
    "what sbrk takes away others can have"},
   {"all-memory-comes-back", all_memory_comes_back,
    "a process may take all there is, and its end gives it back"},
+  {"several-want-all", several_want_all,
+   "six processes take all memory at once, and it all comes back"},
   {"files-work-without-memory", files_work_without_memory,
    "with no frame free, files still do"},
   {"not-mine", not_mine,

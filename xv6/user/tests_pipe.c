@@ -228,6 +228,30 @@ ping_pong(void)
   must(reap() == 0);
 }
 
+static int
+make_pipe(void)
+{
+  return pipe(fd) == 0;
+}
+
+static void
+memory_runs_out(void)
+{
+  starve(make_pipe);
+}
+
+// All tests above at the same time.
+static void
+all_at_once(void)
+{
+  int n = 0;
+
+  for (const struct test *t = pipe_tests; t->run != all_at_once; t++, n++)
+    begin(t->run);
+  while (n-- > 0)
+    must(reap() == 0);
+}
+
 const struct test pipe_tests[] = {
   {"bytes-in-order", bytes_in_order,
    "all bytes arrive once and in order, in pieces of any size"},
@@ -249,5 +273,9 @@ const struct test pipe_tests[] = {
    "pipes are made and closed in any state without loss"},
   {"ping-pong", ping_pong,
    "two processes that wait for each other in turn"},
+  {"all-at-once", all_at_once,
+   "the same with all of these side by side"},
+  {"pipe-memory-runs-out", memory_runs_out,
+   "pipe fails cleanly at each of its allocations"},
   {0},
 };

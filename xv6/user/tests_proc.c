@@ -400,6 +400,43 @@ fork_with_large_heap(void)
   }
 }
 
+static int
+fork_once(void)
+{
+  int pid = fork();
+
+  if (pid == 0)
+    exit(private_word);
+  must(pid < 0 || reap() == private_word);
+  return pid >= 0;
+}
+
+static void
+fork_small(void)
+{
+  starve(fork_once);
+}
+
+static int
+fork_with_heap(void)
+{
+  static char *heap;
+
+  if (!heap) {
+    char *p = sbrk(20 * PGSIZE);
+    if (p == (char *)-1)
+      return 0;
+    heap = p;
+  }
+  return fork_once();
+}
+
+static void
+fork_large(void)
+{
+  starve(fork_with_heap);
+}
+
 const struct test proc_tests[] = {
   {"status-arrives", status_arrives,
    "wait gives each exit status as it was; -1 without children"},
@@ -439,6 +476,10 @@ const struct test proc_tests[] = {
    "sleep lasts as many ticks as asked"},
   {"fork-with-large-heap", fork_with_large_heap,
    "fork copies eight megabytes"},
+  {"fork-memory-runs-out", fork_small,
+   "fork fails cleanly at each of its allocations"},
+  {"fork-copy-runs-out", fork_large,
+   "so it does, and sbrk too, with more to copy"},
   {"fork-and-wait", fork_and_wait,
    "ten thousand processes, one after the other", 1},
   {0},

@@ -159,6 +159,49 @@ is_filled(const void *buf, int n, uint seed)
   return 1;
 }
 
+static int asking[2], giving[2];
+
+static void
+hoard(void)
+{
+  char c;
+
+  close(asking[1]);
+  close(giving[0]);
+  take_all_memory();
+  do
+    post(giving);
+  while (read(asking[0], &c, 1) == 1 && sbrk(-PGSIZE) != (char *)-1);
+}
+
+void
+starve(int (*attempt)(void))
+{
+  int before = free_pages();
+
+  must_pipe(asking);
+  must_pipe(giving);
+  int pid = fork();           // while there is memory
+  must(pid >= 0);
+  if (pid == 0) {
+    close(asking[0]);
+    close(giving[1]);
+    await(giving);
+    while (!attempt()) {
+      post(asking);
+      await(giving);
+    }
+    exit(0);
+  }
+  begin(hoard);
+  close(asking[0]);
+  close(asking[1]);
+  close(giving[0]);
+  close(giving[1]);
+  must(reap() == 0 && reap() == 0);
+  must(free_pages_are(before));
+}
+
 uint64
 first_unmapped(void)
 {
@@ -301,22 +344,34 @@ list_test(const struct test *t)
   return 1;
 }
 
-// Blocks that files can still take; -1 when they cannot be counted.
-static int
-free_blocks(void)
+struct disk {
+  int blocks, inodes;         // free
+};
+
+// Counts by taking all there is, in DIRECTORY.
+static struct disk
+measure_disk(void)
 {
-  int blocks = 0, files = 0, wrote;
+  struct disk d = {-1, -1};
+  int fd, wrote = 1;
 
   if (mkdir(DIRECTORY) < 0 || chdir(DIRECTORY) < 0)
-    return -1;
-  do {
-    int fd = open(numbered("f", files++), O_CREATE | O_WRONLY);
-    for (wrote = 0; write(fd, scratch, BSIZE) == BSIZE; wrote++)
-      ;
+    return d;
+  for (d.inodes = 0; (fd = open(numbered("i", d.inodes), O_CREATE | O_WRONLY)) >= 0;
+       d.inodes++)
     close(fd);
-    blocks += wrote;
-  } while (wrote > 0);
-  return empty_directory(DIRECTORY) < 0 || unlink(DIRECTORY) < 0 ? -1 : blocks;
+  empty_directory(DIRECTORY);
+  chdir(DIRECTORY);
+  d.blocks = 0;
+  for (int files = 0; wrote > 0; files++) {
+    fd = open(numbered("b", files), O_CREATE | O_WRONLY);
+    for (wrote = 0; write(fd, scratch, BSIZE) == BSIZE; wrote++)
+      d.blocks++;
+    close(fd);
+  }
+  if (empty_directory(DIRECTORY) < 0 || unlink(DIRECTORY) < 0)
+    d.blocks = -1;
+  return d;
 }
 
 static int
@@ -332,14 +387,20 @@ complain_unless_equal(const char *what, int before, int after)
 static int
 run_all(void)
 {
-  int blocks_before = slow_too && !only ? free_blocks() : 0;
+  int whole = slow_too && !only;
+  struct disk disk_before = {0}, disk_after = {0};
+
+  if (whole)
+    disk_before = measure_disk();
   int pages_before = free_pages();
   int failed = for_each_test(run_test);
 
   if (!free_pages_are(pages_before))
     failed += complain_unless_equal("pages", pages_before, free_pages());
-  if (slow_too && !only)
-    failed += complain_unless_equal("blocks", blocks_before, free_blocks());
+  if (whole)
+    disk_after = measure_disk();
+  failed += complain_unless_equal("blocks", disk_before.blocks, disk_after.blocks);
+  failed += complain_unless_equal("inodes", disk_before.inodes, disk_after.inodes);
   printf(failed ? "SOME TESTS FAILED\n" : "ALL TESTS PASSED\n");
   return failed;
 }

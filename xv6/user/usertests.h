@@ -50,6 +50,11 @@ void fill(void *buf, int n, uint seed);    // bytes that depend on place and see
 int is_filled(const void *buf, int n, uint seed);
 int empty_directory(const char *path); // removes all in it; -1 when something stays
 
+// Memory that runs out. One process takes all of it and gives back a page
+// each time that attempt(), in another, returns 0: so a call is made to fail
+// at each of its allocations in turn. No page may be lost.
+void starve(int (*attempt)(void));
+
 // Addresses at which no program has memory: kernel, devices, past the ends.
 #define MAXBAD 24
 int bad_addresses(uint64 *list);       // how many
