@@ -122,7 +122,7 @@ run_mutants(void)
 static void
 entry_outside(void)
 {
-  static const uint64 entries[] = {1UL << 20, KERNBASE, TRAMPOLINE, TRAPFRAME, MAXVA, -4UL, 1};
+  static const uint64 entries[] = {1UL << 20, KERNBASE, TRAMPOLINE, TRAPFRAME, MAXVA, -4UL};
 
   load_image();
   for (int i = 0; i < LENGTH(entries); i++) {
