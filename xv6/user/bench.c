@@ -13,9 +13,7 @@
 static char here[PGSIZE], there[PGSIZE];
 static int forward[2], back[2];
 
-static uint64
-instructions(void)
-{
+static uint64 instructions(void) {
   uint64 ticks;
 
   asm volatile("rdtime %0" : "=r"(ticks));
@@ -23,18 +21,14 @@ instructions(void)
 }
 
 // cost for count operations, with two decimals.
-static void
-report(const char *name, uint64 cost, uint count)
-{
+static void report(const char *name, uint64 cost, uint count) {
   uint64 hundredths = cost * 100 / count;
 
   printf("bench %s %lu.%lu%lu\n", name, hundredths / 100, hundredths / 10 % 10,
          hundredths % 10);
 }
 
-static uint64
-time_of(void (*operation)(void), uint times)
-{
+static uint64 time_of(void (*operation)(void), uint times) {
   uint64 before = instructions();
 
   for (uint i = 0; i < times; i++)
@@ -42,36 +36,26 @@ time_of(void (*operation)(void), uint times)
   return instructions() - before;
 }
 
-static void
-nothing(void)
-{
+static void nothing(void) {
   asm volatile("");
 }
 
-static void
-measure(const char *name, void (*operation)(void), uint times, uint units)
-{
+static void measure(const char *name, void (*operation)(void), uint times, uint units) {
   operation();                // what is done once only is not counted
   uint64 cost = time_of(operation, times) - time_of(nothing, times);
   report(name, cost, times * units);
 }
 
-static void
-give_up(const char *what)
-{
+static void give_up(const char *what) {
   printf("bench: %s failed\n", what);
   exit(1);
 }
 
-static void
-call_getpid(void)
-{
+static void call_getpid(void) {
   getpid();
 }
 
-static void
-fork_exit_wait(void)
-{
+static void fork_exit_wait(void) {
   int pid = fork();
 
   if (pid == 0)
@@ -80,9 +64,7 @@ fork_exit_wait(void)
     give_up("fork");
 }
 
-static void
-fork_exec_wait(void)
-{
+static void fork_exec_wait(void) {
   static char *argv[] = {"bench", "exit", 0};
   int status = 1, pid = fork();
 
@@ -94,16 +76,12 @@ fork_exec_wait(void)
     give_up("exec");
 }
 
-static void
-sbrk_up_and_down(void)
-{
+static void sbrk_up_and_down(void) {
   if (sbrk(40 * PGSIZE) == (char *)-1 || sbrk(-40 * PGSIZE) == (char *)-1)
     give_up("sbrk");
 }
 
-static void
-read_all_chunks(void)
-{
+static void read_all_chunks(void) {
   close(forward[1]);
   while (read(forward[0], there, CHUNK) > 0)
     ;
@@ -111,9 +89,7 @@ read_all_chunks(void)
 
 // From the first write to the reader's having read all: its exit is counted
 // too, and is nothing beside CHUNKS transfers.
-static void
-pass_through_pipe(void)
-{
+static void pass_through_pipe(void) {
   if (pipe(forward) < 0)
     give_up("pipe");
   int pid = fork();
@@ -133,34 +109,26 @@ pass_through_pipe(void)
 
 // What passing a page costs when both sides know that it is time: one copy
 // in, one copy out.
-static void
-copy_in_and_out(void)
-{
+static void copy_in_and_out(void) {
   memcpy((void *)FRY, here, PGSIZE);
   memcpy(there, (void *)FRY, PGSIZE);
 }
 
-static void
-await(int *fd)
-{
+static void await(int *fd) {
   char c;
 
   if (read(fd[0], &c, 1) != 1)
     give_up("read");
 }
 
-static void
-post(int *fd)
-{
+static void post(int *fd) {
   if (write(fd[1], "", 1) != 1)
     give_up("write");
 }
 
 // A page filled, a byte to say so, the page emptied, a byte to say so.
 // bytes 0 leaves only the two messages.
-static uint64
-pass_through_page(uint bytes)
-{
+static uint64 pass_through_page(uint bytes) {
   if (pipe(forward) < 0 || pipe(back) < 0)
     give_up("pipe");
   int pid = fork();
@@ -187,9 +155,7 @@ pass_through_page(uint bytes)
   return cost;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   if (argc > 1)               // the program that fork_exec_wait runs
     return 0;
 

@@ -3,9 +3,7 @@
 #include "user/user.h"
 
 // 0 when all of fd was copied.
-static int
-copy(int fd, const char *name)
-{
+static int copy(int fd, const char *name) {
   static char buf[4096];
   int n;
 
@@ -20,9 +18,7 @@ copy(int fd, const char *name)
   return n < 0;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int failed = 0;
 
   if (argc < 2)

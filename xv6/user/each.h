@@ -4,9 +4,7 @@
 #include "user/user.h"
 
 // Calls act on each word after argv[0] and says which failed. The exit status.
-static inline int
-for_each_argument(char **argv, int (*act)(const char *))
-{
+static inline int for_each_argument(char **argv, int (*act)(const char *)) {
   int failed = 0;
 
   if (argv[1] == 0) {

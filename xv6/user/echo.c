@@ -1,9 +1,7 @@
 // echo WORD...: the words, with spaces between, and a newline.
 #include "user/user.h"
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++)
     printf(i > 1 ? " %s" : "%s", argv[i]);
   printf("\n");

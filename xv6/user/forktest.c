@@ -4,16 +4,12 @@
 
 #define ENOUGH 1000
 
-static int
-fail(const char *why)
-{
+static int fail(const char *why) {
   printf("forktest: %s\n", why);
   return 1;
 }
 
-int
-main(void)
-{
+int main(void) {
   int gate[2], born = 0, sum = 0, expected = 0, status;
   char c;
 

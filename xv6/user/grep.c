@@ -19,9 +19,7 @@ struct pattern {
 static struct pattern pattern;
 
 // -1 when there are too many atoms.
-static int
-compile(const char *text)
-{
+static int compile(const char *text) {
   struct pattern *p = &pattern;
 
   if (*text == '^') {
@@ -50,9 +48,7 @@ compile(const char *text)
 }
 
 // A starred atom may be passed without a character.
-static uint64
-pass_stars(uint64 at)
-{
+static uint64 pass_stars(uint64 at) {
   uint64 next;
 
   while ((next = at | (at & pattern.starred) << 1) != at)
@@ -60,9 +56,7 @@ pass_stars(uint64 at)
   return at;
 }
 
-static int
-matches(const char *line, int n)
-{
+static int matches(const char *line, int n) {
   struct pattern *p = &pattern;
   uint64 done = 1UL << p->n;
   uint64 at = pass_stars(1);
@@ -87,9 +81,7 @@ struct window {
 
 // Prints the matching lines among the first n bytes and drops all it has
 // seen; a line without its end stays, unless this is the file's last.
-static int
-search_lines(struct window *w, int last)
-{
+static int search_lines(struct window *w, int last) {
   int found = 0, start = 0;
 
   for (int i = 0; i < w->n; i++) {
@@ -110,9 +102,7 @@ search_lines(struct window *w, int last)
   return found;
 }
 
-static void
-make_room(struct window *w)
-{
+static void make_room(struct window *w) {
   if (w->n < w->size)
     return;
   char *larger = malloc(w->size * 2);
@@ -127,9 +117,7 @@ make_room(struct window *w)
 }
 
 // 1 when a line matched, 0 when none did.
-static int
-search(int fd)
-{
+static int search(int fd) {
   struct window w = {.text = malloc(4096), .size = 4096};
   int n, found = 0;
 
@@ -144,9 +132,7 @@ search(int fd)
 }
 
 // Exit status: 0 a line matched, 1 none did, 2 something went wrong.
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int found = 0, failed = 0;
 
   if (argc < 2 || compile(argv[1]) < 0) {

@@ -6,9 +6,7 @@
 
 #define CONSOLE 1             // major number; kernel/file.h is the kernel's own
 
-static void
-open_console(void)
-{
+static void open_console(void) {
   if (open("console", O_RDWR) < 0) {
     mknod("console", CONSOLE, 0);
     open("console", O_RDWR);
@@ -17,9 +15,7 @@ open_console(void)
   dup(0);
 }
 
-static int
-start_shell(void)
-{
+static int start_shell(void) {
   static char *argv[] = {"sh", 0};
 
   printf("init: starting sh\n");
@@ -32,9 +28,7 @@ start_shell(void)
   return pid;
 }
 
-int
-main(void)
-{
+int main(void) {
   open_console();
   for (;;) {
     int shell = start_shell();

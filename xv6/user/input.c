@@ -6,9 +6,7 @@
 
 // Reads byte by byte: what follows the newline belongs to the next reader
 // of descriptor 0, which may be another process.
-char *
-gets(char *buf, int max)
-{
+char *gets(char *buf, int max) {
   int n = 0;
 
   while (n + 1 < max && read(0, buf + n, 1) == 1) {
@@ -21,9 +19,7 @@ gets(char *buf, int max)
   return buf;
 }
 
-int
-stat(const char *path, struct stat *st)
-{
+int stat(const char *path, struct stat *st) {
   int fd = open(path, O_RDONLY);
   int r = fd < 0 ? -1 : fstat(fd, st);
 

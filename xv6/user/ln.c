@@ -1,9 +1,7 @@
 // ln OLD NEW: a second name for a file.
 #include "user/user.h"
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   if (argc != 3) {
     fprintf(2, "usage: ln OLD NEW\n");
     return 1;

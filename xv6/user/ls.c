@@ -7,16 +7,12 @@
 #include "kernel/stat.h"
 #include "user/user.h"
 
-static int
-complain(const char *what, const char *path)
-{
+static int complain(const char *what, const char *path) {
   fprintf(2, "ls: cannot %s %s\n", what, path);
   return 1;
 }
 
-static void
-print_row(const char *name, const struct stat *st)
-{
+static void print_row(const char *name, const struct stat *st) {
   static const char blanks[] = "              ";
   uint n = strlen(name);
 
@@ -25,9 +21,7 @@ print_row(const char *name, const struct stat *st)
 }
 
 // The rows of the open directory whose path is given.
-static int
-list_entries(int fd, const char *directory)
-{
+static int list_entries(int fd, const char *directory) {
   struct dirent entry;
   struct stat st;
   char path[MAXPATH + 1 + DIRSIZ + 1] = {0};
@@ -49,9 +43,7 @@ list_entries(int fd, const char *directory)
   return failed;
 }
 
-static int
-list(const char *path)
-{
+static int list(const char *path) {
   struct stat st;
   int fd = open(path, O_RDONLY);
   int failed = 0;
@@ -68,9 +60,7 @@ list(const char *path)
   return failed;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int failed = 0;
 
   if (argc < 2)

@@ -21,15 +21,11 @@ struct links {                // in a free block's memory
 static struct block *bins[NBIN];
 static struct block *fence;   // the used block of one unit that ends the last run
 
-static inline struct links *
-links(struct block *b)
-{
+static inline struct links *links(struct block *b) {
   return (struct links *)(b + 1);
 }
 
-static int
-bin_of(uint size)
-{
+static int bin_of(uint size) {
   int i = 0;
 
   while (size >>= 1)
@@ -37,9 +33,7 @@ bin_of(uint size)
   return i;
 }
 
-static void
-bin_add(struct block *b)
-{
+static void bin_add(struct block *b) {
   struct block **head = &bins[bin_of(b->size)];
 
   b->used = 0;
@@ -49,9 +43,7 @@ bin_add(struct block *b)
   *head = b;
 }
 
-static void
-bin_remove(struct block *b)
-{
+static void bin_remove(struct block *b) {
   struct links *l = links(b);
 
   if (l->prev)
@@ -62,17 +54,13 @@ bin_remove(struct block *b)
     links(l->next)->prev = l->prev;
 }
 
-static void
-set_size(struct block *b, uint size)
-{
+static void set_size(struct block *b, uint size) {
   b->size = size;
   b[size].left = size;
 }
 
 // Frees b, which is in no bin, together with its free neighbours.
-static void
-release(struct block *b)
-{
+static void release(struct block *b) {
   struct block *right = b + b->size;
 
   if (!right->used) {
@@ -88,9 +76,7 @@ release(struct block *b)
 }
 
 // Adds a free block of at least size units. 0 when the kernel has no memory.
-static int
-grow(uint size)
-{
+static int grow(uint size) {
   uint units = (size + 1 > CHUNK ? size + 1 : CHUNK);
   struct block *b = (struct block *)sbrk(units * UNIT);
 
@@ -113,9 +99,7 @@ grow(uint size)
 }
 
 // A free block of at least size units, the tightest of its bin; taken out.
-static struct block *
-take(uint size)
-{
+static struct block *take(uint size) {
   for (int i = bin_of(size); i < NBIN; i++) {
     struct block *best = 0;
 
@@ -130,9 +114,7 @@ take(uint size)
   return 0;
 }
 
-void *
-malloc(uint bytes)
-{
+void *malloc(uint bytes) {
   uint size = ((uint64)bytes + UNIT - 1) / UNIT + 1;
 
   if (bytes > 0x7fffffff - CHUNK * UNIT)
@@ -157,9 +139,7 @@ malloc(uint bytes)
   return b + 1;
 }
 
-void
-free(void *p)
-{
+void free(void *p) {
   if (p)
     release((struct block *)p - 1);
 }

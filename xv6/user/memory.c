@@ -6,9 +6,7 @@
 #define LARGEST (1 << 13)     // pages asked for at once
 #define TRIES 50
 
-int
-take_all_memory(void)
-{
+int take_all_memory(void) {
   int pages = 0;
 
   for (int n = LARGEST; n > 0; n /= 2)
@@ -17,9 +15,7 @@ take_all_memory(void)
   return pages;
 }
 
-int
-free_pages(void)
-{
+int free_pages(void) {
   int fd[2], pages = -1;
 
   if (pipe(fd) < 0)
@@ -39,9 +35,7 @@ free_pages(void)
   return pages;
 }
 
-int
-free_pages_are(int before)
-{
+int free_pages_are(int before) {
   for (int i = 0; i < TRIES; i++) {
     int now = free_pages();
     if (now >= before)

@@ -9,32 +9,24 @@ struct sink {
   char text[128];
 };
 
-static void
-flush(struct sink *out)
-{
+static void flush(struct sink *out) {
   write(out->fd, out->text, out->n);
   out->n = 0;
 }
 
-static void
-put(struct sink *out, char c)
-{
+static void put(struct sink *out, char c) {
   if (out->n == sizeof(out->text))
     flush(out);
   out->text[out->n++] = c;
 }
 
-static void
-put_string(struct sink *out, const char *s)
-{
+static void put_string(struct sink *out, const char *s) {
   for (s = s ? s : "(null)"; *s; s++)
     put(out, *s);
 }
 
 // value in the given base, with zeros in front up to width digits.
-static void
-put_number(struct sink *out, uint64 value, uint base, int width)
-{
+static void put_number(struct sink *out, uint64 value, uint base, int width) {
   char digits[20];            // 2^64 - 1 has 20 in decimal
   int n = 0;
 
@@ -44,9 +36,7 @@ put_number(struct sink *out, uint64 value, uint base, int width)
     put(out, digits[--n]);
 }
 
-static void
-format(int fd, const char *f, va_list args)
-{
+static void format(int fd, const char *f, va_list args) {
   struct sink out = {.fd = fd};
 
   for (; *f; f++) {
@@ -95,9 +85,7 @@ format(int fd, const char *f, va_list args)
   flush(&out);
 }
 
-void
-fprintf(int fd, const char *f, ...)
-{
+void fprintf(int fd, const char *f, ...) {
   va_list args;
 
   va_start(args, f);
@@ -105,9 +93,7 @@ fprintf(int fd, const char *f, ...)
   va_end(args);
 }
 
-void
-printf(const char *f, ...)
-{
+void printf(const char *f, ...) {
   va_list args;
 
   va_start(args, f);

@@ -56,18 +56,14 @@ static int background_jobs;   // children that nobody has waited for yet
 static int run(struct job *list);
 static struct job *parse_list(void);
 
-static void *
-allocate(uint bytes)
-{
+static void *allocate(uint bytes) {
   void *p = &line.nodes[line.used];
 
   line.used += bytes / sizeof(uint64);
   return memset(p, 0, bytes);
 }
 
-static void
-next_token(void)
-{
+static void next_token(void) {
   char *s = line.at;
 
   while (*s && strchr(" \t\r\n", *s))
@@ -90,18 +86,14 @@ next_token(void)
   line.at = s;
 }
 
-static void
-syntax_error(const char *what)
-{
+static void syntax_error(const char *what) {
   if (!line.error)
     line.error = what;
   line.token = 0;             // ends every loop of the parser
 }
 
 // The word that is the current token, and goes on to the next.
-static char *
-take_word(void)
-{
+static char *take_word(void) {
   char *word = line.word, *end = word + line.length;
 
   next_token();
@@ -109,15 +101,11 @@ take_word(void)
   return word;
 }
 
-static int
-at_redirect(void)
-{
+static int at_redirect(void) {
   return line.token == '<' || line.token == '>' || line.token == 'A';
 }
 
-static struct redirect *
-parse_redirect(void)
-{
+static struct redirect *parse_redirect(void) {
   struct redirect *r = allocate(sizeof(*r));
 
   r->kind = line.token;
@@ -129,9 +117,7 @@ parse_redirect(void)
   return r;
 }
 
-static struct job *
-parse_group(void)
-{
+static struct job *parse_group(void) {
   if (line.depth == MAXDEPTH) {
     syntax_error("too many (");
     return 0;
@@ -147,9 +133,7 @@ parse_group(void)
   return list;
 }
 
-static struct stage *
-parse_stage(void)
-{
+static struct stage *parse_stage(void) {
   struct stage *s = allocate(sizeof(*s));
   struct redirect **link = &s->redirects;
   int grouped = line.token == '(';
@@ -179,9 +163,7 @@ parse_stage(void)
   return s;
 }
 
-static struct job *
-parse_job(void)
-{
+static struct job *parse_job(void) {
   struct job *j = allocate(sizeof(*j));
   struct stage **link = &j->stages;
   int n = 1;
@@ -198,9 +180,7 @@ parse_job(void)
 }
 
 // Ends before a ) or at the end of the line.
-static struct job *
-parse_list(void)
-{
+static struct job *parse_list(void) {
   struct job *first = 0, **link = &first;
 
   while (line.token && line.token != ')') {
@@ -216,9 +196,7 @@ parse_list(void)
 }
 
 // 0 and a message when text is not a list.
-static struct job *
-parse(char *text)
-{
+static struct job *parse(char *text) {
   line.at = text;
   line.used = line.n_words = line.depth = 0;
   line.error = 0;
@@ -233,9 +211,7 @@ parse(char *text)
 }
 
 // In a stage's own process, which ends when a file cannot be opened.
-static void
-apply(struct redirect *r)
-{
+static void apply(struct redirect *r) {
   for (; r; r = r->next) {
     int fd, to = r->kind == '<' ? 0 : 1;
 
@@ -260,9 +236,7 @@ apply(struct redirect *r)
 }
 
 // Programs are in /; a name without a slash is looked for here first.
-static void
-execute(char **argv)
-{
+static void execute(char **argv) {
   char path[MAXPATH];
   uint n = strlen(argv[0]);
 
@@ -277,9 +251,7 @@ execute(char **argv)
 }
 
 // Puts fd in the place of descriptor to.
-static void
-move(int fd, int to)
-{
+static void move(int fd, int to) {
   if (fd == to)
     return;
   close(to);
@@ -289,9 +261,7 @@ move(int fd, int to)
 
 // wait, with the books kept. mine: pids of the job being waited for, n of
 // them. The index of the one that ended, or -1 for another.
-static int
-wait_for(const int *mine, int n, int *status)
-{
+static int wait_for(const int *mine, int n, int *status) {
   int pid = wait(status);
 
   for (int i = 0; i < n; i++)
@@ -302,9 +272,7 @@ wait_for(const int *mine, int n, int *status)
 }
 
 // fork, which may need a process slot that an ended background job still has.
-static int
-fork_stage(void)
-{
+static int fork_stage(void) {
   int pid = fork();
   int ignored;
 
@@ -317,9 +285,7 @@ fork_stage(void)
 
 // Starts a job's stages, joined by pipes; their pids go to pids. The number
 // started: fewer than there are after a message.
-static int
-start(struct stage *s, int *pids)
-{
+static int start(struct stage *s, int *pids) {
   int input = -1;             // the read end of the last pipe
   int n = 0;
 
@@ -361,9 +327,7 @@ start(struct stage *s, int *pids)
 }
 
 // 1 when the job was one the shell has to do itself; its status in *status.
-static int
-run_builtin(struct job *j, int *status)
-{
+static int run_builtin(struct job *j, int *status) {
   char **argv = j->stages->argv;
 
   if (j->stages->next || !argv[0] || strcmp(argv[0], "cd") != 0)
@@ -376,9 +340,7 @@ run_builtin(struct job *j, int *status)
 }
 
 // The status of the last stage of the last job that was waited for.
-static int
-run(struct job *list)
-{
+static int run(struct job *list) {
   int pids[MAXSTAGE];
   int status = 0;
 
@@ -403,9 +365,7 @@ run(struct job *list)
 
 // Reads a line of descriptor input, byte by byte: what follows belongs to the
 // programs that the line starts. -1 at the end; a line too long is dropped.
-static int
-read_line(int input, char *buf)
-{
+static int read_line(int input, char *buf) {
   int n = 0;
   char c;
 
@@ -423,17 +383,13 @@ read_line(int input, char *buf)
   return n > 0 ? 0 : -1;
 }
 
-static int
-is_console(int fd)
-{
+static int is_console(int fd) {
   struct stat st;
 
   return fstat(fd, &st) == 0 && st.type == T_DEVICE;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   static char text[MAXLINE + 1];
   int input = 0, status = 0;
 

@@ -10,17 +10,13 @@ enum { MY_PID, FIRST_CHILD, SECOND_CHILD, GRANDCHILD, NAME = 8 };
 static int ready[2];          // a byte for each descendant in its place
 static int forever[2];        // nobody writes here
 
-static void
-introduce(const char *name)
-{
+static void introduce(const char *name) {
   fry[MY_PID] = getpid();
   strcpy((char *)&fry[NAME], name);
 }
 
 // Says that this process is in its place, and sleeps.
-static void
-stay(void)
-{
+static void stay(void) {
   char c;
 
   write(ready[1], "", 1);
@@ -29,17 +25,13 @@ stay(void)
     read(forever[0], &c, 1);
 }
 
-static void
-grandchild(void)
-{
+static void grandchild(void) {
   introduce("grandchild");
   shrimp[FIRST_CHILD] = getpid();
   stay();
 }
 
-static void
-first_child(void)
-{
+static void first_child(void) {
   introduce("first child");
   shrimp[FIRST_CHILD] = getpid();
   int pid = fork();
@@ -49,17 +41,13 @@ first_child(void)
   stay();
 }
 
-static void
-second_child(void)
-{
+static void second_child(void) {
   introduce("second child");
   shrimp[SECOND_CHILD] = getpid();
   stay();
 }
 
-static int
-start(void (*run)(void))
-{
+static int start(void (*run)(void)) {
   int pid = fork();
 
   if (pid == 0)
@@ -67,9 +55,7 @@ start(void (*run)(void))
   return pid;
 }
 
-int
-main(void)
-{
+int main(void) {
   char c;
   int in_place = 0;
 

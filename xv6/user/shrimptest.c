@@ -21,9 +21,7 @@
   } while (0)
 
 // A child whose exit status says whether f() held.
-static int
-start(int (*f)(void))
-{
+static int start(int (*f)(void)) {
   int pid = fork();
 
   if (pid == 0)
@@ -32,58 +30,44 @@ start(int (*f)(void))
 }
 
 // Whether the next child to end was content.
-static int
-ended_well(void)
-{
+static int ended_well(void) {
   int status;
 
   return wait(&status) >= 0 && status == 0;
 }
 
-static int
-holds_in_child(int (*f)(void))
-{
+static int holds_in_child(int (*f)(void)) {
   return start(f) >= 0 && ended_well();
 }
 
 // Whether a child that does f() is killed for it.
-static int
-is_fatal(int (*f)(void))
-{
+static int is_fatal(int (*f)(void)) {
   int status;
 
   return start(f) >= 0 && wait(&status) >= 0 && status == -1;
 }
 
-static int
-page_is(volatile uint64 *page, uint64 word)
-{
+static int page_is(volatile uint64 *page, uint64 word) {
   for (uint i = 0; i < SHRIMP_WORDS; i++)
     if (page[i] != word)
       return 0;
   return 1;
 }
 
-static void
-fill_page(volatile uint64 *page, uint64 word)
-{
+static void fill_page(volatile uint64 *page, uint64 word) {
   for (uint i = 0; i < SHRIMP_WORDS; i++)
     page[i] = word;
 }
 
 // Becomes this program again, in the role given; mode is passed on.
-static int
-become(char *role)
-{
+static int become(char *role) {
   char *argv[] = {SELF, role, 0};
 
   exec(SELF, argv);
   CHECK(!"exec of " SELF);
 }
 
-static int
-demonstration(void)
-{
+static int demonstration(void) {
   fry[0] = 1234;
   printf("parent %d: fry holds %lu\n", getpid(), fry[0]);
   int pid = fork();
@@ -101,9 +85,7 @@ demonstration(void)
 
 // Promise 1: one zeroed frame at creation, the same for life.
 
-static int
-leave_dirt(void)
-{
+static int leave_dirt(void) {
   enum { BYTES = 64 * PGSIZE };
   char *heap = sbrk(BYTES);
 
@@ -117,9 +99,7 @@ leave_dirt(void)
 static int talk[2];           // descriptors 3 and 4 in every role that uses them
 static int answer[2];         // 5 and 6
 
-static int
-sees_change_by_new_program(void)
-{
+static int sees_change_by_new_program(void) {
   char c;
 
   CHECK(read(talk[0], &c, 1) == 1);
@@ -128,9 +108,7 @@ sees_change_by_new_program(void)
   return 1;
 }
 
-static int
-role_same_frame(void)
-{
+static int role_same_frame(void) {
   CHECK(fry[1] == 111);
   fry[2] = 222;
   CHECK(write(4, "", 1) == 1);
@@ -138,18 +116,14 @@ role_same_frame(void)
   return 1;
 }
 
-static int
-keep_frame_across_exec(void)
-{
+static int keep_frame_across_exec(void) {
   CHECK(pipe(talk) == 0 && talk[0] == 3 && talk[1] == 4);
   fry[1] = 111;
   CHECK(start(sees_change_by_new_program) > 0);
   return become("same-frame");
 }
 
-static int
-promise_1(void)
-{
+static int promise_1(void) {
   for (int i = 0; i < 8; i++)
     CHECK(holds_in_child(leave_dirt));
   CHECK(holds_in_child(keep_frame_across_exec));
@@ -160,17 +134,13 @@ promise_1(void)
 
 enum { ALL = 1, ANSWERS = 10, N_CHILDREN = 3 };
 
-static int
-grandchild_sees_parent(void)
-{
+static int grandchild_sees_parent(void) {
   CHECK(shrimp[0] == 2002);
   shrimp[ALL] = 3003;
   return 1;
 }
 
-static int
-one_of_several(void)
-{
+static int one_of_several(void) {
   char c;
 
   CHECK(read(talk[0], &c, 1) == 1);
@@ -183,9 +153,7 @@ one_of_several(void)
   return 1;
 }
 
-static int
-promise_2(void)
-{
+static int promise_2(void) {
   for (uint64 i = 1; i <= 50; i++) {
     fry[0] = i;
     int pid = fork();
@@ -211,25 +179,19 @@ promise_2(void)
 
 // Promise 3: exec keeps both.
 
-static int
-role_both_pages(void)
-{
+static int role_both_pages(void) {
   CHECK(page_is(fry, 31));
   CHECK(shrimp[3] == 32);
   shrimp[4] = 33;
   return 1;
 }
 
-static int
-exec_with_both(void)
-{
+static int exec_with_both(void) {
   fill_page(fry, 31);
   return become("both-pages");
 }
 
-static int
-promise_3(void)
-{
+static int promise_3(void) {
   fry[3] = 32;
   CHECK(holds_in_child(exec_with_both));
   CHECK(fry[4] == 33);
@@ -239,36 +201,26 @@ promise_3(void)
 // Promise 4 is about the first process, which this is not. Visible from here
 // is only what a missing page does to whom: the one below SHRIMP.
 
-static int
-touch_below(void)
-{
+static int touch_below(void) {
   return *(volatile char *)(SHRIMP - 1) == 0;
 }
 
-static int
-write_below(void)
-{
+static int write_below(void) {
   *(volatile char *)(SHRIMP - 1) = 1;
   return 1;
 }
 
-static int
-touch_trapframe(void)
-{
+static int touch_trapframe(void) {
   return *(volatile char *)(FRY + PGSIZE) == 0;
 }
 
-static int
-run_fry(void)
-{
+static int run_fry(void) {
   fry[0] = 0x8082;            // c.jr ra: a function that returns
   ((void (*)(void))FRY)();
   return 1;
 }
 
-static int
-promise_4(void)
-{
+static int promise_4(void) {
   CHECK(is_fatal(touch_below));
   CHECK(is_fatal(write_below));
   CHECK(is_fatal(touch_trapframe));
@@ -280,9 +232,7 @@ promise_4(void)
 
 // Answers each byte by whether the page still holds it everywhere, having
 // written it there when it is odd. Ends when nobody can ask any more.
-static int
-orphan(void)
-{
+static int orphan(void) {
   uchar c;
 
   close(talk[1]);
@@ -296,25 +246,19 @@ orphan(void)
   return 1;
 }
 
-static int
-leave_orphan(void)
-{
+static int leave_orphan(void) {
   fill_page(fry, 2);
   return start(orphan) > 0;
 }
 
-static int
-ask(uchar c)
-{
+static int ask(uchar c) {
   uchar good = 0;
 
   return write(talk[1], &c, 1) == 1 && read(answer[0], &good, 1) == 1 && good;
 }
 
 // Holds every free frame of the machine while the orphan reads and writes.
-static int
-churn(void)
-{
+static int churn(void) {
   char *start = sbrk(0);
   int bytes = take_all_memory() * PGSIZE;
 
@@ -326,9 +270,7 @@ churn(void)
   return 1;
 }
 
-static int
-promise_5(void)
-{
+static int promise_5(void) {
   int before = free_pages();
   uchar c;
 
@@ -350,9 +292,7 @@ promise_5(void)
 // process holds all memory and gives a page back whenever it is asked, so the
 // calls of the other fail at each of their allocations in turn.
 
-static int
-hoard(void)
-{
+static int hoard(void) {
   char c;
 
   close(talk[1]);
@@ -365,9 +305,7 @@ hoard(void)
 }
 
 // 0 when there is nothing more to be had.
-static int
-one_page_more(void)
-{
+static int one_page_more(void) {
   char c;
 
   return write(talk[1], "", 1) == 1 && read(answer[0], &c, 1) == 1;
@@ -375,9 +313,7 @@ one_page_more(void)
 
 static int failures;          // of the call that was starved
 
-static int
-starve_fork(void)
-{
+static int starve_fork(void) {
   fry[5] = 55;
   for (;;) {
     int pid = fork();
@@ -392,17 +328,13 @@ starve_fork(void)
   return 1;
 }
 
-static int
-role_survivor(void)
-{
+static int role_survivor(void) {
   CHECK(fry[6] == 66 && shrimp[6] == 67);
   CHECK(fry[7] > 0);          // how often exec failed
   return 1;
 }
 
-static int
-starve_exec(void)
-{
+static int starve_exec(void) {
   char *argv[] = {SELF, "survivor", 0};
 
   fry[6] = 66;
@@ -414,9 +346,7 @@ starve_exec(void)
   return 0;
 }
 
-static int
-starve_pipe(void)
-{
+static int starve_pipe(void) {
   int fd[2];
 
   while (pipe(fd) < 0) {
@@ -427,9 +357,7 @@ starve_pipe(void)
   return 1;
 }
 
-static int
-starve(int (*f)(void))
-{
+static int starve(int (*f)(void)) {
   char c;
 
   CHECK(pipe(talk) == 0 && pipe(answer) == 0);
@@ -451,9 +379,7 @@ starve(int (*f)(void))
   return 1;
 }
 
-static int
-promise_6(void)
-{
+static int promise_6(void) {
   int before = free_pages();
 
   fry[6] = 67;
@@ -468,9 +394,7 @@ promise_6(void)
 
 // Promise 7: the heap ends below SHRIMP, and so do segments.
 
-static int
-heap_stops(void)
-{
+static int heap_stops(void) {
   enum { STEP = 1 << 30 };
 
   fry[0] = 70;
@@ -490,9 +414,7 @@ enum { E_PHOFF = 32, P_TYPE = 0, P_VADDR = 16, P_FILESZ = 32, P_MEMSZ = 40,
 
 // This program, with its last segment moved to va and size bytes long, in
 // SCRATCH. Whether that was done.
-static int
-write_program_at(uint64 va, uint64 size)
-{
+static int write_program_at(uint64 va, uint64 size) {
   static uchar head[4096];
   int in = open(SELF, O_RDONLY), out = open(SCRATCH, O_CREATE | O_TRUNC | O_RDWR);
   int n = read(in, head, sizeof(head));
@@ -515,9 +437,7 @@ write_program_at(uint64 va, uint64 size)
   return 1;
 }
 
-static int
-run_scratch(void)
-{
+static int run_scratch(void) {
   char *argv[] = {SCRATCH, "both-pages", 0};
 
   CHECK(exec(SCRATCH, argv) == -1);
@@ -525,9 +445,7 @@ run_scratch(void)
   return 1;
 }
 
-static int
-promise_7(void)
-{
+static int promise_7(void) {
   static const struct { uint64 va, size; } segments[] = {
     {SHRIMP, PGSIZE}, {FRY, PGSIZE}, {SHRIMP - PGSIZE, 2 * PGSIZE},
     {SHRIMP - PGSIZE, ~0UL - SHRIMP}, {TRAPFRAME, PGSIZE}, {TRAMPOLINE, PGSIZE},
@@ -548,9 +466,7 @@ promise_7(void)
 
 // Promise 8: both pages are ordinary memory to system calls.
 
-static int
-calls_use_shrimp(void)
-{
+static int calls_use_shrimp(void) {
   volatile char *page = (volatile char *)SHRIMP;
   char c = 0;
 
@@ -570,9 +486,7 @@ calls_use_shrimp(void)
   return 1;
 }
 
-static int
-promise_8(void)
-{
+static int promise_8(void) {
   char back[11] = "";
   int status_at = 9;
 
@@ -621,9 +535,7 @@ static const struct {
 
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   for (int i = 0; argc > 1 && i < LENGTH(roles); i++)
     if (strcmp(argv[1], roles[i].name) == 0)
       return roles[i].play() ? 0 : 1;

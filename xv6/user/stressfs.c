@@ -10,9 +10,7 @@
 static char block[512];
 
 // 0 when all that was written came back.
-static int
-write_and_read(char *name, char fill)
-{
+static int write_and_read(char *name, char fill) {
   int bad = 0;
   int fd = open(name, O_CREATE | O_TRUNC | O_WRONLY);
 
@@ -32,9 +30,7 @@ write_and_read(char *name, char fill)
   return bad;
 }
 
-static int
-worker(int k)
-{
+static int worker(int k) {
   char name[] = "stressfs0";
   int bad = 0;
 
@@ -45,9 +41,7 @@ worker(int k)
   return bad;
 }
 
-int
-main(void)
-{
+int main(void) {
   int status, bad = 0;
 
   printf("stressfs starting\n");

@@ -4,9 +4,7 @@
 #define WORD sizeof(uint64)
 #define ODD(p) ((uint64)(p) % WORD)
 
-void *
-memcpy(void *dst, const void *src, uint n)
-{
+void *memcpy(void *dst, const void *src, uint n) {
   char *d = dst;
   const char *s = src;
 
@@ -30,9 +28,7 @@ memcpy(void *dst, const void *src, uint n)
   return dst;
 }
 
-void *
-memmove(void *dst, const void *src, int n)
-{
+void *memmove(void *dst, const void *src, int n) {
   char *d = dst;
   const char *s = src;
 
@@ -46,9 +42,7 @@ memmove(void *dst, const void *src, int n)
   return dst;
 }
 
-void *
-memset(void *dst, int c, uint n)
-{
+void *memset(void *dst, int c, uint n) {
   char *d = dst;
   uint64 word = (uchar)c * 0x0101010101010101UL;
 
@@ -61,9 +55,7 @@ memset(void *dst, int c, uint n)
   return dst;
 }
 
-int
-memcmp(const void *a, const void *b, uint n)
-{
+int memcmp(const void *a, const void *b, uint n) {
   const uchar *x = a, *y = b;
 
   for (uint i = 0; i < n; i++)
@@ -72,9 +64,7 @@ memcmp(const void *a, const void *b, uint n)
   return 0;
 }
 
-uint
-strlen(const char *s)
-{
+uint strlen(const char *s) {
   const char *end = s;
 
   while (*end)
@@ -82,15 +72,11 @@ strlen(const char *s)
   return end - s;
 }
 
-char *
-strcpy(char *dst, const char *src)
-{
+char *strcpy(char *dst, const char *src) {
   return memcpy(dst, src, strlen(src) + 1);
 }
 
-char *
-strchr(const char *s, char c)
-{
+char *strchr(const char *s, char c) {
   for (;; s++) {
     if (*s == c)
       return c ? (char *)s : 0;
@@ -99,9 +85,7 @@ strchr(const char *s, char c)
   }
 }
 
-int
-strcmp(const char *a, const char *b)
-{
+int strcmp(const char *a, const char *b) {
   uint i = 0;
 
   while (a[i] == b[i] && a[i])
@@ -109,9 +93,7 @@ strcmp(const char *a, const char *b)
   return (uchar)a[i] - (uchar)b[i];
 }
 
-int
-atoi(const char *s)
-{
+int atoi(const char *s) {
   int sign = *s == '-' ? -1 : 1;
   uint n = 0;
 

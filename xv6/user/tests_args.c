@@ -5,9 +5,7 @@
 static uint64 bad[MAXBAD];
 static int n_bad;
 
-static char *
-bad_pointer(int i)
-{
+static char *bad_pointer(int i) {
   if (n_bad == 0)
     n_bad = bad_addresses(bad);
   return i < n_bad ? (char *)bad[i] : 0;
@@ -20,9 +18,7 @@ bad_pointer(int i)
 static const char constant[] = "constant";
 static char *volatile low_text = (char *)8;
 
-static void
-write_from_bad_address(void)
-{
+static void write_from_bad_address(void) {
   int fd[2];
   char *p;
   int file = open_must("f", O_CREATE | O_RDWR);
@@ -38,9 +34,7 @@ write_from_bad_address(void)
   must(size_of("f") == 0);
 }
 
-static void
-read_into_bad_address(void)
-{
+static void read_into_bad_address(void) {
   int fd[2];
   char *p;
 
@@ -55,9 +49,7 @@ read_into_bad_address(void)
   }
 }
 
-static void
-read_into_text(void)
-{
+static void read_into_text(void) {
   static char *const targets[] = {0, (char *)1, (char *)constant};
   int fd[2];
   char first = *low_text;
@@ -76,18 +68,14 @@ read_into_text(void)
 }
 
 // The end of memory, a page's end too, with a page or more of heap before it.
-static char *
-grow_to_page_end(void)
-{
+static char *grow_to_page_end(void) {
   sbrk(first_unmapped() - (uint64)sbrk(0));
   must(sbrk(PGSIZE) != (char *)-1);
   return sbrk(0);
 }
 
 // The last bytes of memory are fine, the first ones behind are not.
-static void
-straddle_end_of_memory(void)
-{
+static void straddle_end_of_memory(void) {
   char *end = grow_to_page_end();
   int fd[2];
 
@@ -106,9 +94,7 @@ straddle_end_of_memory(void)
   must(pipe((int *)(end - 6)) == -1);
 }
 
-static void
-results_at_bad_address(void)
-{
+static void results_at_bad_address(void) {
   int first = open_must("f", O_CREATE | O_RDWR);
   char *p;
 
@@ -126,9 +112,7 @@ results_at_bad_address(void)
 }
 
 // Every call that takes a path, with this one.
-static void
-must_refuse_path(const char *path)
-{
+static void must_refuse_path(const char *path) {
   static char *argv[] = {"x", 0};
 
   must(open(path, O_RDONLY) == -1);
@@ -142,9 +126,7 @@ must_refuse_path(const char *path)
   must(chdir(path) == -1);
 }
 
-static void
-path_at_bad_address(void)
-{
+static void path_at_bad_address(void) {
   char *p;
 
   make_file("f", "", 0);
@@ -153,9 +135,7 @@ path_at_bad_address(void)
 }
 
 // A string may use the last byte of memory, but has to end there.
-static void
-path_at_end_of_memory(void)
-{
+static void path_at_end_of_memory(void) {
   char *end = grow_to_page_end();
 
   make_file("f", "", 0);
@@ -168,9 +148,7 @@ path_at_end_of_memory(void)
   must_refuse_path(end - MAXPATH);
 }
 
-static void
-path_across_pages(void)
-{
+static void path_across_pages(void) {
   char *boundary = grow_to_page_end();
 
   must(sbrk(PGSIZE) == boundary);
@@ -182,9 +160,7 @@ path_across_pages(void)
   }
 }
 
-static void
-path_too_long(void)
-{
+static void path_too_long(void) {
   make_file("f", "", 0);
   memset(scratch, '/', sizeof(scratch));
   strcpy(scratch + MAXPATH - 1, "f");
@@ -199,9 +175,7 @@ path_too_long(void)
   must(exists(scratch));      // 127 bytes and the NUL
 }
 
-static void
-exec_with_bad_argv(void)
-{
+static void exec_with_bad_argv(void) {
   static char *argv[] = {"echo", 0, 0};
   char *end = grow_to_page_end();
   char *p;
@@ -218,9 +192,7 @@ exec_with_bad_argv(void)
   must(exec("/echo", argv) == -1);
 }
 
-static void
-bad_descriptors(void)
-{
+static void bad_descriptors(void) {
   static const int fds[] = {-1, 3, NOFILE, NOFILE + 1, 1 << 16, 0x7fffffff, 1 << 31,
                             -NOFILE};
   struct stat st;
@@ -236,9 +208,7 @@ bad_descriptors(void)
   must(close(fd) == 0 && close(fd) == -1 && write(fd, "", 1) == -1);
 }
 
-static void
-bad_sizes(void)
-{
+static void bad_sizes(void) {
   static const int sizes[] = {-1, -4096, 1 << 31, (1 << 31) + 1};
   int fd[2], file;
   int heap = (uint64)sbrk(0);
@@ -259,9 +229,7 @@ bad_sizes(void)
   must(read(file, scratch, 0) == 0 && write(fd[1], scratch, 0) == 0);
 }
 
-static void
-wrong_direction(void)
-{
+static void wrong_direction(void) {
   int fd[2];
 
   must_pipe(fd);
@@ -273,9 +241,7 @@ wrong_direction(void)
   must(write(open_must(".", O_RDONLY), "x", 1) == -1);
 }
 
-static uint64
-raw_call(uint64 number, const uint64 *args)
-{
+static uint64 raw_call(uint64 number, const uint64 *args) {
   register uint64 a0 asm("a0") = args[0];
   register uint64 a1 asm("a1") = args[1];
   register uint64 a2 asm("a2") = args[2];
@@ -285,9 +251,7 @@ raw_call(uint64 number, const uint64 *args)
   return a0;
 }
 
-static void
-unknown_calls(void)
-{
+static void unknown_calls(void) {
   static const uint64 numbers[] = {0, 1000, 0x7fffffff, 1UL << 31, 1UL << 63, -1UL};
   static const uint64 args[3];
 
@@ -296,9 +260,7 @@ unknown_calls(void)
 }
 
 // A system call changes a0 and no other register.
-static void
-registers_survive_call(void)
-{
+static void registers_survive_call(void) {
   uint64 before = 1, after = 2;
 
   asm volatile(
@@ -326,9 +288,7 @@ registers_survive_call(void)
 }
 
 // Arguments that have a chance to be taken for something.
-static uint64
-odd_argument(void)
-{
+static uint64 odd_argument(void) {
   switch (random_below(8)) {
   case 0: return (uint64)bad_pointer(random_below(n_bad));
   case 1: return random_below(NOFILE + 2);
@@ -343,9 +303,7 @@ odd_argument(void)
 
 // Calls that neither end nor multiply the caller, nor wait for anything. No
 // path begins with a slash: all happens in the test's own directory.
-static void
-call_at_random(void)
-{
+static void call_at_random(void) {
   static const char calls[] = {
     SYS_wait, SYS_pipe, SYS_read, SYS_exec, SYS_fstat, SYS_chdir, SYS_dup,
     SYS_uptime, SYS_open, SYS_write, SYS_mknod, SYS_unlink, SYS_link, SYS_mkdir,
@@ -370,9 +328,7 @@ call_at_random(void)
   }
 }
 
-static void
-random_calls(void)
-{
+static void random_calls(void) {
   must_work(call_at_random);
 }
 

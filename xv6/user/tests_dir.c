@@ -1,9 +1,7 @@
 // Tests: directories and path names.
 #include "user/usertests.h"
 
-static void
-paths_lead_there(void)
-{
+static void paths_lead_there(void) {
   struct stat a, b;
 
   must(mkdir("d") == 0 && mkdir("d/e") == 0);
@@ -19,9 +17,7 @@ paths_lead_there(void)
   must(chdir("../..") == 0 && exists("d"));
 }
 
-static void
-remove_only_empty(void)
-{
+static void remove_only_empty(void) {
   must(mkdir("d") == 0 && mkdir("d/e") == 0);
   make_file("d/e/f", "", 0);
   must(unlink("d") == -1 && unlink("d/e") == -1);
@@ -30,9 +26,7 @@ remove_only_empty(void)
   must(!exists("d") && unlink("d") == -1 && chdir("d") == -1);
 }
 
-static void
-dots_stay(void)
-{
+static void dots_stay(void) {
   must(unlink(".") == -1 && unlink("..") == -1 && unlink("/") == -1);
   must(mkdir("d") == 0);
   must(unlink("d/.") == -1 && unlink("d/..") == -1 && unlink("/usertests.d/d/.") == -1);
@@ -43,9 +37,7 @@ dots_stay(void)
   must(chdir("d") == 0 && exists(".") && exists(".."));
 }
 
-static void
-empty_names(void)
-{
+static void empty_names(void) {
   make_file("f", "", 0);
   must(mkdir("") == -1 && unlink("") == -1 && mknod("", 1, 1) == -1);
   must(open("", O_CREATE | O_RDWR) == -1);
@@ -60,9 +52,7 @@ empty_names(void)
   }
 }
 
-static void
-inode_references_return(void)
-{
+static void inode_references_return(void) {
   for (int i = 0; i < NINODE + 10; i++) {
     must(mkdir("d") == 0 && chdir("d") == 0);
     must(mkdir("..") == -1 && unlink(".") == -1 && link(".", "x") == -1);
@@ -71,9 +61,7 @@ inode_references_return(void)
   }
 }
 
-static void
-names_are_cut(void)
-{
+static void names_are_cut(void) {
   // DIRSIZ is 14.
   must(mkdir("abcdefghijklmn") == 0);
   make_file("abcdefghijklmn/ABCDEFGHIJKLMNO", "x", 1);
@@ -84,9 +72,7 @@ names_are_cut(void)
   must(unlink("abcdefghijklmno") == 0);
 }
 
-static void
-link_counts(void)
-{
+static void link_counts(void) {
   struct stat st;
 
   must(mkdir("d") == 0 && stat("d", &st) == 0);
@@ -96,9 +82,7 @@ link_counts(void)
 }
 
 // The names in the working directory but . and ..; each must be found.
-static int
-count_entries(void)
-{
+static int count_entries(void) {
   struct dirent e;
   int n = 0, dots = 0, fd = open_must(".", O_RDONLY);
 
@@ -119,9 +103,7 @@ count_entries(void)
   return n;
 }
 
-static void
-entries_are_read_back(void)
-{
+static void entries_are_read_back(void) {
   for (int i = 0; i < 20; i++)
     make_file(numbered("f", i), "", 0);
   must(count_entries() == 20);
@@ -135,9 +117,7 @@ entries_are_read_back(void)
 }
 
 // Nobody can name a directory that was removed, but who is in it stays.
-static void
-stay_in_removed_directory(void)
-{
+static void stay_in_removed_directory(void) {
   must(mkdir("d") == 0 && chdir("d") == 0);
   must(unlink("../d") == 0 && !exists("../d"));
   struct stat st;
@@ -148,9 +128,7 @@ stay_in_removed_directory(void)
 
 // What is made where nobody can find it must not take an inode for ever: the
 // count at the end of all tests tells.
-static void
-create_in_removed_directory(void)
-{
+static void create_in_removed_directory(void) {
   make_file("f", "", 0);
   for (int i = 0; i < 20; i++) {
     must(mkdir("d") == 0 && chdir("d") == 0 && unlink("../d") == 0);
@@ -163,15 +141,11 @@ create_in_removed_directory(void)
   must(stat("f", &st) == 0 && st.nlink == 1);
 }
 
-static void
-leave_by_exit(void)
-{
+static void leave_by_exit(void) {
   must(mkdir("d") == 0 && chdir("d") == 0 && unlink("../d") == 0);
 }
 
-static void
-remove_directory_in_use(void)
-{
+static void remove_directory_in_use(void) {
   for (int i = 0; i < 2 * NINODE; i++)
     must_work(leave_by_exit);
   must(mkdir("d") == 0);
@@ -179,9 +153,7 @@ remove_directory_in_use(void)
   must(unlink("d") == 0 && close(fd) == 0);
 }
 
-static void
-deep_directories(void)
-{
+static void deep_directories(void) {
   enum { DEPTH = 40 };
   struct stat before, after;
 
@@ -198,9 +170,7 @@ enum { WORKERS = 4, NAMES = 12, ROUNDS = 40 };
 
 static int worker;
 
-static void
-use_common_names(void)
-{
+static void use_common_names(void) {
   for (int i = 0; i < ROUNDS; i++) {
     char name[3] = {'n', 'a' + (i * (worker + 1)) % NAMES, 0};
 
@@ -218,9 +188,7 @@ use_common_names(void)
 }
 
 // Whatever the order was: no name twice, none that leads nowhere.
-static void
-one_directory_many_writers(void)
-{
+static void one_directory_many_writers(void) {
   struct dirent e;
   char seen[NAMES] = {0};
 
@@ -236,9 +204,7 @@ one_directory_many_writers(void)
       must(seen[e.name[1] - 'a']++ == 0);
 }
 
-static void
-make_and_remove(void)
-{
+static void make_and_remove(void) {
   for (int i = 0; i < ROUNDS; i++) {
     mkdir("d");
     close(open("d/f", O_CREATE | O_RDWR));
@@ -247,9 +213,7 @@ make_and_remove(void)
   }
 }
 
-static void
-remove_while_creating(void)
-{
+static void remove_while_creating(void) {
   for (int i = 0; i < WORKERS; i++)
     begin(make_and_remove);
   for (int i = 0; i < WORKERS; i++)
@@ -260,9 +224,7 @@ remove_while_creating(void)
   must(!exists("d") && count_entries() == 0);
 }
 
-static void
-walk_up_and_down(void)
-{
+static void walk_up_and_down(void) {
   for (int i = 0; i < ROUNDS; i++) {
     must(stat(worker % 2 ? "a/b/../../a/b" : "a/b/..", (struct stat *)scratch) == 0);
     must(chdir("a") == 0 && chdir("b") == 0 && chdir("../..") == 0);
@@ -270,9 +232,7 @@ walk_up_and_down(void)
 }
 
 // Locking a parent before and after its child at once would never end.
-static void
-opposite_walks(void)
-{
+static void opposite_walks(void) {
   must(mkdir("a") == 0 && mkdir("a/b") == 0);
   for (worker = 0; worker < WORKERS; worker++)
     begin(walk_up_and_down);
@@ -280,9 +240,7 @@ opposite_walks(void)
     must(reap() == 0);
 }
 
-static void
-large_directory(void)
-{
+static void large_directory(void) {
   enum { FILES = 400 };       // several blocks of entries
 
   make_file("f", "", 0);

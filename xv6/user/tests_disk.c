@@ -2,9 +2,7 @@
 #include "user/usertests.h"
 
 // Fills the file with blocks until there are no more, up to MAXFILE. How many.
-static int
-write_blocks(const char *path)
-{
+static int write_blocks(const char *path) {
   int n = 0, fd = open(path, O_CREATE | O_TRUNC | O_WRONLY);
 
   if (fd < 0)
@@ -19,9 +17,7 @@ write_blocks(const char *path)
 }
 
 // Files f0, f1 ... take all blocks. How many blocks; the files in *files.
-static int
-fill_disk(int *files)
-{
+static int fill_disk(int *files) {
   int blocks = 0, n;
 
   *files = 0;
@@ -32,9 +28,7 @@ fill_disk(int *files)
   return blocks;
 }
 
-static void
-blocks_run_out(void)
-{
+static void blocks_run_out(void) {
   int files, first = 0;
 
   for (int round = 0; round < 2; round++) {
@@ -56,9 +50,7 @@ blocks_run_out(void)
   }
 }
 
-static void
-inodes_run_out(void)
-{
+static void inodes_run_out(void) {
   int first = 0;
 
   for (int round = 0; round < 2; round++) {
@@ -76,9 +68,7 @@ inodes_run_out(void)
   }
 }
 
-static void
-unlinked_blocks_return(void)
-{
+static void unlinked_blocks_return(void) {
   int files, before = fill_disk(&files);
 
   while (files-- > 0)
@@ -97,9 +87,7 @@ unlinked_blocks_return(void)
 
 static int worker;
 
-static void
-write_and_remove(void)
-{
+static void write_and_remove(void) {
   char name[] = {'w', '0' + worker, 0};
 
   for (int round = 0; round < 4; round++) {
@@ -109,18 +97,14 @@ write_and_remove(void)
 }
 
 // More transactions at once than the log has room for.
-static void
-log_has_no_room(void)
-{
+static void log_has_no_room(void) {
   for (worker = 0; worker < 3; worker++)
     begin(write_and_remove);
   for (int i = 0; i < 3; i++)
     must(reap() == 0);
 }
 
-static void
-small_changes(void)
-{
+static void small_changes(void) {
   char name[] = {'s', '0' + worker, 0};
 
   for (int i = 0; i < 40; i++) {
@@ -131,9 +115,7 @@ small_changes(void)
   }
 }
 
-static void
-many_small_changes(void)
-{
+static void many_small_changes(void) {
   for (worker = 0; worker < 8; worker++)
     begin(small_changes);
   for (int i = 0; i < 8; i++)
@@ -141,9 +123,7 @@ many_small_changes(void)
 }
 
 // Each time a block may have been taken before the copy failed.
-static void
-failing_writes_keep_no_block(void)
-{
+static void failing_writes_keep_no_block(void) {
   for (int i = 0; i < FSSIZE; i++) {
     int fd = open_must("f", O_CREATE | O_RDWR);
     must(write(fd, (char *)KERNBASE, 1) == -1);
@@ -154,9 +134,7 @@ failing_writes_keep_no_block(void)
 
 static int ready[2];
 
-static void
-fill_until_killed(void)
-{
+static void fill_until_killed(void) {
   close(open("k", O_CREATE | O_RDWR));
   post(ready);
   for (;;) {
@@ -166,9 +144,7 @@ fill_until_killed(void)
 }
 
 // A process that is killed inside a system call still ends its transaction.
-static void
-killed_while_writing(void)
-{
+static void killed_while_writing(void) {
   must_pipe(ready);
   for (int i = 0; i < 30; i++) {
     int pid = begin(fill_until_killed);

@@ -9,9 +9,7 @@ enum { E_MACHINE = 18, E_ENTRY = 24, E_PHOFF = 32, E_PHNUM = 56, EHSIZE = 64,
 static uchar *image;          // of a small program, in memory
 static int image_size;
 
-static void
-load_image(void)
-{
+static void load_image(void) {
   int fd = open_must("/echo", O_RDONLY);
 
   image_size = size_of("/echo");
@@ -20,9 +18,7 @@ load_image(void)
   close(fd);
 }
 
-static uchar *
-first_segment(void)
-{
+static uchar *first_segment(void) {
   uchar *p = image + *(uint64 *)(image + E_PHOFF);
 
   while (*(uint *)p != PT_LOAD)
@@ -30,30 +26,22 @@ first_segment(void)
   return p;
 }
 
-static void
-set64(uchar *at, uint64 value)
-{
+static void set64(uchar *at, uint64 value) {
   memcpy(at, &value, sizeof(value));
 }
 
 static char *echo_argv[] = {"echo", 0};
 
-static void
-must_refuse(const char *path)
-{
+static void must_refuse(const char *path) {
   must(exec(path, echo_argv) == -1);
 }
 
-static void
-must_refuse_image(void)
-{
+static void must_refuse_image(void) {
   make_file("bad", image, image_size);
   must_refuse("bad");
 }
 
-static void
-refuse_what_is_no_program(void)
-{
+static void refuse_what_is_no_program(void) {
   must_refuse("none");
   must_refuse("/");
   must_refuse("/console");
@@ -70,9 +58,7 @@ refuse_what_is_no_program(void)
   must_refuse_image();
 }
 
-static void
-refuse_bad_segments(void)
-{
+static void refuse_bad_segments(void) {
   static const struct { int field; uint64 value; } changes[] = {
     {P_VADDR, 1}, {P_VADDR, -4096UL}, {P_VADDR, MAXVA}, {P_VADDR, KERNBASE},
     {P_VADDR, TRAPFRAME}, {P_VADDR, 1UL << 63}, {P_MEMSZ, 8}, {P_MEMSZ, -1UL},
@@ -97,16 +83,12 @@ refuse_bad_segments(void)
   must_refuse_image();
 }
 
-static void
-run_bad(void)
-{
+static void run_bad(void) {
   close(1);                   // should it come to life, it is not heard
   exec("bad", echo_argv);
 }
 
-static void
-run_mutants(void)
-{
+static void run_mutants(void) {
   load_image();
   for (int i = 0; i < 150; i++) {
     uchar saved[EHSIZE + 3 * PHENTSIZE];
@@ -119,9 +101,7 @@ run_mutants(void)
   }
 }
 
-static void
-entry_outside(void)
-{
+static void entry_outside(void) {
   static const uint64 entries[] = {1UL << 20, KERNBASE, TRAMPOLINE, TRAPFRAME, MAXVA, -4UL};
 
   load_image();
@@ -133,9 +113,7 @@ entry_outside(void)
 }
 
 // Runs this program with its arguments and output in the file "out".
-static void
-run_into_file(char **argv)
-{
+static void run_into_file(char **argv) {
   int pid = fork();
 
   must(pid >= 0);
@@ -148,9 +126,7 @@ run_into_file(char **argv)
   must(reap() == 0);
 }
 
-static void
-arguments_arrive(void)
-{
+static void arguments_arrive(void) {
   static char *argv[] = {"echo", "one", "", "two  words", "x", 0};
   static const char expected[] = "one  two  words x\n";
 
@@ -160,9 +136,7 @@ arguments_arrive(void)
   must(memcmp(scratch, expected, sizeof(expected) - 1) == 0);
 }
 
-static void
-most_arguments(void)
-{
+static void most_arguments(void) {
   static char *argv[MAXARG + 2];
 
   for (int i = 0; i < MAXARG + 1; i++)
@@ -175,9 +149,7 @@ most_arguments(void)
   must(size_of("out") == (MAXARG - 2) * 5);
 }
 
-static void
-largest_arguments(void)
-{
+static void largest_arguments(void) {
   static char *argv[MAXARG];
 
   memset(scratch, 'x', sizeof(scratch));
@@ -194,18 +166,14 @@ largest_arguments(void)
   must(size_of("out") == 2001);
 }
 
-static void
-exec_without_arguments(void)
-{
+static void exec_without_arguments(void) {
   static char *argv[] = {0};
 
   run_into_file(argv);
 }
 
 // A program of ours says where its descriptors are; exec keeps them all.
-static void
-descriptors_stay_open(void)
-{
+static void descriptors_stay_open(void) {
   static char *argv[] = {"cat", 0};
 
   make_file("in", "through", 7);
@@ -221,9 +189,7 @@ descriptors_stay_open(void)
   must(reap() == 0 && size_of("out") == 7);
 }
 
-static void
-relative_to_directory(void)
-{
+static void relative_to_directory(void) {
   static char *argv[] = {"e", 0};
 
   must(mkdir("d") == 0 && link("/echo", "d/e") == 0 && chdir("d") == 0);
@@ -238,9 +204,7 @@ relative_to_directory(void)
   must(reap() == 0 && size_of("out") == 1);
 }
 
-static void
-failing_leaves_all_as_it_was(void)
-{
+static void failing_leaves_all_as_it_was(void) {
   char *heap = sbrk(PGSIZE);
   int fd = open_must("f", O_CREATE | O_RDWR);
 
@@ -250,37 +214,27 @@ failing_leaves_all_as_it_was(void)
   must(heap[5] == 'h' && sbrk(0) == heap + PGSIZE && write(fd, "x", 1) == 1);
 }
 
-static int
-exec_silently(void)
-{
+static int exec_silently(void) {
   close(1);
   return exec("/echo", echo_argv) != -1;
 }
 
-static void
-memory_runs_out(void)
-{
+static void memory_runs_out(void) {
   starve(exec_silently);
 }
 
-static void
-exec_echo(void)
-{
+static void exec_echo(void) {
   close(1);
   exec("/echo", echo_argv);
   exit(99);
 }
 
-static void
-exec_often(void)
-{
+static void exec_often(void) {
   for (int i = 0; i < 100; i++)
     must_work(exec_echo);
 }
 
-static void
-exec_side_by_side(void)
-{
+static void exec_side_by_side(void) {
   for (int i = 0; i < 4; i++)
     begin(exec_often);
   for (int i = 0; i < 4; i++)

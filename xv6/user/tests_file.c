@@ -3,9 +3,7 @@
 
 static char big[BSIZE * 3];
 
-static void
-open_what_is_there(void)
-{
+static void open_what_is_there(void) {
   must(open("none", O_RDONLY) == -1);
   must(open("none", O_RDWR) == -1);
   must(open("none/f", O_CREATE | O_RDWR) == -1);
@@ -18,9 +16,7 @@ open_what_is_there(void)
   must(read(fd, scratch, 10) == 0);
 }
 
-static void
-directories_are_read_only(void)
-{
+static void directories_are_read_only(void) {
   must(mkdir("d") == 0);
   must(open("d", O_WRONLY) == -1);
   must(open("d", O_RDWR) == -1);
@@ -30,9 +26,7 @@ directories_are_read_only(void)
   must(open(".", O_RDWR) == -1 && open("/", O_WRONLY) == -1);
 }
 
-static void
-fstat_tells(void)
-{
+static void fstat_tells(void) {
   struct stat st, dir;
 
   make_file("f", "12345", 5);
@@ -45,9 +39,7 @@ fstat_tells(void)
   must(fstat(1, &st) == 0 && st.type == T_DEVICE);
 }
 
-static void
-any_piece_size(void)
-{
+static void any_piece_size(void) {
   static const int pieces[] = {1, 7, 64, 511, 512, 1023, BSIZE, BSIZE + 1, 2500};
 
   for (int i = 0; i < LENGTH(pieces); i++) {
@@ -72,9 +64,7 @@ any_piece_size(void)
   }
 }
 
-static void
-truncate_at_open(void)
-{
+static void truncate_at_open(void) {
   make_file("f", "0123456789", 10);
   int reader = open_must("f", O_RDONLY);
   int writer = open_must("f", O_WRONLY);
@@ -92,9 +82,7 @@ truncate_at_open(void)
   must(memcmp(scratch, "ABCDEFx", 7) == 0);
 }
 
-static void
-truncate_with_create(void)
-{
+static void truncate_with_create(void) {
   for (int i = 0; i < 20; i++) {
     fill(scratch, sizeof(scratch), i);
     make_file("f", scratch, sizeof(scratch) - i * 100);
@@ -102,9 +90,7 @@ truncate_with_create(void)
   }
 }
 
-static void
-offsets_shared_and_not(void)
-{
+static void offsets_shared_and_not(void) {
   make_file("f", "0123456789", 10);
   int a = open_must("f", O_RDONLY), b = open_must("f", O_RDONLY), c = dup(a);
 
@@ -119,9 +105,7 @@ offsets_shared_and_not(void)
   must(close(a) == 0 && read(c, scratch, 1) == 1 && scratch[0] == '7');
 }
 
-static void
-dup_takes_lowest(void)
-{
+static void dup_takes_lowest(void) {
   must(dup(1) == 3 && dup(1) == 4 && dup(2) == 5);
   must(close(4) == 0 && close(3) == 0);
   must(open_must(".", O_RDONLY) == 3);
@@ -130,9 +114,7 @@ dup_takes_lowest(void)
   must(fd[0] == 4 && fd[1] == 6);
 }
 
-static void
-descriptors_run_out(void)
-{
+static void descriptors_run_out(void) {
   int fd, fds[2];
 
   for (fd = 3; fd < NOFILE; fd++)
@@ -146,9 +128,7 @@ descriptors_run_out(void)
 
 static int gate[2], done[2];
 
-static void
-hold_many_files(void)
-{
+static void hold_many_files(void) {
   char c;
   int opened = 0;
 
@@ -161,9 +141,7 @@ hold_many_files(void)
 }
 
 // The system's file table is full before all these processes have theirs.
-static void
-open_files_run_out(void)
-{
+static void open_files_run_out(void) {
   enum { HOLDERS = NFILE / (NOFILE - 8) + 2 };
   int total = 0, again = 0;
 
@@ -190,9 +168,7 @@ open_files_run_out(void)
   must(total == again && total < NFILE && total > NFILE - 20);
 }
 
-static void
-unlinked_file_lives_on(void)
-{
+static void unlinked_file_lives_on(void) {
   int fd = open_must("f", O_CREATE | O_RDWR);
 
   must(write(fd, "before", 6) == 6 && unlink("f") == 0 && !exists("f"));
@@ -204,9 +180,7 @@ unlinked_file_lives_on(void)
   must(size_of("f") == 3);
 }
 
-static void
-links_are_equal(void)
-{
+static void links_are_equal(void) {
   make_file("a", "one", 3);
   must(link("a", "b") == 0 && link("b", "c") == 0);
   must(unlink("a") == 0 && !exists("a"));
@@ -219,9 +193,7 @@ links_are_equal(void)
   must(unlink("b") == 0 && unlink("b") == -1 && unlink("c") == 0 && !exists("c"));
 }
 
-static void
-devices_need_a_driver(void)
-{
+static void devices_need_a_driver(void) {
   struct stat st;
 
   must(mknod("unknown", NDEV - 1, 7) == 0);
@@ -236,9 +208,7 @@ devices_need_a_driver(void)
   must(write(fd, "", 0) == 0 && fstat(fd, &st) == 0 && st.type == T_DEVICE);
 }
 
-static void
-largest_file(void)
-{
+static void largest_file(void) {
   int fd = open_must("f", O_CREATE | O_RDWR);
 
   for (int i = 0; i < MAXFILE; i++) {
@@ -257,9 +227,7 @@ largest_file(void)
   must(size_of("f") == 0);
 }
 
-static void
-one_write_of_many_blocks(void)
-{
+static void one_write_of_many_blocks(void) {
   enum { BYTES = 40 * BSIZE };
   char *data = malloc(BYTES);
 
@@ -279,18 +247,14 @@ enum { WRITERS = 4, PIECES = 60, PIECE = 50 };
 static int writer;            // which of several processes this is
 static int shared;            // a descriptor they have in common
 
-static void
-write_own_pieces(void)
-{
+static void write_own_pieces(void) {
   memset(scratch, 'a' + writer, PIECE);
   for (int i = 0; i < PIECES; i++)
     must(write(shared, scratch, PIECE) == PIECE);
 }
 
 // All pieces are there, whole, whatever their order.
-static void
-shared_descriptor(void)
-{
+static void shared_descriptor(void) {
   int seen[WRITERS] = {0};
 
   shared = open_must("f", O_CREATE | O_RDWR);
@@ -311,9 +275,7 @@ shared_descriptor(void)
     must(seen[i] == PIECES);
 }
 
-static void
-write_own_file(void)
-{
+static void write_own_file(void) {
   char name[] = {'w', '0' + writer, 0};
 
   for (int round = 0; round < 6; round++) {
@@ -328,18 +290,14 @@ write_own_file(void)
   }
 }
 
-static void
-files_side_by_side(void)
-{
+static void files_side_by_side(void) {
   for (writer = 0; writer < WRITERS; writer++)
     begin(write_own_file);
   for (int i = 0; i < WRITERS; i++)
     must(reap() == 0);
 }
 
-static void
-unlink_while_open(void)
-{
+static void unlink_while_open(void) {
   for (int i = 0; i < 50; i++) {
     int fd = open_must("shared", O_CREATE | O_RDWR);
     must(write(fd, "data", 4) == 4);
@@ -348,9 +306,7 @@ unlink_while_open(void)
   }
 }
 
-static void
-create_and_unlink_together(void)
-{
+static void create_and_unlink_together(void) {
   for (int i = 0; i < WRITERS; i++)
     begin(unlink_while_open);
   for (int i = 0; i < WRITERS; i++)

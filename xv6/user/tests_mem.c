@@ -8,35 +8,25 @@ static int ones[2] = {1, 1};
 
 static volatile uint64 address; // for a child that will touch or run it
 
-static void
-read_there(void)
-{
+static void read_there(void) {
   (void)*(volatile char *)address;
 }
 
-static void
-write_there(void)
-{
+static void write_there(void) {
   *(volatile char *)address = 10;
 }
 
-static void
-run_there(void)
-{
+static void run_there(void) {
   ((void (*)(void))address)();
 }
 
-static void
-data_starts_right(void)
-{
+static void data_starts_right(void) {
   for (int i = 0; i < LENGTH(zeros); i++)
     must(zeros[i] == 0);
   must(ones[0] == 1 && ones[1] == 1);
 }
 
-static void
-heap_grows_and_shrinks(void)
-{
+static void heap_grows_and_shrinks(void) {
   char *start = sbrk(0);
 
   for (int i = 0; i < 3000; i++) {
@@ -51,9 +41,7 @@ heap_grows_and_shrinks(void)
   must(sbrk(0) == start);
 }
 
-static void
-new_memory_is_zero(void)
-{
+static void new_memory_is_zero(void) {
   enum { BYTES = 20 * PGSIZE };
 
   for (int round = 0; round < 3; round++) {
@@ -66,9 +54,7 @@ new_memory_is_zero(void)
   }
 }
 
-static void
-exact_last_byte(void)
-{
+static void exact_last_byte(void) {
   char *end = (char *)first_unmapped();
 
   sbrk(end - sbrk(0));
@@ -84,9 +70,7 @@ exact_last_byte(void)
   must_work(write_there);
 }
 
-static void
-impossible_sizes(void)
-{
+static void impossible_sizes(void) {
   char *start = sbrk(0);
 
   must(sbrk(0x7fffffff) == FAILED && sbrk(0) == start);
@@ -100,40 +84,30 @@ impossible_sizes(void)
   must(zeros[0] == 0 && ones[1] == 1);
 }
 
-static void
-give_all_away(void)
-{
+static void give_all_away(void) {
   sbrk(-(int)(uint64)sbrk(0));
   getpid();
 }
 
-static void
-give_most_away(void)
-{
+static void give_most_away(void) {
   sbrk(-((int)(uint64)sbrk(0) - 3500));
   getpid();
 }
 
-static void
-give_to_odd_size(void)
-{
+static void give_to_odd_size(void) {
   sbrk(PGSIZE + 2048 - (int)((uint64)sbrk(0) % PGSIZE));
   sbrk(-10);
   sbrk(-(PGSIZE + 100));
   exit(0);
 }
 
-static void
-own_memory_given_away(void)
-{
+static void own_memory_given_away(void) {
   must_be_killed(give_all_away);
   must_be_killed(give_most_away);
   must_work(give_to_odd_size);
 }
 
-static void
-shrinking_frees(void)
-{
+static void shrinking_frees(void) {
   int before = free_pages();
   char *p = sbrk(1000 * PGSIZE);
 
@@ -144,9 +118,7 @@ shrinking_frees(void)
   must(free_pages() >= before - 4); // tables may stay
 }
 
-static void
-take_and_end(void)
-{
+static void take_and_end(void) {
   int pages = take_all_memory();
 
   must(pages > 1000);
@@ -154,9 +126,7 @@ take_and_end(void)
   must(malloc(100 * PGSIZE) == 0);
 }
 
-static void
-all_memory_comes_back(void)
-{
+static void all_memory_comes_back(void) {
   int before = free_pages();
 
   for (int i = 0; i < 4; i++)
@@ -164,9 +134,7 @@ all_memory_comes_back(void)
   must(free_pages_are(before));
 }
 
-static void
-take_and_touch(void)
-{
+static void take_and_touch(void) {
   char *start = (char *)first_unmapped();
 
   take_all_memory();
@@ -174,9 +142,7 @@ take_and_touch(void)
     *p = 1;
 }
 
-static void
-several_want_all(void)
-{
+static void several_want_all(void) {
   int before = free_pages();
 
   for (int round = 0; round < 3; round++) {
@@ -188,9 +154,7 @@ several_want_all(void)
   must(free_pages_are(before));
 }
 
-static void
-take_then_call(void)
-{
+static void take_then_call(void) {
   int fd[2];
 
   take_all_memory();
@@ -198,15 +162,11 @@ take_then_call(void)
   must(pipe(fd) == -1 || write(fd[1], "x", 1) == 1);
 }
 
-static void
-files_work_without_memory(void)
-{
+static void files_work_without_memory(void) {
   must_work(take_then_call);
 }
 
-static void
-not_mine(void)
-{
+static void not_mine(void) {
   uint64 list[MAXBAD];
   int n = bad_addresses(list);
 
@@ -218,25 +178,19 @@ not_mine(void)
   }
 }
 
-static void
-kernel_page_by_page(void)
-{
+static void kernel_page_by_page(void) {
   for (address = KERNBASE; address < KERNBASE + 200 * 50000; address += 50000)
     must_be_killed(read_there);
 }
 
-static void
-above_everything(void)
-{
+static void above_everything(void) {
   for (address = MAXVA; address != 0; address <<= 1)
     must_be_killed(write_there);
 }
 
 static const char constant = 'c';
 
-static void
-text_is_for_reading(void)
-{
+static void text_is_for_reading(void) {
   static void *const places[] = {(void *)&constant, text_is_for_reading, (void *)16};
 
   for (int i = 0; i < LENGTH(places); i++) {
@@ -245,9 +199,7 @@ text_is_for_reading(void)
   }
 }
 
-static void
-data_is_not_for_running(void)
-{
+static void data_is_not_for_running(void) {
   static uint code = 0x00008067; // ret
   uint on_stack = code;
   uint *heap = malloc(sizeof(*heap));
@@ -260,9 +212,7 @@ data_is_not_for_running(void)
   }
 }
 
-static void
-below_the_stack(void)
-{
+static void below_the_stack(void) {
   uint64 top = PGROUNDUP((uint64)&top);
 
   for (uint64 below = 1; below < PGSIZE; below *= 8) {
@@ -272,54 +222,38 @@ below_the_stack(void)
   }
 }
 
-static int
-recurse(int n)
-{
+static int recurse(int n) {
   volatile char room[256];
 
   room[0] = n;
   return n == 0 ? 0 : recurse(n - 1) + room[0];
 }
 
-static void
-recurse_too_deep(void)
-{
+static void recurse_too_deep(void) {
   recurse(100000);
 }
 
-static void
-stack_overflows_into_guard(void)
-{
+static void stack_overflows_into_guard(void) {
   must_be_killed(recurse_too_deep);
 }
 
-static void
-illegal_instruction(void)
-{
+static void illegal_instruction(void) {
   asm volatile(".word 0");
 }
 
-static void
-read_supervisor_register(void)
-{
+static void read_supervisor_register(void) {
   asm volatile("csrr t0, satp" : : : "t0");
 }
 
-static void
-return_from_trap(void)
-{
+static void return_from_trap(void) {
   asm volatile("sret");
 }
 
-static void
-bad_stack_pointer(void)
-{
+static void bad_stack_pointer(void) {
   asm volatile("li sp, -1\n sd zero, 0(sp)");
 }
 
-static void
-bad_instructions(void)
-{
+static void bad_instructions(void) {
   must_be_killed(illegal_instruction);
   must_be_killed(read_supervisor_register);
   must_be_killed(return_from_trap);
@@ -327,9 +261,7 @@ bad_instructions(void)
 }
 
 // Memory that is only named so far must serve system calls like any other.
-static void
-lazy_memory(void)
-{
+static void lazy_memory(void) {
   enum { PAGES = 64 };
   int fd[2];
   char *p = sbrklazy(PAGES * PGSIZE);
@@ -356,9 +288,7 @@ lazy_memory(void)
   must_be_killed(read_there);
 }
 
-static void
-lazy_beyond_memory(void)
-{
+static void lazy_beyond_memory(void) {
   char *p = sbrklazy(1 << 30);
 
   if (p == FAILED)            // a kernel that gives memory at once
@@ -367,18 +297,14 @@ lazy_beyond_memory(void)
     p[i] = 1;
 }
 
-static void
-lazy_memory_runs_out(void)
-{
+static void lazy_memory_runs_out(void) {
   int before = free_pages();
 
   must_be_killed(lazy_beyond_memory);
   must(free_pages_are(before));
 }
 
-static void
-malloc_and_free(void)
-{
+static void malloc_and_free(void) {
   enum { N = 64 };
   static struct { char *at; int size; } blocks[N];
 

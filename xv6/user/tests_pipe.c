@@ -7,9 +7,7 @@ static int piece;             // bytes at a time
 
 enum { TOTAL = 20000, SEED = 3 };
 
-static void
-write_in_pieces(void)
-{
+static void write_in_pieces(void) {
   char *data = malloc(TOTAL);
 
   must(data != 0);
@@ -21,9 +19,7 @@ write_in_pieces(void)
   }
 }
 
-static void
-bytes_in_order(void)
-{
+static void bytes_in_order(void) {
   static const int pieces[] = {1, 3, 511, 512, 513, 4096, TOTAL};
   char *data = malloc(TOTAL + 1);
 
@@ -44,9 +40,7 @@ bytes_in_order(void)
   }
 }
 
-static void
-end_follows_last_writer(void)
-{
+static void end_follows_last_writer(void) {
   must_pipe(fd);
   int second = dup(fd[1]);
   must(write(fd[1], "abc", 3) == 3 && close(fd[1]) == 0);
@@ -56,25 +50,19 @@ end_follows_last_writer(void)
   must(read(fd[0], scratch, 9) == 0 && read(fd[0], scratch, 9) == 0);
 }
 
-static void
-nobody_to_read(void)
-{
+static void nobody_to_read(void) {
   must_pipe(fd);
   must(write(fd[1], "abc", 3) == 3 && close(fd[0]) == 0);
   must(write(fd[1], "abc", 3) == -1 && write(fd[1], scratch, 5000) == -1);
 }
 
-static void
-write_much(void)
-{
+static void write_much(void) {
   close(fd[0]);
   memset(scratch, 1, sizeof(scratch));
   must(write(fd[1], scratch, sizeof(scratch)) == -1);
 }
 
-static void
-writer_wakes_when_reader_leaves(void)
-{
+static void writer_wakes_when_reader_leaves(void) {
   must_pipe(fd);
   begin(write_much);
   must(read(fd[0], scratch, 10) == 10);
@@ -82,16 +70,12 @@ writer_wakes_when_reader_leaves(void)
   must(reap() == 0);
 }
 
-static void
-read_to_end(void)
-{
+static void read_to_end(void) {
   close(fd[1]);
   must(read(fd[0], scratch, 10) == 0);
 }
 
-static void
-reader_wakes_when_writer_leaves(void)
-{
+static void reader_wakes_when_writer_leaves(void) {
   must_pipe(fd);
   begin(read_to_end);
   must(close(fd[1]) == 0 && reap() == 0);
@@ -99,26 +83,20 @@ reader_wakes_when_writer_leaves(void)
 
 static int signal[2];
 
-static void
-block_in_read(void)
-{
+static void block_in_read(void) {
   post(signal);
   read(fd[0], scratch, 1);
   exit(7);
 }
 
-static void
-block_in_write(void)
-{
+static void block_in_write(void) {
   post(signal);
   for (;;)
     write(fd[1], scratch, sizeof(scratch));
 }
 
 // A process that waits for a pipe can be killed, and the pipe still works.
-static void
-waiters_can_be_killed(void)
-{
+static void waiters_can_be_killed(void) {
   must_pipe(fd);
   must_pipe(signal);
   for (int i = 0; i < 20; i++) {
@@ -142,9 +120,7 @@ enum { WRITERS = 5, RECORDS = 100, RECORD = 16 };
 
 static char mark;
 
-static void
-write_records(void)
-{
+static void write_records(void) {
   char record[RECORD];
 
   memset(record, mark, RECORD);
@@ -152,9 +128,7 @@ write_records(void)
     must(write(fd[1], record, RECORD) == RECORD);
 }
 
-static void
-several_writers(void)
-{
+static void several_writers(void) {
   int seen[WRITERS] = {0}, n;
 
   must_pipe(fd);
@@ -168,9 +142,7 @@ several_writers(void)
     must(reap() == 0 && seen[i] == RECORDS * RECORD);
 }
 
-static void
-take_bytes(void)
-{
+static void take_bytes(void) {
   char c;
 
   close(fd[1]);
@@ -178,9 +150,7 @@ take_bytes(void)
     must(read(fd[0], &c, 1) == 1);
 }
 
-static void
-several_readers(void)
-{
+static void several_readers(void) {
   must_pipe(fd);
   for (int i = 0; i < WRITERS; i++)
     begin(take_bytes);
@@ -192,9 +162,7 @@ several_readers(void)
   must(write(fd[1], "x", 1) == -1);
 }
 
-static void
-many_in_a_row(void)
-{
+static void many_in_a_row(void) {
   for (int i = 0; i < 500; i++) {
     must_pipe(fd);
     post(fd);
@@ -206,18 +174,14 @@ many_in_a_row(void)
 
 static int left[2], right[2];
 
-static void
-echo_back(void)
-{
+static void echo_back(void) {
   for (int i = 0; i < 300; i++) {
     await(left);
     post(right);
   }
 }
 
-static void
-ping_pong(void)
-{
+static void ping_pong(void) {
   must_pipe(left);
   must_pipe(right);
   begin(echo_back);
@@ -228,22 +192,16 @@ ping_pong(void)
   must(reap() == 0);
 }
 
-static int
-make_pipe(void)
-{
+static int make_pipe(void) {
   return pipe(fd) == 0;
 }
 
-static void
-memory_runs_out(void)
-{
+static void memory_runs_out(void) {
   starve(make_pipe);
 }
 
 // All tests above at the same time.
-static void
-all_at_once(void)
-{
+static void all_at_once(void) {
   int n = 0;
 
   for (const struct test *t = pipe_tests; t->run != all_at_once; t++, n++)

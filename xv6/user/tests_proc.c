@@ -4,18 +4,14 @@
 static int gate[2];           // closing its write end lets waiters go
 static int ready[2];
 
-static void
-wait_at_gate(void)
-{
+static void wait_at_gate(void) {
   char c;
 
   close(gate[1]);
   must(read(gate[0], &c, 1) == 0);
 }
 
-static void
-status_arrives(void)
-{
+static void status_arrives(void) {
   static const int statuses[] = {0, 1, 2, 127, 255, 256, -1, -2, 0x7fffffff, 1 << 31};
 
   for (int i = 0; i < LENGTH(statuses); i++) {
@@ -27,9 +23,7 @@ status_arrives(void)
   must(wait(0) == -1 && wait((int *)scratch) == -1);
 }
 
-static void
-exit_and_wait_often(void)
-{
+static void exit_and_wait_often(void) {
   int last = 0;
 
   for (int i = 0; i < 5 * NPROC; i++) {
@@ -41,16 +35,12 @@ exit_and_wait_often(void)
   }
 }
 
-static void
-fork_and_wait(void)
-{
+static void fork_and_wait(void) {
   for (int i = 0; i < 30; i++)
     must_work(exit_and_wait_often);
 }
 
-static void
-two_families_at_once(void)
-{
+static void two_families_at_once(void) {
   begin(exit_and_wait_often);
   begin(exit_and_wait_often);
   begin(exit_and_wait_often);
@@ -59,9 +49,7 @@ two_families_at_once(void)
 }
 
 // Forks until that fails. The number of children, all at the gate.
-static int
-fork_all(void)
-{
+static int fork_all(void) {
   int n = 0;
 
   must_pipe(gate);
@@ -78,9 +66,7 @@ fork_all(void)
   return n;
 }
 
-static void
-processes_run_out(void)
-{
+static void processes_run_out(void) {
   int before = 0;
 
   for (int round = 0; round < 3; round++) {
@@ -96,9 +82,7 @@ processes_run_out(void)
   }
 }
 
-static void
-grow_tree(int depth)
-{
+static void grow_tree(int depth) {
   if (depth == 0)
     return;
   for (int i = 0; i < 2; i++) {
@@ -112,17 +96,13 @@ grow_tree(int depth)
   must(reap() == depth && reap() == depth);
 }
 
-static void
-tree_of_processes(void)
-{
+static void tree_of_processes(void) {
   grow_tree(4);
 }
 
 static int private_word = 1;
 
-static void
-memory_is_copied(void)
-{
+static void memory_is_copied(void) {
   char *heap = sbrk(3 * PGSIZE);
 
   must(heap != (char *)-1);
@@ -138,9 +118,7 @@ memory_is_copied(void)
   must(reap() == 0 && private_word == 1 && heap[0] == 'p');
 }
 
-static void
-descriptors_are_copied(void)
-{
+static void descriptors_are_copied(void) {
   must_pipe(gate);
   int pid = fork();
   must(pid >= 0);
@@ -153,40 +131,30 @@ descriptors_are_copied(void)
   await(gate);
 }
 
-static void
-spin(void)
-{
+static void spin(void) {
   post(ready);
   for (;;)
     ;
 }
 
-static void
-sleep_long(void)
-{
+static void sleep_long(void) {
   post(ready);
   sleep(1 << 30);
 }
 
-static void
-wait_long(void)
-{
+static void wait_long(void) {
   must_pipe(gate);
   begin(wait_at_gate);
   post(ready);
   wait(0);
 }
 
-static void
-stop_at_gate(void)
-{
+static void stop_at_gate(void) {
   post(ready);
   wait_at_gate();
 }
 
-static void
-kill_whatever_it_does(void)
-{
+static void kill_whatever_it_does(void) {
   static void (*const doing[])(void) = {spin, sleep_long, wait_long, stop_at_gate};
 
   must_pipe(ready);
@@ -199,23 +167,17 @@ kill_whatever_it_does(void)
   }
 }
 
-static void
-kill_nobody(void)
-{
+static void kill_nobody(void) {
   must(kill(0) == -1 && kill(-1) == -1 && kill(1 << 30) == -1 && kill(1 << 31) == -1);
 }
 
-static void
-kill_self(void)
-{
+static void kill_self(void) {
   kill(getpid());
   for (;;)
     getpid();
 }
 
-static void
-kill_self_and_zombie(void)
-{
+static void kill_self_and_zombie(void) {
   must_be_killed(kill_self);
 
   must_pipe(gate);
@@ -232,9 +194,7 @@ kill_self_and_zombie(void)
 }
 
 // kill at any moment of a child's life.
-static void
-kill_soon_after_fork(void)
-{
+static void kill_soon_after_fork(void) {
   for (int i = 0; i < 100; i++) {
     int pid = fork();
     must(pid >= 0);
@@ -250,9 +210,7 @@ kill_soon_after_fork(void)
   }
 }
 
-static void
-runnable_share_the_harts(void)
-{
+static void runnable_share_the_harts(void) {
   int spinners[NCPU + 2];
 
   must_pipe(ready);
@@ -267,25 +225,19 @@ runnable_share_the_harts(void)
     must(reap() == -1);
 }
 
-static void
-leave_orphans(void)
-{
+static void leave_orphans(void) {
   for (int i = 0; i < 3; i++)
     if (fork() == 0)
       exit(0);
 }
 
-static void
-orphans_are_buried(void)
-{
+static void orphans_are_buried(void) {
   for (int i = 0; i < 2 * NPROC; i++)
     must_work(leave_orphans);
   must(wait(0) == -1);
 }
 
-static void
-outlive_parent(void)
-{
+static void outlive_parent(void) {
   int pid = fork();
 
   must(pid >= 0);
@@ -296,9 +248,7 @@ outlive_parent(void)
   }
 }
 
-static void
-orphans_live_on(void)
-{
+static void orphans_live_on(void) {
   must_pipe(gate);
   must_pipe(ready);
   for (int i = 0; i < 20; i++)
@@ -310,18 +260,14 @@ orphans_live_on(void)
 }
 
 // Forks without end, with its children, until the gate's reader is gone.
-static void
-multiply(void)
-{
+static void multiply(void) {
   close(gate[0]);
   while (write(gate[1], "", 1) == 1)
     if (fork() != 0)
       wait(0);
 }
 
-static void
-everybody_forks(void)
-{
+static void everybody_forks(void) {
   must_pipe(gate);
   for (int i = 0; i < 4; i++)
     begin(multiply);
@@ -333,9 +279,7 @@ everybody_forks(void)
     must(reap() == 0);
 }
 
-static void
-parent_and_child_exit_together(void)
-{
+static void parent_and_child_exit_together(void) {
   for (int i = 0; i < 300; i++) {
     int pid = fork();
     must(pid >= 0);
@@ -347,9 +291,7 @@ parent_and_child_exit_together(void)
   }
 }
 
-static void
-wait_takes_any_child(void)
-{
+static void wait_takes_any_child(void) {
   int pids[10], gone = 0;
 
   for (int i = 0; i < LENGTH(pids); i++) {
@@ -366,9 +308,7 @@ wait_takes_any_child(void)
   must(gone == (1 << LENGTH(pids)) - 1 && wait(0) == -1);
 }
 
-static void
-ticks_go_on(void)
-{
+static void ticks_go_on(void) {
   int before = uptime();
 
   must(sleep(2) == 0);
@@ -379,9 +319,7 @@ ticks_go_on(void)
   must(uptime() >= after);
 }
 
-static void
-fork_with_large_heap(void)
-{
+static void fork_with_large_heap(void) {
   enum { PAGES = 2000 };
   char *heap = sbrk(PAGES * PGSIZE);
 
@@ -400,9 +338,7 @@ fork_with_large_heap(void)
   }
 }
 
-static int
-fork_once(void)
-{
+static int fork_once(void) {
   int pid = fork();
 
   if (pid == 0)
@@ -411,15 +347,11 @@ fork_once(void)
   return pid >= 0;
 }
 
-static void
-fork_small(void)
-{
+static void fork_small(void) {
   starve(fork_once);
 }
 
-static int
-fork_with_heap(void)
-{
+static int fork_with_heap(void) {
   static char *heap;
 
   if (!heap) {
@@ -431,9 +363,7 @@ fork_with_heap(void)
   return fork_once();
 }
 
-static void
-fork_large(void)
-{
+static void fork_large(void) {
   starve(fork_with_heap);
 }
 

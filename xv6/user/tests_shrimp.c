@@ -3,24 +3,18 @@
 #include "user/shrimp.h"
 #include "user/usertests.h"
 
-static void
-touch_pages(void)
-{
+static void touch_pages(void) {
   fry[0] = 1;
   shrimp[0] = 1;
 }
 
 // Ends the test well on another kernel.
-static void
-need_shrimpy(void)
-{
+static void need_shrimpy(void) {
   if (status_of(touch_pages) != 0)
     exit(0);
 }
 
-static void
-heap_does_not_move_pages(void)
-{
+static void heap_does_not_move_pages(void) {
   need_shrimpy();
   fry[0] = 41;
   char *start = sbrk(0);
@@ -33,9 +27,7 @@ heap_does_not_move_pages(void)
   must(fry[0] == 41);
 }
 
-static void
-heap_stops_below(void)
-{
+static void heap_stops_below(void) {
   need_shrimpy();
   fry[1] = 42;
   for (int step = 1 << 30; step >= PGSIZE; step /= 2)
@@ -45,24 +37,18 @@ heap_stops_below(void)
   must(sbrk(PGSIZE) == (char *)-1);
 }
 
-static void
-grow_shrimp(void)
-{
+static void grow_shrimp(void) {
   shrimp[2]++;
 }
 
-static void
-many_generations(void)
-{
+static void many_generations(void) {
   need_shrimpy();
   for (int i = 0; i < 200; i++)
     must_work(grow_shrimp);
   must(fry[2] == 200);
 }
 
-static void
-chain(int length)
-{
+static void chain(int length) {
   if (length == 0)
     return;
   fry[3] = length;
@@ -77,9 +63,7 @@ chain(int length)
   must(reap() == 0);
 }
 
-static void
-deep_family(void)
-{
+static void deep_family(void) {
   need_shrimpy();
   chain(20);
   must(fry[4] == 20);
@@ -87,9 +71,7 @@ deep_family(void)
 
 static int gate[2];
 
-static void
-read_page_at_end(void)
-{
+static void read_page_at_end(void) {
   char c;
 
   close(gate[1]);
@@ -97,17 +79,13 @@ read_page_at_end(void)
   must(shrimp[5] == 55);
 }
 
-static void
-leave_children(void)
-{
+static void leave_children(void) {
   fry[5] = 55;
   for (int i = 0; i < 5; i++)
     begin(read_page_at_end);
 }
 
-static void
-orphans_of_many_parents(void)
-{
+static void orphans_of_many_parents(void) {
   int before = free_pages();
 
   need_shrimpy();
@@ -120,9 +98,7 @@ orphans_of_many_parents(void)
   must(free_pages_are(before));
 }
 
-static void
-path_in_page(void)
-{
+static void path_in_page(void) {
   need_shrimpy();
   char *path = (char *)FRY + PGSIZE - 2;
   strcpy(path, "p");

@@ -15,16 +15,12 @@ static const struct test *const groups[] = {
 
 char scratch[8192];
 
-void
-fail(const char *file, int line, const char *what)
-{
+void fail(const char *file, int line, const char *what) {
   printf("%s:%d: not %s\n", file, line, what);
   exit(1);
 }
 
-int
-begin(void (*f)(void))
-{
+int begin(void (*f)(void)) {
   int pid = fork();
 
   must(pid >= 0);
@@ -35,92 +31,68 @@ begin(void (*f)(void))
   return pid;
 }
 
-int
-reap(void)
-{
+int reap(void) {
   int status;
 
   must(wait(&status) >= 0);
   return status;
 }
 
-int
-status_of(void (*f)(void))
-{
+int status_of(void (*f)(void)) {
   begin(f);
   return reap();
 }
 
-void
-must_work(void (*f)(void))
-{
+void must_work(void (*f)(void)) {
   must(status_of(f) == 0);
 }
 
-void
-must_be_killed(void (*f)(void))
-{
+void must_be_killed(void (*f)(void)) {
   must(status_of(f) == -1);
 }
 
-void
-must_pipe(int *fd)
-{
+void must_pipe(int *fd) {
   must(pipe(fd) == 0);
 }
 
-void
-post(int *fd)
-{
+void post(int *fd) {
   must(write(fd[1], "", 1) == 1);
 }
 
-void
-await(int *fd)
-{
+void await(int *fd) {
   char c;
 
   must(read(fd[0], &c, 1) == 1);
 }
 
-int
-open_must(const char *path, int how)
-{
+int open_must(const char *path, int how) {
   int fd = open(path, how);
 
   must(fd >= 0);
   return fd;
 }
 
-void
-make_file(const char *path, const void *data, int n)
-{
+void make_file(const char *path, const void *data, int n) {
   int fd = open_must(path, O_CREATE | O_TRUNC | O_WRONLY);
 
   must(write(fd, data, n) == n);
   must(close(fd) == 0);
 }
 
-uint64
-size_of(const char *path)
-{
+uint64 size_of(const char *path) {
   struct stat st;
 
   must(stat(path, &st) == 0);
   return st.size;
 }
 
-int
-exists(const char *path)
-{
+int exists(const char *path) {
   int fd = open(path, O_RDONLY);
 
   return fd >= 0 && close(fd) == 0;
 }
 
-char *
-numbered(const char *prefix, int n)
-{
+char *numbered(const char *prefix, int n) {
   static char name[32];
   char digits[12];
   int k = 0, at = strlen(prefix);
@@ -135,24 +107,18 @@ numbered(const char *prefix, int n)
   return name;
 }
 
-static uchar
-expected_byte(int i, uint seed)
-{
+static uchar expected_byte(int i, uint seed) {
   uint x = i / 4 * 2654435761u ^ seed * 40503u;
 
   return x >> (i % 4 * 8);
 }
 
-void
-fill(void *buf, int n, uint seed)
-{
+void fill(void *buf, int n, uint seed) {
   for (int i = 0; i < n; i++)
     ((uchar *)buf)[i] = expected_byte(i, seed);
 }
 
-int
-is_filled(const void *buf, int n, uint seed)
-{
+int is_filled(const void *buf, int n, uint seed) {
   for (int i = 0; i < n; i++)
     if (((const uchar *)buf)[i] != expected_byte(i, seed))
       return 0;
@@ -161,9 +127,7 @@ is_filled(const void *buf, int n, uint seed)
 
 static int asking[2], giving[2];
 
-static void
-hoard(void)
-{
+static void hoard(void) {
   char c;
 
   close(asking[1]);
@@ -174,9 +138,7 @@ hoard(void)
   while (read(asking[0], &c, 1) == 1 && sbrk(-PGSIZE) != (char *)-1);
 }
 
-void
-starve(int (*attempt)(void))
-{
+void starve(int (*attempt)(void)) {
   int before = free_pages();
 
   must_pipe(asking);
@@ -202,15 +164,11 @@ starve(int (*attempt)(void))
   must(free_pages_are(before));
 }
 
-uint64
-first_unmapped(void)
-{
+uint64 first_unmapped(void) {
   return PGROUNDUP((uint64)sbrk(0));
 }
 
-int
-bad_addresses(uint64 *list)
-{
+int bad_addresses(uint64 *list) {
   static const uint64 fixed[] = {
     KERNBASE, KERNBASE + PGSIZE, KERNBASE + (64 << 20), PHYSTOP - PGSIZE, PHYSTOP,
     CLINT, PLIC, UART0, VIRTIO0,
@@ -227,9 +185,7 @@ bad_addresses(uint64 *list)
   return n;
 }
 
-uint
-random_below(uint n)
-{
+uint random_below(uint n) {
   static uint64 state = 88172645463325252;
 
   state ^= state << 13;       // xorshift: Marsaglia 2003, the triple 13, 7, 17
@@ -240,9 +196,7 @@ random_below(uint n)
 
 // The first entry of the working directory but . and .., in scratch; 0 when
 // there is none.
-static char *
-first_entry(void)
-{
+static char *first_entry(void) {
   struct dirent e;
   char *name = 0;
   int fd = open(".", O_RDONLY);
@@ -259,9 +213,7 @@ first_entry(void)
 
 // Goes down into what cannot be removed yet: a test may nest more directories
 // than the stack has room for.
-int
-empty_directory(const char *path)
-{
+int empty_directory(const char *path) {
   int depth = 0;
 
   if (chdir(path) < 0)
@@ -285,9 +237,7 @@ empty_directory(const char *path)
 }
 
 // 1 when the test passed.
-static int
-run_test(const struct test *t)
-{
+static int run_test(const struct test *t) {
   int status, pid;
 
   printf("test %s: ", t->name);
@@ -315,9 +265,7 @@ static int slow_too = 1;
 static char *only;            // a test's name
 
 // Calls f on each chosen test, the slow ones last. How many f gave 0 for.
-static int
-for_each_test(int (*f)(const struct test *))
-{
+static int for_each_test(int (*f)(const struct test *)) {
   int failed = 0;
 
   for (int slow = 0; slow <= slow_too; slow++)
@@ -330,16 +278,12 @@ for_each_test(int (*f)(const struct test *))
 
 static int chosen;
 
-static int
-count_test(const struct test *t)
-{
+static int count_test(const struct test *t) {
   chosen++;
   return 1;
 }
 
-static int
-list_test(const struct test *t)
-{
+static int list_test(const struct test *t) {
   printf("%s: %s%s\n", t->name, t->purpose, t->slow ? " (slow)" : "");
   return 1;
 }
@@ -349,9 +293,7 @@ struct disk {
 };
 
 // Counts by taking all there is, in DIRECTORY.
-static struct disk
-measure_disk(void)
-{
+static struct disk measure_disk(void) {
   struct disk d = {-1, -1};
   int fd, wrote = 1;
 
@@ -374,9 +316,7 @@ measure_disk(void)
   return d;
 }
 
-static int
-complain_unless_equal(const char *what, int before, int after)
-{
+static int complain_unless_equal(const char *what, int before, int after) {
   if (before == after)
     return 0;
   printf("free %s: %d before, %d after\n", what, before, after);
@@ -384,9 +324,7 @@ complain_unless_equal(const char *what, int before, int after)
 }
 
 // The number of failures.
-static int
-run_all(void)
-{
+static int run_all(void) {
   int whole = slow_too && !only;
   struct disk disk_before = {0}, disk_after = {0};
 
@@ -405,16 +343,12 @@ run_all(void)
   return failed;
 }
 
-static int
-usage(void)
-{
+static int usage(void) {
   fprintf(2, "usage: usertests [-q] [-c] [-l] [NAME]\n");
   return 2;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int forever = 0, list = 0;
 
   for (char **word = argv + 1; *word; word++) {

@@ -7,9 +7,7 @@ struct count {
 };
 
 // -1 when fd cannot be read.
-static int
-count(int fd, struct count *c)
-{
+static int count(int fd, struct count *c) {
   static char buf[4096];
   int n, between = 1;         // words, at the last byte seen
 
@@ -25,9 +23,7 @@ count(int fd, struct count *c)
   return n;
 }
 
-static int
-report(int fd, const char *name)
-{
+static int report(int fd, const char *name) {
   struct count c = {0};
 
   if (fd < 0 || count(fd, &c) < 0) {
@@ -38,9 +34,7 @@ report(int fd, const char *name)
   return 0;
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int failed = 0;
 
   if (argc < 2)

@@ -2,9 +2,7 @@
 // for so long (5 ticks unless told). Then init buries it.
 #include "user/user.h"
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
   int fd[2];
   char c;
 
