@@ -116,16 +116,15 @@ class Machine:
         self._await_monitor()
 
     def _await_monitor(self) -> None:
-        """Returns when QEMU listens on its sockets: it opens them before it runs the guest."""
+        """Returns when QEMU has done all that its options say: its monitor answers then."""
         deadline = time.monotonic() + LIMIT_S
         while self._qemu.poll() is None:
             try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.connect(str(self.folder / "qmp.sock"))
+                self.qmp().close()
                 return
-            except OSError:
+            except (OSError, Trouble):  # not there yet, or gone again
                 if time.monotonic() > deadline:
-                    raise Silent(f"QEMU did not open its monitor within {LIMIT_S:.0f} s")
+                    raise Silent(f"QEMU did not open its monitor within {LIMIT_S:.0f} s") from None
                 time.sleep(0.005)
         raise self._gone()
 

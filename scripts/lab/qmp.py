@@ -28,6 +28,10 @@ class Qmp:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the next one in."""
         self._lines.close()
         self._socket.close()
 

@@ -84,7 +84,7 @@ def started_at(pid: int) -> str | None:
 
 
 def _notes_folder() -> Path:
-    return BUILD / "run"
+    return Path(os.environ.get("SHRIMPY_RUN") or BUILD / "run")
 
 
 def publish(note: Note) -> Path:

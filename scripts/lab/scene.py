@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import re
 
-from . import Trouble
-from .machine import Machine
+from . import Trouble, cli
+from .machine import Machine, Panicked, Silent
+from .tree import Kernel, prepare
 
 _MOST_LINES = 64
+
+
+def kernel_at(path: str) -> Kernel:
+    """tree.prepare(), with what was found out told, and the disk tried where only trying says how it is driven."""
+    kernel = prepare(path)
+    if not kernel.virtio_known:
+        with Machine(kernel, 1) as machine:
+            try:
+                machine.boot()
+            except (Panicked, Silent) as trouble:
+                if "virtio disk" in str(trouble):
+                    kernel = kernel.with_other_virtio()
+    for note in kernel.notes:
+        cli.say(f"{kernel.name}: {note}")
+    return kernel
 
 
 def play(machine: Machine, program: str = "", ready: str = "") -> str:

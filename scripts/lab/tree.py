@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -13,7 +14,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import BUILD, ROOT, Trouble
@@ -29,6 +30,7 @@ class Kernel:
 
     disks          images, in the order of the virtio slots; each machine gets copies
     qemu_options   what this kernel needs besides
+    virtio_known   whether it is known which version of virtio-mmio the driver speaks; else modern is assumed
     notes          what was found out or done about it, for a person to read
     """
 
@@ -38,11 +40,20 @@ class Kernel:
     ram_bytes: int = 128 << 20
     max_cpus: int = _MOST_CPUS
     qemu_options: tuple[str, ...] = ("-global", "virtio-mmio.force-legacy=false")
-    notes: tuple[str, ...] = field(default=())
+    virtio_known: bool = True
+    notes: tuple[str, ...] = ()
 
     def has_program(self, name: str) -> bool:
         """Whether the first disk has a directory entry of this name (struct dirent: 2 bytes, 14 of name)."""
         return bool(self.disks) and name.encode().ljust(14, b"\0") in self.disks[0].read_bytes()
+
+    def with_other_virtio(self) -> Kernel:
+        """The same with the other version of virtio-mmio: only source says for sure which one a driver speaks."""
+        flip = {"virtio-mmio.force-legacy=false": "virtio-mmio.force-legacy=true",
+                "virtio-mmio.force-legacy=true": "virtio-mmio.force-legacy=false"}
+        options = tuple(flip.get(one, one) for one in self.qemu_options)
+        note = "it found no disk; started with the other version, " + next(one for one in options if one in flip)
+        return dataclasses.replace(self, qemu_options=options, virtio_known=True, notes=(*self.notes, note))
 
 
 def prepare(path: str | None) -> Kernel:
@@ -202,7 +213,7 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
     if not _sets_up_pmp(elf):
         notes = [*notes, "it sets up no PMP; started with -cpu rv64,pmp=false"]
         options += ["-cpu", "rv64,pmp=false"]
-    legacy = _speaks_legacy_virtio(tree, elf, theirs)
+    legacy = _speaks_legacy_virtio(tree, theirs)
     if legacy:
         notes = [*notes, "it speaks legacy virtio-mmio; started with force-legacy=true"]
     options += ["-global", f"virtio-mmio.force-legacy={'true' if legacy else 'false'}"]
@@ -212,7 +223,8 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
         images = [*images, *extra_images]
         if extra_options:
             notes = [*notes, "its Makefile adds " + " ".join(extra_options)]
-    return Kernel(name or str(elf), elf, tuple(images), ram_bytes, _ncpu(tree), tuple(options), tuple(notes))
+    return Kernel(name or str(elf), elf, tuple(images), ram_bytes, _ncpu(tree), tuple(options),
+                  legacy is not None, tuple(notes))
 
 
 def _their_qemu_options(tree: Path) -> list[str] | None:
@@ -266,7 +278,7 @@ def _extra_devices(theirs: list[str], tree: Path) -> tuple[list[str], list[Path]
     return kept, images
 
 
-def _speaks_legacy_virtio(tree: Path | None, elf: Path, theirs: list[str] | None) -> bool:
+def _speaks_legacy_virtio(tree: Path | None, theirs: list[str] | None) -> bool | None:
     """Whether the disk driver wants version 1 of virtio-mmio (virtio 1.1, 4.2.4), QEMU's default until told."""
     driver = tree / "kernel/virtio_disk.c" if tree else None
     if driver and driver.is_file():
@@ -275,7 +287,7 @@ def _speaks_legacy_virtio(tree: Path | None, elf: Path, theirs: list[str] | None
             return match[1] == "1"
     if theirs is not None:
         return not any("force-legacy=false" in value for value in theirs)
-    return False
+    return None
 
 
 def _machine_of(elf: Path) -> int:
