@@ -314,7 +314,7 @@ class Kernel:
         words = self.reader.first_words() if next_at == 0 else None
         if words is None:
             return _Nodes(_WordByWord(self.reader, next_at), {})
-        return _Nodes(_words(words).tolist(), _shortcuts(words, base, lowest, end))
+        return _Nodes(_words(words), _shortcuts(words, base, lowest, end))
 
     def _walk_list(self, head: FreeHead, marks: bytearray, nodes: "_Nodes", lowest: int,
                    end: int) -> Tuple[int, Optional[Finding]]:

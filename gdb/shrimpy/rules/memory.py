@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from ..frames import Frame, User, pages_of
+from ..frames import Frame, User
 from ..snapshot import Mapping, Process
 from ..sv39 import Finding
 from .verdict import Bench, Rule, Verdict, subject
@@ -346,9 +346,8 @@ def _counted_from(used: List[Tuple[int, Frame]], value: Dict[int, int]) -> int:
 def _counted_but_free(view: View, value: Dict[int, int]) -> List[Tuple[int, int]]:
     """Free frames with a count, unless this kernel leaves counts behind in
     most of its free frames and sets them in kalloc."""
-    free = set(pages_of(view.snapshot.free.runs))
-    left = [(pa, n) for pa, n in value.items() if pa in free]
-    return left if 2 * len(left) < len(free) else []
+    left = [(pa, n) for pa, n in value.items() if view.is_free(pa)]
+    return left if 2 * len(left) < view.snapshot.free.count else []
 
 
 def _miscounted(bench: Bench, pa: int, have: int, expected: int, frame: Optional[Frame],
