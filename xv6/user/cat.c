@@ -2,20 +2,17 @@
 #include "kernel/fcntl.h"
 #include "user/user.h"
 
-// 0 when all of fd was copied.
+// 0 when all of fd went to the output.
 static int copy(int fd, const char *name) {
   static char buf[4096];
   int n;
 
-  while ((n = read(fd, buf, sizeof(buf))) > 0) {
-    if (write(1, buf, n) != n) {
-      fprintf(2, "cat: cannot write\n");
-      return 1;
-    }
-  }
-  if (n < 0)
-    fprintf(2, "cat: cannot read %s\n", name);
-  return n < 0;
+  do
+    n = read(fd, buf, sizeof(buf));
+  while (n > 0 && write(1, buf, n) == n);
+  if (n != 0)
+    fprintf(2, n < 0 ? "cat: cannot read %s\n" : "cat: cannot write %s\n", name);
+  return n != 0;
 }
 
 int main(int argc, char **argv) {
@@ -25,11 +22,6 @@ int main(int argc, char **argv) {
     return copy(0, "the standard input");
   for (int i = 1; i < argc; i++) {
     int fd = open(argv[i], O_RDONLY);
-    if (fd < 0) {
-      fprintf(2, "cat: cannot open %s\n", argv[i]);
-      failed = 1;
-      continue;
-    }
     failed |= copy(fd, argv[i]);
     close(fd);
   }

@@ -7,12 +7,9 @@
 #define CONSOLE 1             // major number; kernel/file.h is the kernel's own
 
 static void open_console(void) {
-  if (open("console", O_RDWR) < 0) {
-    mknod("console", CONSOLE, 0);
-    open("console", O_RDWR);
-  }
-  dup(0);
-  dup(0);
+  mknod("/console", CONSOLE, 0); // fails when it is there, as well it may
+  for (int fd = 0; fd < 3; fd++)
+    open("/console", O_RDWR);
 }
 
 static int start_shell(void) {

@@ -8,12 +8,10 @@
 // of descriptor 0, which may be another process.
 char *gets(char *buf, int max) {
   int n = 0;
+  char c = 0;
 
-  while (n + 1 < max && read(0, buf + n, 1) == 1) {
-    char c = buf[n++];
-    if (c == '\n' || c == '\r')
-      break;
-  }
+  while (n < max - 1 && c != '\n' && c != '\r' && read(0, &c, 1) == 1)
+    buf[n++] = c;
   if (max > 0)
     buf[n] = 0;
   return buf;

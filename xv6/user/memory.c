@@ -35,11 +35,10 @@ int free_pages(void) {
   return pages;
 }
 
-int free_pages_are(int before) {
+int free_pages_return(int before) {
   for (int i = 0; i < TRIES; i++) {
-    int now = free_pages();
-    if (now >= before)
-      return now == before;
+    if (free_pages() >= before)
+      return 1;
     sleep(1);
   }
   return 0;

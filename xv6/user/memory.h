@@ -4,9 +4,10 @@
 // The number of pages a new process can add to itself, or -1.
 int free_pages(void);
 
-// 1 once as many pages are free as before. Orphans are buried by init, at its
-// leisure, so a smaller number is looked at again, a limited number of times.
-int free_pages_are(int before);
+// 1 once at least as many pages are free as before. Orphans are buried by
+// init, at its leisure, so a smaller number is looked at again, a limited
+// number of times.
+int free_pages_return(int before);
 
 // Grows the heap by all the memory there is. The pages taken.
 int take_all_memory(void);

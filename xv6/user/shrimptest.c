@@ -284,7 +284,7 @@ static int promise_5(void) {
   close(talk[1]);
   CHECK(read(answer[0], &c, 1) == 0);
   close(answer[0]);
-  CHECK(free_pages_are(before));
+  CHECK(free_pages_return(before));
   return 1;
 }
 
@@ -384,11 +384,11 @@ static int promise_6(void) {
 
   fry[6] = 67;
   CHECK(starve(starve_fork));
-  CHECK(free_pages_are(before));
+  CHECK(free_pages_return(before));
   CHECK(starve(starve_exec));
-  CHECK(free_pages_are(before));
+  CHECK(free_pages_return(before));
   CHECK(starve(starve_pipe));
-  CHECK(free_pages_are(before));
+  CHECK(free_pages_return(before));
   return 1;
 }
 
@@ -460,7 +460,7 @@ static int promise_7(void) {
     CHECK(holds_in_child(run_scratch));
   }
   CHECK(unlink(SCRATCH) == 0);
-  CHECK(free_pages_are(before));
+  CHECK(free_pages_return(before));
   return 1;
 }
 
@@ -548,7 +548,7 @@ int main(int argc, char **argv) {
            held ? "ok" : "BROKEN");
     good &= held;
   }
-  if (!free_pages_are(before)) {
+  if (!free_pages_return(before)) {
     printf("free pages: %d before, %d after\n", before, free_pages());
     good = 0;
   }

@@ -131,7 +131,7 @@ static void all_memory_comes_back(void) {
 
   for (int i = 0; i < 4; i++)
     must_work(take_and_end);
-  must(free_pages_are(before));
+  must(free_pages_return(before));
 }
 
 static void take_and_touch(void) {
@@ -151,7 +151,7 @@ static void several_want_all(void) {
     for (int i = 0; i < 6; i++)
       must(reap() == 0);
   }
-  must(free_pages_are(before));
+  must(free_pages_return(before));
 }
 
 static void take_then_call(void) {
@@ -301,7 +301,7 @@ static void lazy_memory_runs_out(void) {
   int before = free_pages();
 
   must_be_killed(lazy_beyond_memory);
-  must(free_pages_are(before));
+  must(free_pages_return(before));
 }
 
 static void malloc_and_free(void) {

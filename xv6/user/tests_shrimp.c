@@ -95,7 +95,7 @@ static void orphans_of_many_parents(void) {
   must_work(heap_does_not_move_pages);
   close(gate[1]);
   close(gate[0]);
-  must(free_pages_are(before));
+  must(free_pages_return(before));
 }
 
 static void path_in_page(void) {
