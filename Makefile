@@ -103,8 +103,8 @@ soak:
 	$(PYTEST) -n $(WORKERS) -q tests --soak
 
 zoo:
-	scripts/setup run debug
-	$(PYTHON) scripts/zoo
+	scripts/setup
+	$(PYTEST) -n $(WORKERS) -v tests/kernel/test_mutants.py --soak
 
 clean:
 	rm -rf build
