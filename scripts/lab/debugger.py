@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +65,25 @@ def checked(elf: Path | str, commands: list[str], **how: object) -> str:
     return said.out
 
 
-def become(elf: str, *, target: str | None = None, core: str | None = None) -> None:
-    """Turns this process into an interactive GDB. Does not return."""
+def interactive(elf: str, *, target: str | None = None, core: str | None = None) -> int:
+    """A GDB for a person, until it ends; returns its status.
+
+    It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
+    """
     command = [tools.gdb(), "-q", "-ex", f"source {KIT}", elf]
     command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
-    os.execve(command[0], command, _environment())
+    if not sys.stdin.isatty():
+        return subprocess.run(command, env=_environment()).returncode
+    terminal = sys.stdin.fileno()
+    ours = os.tcgetpgrp(terminal)
+    # Who is not in front may not hand the terminal over, unless it ignores this.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+
+    def take_terminal() -> None:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(terminal, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    try:
+        return subprocess.run(command, env=_environment(), preexec_fn=take_terminal).returncode
+    finally:
+        os.tcsetpgrp(terminal, ours)

@@ -214,11 +214,18 @@ def test_qemu_gdb_and_gdb_in_two_terminals(cpus):
             qemu.expect(r"\$ ")
             qemu.sendline("echo hello, world")
             qemu.expect("\nhello, world")
+            for _ in range(3):
+                gdb.sendcontrol("c")
+                gdb.expect(r"SIGINT.*\(gdb\) ")
+                gdb.sendline("continue")
+                gdb.expect("Continuing")
             qemu.send("\x01x")
             qemu.expect(pexpect.EOF)
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("quit")
             gdb.expect(pexpect.EOF)
+            gdb.wait()
+            assert gdb.exitstatus == 0
         qemu.wait()
         assert qemu.exitstatus == 0
     assert not rundir.running()
