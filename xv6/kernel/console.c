@@ -27,13 +27,11 @@ static struct {
 
 // On the screen, without waiting; for the kernel's messages and for echo.
 void consputc(int c) {
-  if (c != ERASE) {
+  if (c != ERASE)
     uartputc_sync(c);
-    return;
-  }
-  uartputc_sync('\b');
-  uartputc_sync(' ');
-  uartputc_sync('\b');
+  else
+    for (char *s = "\b \b"; *s; s++)
+      uartputc_sync(*s);
 }
 
 static int consolewrite(int user, uint64 from, int n) {

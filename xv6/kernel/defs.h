@@ -133,8 +133,7 @@ void trapinithart(void);
 void enteruser(void) __attribute__((noreturn));
 
 // syscall.c: arguments of the system call being made
-void argint(int n, int *ip);
-void argaddr(int n, uint64 *ap);
+uint64 argument(int n);        // 0 to 5
 int argstr(int n, char *buf, int max);     // the length, or -1
 int fetchaddr(uint64 addr, uint64 *word);
 int fetchstr(uint64 addr, char *buf, int max);

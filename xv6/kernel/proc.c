@@ -240,17 +240,19 @@ static void leavefiles(struct proc *p) {
   p->cwd = 0;
 }
 
-// The caller is a zombie until its parent waits for it.
+// The caller is a zombie until its parent waits for it. The first process has
+// no parent: it stays one, and so do orphans from then on.
 void exit(int status) {
   struct proc *p = myproc();
 
-  if (p == initproc)
-    panic("init exited");
   leavefiles(p);
-
   acquire(&wait_lock);
-  reparent(p);
-  wakeup(p->parent);
+  if (p == initproc) {
+    printf("init has exited: nobody waits for orphans any more\n");
+  } else {
+    reparent(p);
+    wakeup(p->parent);
+  }
   acquire(&p->lock);
   p->xstate = status;
   p->state = ZOMBIE;
@@ -305,11 +307,12 @@ int wait(uint64 addr) {
 }
 
 // The victim exits when it next comes back to user mode, or finds out while
-// it waits. 0, or -1 when there is no such process.
+// it waits. 0, or -1 when there is no such process or it is the first, which
+// the others cannot do without.
 int kill(int pid) {
   for (struct proc *p = proc; p < proc + NPROC; p++) {
     acquire(&p->lock);
-    int found = p->pid == pid && p->state != UNUSED;
+    int found = p->pid == pid && p->state != UNUSED && p != initproc;
     void *chan = p->chan;
     if (found)
       p->killed = 1;

@@ -10,6 +10,7 @@ struct context {
   uint64 s[12];
 };
 
+// Only the hart itself touches its own, with interrupts off.
 struct cpu {
   struct proc *proc;        // running here, or 0
   struct context context;   // of the scheduler
@@ -37,14 +38,14 @@ struct trapframe {
 
 enum procstate { UNUSED, USED, SLEEPING, RUNNABLE, RUNNING, ZOMBIE };
 
-// Who guards a field: (l) lock, (w) wait_lock, (r) the run queue's lock,
-// (q) the sleep queue's lock, (-) only the process itself, or whoever is
-// making or burying it.
+// Who guards a field: (l) lock, (w) wait_lock, (q) the lock of the one queue
+// that the state puts it in, (-) only the process itself, or whoever is making
+// or burying it.
 struct proc {
   struct spinlock lock;
 
   enum procstate state;     // (l)
-  void *chan;               // (l) what it sleeps on, or 0
+  void *chan;               // (l), to change (q) too: what it sleeps on, or 0
   int killed;               // (l)
   int xstate;               // (l) for wait
   int pid;                  // (l)
@@ -53,7 +54,7 @@ struct proc {
   struct proc *children;    // (w) the youngest
   struct proc *sibling;     // (w) the parent's next older child
 
-  struct proc *next;        // in the one queue its state puts it in
+  struct proc *next;        // (q) free slots, run queue or a sleep queue
 
   uint64 kstack;            // (-) virtual address of the kernel stack
   uint64 sz;                // (-) bytes of user memory from 0

@@ -12,27 +12,29 @@ void initsleeplock(struct sleeplock *lk, char *name) {
   initlock(&lk->lk, name);
 }
 
+// Its holder is p from now on, or nobody.
+static void give(struct sleeplock *lk, struct proc *p) {
+  lk->locked = p != 0;
+  lk->pid = p ? p->pid : 0;
+}
+
 void acquiresleep(struct sleeplock *lk) {
   acquire(&lk->lk);
   while (lk->locked)
     sleep(lk, &lk->lk);
-  lk->pid = myproc()->pid;
-  lk->locked = 1;
+  give(lk, myproc());
   release(&lk->lk);
 }
 
 void releasesleep(struct sleeplock *lk) {
   acquire(&lk->lk);
-  lk->pid = 0;
-  lk->locked = 0;
-  wakeup(lk);
+  give(lk, 0);
   release(&lk->lk);
+  wakeup(lk);
 }
 
-// Does the calling process hold lk?
+// Does the calling process hold lk? Nobody else can make that true or false,
+// so it needs no lock.
 int holdingsleep(struct sleeplock *lk) {
-  acquire(&lk->lk);
-  int mine = lk->locked && lk->pid == myproc()->pid;
-  release(&lk->lk);
-  return mine;
+  return lk->locked && lk->pid == myproc()->pid;
 }

@@ -19,17 +19,9 @@
 ALL(DECLARE)
 static uint64 (*const table[])(void) = {ALL(ENTRY)};
 
-// Argument n, 0 to 5. Their registers follow each other in the trapframe.
-static uint64 argument(int n) {
+// As the program put it in its register. Those follow each other in the trapframe.
+uint64 argument(int n) {
   return (&myproc()->trapframe->a0)[n];
-}
-
-void argint(int n, int *ip) {
-  *ip = argument(n);
-}
-
-void argaddr(int n, uint64 *ap) {
-  *ap = argument(n);
 }
 
 int argstr(int n, char *buf, int max) {

@@ -17,8 +17,7 @@
 
 // The open file that argument n is a descriptor of; 0 if it is none.
 static struct file *argfile(int n) {
-  int fd;
-  argint(n, &fd);
+  int fd = argument(n);
   return fd >= 0 && fd < NOFILE ? myproc()->ofile[fd] : 0;
 }
 
@@ -54,40 +53,24 @@ uint64 sys_dup(void) {
 
 uint64 sys_read(void) {
   struct file *f = argfile(0);
-  uint64 addr;
-  int n;
-
-  argaddr(1, &addr);
-  argint(2, &n);
-  return f ? fileread(f, addr, n) : -1;
+  return f ? fileread(f, argument(1), argument(2)) : -1;
 }
 
 uint64 sys_write(void) {
   struct file *f = argfile(0);
-  uint64 addr;
-  int n;
-
-  argaddr(1, &addr);
-  argint(2, &n);
-  return f ? filewrite(f, addr, n) : -1;
+  return f ? filewrite(f, argument(1), argument(2)) : -1;
 }
 
 uint64 sys_close(void) {
-  int fd;
-
   if (argfile(0) == 0)
     return -1;
-  argint(0, &fd);
-  fileclose(uninstall(fd));
+  fileclose(uninstall(argument(0)));
   return 0;
 }
 
 uint64 sys_fstat(void) {
   struct file *f = argfile(0);
-  uint64 addr;
-
-  argaddr(1, &addr);
-  return f ? filestat(f, addr) : -1;
+  return f ? filestat(f, argument(1)) : -1;
 }
 
 // Makes name an entry of dp for ip, which is no directory: none may have
@@ -275,9 +258,8 @@ static int attach_inode(struct file *f, struct inode *ip, int mode) {
 
 uint64 sys_open(void) {
   char path[MAXPATH];
-  int mode;
+  int mode = argument(1);
 
-  argint(1, &mode);
   if (argstr(0, path, MAXPATH) < 0)
     return -1;
   // First what can run out, so that a failing open creates nothing.
@@ -326,13 +308,10 @@ uint64 sys_mkdir(void) {
 
 uint64 sys_mknod(void) {
   char path[MAXPATH];
-  int major, minor;
 
-  argint(1, &major);
-  argint(2, &minor);
   if (argstr(0, path, MAXPATH) < 0)
     return -1;
-  return make_node(path, T_DEVICE, major, minor);
+  return make_node(path, T_DEVICE, argument(1), argument(2));
 }
 
 uint64 sys_chdir(void) {
@@ -381,16 +360,14 @@ _Static_assert(USERSTACK == 1, "arguments may be longer than a frame");
 
 uint64 sys_exec(void) {
   char path[MAXPATH], *argv[MAXARG];
-  uint64 uargv;
 
-  argaddr(1, &uargv);
   if (argstr(0, path, MAXPATH) < 0)
     return -1;
   char *room = kalloc();
   if (room == 0)
     return -1;
   int result = -1;
-  if (fetch_args(uargv, room, PGSIZE, argv) == 0)
+  if (fetch_args(argument(1), room, PGSIZE, argv) == 0)
     result = exec(path, argv);
   kfree(room);
   return result;
@@ -399,15 +376,13 @@ uint64 sys_exec(void) {
 uint64 sys_pipe(void) {
   struct file *end[2];
   int fd[2];
-  uint64 addr;
 
-  argaddr(0, &addr);
   if (pipealloc(&end[0], &end[1]) < 0)
     return -1;
   fd[0] = install(end[0]);
   fd[1] = install(end[1]);
   if (fd[0] >= 0 && fd[1] >= 0 &&
-      copyout(myproc()->pagetable, addr, fd, sizeof(fd)) == 0)
+      copyout(myproc()->pagetable, argument(0), fd, sizeof(fd)) == 0)
     return 0;
   for (int i = 0; i < 2; i++) {
     if (fd[i] >= 0)

@@ -14,21 +14,15 @@ uint64 sys_fork(void) {
 }
 
 uint64 sys_exit(void) {
-  int status;
-  argint(0, &status);
-  exit(status);
+  exit(argument(0));
 }
 
 uint64 sys_wait(void) {
-  uint64 status;
-  argaddr(0, &status);
-  return wait(status);
+  return wait(argument(0));
 }
 
 uint64 sys_kill(void) {
-  int pid;
-  argint(0, &pid);
-  return kill(pid);
+  return kill(argument(0));
 }
 
 uint64 sys_getpid(void) {
@@ -46,10 +40,7 @@ static int growlazily(int n) {
 
 // Where the memory ended before, or -1.
 uint64 sys_sbrk(void) {
-  int n, how;
-  argint(0, &n);
-  argint(1, &how);
-
+  int n = argument(0), how = argument(1);
   uint64 before = myproc()->sz;
   int failed = how == SBRK_LAZY && n > 0 ? growlazily(n) : growproc(n);
   return failed ? -1 : before;
@@ -57,8 +48,7 @@ uint64 sys_sbrk(void) {
 
 // Sleeps for n ticks. 0, or -1 when killed.
 uint64 sys_sleep(void) {
-  int n, result = 0;
-  argint(0, &n);
+  int n = argument(0), result = 0;
 
   acquire(&tickslock);
   uint start = ticks;

@@ -78,7 +78,9 @@ static enum source interrupt(uint64 cause) {
 
 // Neither a system call nor an interrupt. A page that was promised comes;
 // what else a program did wrong ends it.
-static void fault(struct proc *p, uint64 cause, uint64 stval) {
+static void fault(struct proc *p, uint64 cause) {
+  uint64 stval = csr_read(stval);
+
   if ((cause == CAUSE_LOAD_PAGE || cause == CAUSE_STORE_PAGE) &&
       uvmtouch(p->pagetable, stval) == 0)
     return;
@@ -103,12 +105,11 @@ static uint64 usertrap(void) {
     csr_set(sstatus, SSTATUS_SIE);
     syscall(p);
   } else {
-    uint64 stval = csr_read(stval);
     enum source source = interrupt(cause);
     if (source == TIMER)
       yield();
     else if (source == UNKNOWN)
-      fault(p, cause, stval);
+      fault(p, cause);
   }
   if (p->killed)
     exit(-1);

@@ -94,8 +94,8 @@ struct stretch {
 };
 
 // The longest stretch from va, but not beyond end. Both are page aligned.
-static struct stretch stretch(pagetable_t pagetable, uint64 va, uint64 end, int alloc) {
-  pte_t *pte = walk(pagetable, va, alloc);
+static struct stretch stretch(pagetable_t pagetable, uint64 va, uint64 end) {
+  pte_t *pte = walk(pagetable, va, 0);
   int level = 1;                     // of the entry that leads to the table
   if (pte == 0 && !(pagetable[PX(2, va)] & PTE_V))
     level = 2;
@@ -111,17 +111,18 @@ int mappages(pagetable_t pagetable, uint64 va, uint64 size, uint64 pa, int perm)
   if ((va | size | pa) % PGSIZE || size == 0 || va + size > MAXVA)
     panic("mappages: bad range");
   for (uint64 done = 0; done < size;) {
-    struct stretch s = stretch(pagetable, va + done, va + size, 1);
-    if (s.pte == 0) {
+    pte_t *pte = walk(pagetable, va + done, 1);
+    if (pte == 0) {
       uvmunmap(pagetable, va, done / PGSIZE, 0);
       result = -1;
       break;
     }
-    for (pte_t *pte = s.pte; pte < s.pte + s.n; pte++, done += PGSIZE) {
+    do {                             // up to the end of that table
       if (*pte & PTE_V)
         panic("mappages: mapped already");
-      *pte = PA2PTE(pa + done) | perm | PTE_V;
-    }
+      *pte++ = PA2PTE(pa + done) | perm | PTE_V;
+      done += PGSIZE;
+    } while (done < size && PX(0, va + done) != 0);
   }
   VISIBLE(pagetable); VISIBLE(va); VISIBLE(size); VISIBLE(pa); VISIBLE(perm);
   return result;
@@ -135,7 +136,7 @@ void uvmunmap(pagetable_t pagetable, uint64 va, uint64 npages, int do_free) {
   if (va % PGSIZE || end > MAXVA)
     panic("uvmunmap: bad range");
   for (uint64 at = va; at < end;) {
-    struct stretch s = stretch(pagetable, at, end, 0);
+    struct stretch s = stretch(pagetable, at, end);
     at += s.n * PGSIZE;
     if (s.pte == 0)
       continue;
@@ -185,7 +186,7 @@ int uvmcopy(pagetable_t old, pagetable_t new, uint64 sz) {
   uint64 va = 0;
 
   while (va < sz) {
-    struct stretch s = stretch(old, va, PGROUNDUP(sz), 0);
+    struct stretch s = stretch(old, va, PGROUNDUP(sz));
     uint64 next = va + s.n * PGSIZE;
     for (pte_t *pte = s.pte; pte && va < next; pte++, va += PGSIZE) {
       if (!(*pte & PTE_V))
