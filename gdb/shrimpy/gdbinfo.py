@@ -14,7 +14,7 @@ import gdb
 
 from . import elf, macros
 from .debuginfo import DebugInfo, Field, Range, Symbol, Type
-from .kernel import WANTED
+from .kernel import WANTED, wanted_variables
 from .readers import RAM_BASE
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
@@ -83,7 +83,7 @@ class _Collector:
     def collect(self) -> tuple[DebugInfo, str | None]:
         functions, objects = _elf_symbols(self._objfile.filename)
         symbols = {}
-        for name in WANTED.variables:
+        for name in wanted_variables(objects):
             symbol = self._lookup(name)
             if symbol is not None and symbol.is_variable:
                 symbols[name] = Symbol(int(symbol.value().address),

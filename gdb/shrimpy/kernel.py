@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import compress, count
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .debuginfo import DebugInfo, Type
+from .debuginfo import DebugInfo, Range, Type
 from .readers import PAGE, Reader, ReadError
 from .records import Runs, record
 from .sv39 import MAXVA, Finding
@@ -64,6 +64,19 @@ WANTED = Wanted(
     macros=("NPROC", "NCPU", "PHYSTOP", "KERNBASE", "MAXVA", "TRAMPOLINE", "TRAPFRAME", "FRY",
             "SHRIMP", "USYSCALL", "USERSTACK"),
 )
+
+_ALLOCATOR_WORDS = ("kmem", "freelist", "free_list")
+_COUNT_WORDS = ("ref", "cow", "cnt", "count", "share")
+
+
+def wanted_variables(objects: Sequence[Range]) -> Tuple[str, ...]:
+    """The variables that a DebugInfo should hold: WANTED's, and of `objects`,
+    the data of the ELF symbol table, those whose names hint at free lists or
+    at counts of users."""
+    hinting = sorted({o.name for o in objects if o.size >= 8 and any(
+        word in o.name.lower() for word in _ALLOCATOR_WORDS + _COUNT_WORDS)})
+    return tuple(dict.fromkeys(WANTED.variables + tuple(hinting)))
+
 
 FUNCTION_NAMES = {
     "fork": ("fork", "kfork"), "exec": ("exec", "kexec"), "exit": ("exit", "kexit"),
@@ -265,7 +278,8 @@ class Kernel:
 
     def locks(self) -> List[Tuple[str, bool, Optional[int]]]:
         """(name, held, hart) of each lock that guards what the rules read."""
-        locks = [place for name in _FREE_LISTS + ("wait_lock", "pid_lock", "ftable")
+        names = (*self._names(_FREE_LISTS, _ALLOCATOR_WORDS), "wait_lock", "pid_lock", "ftable")
+        locks = [place for name in names
                  for place in self._parts(name)
                  if place.type.kind == "struct" and place.type.name == "spinlock"]
         return [(_lock_name(place.path), *self._lock(place.address)) for place in locks]
@@ -275,9 +289,9 @@ class Kernel:
     def free_heads(self) -> List[FreeHead]:
         """The heads of the allocator's lists, by name."""
         heads = {}
-        for name in _FREE_LISTS:
+        for name in self._names(_FREE_LISTS, _ALLOCATOR_WORDS):
             for place in self._parts(name):
-                if place.type.kind == "ptr" and _is_free_list(place):
+                if _is_free_list(place, name in _FREE_LISTS):
                     head = self._number(place.address, 8)
                     if head is not None:
                         big = any(w in place.path.lower() for w in ("super", "huge", "mega"))
@@ -358,7 +372,7 @@ class Kernel:
         An array as long as RAM has frames is indexed from RAM's base, one as
         long as physical memory from address 0.
         """
-        for name in _COUNTS:
+        for name in self._names(_COUNTS, _COUNT_WORDS):
             for place in self._parts(name):
                 shape = self._count_shape(place.type, n_frames)
                 if shape is None:
@@ -474,6 +488,12 @@ class Kernel:
                         and place.type.element.name == "proc" and place.type.element.size:
                     return place
         return None
+
+    def _names(self, usual: Sequence[str], words: Sequence[str]) -> List[str]:
+        """The variables of this kernel among `usual`, then others that have
+        one of `words` in their names."""
+        others = (n for n in sorted(self.info.symbols) if any(w in n.lower() for w in words))
+        return [n for n in dict.fromkeys((*usual, *others)) if n in self.info.symbols]
 
     def _parts(self, name: str) -> Iterator[_Place]:
         """Variable `name`, and the fields and elements it has by value, two
@@ -640,12 +660,15 @@ def _lock_name(path: str) -> str:
     return path[:-len(".lock")] if path.endswith(".lock") else path
 
 
-def _is_free_list(place: _Place) -> bool:
-    """Whether a pointer heads a list of free frames: it points to a struct
-    run, or its own name says so."""
+def _is_free_list(place: _Place, usual: bool) -> bool:
+    """Whether a place heads a list of free frames: a pointer to a struct run,
+    or in a variable with a `usual` name, one whose own name says so."""
     target = place.type.element
-    last = place.path.rsplit(".", 1)[-1].lower()
-    return "free" in last or target is not None and target.kind == "struct" and "run" in target.name
+    if place.type.kind != "ptr":
+        return False
+    if target is not None and target.kind == "struct" and "run" in target.name:
+        return True
+    return usual and "free" in place.path.rsplit(".", 1)[-1].lower()
 
 
 def _nonzero(data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:

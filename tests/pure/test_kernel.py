@@ -6,8 +6,8 @@ import pytest
 from judging import failed_rules, statuses
 from machine import (BASE, CPUS, FTABLE, KEPT, PAGE, PROC_SIZE, STATES, Machine, array, family,
                      fields, pointer)
-from shrimpy.debuginfo import Field, Symbol, Type
-from shrimpy.kernel import Kernel
+from shrimpy.debuginfo import Field, Range, Symbol, Type
+from shrimpy.kernel import WANTED, Kernel, wanted_variables
 from shrimpy.readers import BytesReader
 from shrimpy.rules import PASS
 
@@ -344,3 +344,28 @@ def test_slots_without_a_debug_field_are_read_without_it():
     p = m.snapshot().process(4)
     assert (p.kstack, p.trapframe, p.chan, p.calls, p.lock_held) == (None, None, None, None, False)
     assert p.sz == 4 * PAGE and PROC_SIZE == 256
+
+
+def test_variables_whose_names_hint_at_lists_or_counts_are_wanted():
+    objects = [Range(1, 8, "my_kmem_pool"), Range(2, 64, "PageRefs"), Range(3, 64, "bcache"),
+               Range(4, 4, "refill")]
+    extra = set(wanted_variables(objects)) - set(WANTED.variables)
+    assert extra == {"my_kmem_pool", "PageRefs"}
+
+
+def test_a_free_list_of_any_such_name_is_walked_when_it_points_to_runs():
+    m = family()
+    at = spare(m, 16)
+    change(m, symbols={"my_kmem_pool": Symbol(at, pointer("run")),
+                       "my_kmem_names": Symbol(at + 8, pointer("name"))}, drop=["kmem"])
+    m.write_free_list()
+    m.put(at, m.get(m.kmem + 24))
+    assert [f.name for f in m.look().free.lists] == ["my_kmem_pool"]
+    assert failed_rules(m.look()) == set()
+
+
+def test_counts_of_any_such_name_are_found_by_their_length():
+    m = family(n_frames=256)
+    change(m, symbols={"PageRefs": Symbol(KEPT, array(Type("int", 4), 256))},
+           structs={"kmem": fields(("freelist", 24, pointer("run")))})
+    assert kernel(m).counts(256, BASE)[0] == "PageRefs"

@@ -19,6 +19,8 @@ _MAKERS = frozenset(("exec", "kexec", "sys_exec", "fork", "kfork", "sys_fork", "
                      "sys_clone", "kfork_clone"))
 """Functions that hold frames of which only their own variables know."""
 
+_SWITCHING = frozenset(("swtch", "sched", "yield"))
+
 _ALLOCATORS = frozenset(("kalloc", "kzalloc", "kfree", "kdup", "memset"))
 
 
@@ -127,8 +129,8 @@ class View:
         calls = process.calls
         if calls is None:
             return f"the kernel stack of pid {process.pid} could not be followed"
-        if calls == ("forkret",) or calls[-1] == "usertrap" and "yield" in calls[:2]:
-            return None
+        if calls == ("forkret",) or calls[-1] == "usertrap" and _SWITCHING.issuperset(calls[:-1]):
+            return None     # it never ran, or a timer interrupted its user code
         maker = next((f for f in calls if f in _MAKERS or "mmap" in f or "munmap" in f), None)
         if maker or "syscall" not in calls:
             return f"pid {process.pid} waits inside {maker or calls[-1]}, which may hold frames"
