@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -53,9 +55,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def kernel() -> tree.Kernel:
-    """Our kernel and disk, built."""
-    return tree.prepare(None)
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> tree.Kernel:
+    """Our kernel and disk, built; copies, so that building again meanwhile does no harm."""
+    built = tree.prepare(None)
+    folder = tmp_path_factory.mktemp("kernel")
+    return dataclasses.replace(built, elf=Path(shutil.copy(built.elf, folder)),
+                               disks=tuple(Path(shutil.copy(disk, folder)) for disk in built.disks))
 
 
 @pytest.fixture

@@ -38,11 +38,11 @@ def check_stops(machine, stopper, program, n, seed):
 
 @pytest.mark.limit(240)
 def test_forktest_beside_a_family(machine, stopper):
-    check_stops(machine, stopper, "forktest", 60, seed=1)
+    check_stops(machine, stopper, "forktest", 200, seed=1)
 
 
 @pytest.mark.soak
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("seed", [2, 3])
 def test_forktest_beside_a_family_for_long(machine, stopper, seed):
-    check_stops(machine, stopper, "forktest", 200, seed)
+    check_stops(machine, stopper, "forktest", 1000, seed)
