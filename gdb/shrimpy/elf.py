@@ -55,8 +55,8 @@ class Elf:
     def __init__(self, data) -> None:
         self._data = data
         try:
-            ident, self._type, machine, _, _, phoff, shoff, _, _, phsize, phnum, shsize, shnum, _ = \
-                _HEADER.unpack_from(data)
+            (ident, self._type, machine, _, _, phoff, shoff, _, _, phsize, phnum, shsize, shnum,
+             _) = _HEADER.unpack_from(data)
         except struct.error:
             raise ElfError("too short to be an ELF file") from None
         if ident[:4] != b"\x7fELF":
@@ -77,7 +77,8 @@ class Elf:
             kind, _, start, vaddr, paddr, file_size, _, _ = self._unpack(
                 _PROGRAM, offset + i * size)
             if start + file_size > len(self._data):
-                raise ElfError(f"program header {i} reaches past the end of the file: is it complete?")
+                raise ElfError(f"program header {i} reaches past the end of the file: "
+                               "is it complete?")
             segments.append(Segment(kind, start, vaddr, paddr, file_size))
         return segments
 

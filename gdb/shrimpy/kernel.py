@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from functools import lru_cache
 from itertools import compress, count
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .debuginfo import DebugInfo, Range, Type
 from .readers import PAGE, Reader, ReadError
@@ -344,7 +344,8 @@ class Kernel:
             i = node - base >> 12
             if marks[i]:
                 return n, Finding("free-node-twice", node, f"{head.name}: after {n} nodes frame "
-                                  f"{node:#x} comes again: it was freed twice, or the list is a loop")
+                                  f"{node:#x} comes again: it was freed twice, or the list is "
+                                  "a loop")
             if i in shortcuts and n_pages == 1:
                 past = shortcuts[i]
                 low = min(i, past)
@@ -422,8 +423,10 @@ class Kernel:
 
     def driver_frames(self) -> List[Tuple[int, str]]:
         """(frame, the variable that points to it) of the disk's rings."""
-        return [(pa, place.path) for place in self._parts("disk")
-                if place.type.kind == "ptr" and place.path in ("disk.desc", "disk.avail", "disk.used")
+        rings = ("disk.desc", "disk.avail", "disk.used")
+        pointers = [place for place in self._parts("disk")
+                    if place.type.kind == "ptr" and place.path in rings]
+        return [(pa, place.path) for place in pointers
                 for pa in [self._number(place.address, 8)] if pa]
 
     def data_words(self) -> Iterator[Tuple[int, Sequence[int]]]:
@@ -449,7 +452,8 @@ class Kernel:
 
     # Kernel stacks
 
-    def calls(self, process: Proc, stack_at) -> Optional[Tuple[str, ...]]:
+    def calls(self, process: Proc,
+              stack_at: Callable[[int], Optional[Tuple[int, int]]]) -> Optional[Tuple[str, ...]]:
         """The functions on the kernel stack of a process that is not running,
         innermost first, by frame pointers (RISC-V ELF psABI: the return
         address is at fp - 8, the caller's fp at fp - 16).
@@ -571,8 +575,8 @@ _PROC_FIELDS = (("pid",), ("parent",), ("sz",), ("pagetable", "pgtbl"), ("trapfr
                 ("kstack",), ("killed",), ("chan",))
 
 
-def _proc_reader(info: DebugInfo, states: Dict[int, str]):
-    """A function (slot, address, bytes of the struct) -> Proc."""
+def _proc_reader(info: DebugInfo, states: Dict[int, str]) -> Callable[[int, int, bytes], Proc]:
+    """What makes a Proc of a slot's number, its address and its bytes."""
     def place(*names: str) -> Tuple[int, int]:
         field = info.field("proc", *names)
         return (field.offset, min(field.type.size, 8)) if field else (0, 0)

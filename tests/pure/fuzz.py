@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 from shrimpy.debuginfo import DebugInfo
 from shrimpy.kernel import Kernel
 from shrimpy.readers import PAGE, BytesReader
-from shrimpy.rules import FAIL, PASS, SKIPPED, evaluate
+from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, evaluate
 from shrimpy.snapshot import Hart, Snapshot, Stop, take
 from shrimpy.sv39 import R, U, V, W, X
 
@@ -218,9 +218,4 @@ class Fuzzer:
                    struct.pack("<I", c.choice((0, 1, 2, 3, 4, 5, 6, 1 << 31))))
 
 
-def _rule_ids() -> frozenset:
-    from shrimpy.rules import RULES
-    return frozenset(rule.id for rule in RULES)
-
-
-_ALL_RULES = _rule_ids()
+_ALL_RULES = {rule.id for rule in RULES}

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..frames import Frame, User
-from ..snapshot import Mapping, Process
+from ..snapshot import Process
 from ..sv39 import Finding
 from .verdict import Bench, Rule, Verdict, subject
 from .view import PAGE, View, count_pages, describe_user, pages_up
@@ -262,15 +262,15 @@ def frames_conserved(bench: Bench) -> Iterator[Verdict]:
     for p in half_made:
         yield bench.failed(
             subject(p), "it is half made (USED), and nobody is making it: its frames are lost",
-            "a slot that is UNUSED or a process that runs", f"USED, with root {p.root or 0:#x}", "fork",
-            "When fork or allocproc runs out of memory half-way it must call freeproc, which "
-            "gives the slot and its frames back.", process=p)
+            "a slot that is UNUSED or a process that runs", f"USED, with root {p.root or 0:#x}",
+            "fork", "When fork or allocproc runs out of memory half-way it must call freeproc, "
+            "which gives the slot and its frames back.", process=p)
     for pa, n_pages in lost[:_MAX_TOLD]:
         yield _lost(bench, pa, n_pages)
     if len(lost) > _MAX_TOLD:
         yield bench.failed("RAM", f"{count_pages(lost[_MAX_TOLD:])} more frames have no owner",
-                           "every frame free or in use", f"{count_pages(lost)} lost in all", "kfree",
-                           "See the failures above.")
+                           "every frame free or in use", f"{count_pages(lost)} lost in all",
+                           "kfree", "See the failures above.")
     if not lost and not half_made:
         yield bench.passed("RAM")
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from itertools import islice
 from typing import Dict, Iterator, List, Optional
 
+from ..frames import User
 from ..snapshot import Mapping, Process
 from .verdict import Bench, Rule, Verdict, subject
 from .view import View, describe_user, pages_up
@@ -83,7 +84,8 @@ def _frame(view: View, pa: int, but: Process) -> str:
         return f"frame {pa:#x}, which is free"
     others = [describe_user(u, view.snapshot) for u in islice(
         (u for u in view.users(pa) if (u.pid, u.va) != (but.pid, view.layout.shrimp)), 3)]
-    return f"frame {pa:#x}, " + (f"also {', '.join(others)}" if others else "which nobody else maps")
+    also = f"also {', '.join(others)}" if others else "which nobody else maps"
+    return f"frame {pa:#x}, {also}"
 
 
 def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
@@ -152,7 +154,8 @@ def shrimp_flags(bench: Bench) -> Iterator[Verdict]:
     for p in view.processes:
         mine = view.at(p, view.layout.shrimp)
         if mine is None or p.state == "USED":
-            yield bench.skipped(subject(p), "it has no SHRIMP page" if mine is None else view.busy(p))
+            why = "it has no SHRIMP page" if mine is None else view.busy(p)
+            yield bench.skipped(subject(p), why)
         else:
             yield _flags(bench, p, mine, "SHRIMP", "fork")
 
@@ -223,13 +226,14 @@ def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:
             others=tuple(q for u in reused[:1] if u.pid is not None
                          for q in [view.snapshot.process(u.pid)] if q))
     if view.is_image(mine.pa) or not layout.ram_base <= mine.pa < layout.ram_end:
-        return bench.skipped(subject(p), "its SHRIMP is no frame of the allocator's: see frame-in-ram")
+        return bench.skipped(subject(p), "its SHRIMP is no frame of the allocator's: "
+                             "see frame-in-ram")
     if not view.snapshot.free.complete or free_unknown:
         return bench.skipped(subject(p), free_unknown or view.snapshot.free.why)
     return bench.passed(subject(p))
 
 
-def _is_relative(view: View, user) -> bool:
+def _is_relative(view: View, user: User) -> bool:
     """Whether a user of an orphan's SHRIMP frame may be: another orphan, or
     the dead parent whose zombie nobody has buried."""
     owner = view.snapshot.process(user.pid) if user.pid is not None else None
@@ -264,7 +268,7 @@ def exec_keeps(bench: Bench) -> Iterator[Verdict]:
         if then is None or before.busy(then):
             continue
         changed = [va for va in (view.layout.fry, view.layout.shrimp)
-                   if before.phys(then, va) is not None and before.phys(then, va) != view.phys(p, va)]
+                   if before.phys(then, va) not in (None, view.phys(p, va))]
         if not changed:
             yield bench.passed(subject(p))
         for va in changed:

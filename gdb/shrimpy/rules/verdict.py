@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Callable, Optional
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from ..records import address, record
 from ..snapshot import Mapping, Process
@@ -55,9 +55,11 @@ class Bench:
         self.view = view
 
     def passed(self, subject: str) -> Verdict:
+        """It is as the rule says."""
         return Verdict(self.rule.id, self.rule.statement, subject, PASS)
 
     def skipped(self, subject: str, why: str) -> Verdict:
+        """It cannot be judged here."""
         return Verdict(self.rule.id, self.rule.statement, subject, SKIPPED, why)
 
     def failed(self, subject: str, why: str, expected: str, actual: str, function: str,

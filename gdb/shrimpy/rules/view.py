@@ -8,10 +8,9 @@ from collections import defaultdict
 from typing import Dict, List, Optional, Tuple
 
 from ..frames import Frame, User
+from ..readers import PAGE
 from ..records import Runs
 from ..snapshot import Hart, Mapping, Process, Snapshot
-
-PAGE = 4096
 
 _STATES = frozenset(("USED", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE"))
 
@@ -66,7 +65,8 @@ class View:
 
     def entry_at(self, process: Process, va: int) -> Optional[int]:
         """Where the level-0 entry for `va` is, when its table is there."""
-        table = next((t for t in process.tables if t.level == 0 and t.va == va & -(PAGE << 9)), None)
+        table = next((t for t in process.tables
+                      if t.level == 0 and t.va == va & -(PAGE << 9)), None)
         return None if table is None else table.pa + 8 * (va >> 12 & 511)
 
     def function(self, usual: str) -> str:
