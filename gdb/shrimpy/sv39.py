@@ -317,18 +317,14 @@ class _Walker:
         if self.runs and level < 2 and self.whole_run(page, pa, level, va):
             return
         shift = 12 + 9 * level
-        plain = level == 0 and not self.runs
-        leaves, ram_base, last = self.leaves, self.ram_base, self.ram_end - PAGE
-        n_leaves = len(leaves)
+        add, ram_base, last = self.add, self.ram_base, self.ram_end - PAGE
         for index, pte in entries(page):
             frame = pte >> 10 << 12
-            if plain and pte & _V_R == _V_R and ram_base <= frame <= last:
-                leaves.append(Leaf(va + (index << 12), frame, 0, 1, pte, pa + 8 * index))
+            if level == 0 and pte & _V_R == _V_R and ram_base <= frame <= last:
+                add(Leaf(va + (index << 12), frame, 0, 1, pte, pa + 8 * index))
             elif pte & V:
                 first = va + (index << shift)
                 self.entry(pte, pa + 8 * index, level, canonical(first) if level == 2 else first)
-        if plain:
-            self.budget.n_leaves -= len(leaves) - n_leaves
 
     def entry(self, pte: int, at: int, level: int, va: int) -> None:
         if pte & RESERVED:
