@@ -6,6 +6,7 @@
 #include "spinlock.h"
 #include "proc.h"
 #include "elf.h"
+#include "fs.h"
 #include "defs.h"
 
 #define STACK (USERSTACK * PGSIZE)
@@ -37,8 +38,11 @@ static int loadsegment(struct image *im, struct inode *ip, struct proghdr *ph) {
   int perm = PTE_R | PTE_U;
   uint64 end = ph->vaddr + ph->memsz;
 
-  if (ph->memsz < ph->filesz || end < ph->vaddr || end > SHRIMP ||
-      ph->vaddr % PGSIZE || ph->vaddr < im->sz || ph->off + ph->filesz > 0xffffffff)
+  if (ph->memsz < ph->filesz || end < ph->vaddr || end > SHRIMP || ph->vaddr % PGSIZE)
+    return -1;
+  if (ph->memsz == 0)
+    return 0;
+  if (ph->vaddr < im->sz || ph->off > MAXFILE * BSIZE)
     return -1;
   if (ph->flags & ELF_PROG_FLAG_EXEC)
     perm |= PTE_X;
@@ -56,8 +60,7 @@ static int loadsegment(struct image *im, struct inode *ip, struct proghdr *ph) {
     }
     im->sz = ph->vaddr + done + PGSIZE; // for whoever undoes it
   }
-  if (ph->memsz > 0)
-    im->sz = end;
+  im->sz = end;
   return 0;
 }
 
@@ -124,7 +127,7 @@ static char *basename(char *path) {
 
 // Loads the file at path. 0, or -1 and *im is as it was but for what
 // proc_freepagetable frees.
-static int load(struct image *im, char *path) {
+static int loadpath(struct image *im, char *path) {
   int result = -1;
 
   begin_op();
@@ -147,7 +150,7 @@ int exec(char *path, char **argv) {
 
   if (im.pagetable == 0)
     return -1;
-  if (load(&im, path) < 0 || addstack(&im) < 0 || (argc = pushargs(&im, argv)) < 0) {
+  if (loadpath(&im, path) < 0 || addstack(&im) < 0 || (argc = pushargs(&im, argv)) < 0) {
     proc_freepagetable(im.pagetable, im.sz);
     return -1;
   }
