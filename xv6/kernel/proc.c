@@ -182,6 +182,22 @@ static int sharefry(struct proc *p, struct proc *np) {
   return 0;
 }
 
+// The child has open what its parent has, and is where its parent is.
+static void sharefiles(struct proc *p, struct proc *np) {
+  np->cwd = idup(p->cwd);
+  for (int fd = NOFILE - 1; fd >= 0; fd--)
+    np->ofile[fd] = p->ofile[fd] ? filedup(p->ofile[fd]) : 0;
+}
+
+// np becomes p's youngest child.
+static void adopt(struct proc *p, struct proc *np) {
+  acquire(&wait_lock);
+  np->sibling = p->children;
+  p->children = np;
+  np->parent = p;
+  release(&wait_lock);
+}
+
 // The child's pid, and 0 in the child; -1 when slots or memory are out.
 int fork(void) {
   struct proc *p = myproc();
@@ -194,19 +210,11 @@ int fork(void) {
     return -1;
   }
   np->sz = p->sz;
+  memmove(np->name, p->name, sizeof(p->name));
+  sharefiles(p, np);
   *np->trapframe = *p->trapframe;
-  np->trapframe->a0 = 0;
-  for (int fd = 0; fd < NOFILE; fd++)
-    if (p->ofile[fd])
-      np->ofile[fd] = filedup(p->ofile[fd]);
-  np->cwd = idup(p->cwd);
-  safestrcpy(np->name, p->name, sizeof(np->name));
-
-  acquire(&wait_lock);
-  np->parent = p;
-  np->sibling = p->children;
-  p->children = np;
-  release(&wait_lock);
+  np->trapframe->a0 = 0;       // what it sees fork return
+  adopt(p, np);
 
   int pid = np->pid;           // np may be gone once it can run
   start(np);
@@ -245,6 +253,7 @@ static void leavefiles(struct proc *p) {
 void exit(int status) {
   struct proc *p = myproc();
 
+  p->xstate = status;          // looked at once the state says ZOMBIE
   leavefiles(p);
   acquire(&wait_lock);
   if (p == initproc) {
@@ -254,7 +263,6 @@ void exit(int status) {
     wakeup(p->parent);
   }
   acquire(&p->lock);
-  p->xstate = status;
   p->state = ZOMBIE;
   release(&wait_lock);
   sched();
@@ -326,10 +334,9 @@ int kill(int pid) {
   return -1;
 }
 
+// For a process that does it to itself: nobody has to be woken, so no lock.
 void setkilled(struct proc *p) {
-  acquire(&p->lock);
-  p->killed = 1;
-  release(&p->lock);
+  __atomic_store_n(&p->killed, 1, __ATOMIC_RELAXED);
 }
 
 // May be out of date at once, but never goes back: no lock.
@@ -337,37 +344,47 @@ int killed(struct proc *p) {
   return __atomic_load_n(&p->killed, __ATOMIC_RELAXED);
 }
 
-// Moves the end of the caller's memory by n bytes. 0, or -1.
+// Moves the end of the caller's memory by n bytes. 0, or -1. Taking away more
+// than there is takes nothing, and is no failure: so programs know it of xv6.
 int growproc(int n) {
   struct proc *p = myproc();
-  uint64 sz = p->sz + n;
+  uint64 end = p->sz + n;      // if that is below 0, beyond all memory
 
-  if (n < 0) {
-    if (p->sz < -(uint64)n)
-      return -1;
-    uvmdealloc(p->pagetable, p->sz, sz);
-  } else if (sz > SHRIMP ||
-             (n > 0 && uvmalloc(p->pagetable, p->sz, sz, PTE_R | PTE_W | PTE_U) == 0)) {
+  if (end > SHRIMP)
+    return n < 0 ? 0 : -1;
+  if (end < p->sz)
+    uvmdealloc(p->pagetable, p->sz, end);
+  else if (end > p->sz && uvmalloc(p->pagetable, p->sz, end, PTE_R | PTE_W | PTE_U) == 0)
     return -1;
-  }
-  p->sz = sz;
+  p->sz = end;
   return 0;
 }
 
-// Without locks: it is for a system that is stuck.
-void procdump(void) {
-  static char *names[] = {
-      [USED] = "used", [SLEEPING] = "sleep", [RUNNABLE] = "ready",
-      [RUNNING] = "run", [ZOMBIE] = "zombie",
-  };
+static const char *statename(enum procstate state) {
+  switch (state) {
+  case UNUSED:
+    return "unused";
+  case USED:
+    return "being made or buried";
+  case SLEEPING:
+    return "asleep";
+  case RUNNABLE:
+    return "ready";
+  case RUNNING:
+    return "running";
+  case ZOMBIE:
+    return "zombie";
+  }
+  return "?";
+}
 
-  printf("\npid parent state name\n");
+// Takes no lock, as any of them may be what somebody now looks for.
+void procdump(void) {
+  printf("\n");
   for (struct proc *p = proc; p < proc + NPROC; p++) {
-    uint state = p->state;
-    if (state == UNUSED)
-      continue;
     struct proc *parent = p->parent;
-    printf("%d %d %s %s\n", p->pid, parent ? parent->pid : 0,
-           state < NELEM(names) ? names[state] : "?", p->name);
+    if (p->state != UNUSED)
+      printf("%d %s, %s, child of %d\n", p->pid, p->name, statename(p->state),
+             parent ? parent->pid : 0);
   }
 }

@@ -47,7 +47,7 @@ struct proc {
   enum procstate state;     // (l)
   void *chan;               // (l), to change (q) too: what it sleeps on, or 0
   int killed;               // (l)
-  int xstate;               // (l) for wait
+  int xstate;               // (-) exit's argument, for wait
   int pid;                  // (l)
 
   struct proc *parent;      // (w)
