@@ -232,10 +232,10 @@ class _Patched(Reader):
 
     def __init__(self, below: Reader, words: dict[int, int]) -> None:
         super().__init__(below.ram)
-        self.source, self.random_access = below.source, below.random_access
+        self.source = below.source
         self._below, self._words = below, words
 
-    def first_words(self) -> list[int] | None:
+    def first_words(self) -> bytes | None:
         return self._below.first_words()
 
     def _read(self, pa: int, n: int) -> bytes:

@@ -26,12 +26,9 @@ class Reader:
 
     source: what a snapshot calls it: "ram-file" "remote" "core" "bytes".
     ram: (base, end), RAM is [base, end).
-    random_access: whether a read of 8 bytes costs next to nothing. Where it
-    does not (a packet each), walking the free list is left to `free_words`.
     """
 
     source = "bytes"
-    random_access = True
 
     def __init__(self, ram: Tuple[int, int]) -> None:
         self.ram = ram
@@ -48,8 +45,9 @@ class Reader:
         return self.read(pa, PAGE)
 
     def first_words(self) -> Optional[bytes]:
-        """The first 8 bytes of every frame of RAM, in order; None when that
-        costs as much as reading all of RAM."""
+        """The first 8 bytes of every frame of RAM, in order: where the free
+        list's links are. None when that costs as much as reading all of RAM,
+        as through a stub; the list is then walked a read per node."""
         return None
 
     def close(self) -> None:

@@ -99,7 +99,6 @@ class RemoteReader(Reader):
     """
 
     source = "remote"
-    random_access = False
 
     def __init__(self, stub: Stub, ram_size: int) -> None:
         super().__init__((RAM_BASE, RAM_BASE + ram_size))
@@ -137,7 +136,7 @@ class RemoteReader(Reader):
             self._image = None
             self._stub.physical_mode_off()
 
-    def first_words(self) -> list[int] | None:
+    def first_words(self) -> bytes | None:
         image = self._whole()
         return image.first_words() if image else None
 

@@ -214,9 +214,8 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
     stop, harts: what only a debugger knows (registers); without them
     privileges are None. fry, shrimp: virtual addresses, None when this kernel
     has none; fry_from: where they came from. walk_free: False leaves the
-    allocator's lists alone (free.complete is then False). With a reader that
-    is not random_access and has no first_words the lists are walked a read
-    per node.
+    allocator's lists alone (free.complete is then False): with a reader that
+    has no first_words they cost a read per free frame.
 
     Never raises for what is in memory: that becomes findings. Raises
     ReadError only when the source itself fails.

@@ -17,7 +17,6 @@ SPINLOCK = Type("struct", 24, "spinlock")
 class WithoutBulk(BytesReader):
     """As a stub is: a read a node."""
 
-    random_access = False
 
     def first_words(self):
         return None
