@@ -34,19 +34,20 @@ void consputc(int c) {
       uartputc_sync(*s);
 }
 
+// Fewer than n when the rest cannot be read.
 static int consolewrite(int user, uint64 from, int n) {
-  char part[32];
-  int done = 0;
+  char part[64], *next = part, *end = part;
 
-  while (done < n) {
-    int count = MIN(n - done, (int)sizeof(part));
-    if (either_copyin(part, user, from + done, count) < 0)
-      break;
-    for (int i = 0; i < count; i++)
-      uartputc(part[i]);
-    done += count;
+  for (int done = 0; done < n; done++) {
+    if (next == end) {
+      next = part;
+      end = part + MIN(sizeof(part), (uint64)(n - done));
+      if (either_copyin(part, user, from + done, end - part) < 0)
+        return done;
+    }
+    uartputc(*next++);
   }
-  return done;
+  return n;
 }
 
 // At most one line. ^D ends a line without being part of it: alone it reads
@@ -90,17 +91,21 @@ static int erase(void) {
   return 1;
 }
 
+// What finds no room is lost; what takes the last of it ends a line.
 static void type(int c) {
-  if (c == 0 || input.typed - input.read == INPUT_BUF)
+  uint room = INPUT_BUF - (input.typed - input.read);
+
+  if (room == 0 || c == 0)
     return;
   if (c == '\r')
     c = '\n';
+  input.buf[input.typed % INPUT_BUF] = c;
+  input.typed++;
   consputc(c);
-  input.buf[input.typed++ % INPUT_BUF] = c;
-  if (c == '\n' || c == CONTROL('D') || input.typed - input.read == INPUT_BUF) {
-    input.line = input.typed;
-    wakeup(&input.read);
-  }
+  if (room > 1 && c != CONTROL('D') && c != '\n')
+    return;
+  input.line = input.typed;
+  wakeup(&input.read);
 }
 
 // A character has been typed.

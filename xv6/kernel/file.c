@@ -41,36 +41,43 @@ struct file *filealloc(void) {
   return f;
 }
 
-// One more reference to f; returns f.
-struct file *filedup(struct file *f) {
+// Adds more to f's references; its entry is free when none is left. How many
+// there are now.
+static int refer(struct file *f, int more) {
   acquire(&ftable.lock);
   if (f->ref < 1)
-    panic("filedup: the file is not open");
-  f->ref++;
+    panic("file: used, but not open");
+  int left = f->ref += more;
+  if (left == 0) {
+    f->next = ftable.unused;
+    ftable.unused = f;
+  }
   release(&ftable.lock);
+  return left;
+}
+
+// One more reference to f; returns f.
+struct file *filedup(struct file *f) {
+  refer(f, 1);
   return f;
 }
 
 // Gives back a reference; the last one closes. Outside an operation.
 void fileclose(struct file *f) {
-  acquire(&ftable.lock);
-  if (f->ref < 1)
-    panic("fileclose: the file is not open");
-  struct file last = *f;
-  if (--f->ref == 0) {
-    f->type = FD_NONE;
-    f->next = ftable.unused;
-    ftable.unused = f;
-  }
-  release(&ftable.lock);
-  if (last.ref > 1)
-    return;
+  struct file was = *f;     // another may open it as soon as it is free
 
-  if (last.type == FD_PIPE) {
-    pipeclose(last.pipe, last.writable);
-  } else if (last.type != FD_NONE) {
+  if (refer(f, -1) > 0)
+    return;
+  switch (was.type) {
+  case FD_NONE:
+    break;
+  case FD_PIPE:
+    pipeclose(was.pipe, was.writable);
+    break;
+  case FD_INODE:
+  case FD_DEVICE:
     begin_op();
-    iput(last.ip);
+    iput(was.ip);
     end_op();
   }
 }

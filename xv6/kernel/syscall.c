@@ -43,11 +43,9 @@ int fetchstr(uint64 addr, char *buf, int max) {
 // p, which is the caller, made a system call.
 void syscall(struct proc *p) {
   uint64 number = p->trapframe->a7;
+  uint64 (*call)(void) = number < NELEM(table) ? table[number] : 0;
 
-  if (number < NELEM(table) && table[number]) {
-    p->trapframe->a0 = table[number]();
-  } else {
-    printf("%d %s: unknown sys call %d\n", p->pid, p->name, (int)number);
-    p->trapframe->a0 = -1;
-  }
+  if (call == 0)
+    printf("pid %d (%s): there is no system call %ld\n", p->pid, p->name, number);
+  p->trapframe->a0 = call ? call() : -1;
 }

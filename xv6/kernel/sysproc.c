@@ -63,8 +63,5 @@ uint64 sys_sleep(void) {
 }
 
 uint64 sys_uptime(void) {
-  acquire(&tickslock);
-  uint now = ticks;
-  release(&tickslock);
-  return now;
+  return __atomic_load_n(&ticks, __ATOMIC_RELAXED);
 }
