@@ -16,6 +16,9 @@ struct superblock;
 
 #define NELEM(x) (sizeof(x) / sizeof((x)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+// Keeps x until here, so that a debugger sees it at every line above; costs a
+// register.
+#define VISIBLE(x) asm volatile("" : : "r"(x))
 
 // string.c: whole words wherever both ends are aligned
 void *memset(void *dst, int c, uint64 n);

@@ -218,6 +218,8 @@ int fork(void) {
 
   int pid = np->pid;           // np may be gone once it can run
   start(np);
+  VISIBLE(p);
+  VISIBLE(np);
   return pid;
 }
 

@@ -12,10 +12,6 @@
 #include "proc.h"
 #include "defs.h"
 
-// Holds the arguments until here, so that a debugger sees them at every line
-// above; costs a register.
-#define VISIBLE(x) asm volatile("" : : "r"(x))
-
 extern char etext[], trampoline[]; // kernel.ld
 
 pagetable_t kernel_pagetable;
