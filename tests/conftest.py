@@ -58,9 +58,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> tree.Kernel:
     """Our kernel and disk, built; copies, so that building again meanwhile does no harm."""
     built = tree.prepare(None)
-    folder = tmp_path_factory.mktemp("kernel")
-    return dataclasses.replace(built, elf=Path(shutil.copy(built.elf, folder)),
-                               disks=tuple(Path(shutil.copy(disk, folder)) for disk in built.disks))
+    copy = tmp_path_factory.mktemp("kernel") / "xv6"
+    shutil.copytree(tree.OURS, copy)
+    return dataclasses.replace(built, elf=copy / "kernel/kernel", disks=(copy / "fs.img",))
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ REPORT = ("python import json; from shrimpy import rules; from shrimpy.session i
           "'n': len(s.processes), 'fail': [repr(x) for x in v if x.status == 'fail'], "
           "'pass': sum(x.status == 'pass' for x in v)}))")
 
+FORKTESTS = ";".join(["forktest"] * 8)
+FAMILY = 6  # init, sh and shrimpdemo's four
+
 
 def reports(stopper, machine, n, seed):
     gdb = stopper(machine, seed)
@@ -28,21 +31,27 @@ def check_stops(machine, stopper, program, n, seed):
     one.wait_for("shrimpdemo: ready[^\n]*\n")
     one.send(program)
     judged = 0
+    places = set()
+    crowded = 0
     for number, report in enumerate(reports(stopper, one, n, seed)):
         assert not report["fail"], f"stop {number} of seed {seed}, in {report['function']}: {report['fail']}"
         judged += report["pass"] > 0
+        places.add((report["privilege"], report["function"]))
+        crowded += report["n"] > FAMILY
         if one.console.rstrip(" ").endswith("$"):
             one.send(program)
     assert judged >= n // 2, f"only {judged} of {n} stops could be judged"
+    assert crowded >= n // 4, f"{program} ran at {crowded} of {n} stops only"
+    assert {privilege for privilege, _ in places} >= {"U", "S"} and len(places) > 4, places
 
 
 @pytest.mark.limit(240)
 def test_forktest_beside_a_family(machine, stopper):
-    check_stops(machine, stopper, "forktest", 200, seed=1)
+    check_stops(machine, stopper, FORKTESTS, 200, seed=1)
 
 
 @pytest.mark.soak
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("seed", [2, 3])
 def test_forktest_beside_a_family_for_long(machine, stopper, seed):
-    check_stops(machine, stopper, "forktest", 1000, seed)
+    check_stops(machine, stopper, FORKTESTS, 1000, seed)
