@@ -4,7 +4,7 @@
 #include "user/user.h"
 
 #define LARGEST (1 << 13)     // pages asked for at once
-#define TRIES 50
+#define TRIES 10
 
 int take_all_memory(void) {
   int pages = 0;

@@ -134,6 +134,18 @@ static void all_memory_comes_back(void) {
   must(free_pages_return(before));
 }
 
+static int grow_by_a_page(void) {
+  return sbrk(PGSIZE) != FAILED;
+}
+
+// The page beyond a multiple of 2 MiB needs a table too.
+static void heap_memory_runs_out(void) {
+  enum { TABLE = 512 * PGSIZE };
+
+  must(sbrk(TABLE - (uint64)sbrk(0) % TABLE) != FAILED);
+  starve(grow_by_a_page);
+}
+
 static void take_and_touch(void) {
   char *start = (char *)first_unmapped();
 
@@ -342,6 +354,8 @@ const struct test mem_tests[] = {
    "what sbrk takes away others can have"},
   {"all-memory-comes-back", all_memory_comes_back,
    "a process may take all there is, and its end gives it back"},
+  {"heap-memory-runs-out", heap_memory_runs_out,
+   "sbrk fails cleanly at each of its allocations"},
   {"several-want-all", several_want_all,
    "six processes take all memory at once, and it all comes back"},
   {"files-work-without-memory", files_work_without_memory,

@@ -237,6 +237,31 @@ static void orphans_are_buried(void) {
   must(wait(0) == -1);
 }
 
+static void leave_dead_child(void) {
+  char c;
+
+  must_pipe(gate);
+  int pid = fork();
+  must(pid >= 0);
+  if (pid == 0)
+    exit(0);
+  close(gate[1]);
+  must(read(gate[0], &c, 1) == 0); // it has closed its files, and is about to end
+  close(gate[0]);
+  for (int i = 0; i < 20; i++)
+    getpid();                 // so that it most likely has
+}
+
+// Nobody else ends meanwhile who would call init.
+static void dead_children_are_inherited(void) {
+  int before = free_pages();
+
+  for (int i = 0; i < 5; i++) {
+    must_work(leave_dead_child);
+    must(free_pages_return(before));
+  }
+}
+
 static void outlive_parent(void) {
   int pid = fork();
 
@@ -396,6 +421,8 @@ const struct test proc_tests[] = {
    "who never stops is stopped, for others to run"},
   {"orphans-are-buried", orphans_are_buried,
    "the slots of orphans come back"},
+  {"dead-children-are-inherited", dead_children_are_inherited,
+   "who ended before its parent did is buried as well"},
   {"orphans-live-on", orphans_live_on,
    "who outlives its parent runs on"},
   {"everybody-forks", everybody_forks,
