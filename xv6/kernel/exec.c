@@ -163,5 +163,6 @@ int exec(char *path, char **argv) {
   p->trapframe->sp = p->trapframe->a1 = im.sp;
   safestrcpy(p->name, basename(path), sizeof(p->name));
   proc_freepagetable(oldtable, oldsz);
+  fence_i();
   return argc;
 }

@@ -41,16 +41,22 @@ void kinit(void) {
     setfree((void *)pa);
 }
 
+// The first of the free list, not free any more; 0 when there is none.
+static void *takefree(void) {
+  struct run *r = kmem.freelist;
+  if (r == 0)
+    return 0;
+  *refsof(r) = 1;
+  kmem.freelist = r->next;
+  return r;
+}
+
 // Not inlined: whoever tests what happens without memory breaks here.
 __attribute__((noinline)) void *kalloc(void) {
   acquire(&kmem.lock);
-  struct run *r = kmem.freelist;
-  if (r) {
-    kmem.freelist = r->next;
-    *refsof(r) = 1;
-  }
+  void *pa = takefree();
   release(&kmem.lock);
-  return r;
+  return pa;
 }
 
 void *kzalloc(void) {

@@ -8,25 +8,25 @@ static int up;               // hart 0 is done
 
 // What each hart does for itself.
 static void inithart(void) {
-  kvminithart();
   trapinithart();
   plicinithart();
+  kvminithart();
   printf("hart %d runs\n", cpuid());
 }
 
 static void initmachine(void) {
-  consoleinit();
   printfinit();
+  consoleinit();
   printf("\nShrimpy: one page with your children, one with your parent\n");
-  kinit();
-  kvminit();
-  procinit();
   trapinit();
   plicinit();
-  binit();
-  iinit();
-  fileinit();
   virtio_disk_init();
+  kinit();
+  kvminit();
+  fileinit();
+  iinit();
+  binit();
+  procinit();
 }
 
 void main(void) {

@@ -32,6 +32,12 @@ static inline void sfence_vma(void) {
   asm volatile("sfence.vma zero, zero" : : : "memory");
 }
 
+// What this hart runs from here on is what memory holds, whoever wrote it
+// ("Zifencei"): code is written as data, maybe by another hart.
+static inline void fence_i(void) {
+  asm volatile("fence.i" : : : "memory");
+}
+
 typedef uint64 pte_t;
 typedef uint64 *pagetable_t;           // one table: 512 entries
 

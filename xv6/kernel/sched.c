@@ -105,29 +105,31 @@ static struct proc *nextready(void) {
   return p;
 }
 
-// What a hart does for ever once it is up. The process it switches to holds
-// its own lock on both ways: see sched().
-void scheduler(void) {
-  struct cpu *c = mycpu();
+// Lets p, the next in turn, have this hart until it calls sched(). It holds
+// its own lock on both ways.
+static void run(struct cpu *c, struct proc *p) {
+  acquire(&p->lock);
+  if (p->state != RUNNABLE)
+    panic("scheduler: not RUNNABLE");
+  c->proc = p;
+  p->state = RUNNING;
+  fence_i();
+  swtch(&c->context, &p->context);
+  c->proc = 0;
+  release(&p->lock);
+}
 
+// What a hart does for ever once it is up.
+void scheduler(void) {
   __atomic_fetch_or(&present, 1 << cpuid(), __ATOMIC_SEQ_CST);
   for (;;) {
     csr_set(sstatus, SSTATUS_SIE);   // what is pending comes in here
     csr_clear(sstatus, SSTATUS_SIE);
     struct proc *p = nextready();
-    if (p == 0) {
-      // An interrupt that came since the look ends this wait, too.
+    if (p)
+      run(mycpu(), p);
+    else                     // what came in since the look ends this, too
       asm volatile("wfi");
-      continue;
-    }
-    acquire(&p->lock);
-    if (p->state != RUNNABLE)
-      panic("scheduler: not RUNNABLE");
-    p->state = RUNNING;
-    c->proc = p;
-    swtch(&c->context, &p->context);
-    c->proc = 0;
-    release(&p->lock);
   }
 }
 
@@ -138,10 +140,8 @@ void sched(void) {
   struct cpu *c = mycpu();
   struct proc *p = c->proc;
 
-  if (!holding(&p->lock) || c->noff != 1)
-    panic("sched: locks");
-  if (p->state == RUNNING)
-    panic("sched: still RUNNING");
+  if (p->state == RUNNING || c->noff != 1 || !holding(&p->lock))
+    panic("sched: not ready to leave");
   int intena = c->intena;            // of this process, not of the hart
   swtch(&p->context, &c->context);
   mycpu()->intena = intena;

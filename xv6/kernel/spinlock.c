@@ -11,20 +11,22 @@ void initlock(struct spinlock *lk, char *name) {
   *lk = (struct spinlock){.name = name};
 }
 
-// Does this hart hold lk? Interrupts must be off.
+// Does this hart hold lk? Only it can make that true or false. Interrupts
+// must be off.
 int holding(struct spinlock *lk) {
-  return lk->locked && lk->cpu == mycpu();
+  return lk->cpu == mycpu();
 }
 
 // Interrupts stay off until the matching release().
 void acquire(struct spinlock *lk) {
   push_off();
-  if (holding(lk))
+  struct cpu *self = mycpu();
+  if (lk->cpu == self)
     panic("acquire: held by this hart already");
   while (__atomic_exchange_n(&lk->locked, 1, __ATOMIC_ACQUIRE))
     if (panicked)
       halt();
-  lk->cpu = mycpu();
+  lk->cpu = self;
 }
 
 void release(struct spinlock *lk) {

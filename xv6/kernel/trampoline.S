@@ -30,7 +30,7 @@
         sfence.vma zero, zero
 .endm
 
-.section .text_trampoline, "ax"
+.section .trampoline, "ax"
 
 # A trap from user mode comes here, still on the user's page table. It is the
 # first thing in the page, so that stvec is TRAMPOLINE.
@@ -43,13 +43,13 @@ uservec:
         sd t0, A0(a0)
         csrw sscratch, a0
 
-        ld sp, KERNEL_SP(a0)
-        ld tp, KERNEL_HARTID(a0)
-        ld t0, KERNEL_TRAP(a0)
         ld t1, KERNEL_SATP(a0)
+        ld t2, KERNEL_TRAP(a0)
+        ld tp, KERNEL_HARTID(a0)
+        ld sp, KERNEL_SP(a0)
         mv fp, zero             # the chain of frames begins with usertrap
         switchto t1
-        jalr t0                 # returns here, with a0 for userret
+        jalr t2                 # returns here, with a0 for userret
 .size uservec, . - uservec
 
 # userret(satp): to user mode, on that page table.

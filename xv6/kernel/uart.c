@@ -15,7 +15,8 @@ enum { DATA, IER, FCR, LCR, LSR = 5 };
 #define FCR_ENABLE 1
 #define FCR_CLEAR 6         // both FIFOs
 #define LCR_8BITS 3
-#define LCR_DLAB 0x80       // DATA and IER are the divisor
+#define LCR_DLAB 0x80       // DATA and IER are the divisor, low byte and high
+#define DIVISOR 2           // 115200 baud of QEMU's 3.6864 MHz
 #define LSR_RX 1            // a byte has come
 #define LSR_TX 0x20         // a byte may go
 
@@ -32,12 +33,11 @@ static volatile uchar *const uart = (volatile uchar *)UART0;
 
 void uartinit(void) {
   initlock(&tx.lock, "uart");
-  uart[IER] = 0;
-  uart[LCR] = LCR_DLAB;
-  uart[DATA] = 3;           // 38400 baud
-  uart[IER] = 0;
-  uart[LCR] = LCR_8BITS;
   uart[FCR] = FCR_ENABLE | FCR_CLEAR;
+  uart[LCR] = LCR_8BITS | LCR_DLAB;
+  uart[IER] = DIVISOR >> 8;
+  uart[DATA] = DIVISOR & 0xff;
+  uart[LCR] = LCR_8BITS;
   uart[IER] = IER_RX;
 }
 
