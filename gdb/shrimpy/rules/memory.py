@@ -27,6 +27,7 @@ _UNWALKED = frozenset(("root-outside-ram", "table-outside-ram", "unreadable", "t
 # Rights
 
 def no_user_supervisor(bench: Bench) -> Iterator[Verdict]:
+    """Pages of a program that are all W X are as its file, or this kernel, has them."""
     policy = _ImagePolicy(bench.view)
     for p in bench.view.living():
         wrong = list(islice(_rights(bench, p, policy), _MAX_TOLD))
@@ -98,12 +99,14 @@ class _ImagePolicy:
 # Entries
 
 def frame_in_ram(bench: Bench) -> Iterator[Verdict]:
+    """By the walk's findings about places."""
     yield from _found(bench, _PLACE, "frames inside RAM, aligned to their size",
                       "The entry's physical page number is not a frame's. Was a value mapped "
                       "where an address belongs? PA2PTE wants the physical address itself.")
 
 
 def pte_legal(bench: Bench) -> Iterator[Verdict]:
+    """By the walk's findings about the form of entries."""
     yield from _found(bench, _FORM, "an entry that the architecture defines",
                       "RISC-V Privileged 4.4.1: W needs R; pointers have R W X U A D clear; bits "
                       "63 to 54 are zero; level 0 holds only leaves.")
@@ -133,6 +136,7 @@ def _actual(f: Finding) -> str:
 
 
 def table_private(bench: Bench) -> Iterator[Verdict]:
+    """Also a table under two entries of one root."""
     view = bench.view
     roots: Dict[int, Set[int]] = defaultdict(set)
     for root, tables in [(p.root, p.tables) for p in view.processes] + [
@@ -181,6 +185,7 @@ def _shared_tables(bench: Bench, p: Process, roots: Dict[int, Set[int]],
 # Free lists
 
 def free_list_sound(bench: Bench) -> Iterator[Verdict]:
+    """A verdict per list."""
     view, free = bench.view, bench.view.snapshot.free
     busy = view.allocator_busy()
     if not free.lists:
@@ -201,6 +206,7 @@ def free_list_sound(bench: Bench) -> Iterator[Verdict]:
 
 
 def not_on_free_list(bench: Bench) -> Iterator[Verdict]:
+    """A verdict per process, and one for what the kernel itself uses."""
     view = bench.view
     busy = view.allocator_busy()
     if busy or not view.snapshot.free.lists:
@@ -247,6 +253,7 @@ def _freed_in_use(bench: Bench, p: Process, frame: Frame, user: User, n: int) ->
 # Accounts
 
 def frames_conserved(bench: Bench) -> Iterator[Verdict]:
+    """Judges only where nobody may just hold a frame: see View.unsettled."""
     view, snapshot = bench.view, bench.view.snapshot
     why = _unaccountable(view)
     if why:
@@ -313,6 +320,7 @@ def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
 
 
 def count_matches(bench: Bench) -> Iterator[Verdict]:
+    """Judges frames that a leaf maps, and free ones."""
     view, counts = bench.view, bench.view.snapshot.counts
     busy = view.allocator_busy()
     bounds = view.allocatable()

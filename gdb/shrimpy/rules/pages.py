@@ -16,6 +16,8 @@ _SHARED_FLAGS = "VRW-U-"
 
 
 def shrimp_pair(bench: Bench) -> Iterator[Verdict]:
+    """A verdict per process; orphans are left to orphan-alive, unless their frame is a
+    living stranger's FRY."""
     for p in bench.view.processes:
         yield _pair(bench, p)
 
@@ -89,6 +91,7 @@ def _frame(view: View, pa: int, but: Process) -> str:
 
 
 def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
+    """A verdict per family of two children or more, or per child that differs."""
     view = bench.view
     families: Dict[int, List[Process]] = defaultdict(list)
     for p in view.living():
@@ -115,6 +118,7 @@ def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
 
 
 def fry_private(bench: Bench) -> Iterator[Verdict]:
+    """Zombies are left out: they run no more."""
     view = bench.view
     owners = view.by_frame(view.layout.fry, view.living())
     for p in view.living():
@@ -135,6 +139,7 @@ def fry_private(bench: Bench) -> Iterator[Verdict]:
 
 
 def fry_flags(bench: Bench) -> Iterator[Verdict]:
+    """Also says when a living process has no FRY page at all."""
     view, va = bench.view, bench.view.layout.fry
     for p in view.processes:
         mine = view.at(p, va)
@@ -150,6 +155,7 @@ def fry_flags(bench: Bench) -> Iterator[Verdict]:
 
 
 def shrimp_flags(bench: Bench) -> Iterator[Verdict]:
+    """A missing SHRIMP page is shrimp-pair's to judge."""
     view = bench.view
     for p in view.processes:
         mine = view.at(p, view.layout.shrimp)
@@ -174,6 +180,8 @@ def _flags(bench: Bench, p: Process, mine: Mapping, page: str, function: str) ->
 
 
 def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
+    """Judges a process that never ran, and all of them together where no page was
+    ever zeroed: what has run may have written anything."""
     view = bench.view
     contents = [p.fry_content for p in view.living()]
     always_junk = contents.count("junk") > 1 and "zero" not in contents
@@ -195,6 +203,8 @@ def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
 
 
 def orphan_alive(bench: Bench) -> Iterator[Verdict]:
+    """Orphans: adopted by the first process, whose FRY their SHRIMP is not, or
+    without a parent."""
     view = bench.view
     n_orphans = 0
     for p in view.processes:
@@ -243,6 +253,7 @@ def _is_relative(view: View, user: User) -> bool:
 
 
 def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
+    """Needs no page table: sz alone says it."""
     layout = bench.view.layout
     for p in bench.view.processes:
         if pages_up(p.sz) <= layout.shrimp:
@@ -257,6 +268,7 @@ def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
 
 
 def exec_keeps(bench: Bench) -> Iterator[Verdict]:
+    """Compares each process that was at rest in the earlier snapshot."""
     view, previous = bench.view, bench.view.previous
     if previous is None:
         yield bench.skipped("kernel", "it takes an earlier snapshot to compare with")
