@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import Trouble
+from .tree import Kernel
 
 
 def _leave(number: int, _frame: object) -> None:
@@ -47,3 +48,8 @@ def number(name: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise Trouble(f"{name}={text} is not a number") from None
+
+
+def harts(text: str, kernel: Kernel) -> int:
+    """CPUS=text as a number; when it was not given, what suits that kernel."""
+    return number("CPUS", text) if text else kernel.cpus

@@ -79,7 +79,7 @@ class Machine:
         folder = str(self.folder).replace(",", ",,")
         size = f"{self.kernel.ram_bytes >> 20}M"
         arguments = [
-            tools.qemu(), "-machine", "virt,memory-backend=ram", "-bios", "none",
+            tools.qemu(self.kernel.oldest_qemu), "-machine", "virt,memory-backend=ram", "-bios", "none",
             "-kernel", str(self.kernel.elf), "-m", size, "-smp", str(self.cpus),
             "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
             "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]

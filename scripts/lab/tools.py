@@ -15,16 +15,17 @@ OLDEST_QEMU = (6, 2)
 
 
 @functools.cache
-def qemu() -> str:
-    """QEMU's path: $QEMU, or the one on PATH."""
+def qemu(oldest: tuple[int, int] = OLDEST_QEMU) -> str:
+    """QEMU's path: $QEMU, or the one on PATH. oldest: the first version that will do."""
     name = os.environ.get("QEMU") or "qemu-system-riscv64"
     path = shutil.which(name)
     if path is None:
         raise Trouble(f"{name} not found: run scripts/setup, or set QEMU")
     told = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
     match = re.search(r"version (\d+)\.(\d+)", told)
-    if match and (int(match[1]), int(match[2])) < OLDEST_QEMU:
-        raise Trouble(f"{path} is version {match[1]}.{match[2]}: 6.2 or later is needed")
+    if match and (int(match[1]), int(match[2])) < oldest:
+        for_whom = "" if oldest == OLDEST_QEMU else " by this kernel's timer (the Sstc extension)"
+        raise Trouble(f"{path} is version {match[1]}.{match[2]}: {oldest[0]}.{oldest[1]} or later is needed{for_whom}")
     return path
 
 

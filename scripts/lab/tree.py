@@ -11,17 +11,29 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import struct
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble
+from . import BUILD, ROOT, Trouble, tools
 
 OURS = ROOT / "xv6"
 _BUILD_LIMIT_S = 600
 _MOST_CPUS = 8  # QEMU's virt machine
+_USUAL_CPUS = 3
+_SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
+
+# Control and status registers (RISC-V Privileged 2.2; Sstc 2.1).
+_PMPADDR0 = 0x3b0
+_STIMECMP = 0x14d
+
+# What a student's own slip earns from any compiler; other warnings may be news to an old tree.
+_SLIPS = frozenset(("format", "implicit-function-declaration", "implicit-int", "incompatible-pointer-types",
+                    "int-conversion", "return-type", "unused-function", "unused-variable"))
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,9 @@ class Kernel:
     """What a machine boots.
 
     disks          images, in the order of the virtio slots; each machine gets copies
+    cpus           harts, unless somebody says otherwise
     qemu_options   what this kernel needs besides
+    oldest_qemu    the first version of QEMU that has what it needs
     virtio_known   whether it is known which version of virtio-mmio the driver speaks; else modern is assumed
     notes          what was found out or done about it, for a person to read
     """
@@ -39,7 +53,9 @@ class Kernel:
     disks: tuple[Path, ...]
     ram_bytes: int = 128 << 20
     max_cpus: int = _MOST_CPUS
+    cpus: int = _USUAL_CPUS
     qemu_options: tuple[str, ...] = ("-global", "virtio-mmio.force-legacy=false")
+    oldest_qemu: tuple[int, int] = tools.OLDEST_QEMU
     virtio_known: bool = True
     notes: tuple[str, ...] = ()
 
@@ -70,6 +86,8 @@ def prepare(path: str | None) -> Kernel:
     where = where.resolve()
     if where.is_file():
         return _from_elf(where)
+    if (where / "bootasm.S").is_file():
+        raise Trouble(f"KERNEL={path} is an xv6 for the x86: this is for xv6-riscv")
     if not (where / "Makefile").is_file() or not (where / "kernel").is_dir():
         raise Trouble(f"KERNEL={path} is not an xv6 tree: it has no Makefile and kernel/")
     return _from_tree(where)
@@ -101,7 +119,9 @@ def _from_elf(elf: Path) -> Kernel:
 
 
 def _from_tree(source: Path) -> Kernel:
-    copy = BUILD / "trees" / f"{source.name}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    # make splits names at spaces.
+    plain = re.sub(r"[^\w.+-]", "_", source.name)
+    copy = BUILD / "trees" / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
     with lock(copy):
         _mirror(source, copy)
         notes = _build_foreign(copy, source.name)
@@ -124,15 +144,19 @@ def lock(tree: Path) -> Iterator[None]:
 def _clean_environment() -> dict[str, str]:
     """Ours without what an outer make hands down: its KERNEL=... would set theirs."""
     return {name: value for name, value in os.environ.items()
-            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT")}
+            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT",
+                            "TARGET", "PROGRAM", "READY", "CORE", "JSON")}
 
 
-def _make(tree: Path, *arguments: str) -> tuple[int, str]:
-    """Runs make in tree. Status, and what it said when the status is not 0."""
-    command = ["make", "-C", str(tree), "--no-print-directory", f"-j{os.cpu_count() or 1}", *arguments]
+def _make(tree: Path, *arguments: str, jobs: int = os.cpu_count() or 1,
+          flags: Sequence[str] = ()) -> tuple[int, str]:
+    """Runs make in tree, with flags added to every compile. Status, and what it said when the status is not 0."""
+    command = ["make", "-C", str(tree), "--no-print-directory", f"-j{jobs}", *arguments]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=_clean_environment(), timeout=_BUILD_LIMIT_S, text=True, errors="replace")
+        with _compilers_with(flags) as folder:
+            environment = {**_clean_environment(), "LC_ALL": "C", "PATH": f"{folder}:{os.environ.get('PATH', '')}"}
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  env=environment, timeout=_BUILD_LIMIT_S, text=True, errors="replace")
     except FileNotFoundError:
         raise Trouble("make not found: run scripts/setup") from None
     except subprocess.TimeoutExpired:
@@ -140,10 +164,13 @@ def _make(tree: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, (done.stdout or "make failed") if done.returncode else ""
 
 
+_ERRORS = (r":\s(fatal\s)?error:", r"undefined reference|multiple definition|No rule to make|not found|cannot find|No such file",
+           r"\berror\b")
+
+
 def _not_built(name: str, said: str) -> Trouble:
     lines = [line for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\berror\b|undefined reference|No rule to make", line, re.I)]
-    first = errors[0] if errors else lines[-1]
+    first = next((line for kind in _ERRORS for line in lines if re.search(kind, line, re.I)), lines[-1])
     return Trouble(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in lines[-12:]))
 
 
@@ -156,33 +183,59 @@ def _cross_prefix() -> str:
 
 def _build_foreign(copy: Path, name: str) -> list[str]:
     """Builds kernel/kernel and fs.img in copy. Errors that are only a newer compiler's warnings are let pass."""
-    targets = ["kernel/kernel", "fs.img"]
-    prefix = _cross_prefix()
-    status, said = _make(copy, f"TOOLPREFIX={prefix}", *targets)
-    if not status:
-        return []
-    passed: list[str] = []
-    # A compiler stops at the first file it rejects, so names come one by one.
-    while status:
-        names = sorted(set(re.findall(r"\[-Werror=([a-z0-9+-]+)=?\]", said)) - set(passed))
-        if not names:
+    note = copy / ".let-pass"  # for the next time, when what needed it is built already
+    passed = note.read_text().split() if note.is_file() else []
+    prefix, jobs = _cross_prefix(), os.cpu_count() or 1
+    while True:
+        flags = [f"-Wno-error={warning}" for warning in passed]
+        status, said = _make(copy, f"TOOLPREFIX={prefix}", "kernel/kernel", "fs.img", jobs=jobs, flags=flags)
+        if not status:
+            break
+        # A compiler stops at the first file it rejects, so names come one by one.
+        names = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", said)) - _SLIPS - set(passed)
+        if not names and jobs == 1:
             raise _not_built(name, said)
-        passed += names
-        quiet = " ".join(f"-Wno-error={warning}" for warning in passed)
-        status, said = _make(copy, f"TOOLPREFIX={prefix}", f"CC={prefix}gcc {quiet}", *targets)
-    return [f"the compiler rejects this tree; built with {quiet}"]
+        if not names:
+            jobs = 1  # some Makefiles are only fit for that
+        passed += sorted(names)
+    if not passed:
+        return []
+    note.write_text("\n".join(passed))
+    return ["the compiler rejects this tree; built with " + " ".join(flags)]
+
+
+@contextlib.contextmanager
+def _compilers_with(flags: Sequence[str]) -> Iterator[str]:
+    """A folder for the front of PATH, in which the compilers add flags: a Makefile need not ask for any."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        for name in ("cc", "gcc", _cross_prefix() + "gcc") if flags else ():
+            if compiler := shutil.which(name):
+                script = Path(folder, name)
+                script.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} "$@" {shlex.join(flags)}\n')
+                script.chmod(0o755)
+        yield folder
+
+
+def _walk(source: Path) -> Iterator[Path]:
+    """The files of a tree, as paths below it. What a link points to is a file or folder like any; .git is left out."""
+    seen = set()
+    for folder, subfolders, files in os.walk(source, followlinks=True):
+        where = os.path.realpath(folder)
+        if where in seen:
+            subfolders[:] = []
+            continue
+        seen.add(where)
+        subfolders[:] = sorted(name for name in subfolders if name != ".git")
+        yield from (path.relative_to(source) for path in (Path(folder, name) for name in files) if path.is_file())
 
 
 def _mirror(source: Path, copy: Path) -> None:
     """Makes copy hold what source holds, built files of the last time kept while they cannot be stale."""
     manifest = copy.parent / f"{copy.name}.json"
     now = {}
-    for folder, subfolders, files in os.walk(source):
-        subfolders[:] = [name for name in subfolders if name != ".git"]
-        for name in files:
-            path = Path(folder, name)
-            status = path.lstat()
-            now[str(path.relative_to(source))] = [status.st_size, status.st_mtime_ns]
+    for path in _walk(source):
+        status = (source / path).stat()
+        now[str(path)] = [status.st_size, status.st_mtime_ns]
     try:
         before = json.loads(manifest.read_text()) if copy.is_dir() else {}
     except (OSError, ValueError):
@@ -197,7 +250,11 @@ def _mirror(source: Path, copy: Path) -> None:
     for name in changed:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).unlink(missing_ok=True)
-        shutil.copy2(source / name, copy / name, follow_symlinks=False)
+        try:
+            shutil.copy2(source / name, copy / name)
+        except OSError as error:
+            raise Trouble(f"{source / name} cannot be read: {error.strerror}") from None
+        (copy / name).chmod((copy / name).stat().st_mode | stat.S_IWUSR)
     manifest.write_text(json.dumps(now))
 
 
@@ -210,7 +267,7 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
     theirs = _their_qemu_options(tree) if tree else None
     options: list[str] = []
     ram_bytes = _ram_bytes(tree, theirs)
-    if not _sets_up_pmp(elf):
+    if not _writes(elf, _PMPADDR0):
         notes = [*notes, "it sets up no PMP; started with -cpu rv64,pmp=false"]
         options += ["-cpu", "rv64,pmp=false"]
     legacy = _speaks_legacy_virtio(tree, theirs)
@@ -223,8 +280,10 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
         images = [*images, *extra_images]
         if extra_options:
             notes = [*notes, "its Makefile adds " + " ".join(extra_options)]
-    return Kernel(name or str(elf), elf, tuple(images), ram_bytes, _ncpu(tree), tuple(options),
-                  legacy is not None, tuple(notes))
+    most = _ncpu(tree)
+    oldest = _SSTC_QEMU if _writes(elf, _STIMECMP) else tools.OLDEST_QEMU
+    return Kernel(name or str(elf), elf, tuple(images), ram_bytes, most, _usual_cpus(theirs, most), tuple(options),
+                  oldest, legacy is not None, tuple(notes))
 
 
 def _their_qemu_options(tree: Path) -> list[str] | None:
@@ -254,9 +313,14 @@ def _ncpu(tree: Path | None) -> int:
     if tree:
         header = tree / "kernel/param.h"
         text = header.read_text(errors="replace") if header.is_file() else ""
-        if match := re.search(r"^\s*#\s*define\s+NCPU\s+(\d+)", text, re.M):
+        if match := re.search(r"^\s*#\s*define\s+NCPU\s+\(?(\d+)", text, re.M):
             return min(int(match[1]), _MOST_CPUS)
     return _MOST_CPUS
+
+
+def _usual_cpus(theirs: list[str] | None, most: int) -> int:
+    said = [int(value) for value in _after(theirs or [], "-smp") if value.isdigit()]
+    return max(1, min(said[-1] if said else _USUAL_CPUS, most))
 
 
 def _extra_devices(theirs: list[str], tree: Path) -> tuple[list[str], list[Path]]:
@@ -294,8 +358,8 @@ def _machine_of(elf: Path) -> int:
     return struct.unpack_from("<H", elf.read_bytes()[:64], 18)[0]
 
 
-def _sets_up_pmp(elf: Path) -> bool:
-    """Whether any instruction writes pmpaddr0, CSR 0x3b0 (RISC-V Privileged 3.7.1): csrrw or csrrwi, rd x0."""
+def _writes(elf: Path, register: int) -> bool:
+    """Whether any instruction writes that control and status register: csrrw or csrrwi, rd x0."""
     data = elf.read_bytes()
     offset, = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
@@ -305,9 +369,9 @@ def _sets_up_pmp(elf: Path) -> bool:
             continue
         segment = data[start:start + length]
         for where in range(0, len(segment) - 3, 2):
-            if segment[where + 3] != 0x3b:  # most are passed by here
+            if segment[where + 3] != register >> 4:  # most are passed by here
                 continue
             word, = struct.unpack_from("<I", segment, where)
-            if word & 0xfff03fff == 0x3b001073:  # without rs1 and the bit that tells csrrwi from csrrw
+            if word & 0xfff03fff == register << 20 | 0x1073:  # without rs1 and the bit that tells csrrwi from csrrw
                 return True
     return False
