@@ -59,8 +59,8 @@ def selection_kept() -> Iterator[None]:
 
 
 def where(info: DebugInfo) -> tuple[Stop, tuple[Hart, ...]]:
-    """The selected hart's stop, and all harts by number. Raises NotStopped."""
-    require_stopped()
+    """The selected hart's stop, and all harts by number. The machine must be
+    stopped: `require_stopped` asks it, at the price of some packets."""
     selected = gdb.selected_thread()
     harts = []
     stop = Stop()

@@ -8,6 +8,7 @@ three, tables and leaves have a budget.
 from __future__ import annotations
 
 import struct
+from itertools import compress
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .readers import PAGE, Reader, ReadError
@@ -234,15 +235,16 @@ def entries(page: bytes) -> Iterator[Tuple[int, int]]:
     for start in range(0, PAGE, _CHUNK_BYTES):
         chunk = page[start:start + _CHUNK_BYTES]
         if chunk != _ZERO_CHUNK:
-            for index, value in enumerate(_CHUNK.unpack(chunk), start >> 3):
-                if value:
-                    yield index, value
+            values = _CHUNK.unpack(chunk)
+            for index in compress(_CHUNK_INDICES, values):
+                yield index + (start >> 3), values[index]
 
 
 _V_R = V | R
 
 _CHUNK = struct.Struct("<64Q")
 _CHUNK_BYTES = _CHUNK.size
+_CHUNK_INDICES = range(_CHUNK_BYTES // 8)
 _ZERO_CHUNK = bytes(_CHUNK_BYTES)
 
 # A table as one number, 64 bits an entry: a table that is one run equals its
@@ -383,6 +385,7 @@ class _Walker:
             last = self.leaves[-1]
             if (leaf.va - last.va == leaf.pa - last.pa == last.n_pages * PAGE
                     and leaf.level == last.level and not (leaf.pte ^ last.pte) & 0x3F):
-                self.leaves[-1] = last._replace(n_pages=last.n_pages + leaf.n_pages)
+                self.leaves[-1] = Leaf(last.va, last.pa, last.level, last.n_pages + leaf.n_pages,
+                                       last.pte, last.pte_at)
                 return
         self.leaves.append(leaf)
