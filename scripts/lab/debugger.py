@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from . import ROOT, Trouble, tools
 
 KIT = ROOT / "gdb" / "load.py"
 LIMIT_S = 120.0
+_ASKED = b"@asked@\n"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,59 @@ def checked(elf: Path | str, commands: list[str], **how: object) -> str:
         lines = [line for line in said.err.splitlines() if line.strip()] or [f"status {said.status}"]
         raise Trouble(f"GDB failed: {lines[-1]}\n" + "\n".join("  | " + line for line in lines[-8:]))
     return said.out
+
+
+class Session:
+    """A GDB with the kit that stays attached to a machine, and answers commands."""
+
+    def __init__(self, elf: Path | str, target: str) -> None:
+        self._said = b""
+        self._gdb = subprocess.Popen([tools.gdb(), "-nx", "-q", str(elf)], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(),
+                                     start_new_session=True)
+        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}", f"target remote {target}")
+
+    def tell(self, command: str) -> None:
+        """Sends a command and does not wait for what it prints: `continue`, before the machine is stopped."""
+        try:
+            self._gdb.stdin.write(command.encode() + b"\n")
+            self._gdb.stdin.flush()
+        except BrokenPipeError:
+            raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}") from None
+
+    def ask(self, *commands: str, limit_s: float = LIMIT_S, alive: Callable[[], object] = lambda: None) -> str:
+        """What GDB prints for these commands. alive is called now and then while they run, and may raise."""
+        for command in (*commands, "echo @asked@\\n"):
+            self.tell(command)
+        deadline = time.monotonic() + limit_s
+        while _ASKED not in self._said:
+            if time.monotonic() > deadline:
+                raise Trouble(f"GDB did not answer {commands} within {limit_s:g} s")
+            if select.select([self._gdb.stdout], [], [], 0.1)[0]:
+                data = self._gdb.stdout.read1(65536)
+                if not data:
+                    raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}")
+                self._said += data
+            else:
+                alive()
+        said, _, self._said = self._said.partition(_ASKED)
+        return said.decode(errors="replace").replace("(gdb) ", "")
+
+    def close(self) -> None:
+        """Detaches, if the machine is stopped; the machine runs on."""
+        self._gdb.stdin.close()
+        try:
+            self._gdb.wait(5)
+        except subprocess.TimeoutExpired:
+            self._gdb.kill()
+            self._gdb.wait()
+        self._gdb.stdout.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def interactive(elf: str, *, target: str | None = None, core: str | None = None) -> int:
