@@ -1,41 +1,31 @@
 // ELF64, as far as exec reads it (System V ABI, chapters 4 and 5).
 #pragma once
 
-#define ELF_MAGIC 0x464c457fU        // "\x7fELF", little-endian
-#define ELF_CLASS64 2
-#define ELF_MACHINE_RISCV 243
-#define ELF_PROG_LOAD 1
-#define ELF_PROG_FLAG_EXEC 1
-#define ELF_PROG_FLAG_WRITE 2
-
+// The file begins with it.
 struct elfhdr {
-  uint magic;
-  uchar class;
-  uchar data;
-  uchar identversion;
-  uchar pad[9];
-  ushort type;
-  ushort machine;
+  uchar ident[4];                    // ELFMAG
+  uchar class, data, identversion, pad[9];
+  ushort type, machine;
   uint version;
-  uint64 entry;                      // the first instruction
-  uint64 phoff;                      // where the program headers are
-  uint64 shoff;
+  uint64 entry;                      // the first instruction's address
+  uint64 phoff, shoff;               // where the tables are: programs, sections
   uint flags;
-  ushort ehsize;
-  ushort phentsize;
-  ushort phnum;
-  ushort shentsize;
-  ushort shnum;
-  ushort shstrndx;
+  ushort ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 };
 
+#define ELFMAG "\x7f" "ELF"
+#define ELFCLASS64 2
+#define EM_RISCV 243
+
+// An entry of the program table: what is to be in memory.
 struct proghdr {
-  uint type;
-  uint flags;
+  uint type, flags;
   uint64 off;                        // in the file
-  uint64 vaddr;
-  uint64 paddr;
-  uint64 filesz;
-  uint64 memsz;                      // zeroes after filesz
+  uint64 vaddr, paddr;
+  uint64 filesz, memsz;              // zeroes after filesz
   uint64 align;
 };
+
+#define PT_LOAD 1
+#define PF_X 1
+#define PF_W 2

@@ -44,9 +44,9 @@ static int loadsegment(struct image *im, struct inode *ip, struct proghdr *ph) {
     return 0;
   if (ph->vaddr < im->sz || ph->off > MAXFILE * BSIZE)
     return -1;
-  if (ph->flags & ELF_PROG_FLAG_EXEC)
+  if (ph->flags & PF_X)
     perm |= PTE_X;
-  if (ph->flags & ELF_PROG_FLAG_WRITE)
+  if (ph->flags & PF_W)
     perm |= PTE_W;
 
   for (uint64 done = 0; done < ph->memsz; done += PGSIZE) {
@@ -69,13 +69,14 @@ static int loadfile(struct image *im, struct inode *ip) {
   struct elfhdr elf;
   struct proghdr ph;
 
-  if (readi(ip, 0, (uint64)&elf, 0, sizeof(elf)) != sizeof(elf) || elf.magic != ELF_MAGIC ||
-      elf.class != ELF_CLASS64 || elf.machine != ELF_MACHINE_RISCV)
+  if (readi(ip, 0, (uint64)&elf, 0, sizeof(elf)) != sizeof(elf) ||
+      memcmp(elf.ident, ELFMAG, sizeof(elf.ident)) != 0 || elf.class != ELFCLASS64 ||
+      elf.machine != EM_RISCV)
     return -1;
   for (int i = 0; i < elf.phnum; i++) {
     if (readi(ip, 0, (uint64)&ph, elf.phoff + i * sizeof(ph), sizeof(ph)) != sizeof(ph))
       return -1;
-    if (ph.type == ELF_PROG_LOAD && loadsegment(im, ip, &ph) < 0)
+    if (ph.type == PT_LOAD && loadsegment(im, ip, &ph) < 0)
       return -1;
   }
   im->entry = elf.entry;

@@ -21,12 +21,14 @@ struct inode {
   struct inode *next;       // (t) in its hash chain, or among the unused
   struct sleeplock lock;
   int valid;                // (i) what follows has been read from the disk
-  short type;               // (i)
-  short major;              // (i)
-  short minor;              // (i)
-  short nlink;              // (i)
-  uint size;                // (i)
-  uint addrs[NDIRECT + 1];  // (i)
+  // From here to addrs (i): a struct dinode, field by field; aligned to be
+  // copied by words.
+  short type __attribute__((aligned(8)));
+  short major;
+  short minor;
+  short nlink;
+  uint size;
+  uint addrs[NDIRECT + 1];
 };
 
 // user says whether addr is the calling process's or the kernel's.

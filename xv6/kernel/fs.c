@@ -14,6 +14,7 @@
 // A full disk and a full table are results, not panics: 0 or -1. What
 // panics is a disk that contradicts itself.
 
+#include <stddef.h>
 #include "types.h"
 #include "riscv.h"
 #include "param.h"
@@ -176,31 +177,36 @@ static int drop(struct inode *ip) {
   return gone;
 }
 
-// Where ip is in its inode block.
-static struct dinode *place_of(struct inode *ip, struct buf *b) {
-  return (struct dinode *)b->data + ip->inum % IPB;
-}
+#define DISK_PART offsetof(struct inode, type) // of struct inode: a struct dinode
+_Static_assert(offsetof(struct inode, nlink) - DISK_PART == offsetof(struct dinode, nlink) &&
+               offsetof(struct inode, addrs) - DISK_PART == offsetof(struct dinode, addrs),
+               "struct inode has struct dinode's fields in their order");
 
-static void load(struct inode *ip) {
+// Copies what the disk knows of ip to the block it is in, or from there.
+// ip is locked; to_disk inside an operation.
+static void exchange(struct inode *ip, int to_disk) {
   struct buf *b = bread(ip->dev, IBLOCK(ip->inum, sb));
-  struct dinode *d = place_of(ip, b);
-  ip->type = d->type;
-  ip->major = d->major;
-  ip->minor = d->minor;
-  ip->nlink = d->nlink;
-  ip->size = d->size;
-  memmove(ip->addrs, d->addrs, sizeof(ip->addrs));
+  void *there = (struct dinode *)b->data + ip->inum % IPB;
+  void *here = (char *)ip + DISK_PART;
+
+  if (to_disk) {
+    memmove(there, here, sizeof(struct dinode));
+    log_write(b);
+  } else {
+    memmove(here, there, sizeof(struct dinode));
+  }
   brelse(b);
-  if (ip->type == 0)
-    panic("fs: a name leads to a free inode");
-  ip->valid = 1;
 }
 
 // Locks ip; from here on its fields are known. A reference is held.
 void ilock(struct inode *ip) {
   acquiresleep(&ip->lock);
-  if (!ip->valid)
-    load(ip);
+  if (ip->valid)
+    return;
+  exchange(ip, 0);
+  if (ip->type == 0)
+    panic("fs: a name leads to a free inode");
+  ip->valid = 1;
 }
 
 void iunlock(struct inode *ip) {
@@ -211,16 +217,7 @@ void iunlock(struct inode *ip) {
 
 // Writes ip's fields to the disk. ip is locked; inside an operation.
 void iupdate(struct inode *ip) {
-  struct buf *b = bread(ip->dev, IBLOCK(ip->inum, sb));
-  struct dinode *d = place_of(ip, b);
-  d->type = ip->type;
-  d->major = ip->major;
-  d->minor = ip->minor;
-  d->nlink = ip->nlink;
-  d->size = ip->size;
-  memmove(d->addrs, ip->addrs, sizeof(ip->addrs));
-  log_write(b);
-  brelse(b);
+  exchange(ip, 1);
 }
 
 // Frees the inode on the disk. ip is not locked; inside an operation.
@@ -309,11 +306,11 @@ void fsinit(int dev) {
 }
 
 void stati(struct inode *ip, struct stat *st) {
-  st->dev = ip->dev;
-  st->ino = ip->inum;
   st->type = ip->type;
-  st->nlink = ip->nlink;
   st->size = ip->size;
+  st->nlink = ip->nlink;
+  st->ino = ip->inum;
+  st->dev = ip->dev;
 }
 
 // The number of ip's n'th block; 0 if there is none. ip is locked.

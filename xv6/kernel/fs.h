@@ -1,6 +1,10 @@
-// The disk's format, which mkfs writes and the kernel reads:
-//   [ boot | superblock | log | inodes | free bitmap | data ]
-// Every number that depends on the disk's size is in the superblock.
+// The disk's format, which mkfs writes and the kernel reads. In blocks:
+//   0            nothing
+//   1            the superblock, which says where the others begin
+//   logstart     the log
+//   inodestart   inodes, IPB to a block
+//   bmapstart    a bit for each block of the disk: 1 is in use
+//   then         the contents of files and directories
 #pragma once
 
 #define BSIZE 1024          // bytes in a block

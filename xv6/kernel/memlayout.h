@@ -18,7 +18,7 @@
 #define TRAMPOLINE (MAXVA - PGSIZE)
 
 // Kernel stacks hang below it, each under an unmapped guard page.
-#define KSTACK(slot) (TRAMPOLINE - ((slot) + 1) * 2 * PGSIZE)
+#define KSTACK(slot) (TRAMPOLINE - 2L * PGSIZE * ((slot) + 1))
 
 // A user address space, from the top:
 //   TRAMPOLINE  R X

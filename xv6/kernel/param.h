@@ -2,19 +2,26 @@
 // The disk's own sizes are in its superblock; FSSIZE is only what mkfs makes.
 #pragma once
 
-#ifndef NPROC
-#define NPROC 64            // processes
-#endif
+// The machine
 #define NCPU 8              // harts
-#define NOFILE 16           // open files of one process
-#define NFILE 100           // open files of the system
+
+// Processes
+#ifndef NPROC
+#define NPROC 64
+#endif
+#define NOFILE 16           // descriptors of each
+#define MAXARG 32           // arguments of exec, the closing 0 among them
+#define USERSTACK 1         // pages of a user stack, above its guard page
+
+// Files
+#define MAXPATH 128         // bytes of a path name, with its NUL
+#define NFILE 100           // open files, whoever has them
 #define NINODE 50           // inodes in memory
 #define NDEV 10             // device major numbers
-#define ROOTDEV 1           // the disk that holds /
-#define MAXARG 32           // arguments of exec
-#define MAXPATH 128         // bytes of a path name, with its NUL
-#define MAXOPBLOCKS 10      // blocks one file system call may change
-#define LOGBLOCKS (MAXOPBLOCKS * 3) // block numbers in the log's header block
-#define NBUF 256            // blocks in the buffer cache
+
+// The disk
+#define ROOTDEV 1           // number of the one that holds /
 #define FSSIZE 2000         // blocks of the image mkfs makes
-#define USERSTACK 1         // pages of a user stack, above its guard page
+#define NBUF 256            // blocks in the buffer cache
+#define MAXOPBLOCKS 10      // blocks one file system call may change
+#define LOGBLOCKS (3 * MAXOPBLOCKS) // block numbers in the log's header block
