@@ -36,7 +36,7 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
-	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when it is ready'
+	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'JSON=1          check: the verdicts as JSON'
 
 setup:

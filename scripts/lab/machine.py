@@ -181,15 +181,20 @@ class Machine:
         with self._changed:
             while not (result := found(self._text)):
                 left = deadline - time.monotonic()
-                panic = PANIC.search(self._text)
-                if panic and (self._text[panic.end():] or self._ended or left <= 0):
-                    raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self._tail())
-                if self._ended:
-                    raise self._gone()
+                self.check(last_chance=left <= 0)
                 if left <= 0:
                     raise Silent(f"waited {limit_s:g} s in vain for {what}" + self._tail())
                 self._changed.wait(left)
             return result
+
+    def check(self, last_chance: bool = False) -> None:
+        """Raises Panicked or Gone if the machine has come to that. A panic counts when its line is complete, or else
+        at the last chance."""
+        panic = PANIC.search(self._text)
+        if panic and (self._text[panic.end():] or self._ended or last_chance):
+            raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self._tail())
+        if self._ended:
+            raise self._gone()
 
     def boot(self, limit_s: float | None = None) -> Machine:
         """Waits for the shell's prompt."""

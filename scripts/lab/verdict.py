@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +40,23 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
         raise Trouble(f"the machine could not be judged: {errors[-1]}")
     text = said.out.partition(_BEGIN + "\n")[2].partition(_END)[0]
     return Judgement(status, text)
+
+
+def ask(gdb: debugger.Session, json: bool) -> Judgement:
+    """shrimp-check in a GDB that is attached to a stopped machine."""
+    said = gdb.ask(f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n",
+                   'printf "status %d\\n", $shrimp_status')
+    text, _, rest = said.partition(_BEGIN + "\n")[2].partition(_END)
+    match = re.search(r"^status (\d)$", rest, re.M)
+    if not match:
+        raise Trouble(f"the machine could not be judged: {(said.split() and said.strip().splitlines()[-1])}")
+    return Judgement(int(match[1]), text)
+
+
+def worst(judgements: Sequence[Judgement]) -> Judgement:
+    """The first that failed; else the last that passed; else the last."""
+    for status in (FAIL, PASS):
+        found = [one for one in judgements if one.status == status]
+        if found:
+            return found[0] if status == FAIL else found[-1]
+    return judgements[-1]

@@ -63,6 +63,12 @@ def test_check_fails_with_1(broken_elf):
     assert "shrimp-pair" in done.stdout
 
 
+def test_check_stops_at_each_exit_of_a_program_that_ends():
+    done = make("check", "PROGRAM=zombie")
+    assert done.returncode == 0, done.stderr
+    assert "zombie, stopped 2 times" in done.stderr
+
+
 def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     stripped = tmp_path / "kernel"
     subprocess.run(["riscv64-linux-gnu-objcopy", "--strip-all", str(kernel.elf), str(stripped)], check=True)

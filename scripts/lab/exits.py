@@ -1,0 +1,48 @@
+"""Judges a machine at each exit of a process while a program runs.
+
+A program that ends leaves nothing to look at, and one that is not ours says nowhere when its family is complete.
+But the system call by which a process exits is a moment when it is whole, and its parent too.
+"""
+
+from __future__ import annotations
+
+from . import debugger, verdict
+from .machine import Machine
+
+_MOST_STOPS = 100
+_SYS_EXIT = 2
+_ECALL_FROM_USER = 8  # scause (RISC-V Privileged 4.1.8)
+_TRAMPOLINE = 0x3ffffff000  # the last page below MAXVA, in every xv6 for Sv39
+
+
+class _Ended(Exception):
+    """The program ended: the prompt is back."""
+
+
+def judge(machine: Machine, program: str, json: bool, limit_s: float) -> list[verdict.Judgement]:
+    """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back.
+
+    Raises what Machine.wait_for() raises.
+    """
+    judgements: list[verdict.Judgement] = []
+    with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
+        gdb.ask(f"break *({_TRAMPOLINE:#x} + (unsigned long)&uservec - (unsigned long)&trampoline) "
+                f"if $scause == {_ECALL_FROM_USER} && $a7 == {_SYS_EXIT}")
+        start = len(machine.console)
+        machine.send(program)
+
+        def alive() -> None:
+            machine.check()
+            if machine.console.endswith("\n$ ", start):
+                raise _Ended
+
+        try:
+            while len(judgements) < _MOST_STOPS:
+                gdb.ask("continue", limit_s=limit_s, alive=alive)
+                judgements.append(verdict.ask(gdb, json))
+            gdb.ask("delete")
+        except _Ended:
+            with machine.qmp() as monitor:
+                monitor.execute("stop")
+            gdb.ask()
+    return judgements
