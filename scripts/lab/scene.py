@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
-from . import Trouble, cli
+from . import cli
 from .machine import Machine, Panicked, Silent
 from .tree import Kernel, prepare
-
-_MOST_LINES = 64
 
 
 def kernel_at(path: str) -> Kernel:
@@ -44,32 +40,16 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
         machine.send("shrimpdemo &")
         machine.wait_for(r"shrimpdemo: ready[^\n]*\n", what="the line `shrimpdemo: ready`")
         return "shrimpdemo"
-    return _pipeline(machine)
+    return orphan(machine)
 
 
-def _pipeline(machine: Machine) -> str:
-    """A parent with two children, and an orphan, from the programs every xv6 has.
+def orphan(machine: Machine) -> str:
+    """A parent with two children, grandchildren, and an orphan with a child, from what every xv6 has.
 
-    The shell's `&` forks twice and the first child exits: the grep is an orphan. Both grep and the first cat
-    read the console, and nobody knows which gets a line. A line that cat | cat prints proves that all exist,
-    so lines are typed until one comes back.
+    The innermost block forks twice: whoever read `&` exits, and is buried before the echo; its child waits for a cat.
+    Only the first cat reads the console.
     """
-    command = "(grep nothing &); cat | cat"
-    start = len(machine.console)
+    command = "cat | cat | (((cat; cat) &); echo settled)"
     machine.send(command)
-    machine.wait_for(r"cat \| cat *\n", what="the echo of a command")
-
-    def more_than(n_lines: int):
-        def found(text: str) -> bool:
-            if re.search("syntax|missing|failed", text[start:]):
-                raise Trouble(f"this shell does not understand {command!r}: say what to run with PROGRAM=")
-            return text.count("x", start) > n_lines
-        return found
-
-    for typed in range(1, _MOST_LINES + 1):
-        machine.send("x")
-        machine.wait_until(more_than(typed - 1), what="the echo of a line")
-        if more_than(typed)(machine.console):
-            return command
-    machine.wait_until(more_than(_MOST_LINES), what=f"what {command!r} prints")
+    machine.wait_for(r"\nsettled\n", what=f"what {command!r} prints")
     return command

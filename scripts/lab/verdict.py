@@ -12,14 +12,17 @@ from . import Trouble, debugger
 PASS, FAIL, UNJUDGED = 0, 1, 2
 _BEGIN, _END = "@verdicts begin@", "@verdicts end@"
 _OFFSET = 10  # GDB itself leaves with 0, 1 or a signal; ours are 10, 11, 12
+_HELD = 10  # more, when a failure was held back
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed."""
+    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed; settled: no failure was held back because
+    of where the machine was stopped."""
 
     status: int
     text: str
+    settled: bool
 
 
 def judge(elf: Path | str, *, target: str | None = None, core: Path | None = None, json: bool = False,
@@ -32,14 +35,14 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
     if snapshot:
         snapshot.parent.mkdir(parents=True, exist_ok=True)
         commands.append(f"xv6-snapshot {snapshot}")
-    commands.append(f"quit $shrimp_status + {_OFFSET}")
+    commands.append(f"quit $shrimp_status + {_OFFSET} + {_HELD} * ($shrimp_held > 0)")
     said = debugger.batch(elf, commands, target=target, core=core)
-    status = said.status - _OFFSET
-    if status not in (PASS, FAIL, UNJUDGED):
+    held, status = divmod(said.status - _OFFSET, _HELD)
+    if held not in (0, 1) or status not in (PASS, FAIL, UNJUDGED):
         errors = [line for line in said.err.splitlines() if line.strip()] or ["GDB said nothing"]
         raise Trouble(f"the machine could not be judged: {errors[-1]}")
     text = said.out.partition(_BEGIN + "\n")[2].partition(_END)[0]
-    return Judgement(status, text)
+    return Judgement(status, text, not held)
 
 
 def ask(gdb: debugger.Session, json: bool) -> Judgement:
