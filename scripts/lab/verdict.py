@@ -48,12 +48,12 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
 def ask(gdb: debugger.Session, json: bool) -> Judgement:
     """shrimp-check in a GDB that is attached to a stopped machine."""
     said = gdb.ask(f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n",
-                   'printf "status %d\\n", $shrimp_status')
+                   'printf "status %d %d\\n", $shrimp_status, $shrimp_held')
     text, _, rest = said.partition(_BEGIN + "\n")[2].partition(_END)
-    match = re.search(r"^status (\d)$", rest, re.M)
+    match = re.search(r"^status (\d) (\d+)$", rest, re.M)
     if not match:
         raise Trouble(f"the machine could not be judged: {(said.split() and said.strip().splitlines()[-1])}")
-    return Judgement(int(match[1]), text)
+    return Judgement(int(match[1]), text, match[2] == "0")
 
 
 def worst(judgements: Sequence[Judgement]) -> Judgement:

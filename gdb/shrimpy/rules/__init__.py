@@ -13,7 +13,8 @@ from . import memory, pages
 from .verdict import FAIL, PASS, SKIPPED, Bench, Rule, Verdict, subject
 from .view import View
 
-__all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Verdict", "evaluate", "status", "subject"]
+__all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Verdict", "evaluate", "held_back", "status",
+           "subject"]
 
 RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES
 
@@ -38,6 +39,12 @@ def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None) -> List[Ve
         found = list(rule.judge(bench))
         verdicts.extend(found or [bench.skipped("kernel", "there is nothing here to judge")])
     return verdicts
+
+
+def held_back(verdicts: Iterable[Verdict]) -> int:
+    """How many failures were skipped for where the machine is stopped: another
+    stop may tell."""
+    return sum(v.status == SKIPPED and "as it stands" in v.why for v in verdicts)
 
 
 def status(verdicts: Iterable[Verdict]) -> int:

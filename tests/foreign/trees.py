@@ -1,0 +1,138 @@
+"""Trees that are like other people's in all that the kit and the launcher see of them.
+
+Made from our sources at test time: names, flags, the Makefile's interface and its products, what the tree wants of
+QEMU, and how its exec maps programs, are those of the course's trees of some year.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = "cat echo grep init kill ln ls mkdir rm sh wc zombie"
+NEWER_NAMES = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
+
+_MAKEFILE = """\
+# Interface of a course's tree: TOOLPREFIX, QEMU, CPUS, OPT; kernel/kernel, fs.img, qemu, qemu-gdb.
+K = kernel
+U = user
+ifndef TOOLPREFIX
+TOOLPREFIX := $(shell for p in riscv64-unknown-elf- riscv64-linux-gnu- riscv64-elf-; \\
+	do command -v $${p}gcc >/dev/null && echo $$p && break; done)
+endif
+QEMU = qemu-system-riscv64
+CC = $(TOOLPREFIX)gcc
+LD = $(TOOLPREFIX)ld
+OPT = @OPT@
+CFLAGS = -Wall -Werror $(OPT) -fno-omit-frame-pointer @DEBUG@ -MD -std=gnu11 -march=rv64gc -mcmodel=medany
+CFLAGS += -ffreestanding -fno-common -nostdlib -mno-relax -fno-builtin -fno-stack-protector -fno-pie -no-pie -I.
+KOBJS = $(addsuffix .o,$(sort $(basename $(wildcard $K/*.c $K/*.S))))
+ULIB = $U/start.o $U/usys.o $U/string.o $U/printf.o $U/malloc.o $U/input.o
+UPROGS = $(addprefix $U/_,@PROGRAMS@)
+
+$K/kernel: $(KOBJS) $K/kernel.ld
+	$(LD) -z max-page-size=4096 -T $K/kernel.ld -o $@ $(KOBJS)
+$K/%.o: $K/%.c
+	$(CC) $(CFLAGS) @KFLAGS@ -c -o $@ $<
+$K/%.o: $K/%.S
+	$(CC) $(CFLAGS) @KFLAGS@ -c -o $@ $<
+$K/string.o $U/string.o: CFLAGS += -fno-tree-loop-distribute-patterns
+$U/%.o: $U/%.S
+	$(CC) $(CFLAGS) -c -o $@ $<
+$U/_%: $U/%.o $(ULIB)
+	$(LD) @ULINK@ -o $@ $^
+mkfs/mkfs: mkfs/mkfs.c $K/fs.h $K/param.h
+	gcc -Werror -Wall -I. -o $@ mkfs/mkfs.c
+fs.img: mkfs/mkfs README $(UPROGS)
+	mkfs/mkfs $@ README $(UPROGS)
+-include $K/*.d $U/*.d
+clean:
+	rm -f $K/*.[od] $U/*.[od] $K/kernel $U/_* fs.img mkfs/mkfs .gdbinit
+
+GDBPORT = $(shell expr `id -u` % 5000 + 25000)
+QEMUGDB = -gdb tcp::$(GDBPORT)
+ifndef CPUS
+CPUS := 3
+endif
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0
+QEMUOPTS += -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
+qemu: $K/kernel fs.img
+	$(QEMU) $(QEMUOPTS)
+.gdbinit: .gdbinit.tmpl-riscv
+	sed "s/:1234/:$(GDBPORT)/" < $^ > $@
+qemu-gdb: $K/kernel .gdbinit fs.img
+	$(QEMU) $(QEMUOPTS) -S $(QEMUGDB)
+"""
+
+_GDBINIT = """\
+set confirm off
+set architecture riscv:rv64
+target remote 127.0.0.1:1234
+symbol-file kernel/kernel
+"""
+
+Edit = tuple[str, str, str]
+"""(files, pattern, what to put there): one of them must have the pattern."""
+
+MODERN = "-global virtio-mmio.force-legacy=false"
+
+NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
+          ("kernel/*.c", r"\bSHRIMP\b", "TRAPFRAME")]
+NO_PMP = [("kernel/start.c", r".*csr_write\(pmp.*\n", "")]
+TF = [("kernel/*.[ch]", r"(->|struct trapframe \*)trapframe\b", r"\1tf")]
+ALL_RWX = [("kernel/exec.c", r"int perm = PTE_R \| PTE_U", "int perm = PTE_R | PTE_W | PTE_X | PTE_U"),
+           ("kernel/exec.c", r"PTE_R \| PTE_W \| PTE_U", "PTE_R | PTE_W | PTE_X | PTE_U"),
+           ("kernel/proc.c", r"(end, )PTE_R \| PTE_W \| PTE_U", r"\1PTE_R | PTE_W | PTE_X | PTE_U")]
+LEGACY_DISK = [
+    ("kernel/virtio_disk.c", r"\*reg\(REG_VERSION\) != VIRTIO_MODERN", "*reg(REG_VERSION) != 1"),
+    ("kernel/virtio_disk.c", r"panic\(\"virtio disk: legacy[^;]*;", 'panic("could not find virtio disk");'),
+    ("kernel/virtio_disk.c", r"word < 2; word\+\+", "word < 1; word++"),
+    ("kernel/virtio_disk.c", r"\*reg\(REG_STATUS\) \|= STATUS_FEATURES_OK;\n(.*\n){2}", ""),
+    ("kernel/virtio_disk.c", r"  if \(\*reg\(REG_QUEUE_READY\)\)\n.*\n", "  *reg(0x28) = PGSIZE;\n"),
+    ("kernel/virtio_disk.c", r"static void set_queue_address(.*\n){4}", ""),
+    ("kernel/virtio_disk.c", r"(  set_queue_address.*\n){3}", ""),
+    ("kernel/virtio_disk.c", r"\*reg\(REG_QUEUE_READY\) = 1", "*reg(0x3c) = PGSIZE; *reg(0x40) = (uint64)&queue >> 12"),
+    ("kernel/virtio_disk.c", r"struct vq_used used;", "struct vq_used used __attribute__((aligned(PGSIZE)));")]
+
+
+def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
+            kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
+            patches: Sequence[str] = (), programs: str = PROGRAMS) -> Path:
+    """A tree in folder, which must not be there. patches: names below tests/."""
+    for path in (ROOT / "xv6").rglob("*"):
+        if path.suffix in (".c", ".h", ".S", ".ld") or path.name == "README":
+            copy = folder / path.relative_to(ROOT / "xv6")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    for name in patches:
+        subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
+                        str(ROOT / "tests" / name)], check=True, capture_output=True, timeout=60)
+    for name, pattern, new in (edit for group in edits for edit in group):
+        changed = 0
+        for path in folder.glob(name):
+            text, n = re.subn(pattern, new, path.read_text())
+            path.write_text(text)
+            changed += n
+        assert changed, f"{name} has no {pattern}"
+    text = _MAKEFILE
+    for word, value in (("OPT", opt), ("DEBUG", debug), ("QEMU", qemu), ("KFLAGS", kernel_flags), ("ULINK", user_link),
+                        ("PROGRAMS", programs)):
+        text = text.replace(f"@{word}@", value)
+    (folder / "Makefile").write_text(text)
+    (folder / ".gdbinit.tmpl-riscv").write_text(_GDBINIT)
+    return folder
+
+
+def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:
+    """A tree without FRY and SHRIMP."""
+    return imitate(folder, NO_FRY, *edits, patches=["kernel/variants/without-shrimpy.patch"], **how)
+
+
+def of_2020(folder: Path, **how: object) -> Path:
+    """No PMP, a legacy disk, programs that are W X all through, p->tf."""
+    return plain(folder, NO_PMP, TF, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0", **how)
