@@ -48,19 +48,21 @@ package_name() {
 }
 
 # RISC-V left qemu-system-misc for a package of its own in Debian 13 and
-# Ubuntu 25.04.
+# Ubuntu 25.04. apt knows, once it has lists.
 qemu_package() {
+  if [ -n "$(apt-cache show qemu-system-riscv 2>/dev/null)" ]; then
+    echo qemu-system-riscv
+    return
+  fi
   . /etc/os-release
   major=${VERSION_ID:-99}
   major=${major%%.*}
-  case $ID in ubuntu) first=25 ;; *) first=13 ;; esac
-  if [ "$ID" = ubuntu ] || [ "$ID" = debian ]; then
-    [ "$major" -ge "$first" ] && echo qemu-system-riscv || echo qemu-system-misc
-  elif apt-cache show qemu-system-riscv >/dev/null 2>&1; then
-    echo qemu-system-riscv
-  else
-    echo qemu-system-misc
-  fi
+  case $ID in
+    debian) first=13 ;;
+    ubuntu) first=25 ;;
+    *) first=99 ;;
+  esac
+  [ "$major" -ge "$first" ] && echo qemu-system-riscv || echo qemu-system-misc
 }
 
 # missing_packages SYSTEM GROUP...: one name a line.

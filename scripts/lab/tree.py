@@ -93,6 +93,18 @@ def prepare(path: str | None) -> Kernel:
     return _from_tree(where)
 
 
+def built_at(path: str) -> Path:
+    """The kernel that make leaves where path is, if it was run there."""
+    where = Path(path).expanduser().resolve() if path else OURS
+    return where / "kernel/kernel" if where.is_dir() else where
+
+
+def booted_from(path: str) -> Path:
+    """The kernel that prepare() has us boot."""
+    where = Path(path).expanduser().resolve() if path else OURS
+    return built_at(path) if where.is_file() or where == OURS else _copy_of(where) / "kernel/kernel"
+
+
 def build_ours(tree: Path, *variables: str, name: str = "the Shrimpy kernel") -> Kernel:
     """Builds our xv6/ or a variant of it where it stands. variables: NAME=value for make."""
     with lock(tree):
@@ -118,10 +130,14 @@ def _from_elf(elf: Path) -> Kernel:
     return _describe(None, elf, [image], ["used as it is, not rebuilt"])
 
 
-def _from_tree(source: Path) -> Kernel:
+def _copy_of(source: Path) -> Path:
     # make splits names at spaces.
     plain = re.sub(r"[^\w.+-]", "_", source.name)
-    copy = BUILD / "trees" / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    return BUILD / "trees" / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+
+
+def _from_tree(source: Path) -> Kernel:
+    copy = _copy_of(source)
     with lock(copy):
         _mirror(source, copy)
         notes = _build_foreign(copy, source.name)
