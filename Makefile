@@ -6,6 +6,7 @@ GDBPORT ?=
 PROGRAM ?=
 READY ?=
 CORE ?=
+TARGET ?=
 JSON ?=
 
 PYTHON := python3
@@ -37,6 +38,7 @@ help:
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'JSON=1          check: the verdicts as JSON'
 
 setup:
@@ -68,7 +70,8 @@ judged:
 	+scripts/setup run debug >&2
 	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
 		$(if $(PROGRAM),--program '$(PROGRAM)') $(if $(READY),--ready '$(READY)') \
-		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)'); \
+		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)') \
+		$(if $(TARGET),--target '$(TARGET)'); \
 		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
 
 qemu:
@@ -81,7 +84,7 @@ qemu-gdb:
 
 gdb:
 	scripts/setup debug
-	$(PYTHON) scripts/debug $(if $(CORE),--core '$(CORE)' --kernel '$(KERNEL)')
+	$(PYTHON) scripts/debug --kernel '$(KERNEL)' $(if $(CORE),--core '$(CORE)') $(if $(TARGET),--target '$(TARGET)')
 
 core:
 	scripts/setup run
