@@ -56,18 +56,26 @@ static void nobody_to_read(void) {
   must(write(fd[1], "abc", 3) == -1 && write(fd[1], scratch, 5000) == -1);
 }
 
+static int signal[2];
+
 static void write_much(void) {
   close(fd[0]);
-  memset(scratch, 1, sizeof(scratch));
+  post(signal);
   must(write(fd[1], scratch, sizeof(scratch)) == -1);
 }
 
+// The reader leaves at many moments; at most of them the pipe is full.
 static void writer_wakes_when_reader_leaves(void) {
-  must_pipe(fd);
-  begin(write_much);
-  must(read(fd[0], scratch, 10) == 10);
-  must(close(fd[1]) == 0 && close(fd[0]) == 0);
-  must(reap() == 0);
+  must_pipe(signal);
+  for (int i = 0; i < 20; i++) {
+    must_pipe(fd);
+    begin(write_much);
+    await(signal);
+    for (int k = 0; k < 100 * i; k++)
+      getpid();
+    must(close(fd[1]) == 0 && close(fd[0]) == 0);
+    must(reap() == 0);
+  }
 }
 
 static void read_to_end(void) {
@@ -80,8 +88,6 @@ static void reader_wakes_when_writer_leaves(void) {
   begin(read_to_end);
   must(close(fd[1]) == 0 && reap() == 0);
 }
-
-static int signal[2];
 
 static void block_in_read(void) {
   post(signal);

@@ -274,6 +274,8 @@ static void outlive_parent(void) {
 }
 
 static void orphans_live_on(void) {
+  int before = free_pages();
+
   must_pipe(gate);
   must_pipe(ready);
   for (int i = 0; i < 20; i++)
@@ -282,6 +284,10 @@ static void orphans_live_on(void) {
   close(gate[1]);
   for (int i = 0; i < 20; i++)
     await(ready);
+  close(gate[0]);
+  close(ready[0]);
+  close(ready[1]);
+  must(free_pages_return(before));
 }
 
 // Forks without end, with its children, until the gate's reader is gone.
@@ -424,7 +430,7 @@ const struct test proc_tests[] = {
   {"dead-children-are-inherited", dead_children_are_inherited,
    "who ended before its parent did is buried as well"},
   {"orphans-live-on", orphans_live_on,
-   "who outlives its parent runs on"},
+   "who outlives its parent runs on, and is buried in the end"},
   {"everybody-forks", everybody_forks,
    "processes multiply until there is no room, and it ends well"},
   {"parent-and-child-exit-together", parent_and_child_exit_together,
