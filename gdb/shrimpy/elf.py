@@ -93,7 +93,8 @@ class Elf:
         """(functions, objects) of the symbol table, empty when it was stripped.
 
         Labels without a type, such as assembly's, count as functions when
-        they lie in an executable section.
+        they lie in an executable section; those without a size reach to the
+        next.
         """
         functions: Dict[int, Range] = {}
         objects: List[Range] = []
@@ -115,6 +116,10 @@ class Elf:
                         functions[value] = entry
                 elif kind == _STT_OBJECT:
                     objects.append(entry)
+        starts = sorted(functions)
+        for start, following in zip(starts, starts[1:]):
+            if functions[start].size == 0:
+                functions[start] = Range(start, following - start, functions[start].name)
         return list(functions.values()), objects
 
     def _notes(self, segment: Segment):

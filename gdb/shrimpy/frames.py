@@ -8,7 +8,7 @@ from typing import DefaultDict, Dict, Iterable, Iterator, List, Optional, Set, T
 from .kernel import Kernel, Proc
 from .readers import PAGE
 from .records import Runs, address, many, record
-from .sv39 import V, pa_of
+from .sv39 import R, V, W, X, pa_of
 
 
 @record
@@ -114,8 +114,8 @@ def claim(accounts: Accounts, kernel: Kernel, processes: Iterable[Proc]) -> None
     A kernel may keep frames in ways this kit has no name for: network buffers,
     a second page table of a process. A frame is the kernel's when a variable,
     or a field of a living process, holds its address, or when a frame so held
-    points to it. Variables that keep old addresses of things that are gone do
-    not count.
+    points to it, or maps it elsewhere than at its own address. Variables that
+    keep old addresses of things that are gone do not count.
     """
     lost = set(pages_of(accounts.lost()))
     if not lost:
@@ -129,16 +129,28 @@ def claim(accounts: Accounts, kernel: Kernel, processes: Iterable[Proc]) -> None
             held.extend((word, User("kernel", None, None, name))
                         for i, word in enumerate(words) if word in lost
                         for name in [kernel.variable_at(at + 8 * i)] if name)
-    while held:
-        pa, user = held.pop()
+    found = [(pa, user, 2, 0) for pa, user in held]
+    while found:
+        pa, user, level, va = found.pop()
         if pa in lost:
             lost.discard(pa)
             accounts.add(pa, user)
-            held.extend((target, user) for target in _targets(kernel.reader.page(pa), lost))
+            if level >= 0:
+                found.extend((target, user, *place) for target, *place in
+                             _targets(kernel.reader.page(pa), lost, level, va))
 
 
-def _targets(page: bytes, lost: Set[int]) -> List[int]:
-    """The frames of `lost` that a page points to, as addresses or as a table."""
+def _targets(page: bytes, lost: Set[int], level: int, va: int) -> Iterator[Tuple[int, int, int]]:
+    """The frames of `lost` that a page points to, as addresses, or as a page
+    table of that level for addresses from va: (frame, level, va). Level -1 is
+    for what a table maps, which points to nothing."""
     words = memoryview(page).cast("Q").tolist()
-    tables = (pa_of(word) for word in words if word & V and not word >> 54)
-    return sorted(lost.intersection(words).union(lost.intersection(tables)))
+    for word in sorted(lost.intersection(words)):
+        yield word, 2, 0
+    for i, word in enumerate(words):
+        if word & V and not word >> 54 and pa_of(word) in lost:
+            at = va + (i << 12 + 9 * level)
+            if not word & (R | W | X):
+                yield pa_of(word), level - 1, at
+            elif level == 0 and pa_of(word) != at:      # a table that maps all of RAM owns none
+                yield pa_of(word), -1, 0

@@ -29,10 +29,11 @@ class NoKernel(Exception):
 
 
 def kernel_objfile() -> gdb.Objfile:
-    """The objfile that defines proc[] and kalloc. Raises NoKernel."""
+    """The objfile that defines a table of processes and kalloc. Raises NoKernel."""
     for objfile in gdb.objfiles():
-        if objfile.lookup_global_symbol("proc") \
-                and objfile.lookup_global_symbol("kalloc"):
+        has_table = any(objfile.lookup_global_symbol(name) or objfile.lookup_static_symbol(name)
+                        for name in ("proc", "ptable"))
+        if has_table and objfile.lookup_global_symbol("kalloc"):
             return objfile
     names = ", ".join(o.filename for o in gdb.objfiles() if o.filename)
     raise NoKernel("expected the debugging symbols of an xv6 kernel (proc, kalloc), found "
