@@ -83,6 +83,7 @@ MODERN = "-global virtio-mmio.force-legacy=false"
 
 NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
           ("kernel/*.c", r"\bSHRIMP\b", "TRAPFRAME")]
+UNSIZED = [("*/*.S", r"\n *\.(type|size) .*", "")]
 NO_PMP = [("kernel/start.c", r".*csr_write\(pmp.*\n", "")]
 TF = [("kernel/*.[ch]", r"(->|struct trapframe \*)trapframe\b", r"\1tf")]
 ALL_RWX = [("kernel/exec.c", r"int perm = PTE_R \| PTE_U", "int perm = PTE_R | PTE_W | PTE_X | PTE_U"),
@@ -112,7 +113,7 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
                         str(ROOT / "tests" / name)], check=True, capture_output=True, timeout=60)
-    for name, pattern, new in (edit for group in edits for edit in group):
+    for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):
             text, n = re.subn(pattern, new, path.read_text())

@@ -1,0 +1,162 @@
+"""Trees of several years: built in a copy, booted with what they need, judged by the rules that any kernel keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import debugger, tree
+from lab.machine import Machine
+
+import trees
+
+ANY_KERNEL = {"no-user-supervisor", "frame-in-ram", "pte-legal", "not-on-free-list", "free-list-sound",
+              "frames-conserved", "table-private", "count-matches"}
+
+
+def params(text: str, file: str = "kernel/param.h") -> list[trees.Edit]:
+    """`NAME value`: another value of a constant."""
+    name, value = text.split()
+    return [(file, rf"(#define {name}) \d+", rf"\1 {value}")]
+
+
+@pytest.mark.parametrize("year,how", [
+    pytest.param(trees.of_2020, {}, id="2020"),
+    pytest.param(trees.plain, {"opt": "-O0", "kernel_flags": trees.NEWER_NAMES}, id="2025-O0"),
+    pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3"}, id="2023-O2-macros"),
+])
+def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listing, tmp_path, year, how):
+    mine = year(tmp_path / "xv6 labs", **how)
+    before = listing(mine)
+    done = make("check", f"KERNEL={mine}", "JSON=1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    rules: dict[str, set[str]] = {}
+    for one in told["verdicts"]:
+        rules.setdefault(one["rule"], set()).add(one["status"])
+        assert one["status"] != "fail", one
+    assert {rule for rule, found in rules.items() if "pass" in found} >= ANY_KERNEL - {"no-user-supervisor"}
+    assert all(one["why"] == "this kernel defines no FRY" for one in told["verdicts"] if one["rule"] not in ANY_KERNEL)
+    assert listing(mine) == before
+    if year is trees.of_2020:
+        assert "it sets up no PMP; started with -cpu rv64,pmp=false" in done.stderr
+        assert "it speaks legacy virtio-mmio; started with force-legacy=true" in done.stderr
+        assert "its exec maps whole programs W X" in str(told)
+
+
+@pytest.mark.parametrize("how", [
+    pytest.param({}, id="O"),
+    pytest.param({"opt": "-O2", "kernel_flags": trees.NEWER_NAMES}, id="O2-newer-names"),
+])
+def test_an_orphan_s_page_freed_by_its_parent_s_exit_is_found(make, tmp_path, how):
+    naive = trees.imitate(tmp_path / "lab", patches=["mutants/parent-first.patch"], **how)
+    done = make("check", f"KERNEL={naive}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"^FAIL orphan-alive: pid \d+ \(sh\): its SHRIMP frame (is on the free list|was given to another)",
+                     done.stdout, re.M), done.stdout
+    assert re.search(r"^  look at +freeproc\(\)", done.stdout, re.M)
+
+
+def test_a_lab_done_right_passes_with_fry_from_its_memlayout(make, tmp_path):
+    right = trees.imitate(tmp_path / "lab", params("NCPU 1"), params("NPROC 24"))
+    done = make("check", f"KERNEL={right}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lab, 1 harts, cat | cat | (((cat; cat) &); echo settled):" in done.stderr
+    assert re.search(r"^pass +orphan-alive +1 ", done.stdout, re.M)
+    done = make("demo", f"KERNEL={right}")
+    assert done.returncode == 0 and "drawn: " in done.stdout, done.stdout + done.stderr
+
+
+def test_demo_of_a_tree_without_fry_says_why_it_draws_nothing(make, tmp_path):
+    done = make("demo", f"KERNEL={trees.plain(tmp_path / 'lab')}")
+    assert done.returncode == 2 and "defines no FRY" in done.stdout
+    assert "nothing drawn: " in done.stdout and not done.stderr.count("demo:")
+
+
+def test_fork_is_stepped_through_without_macros_at_o2(tmp_path):
+    kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", opt="-O2", kernel_flags=trees.NEWER_NAMES)))
+    with Machine(kernel, 1) as machine:
+        machine.boot()
+        with debugger.Session(kernel.elf, machine.gdb_target) as gdb:
+            machine.send("echo hello")
+            said = gdb.ask("shrimp-step")
+    assert "state: USED -> RUNNABLE" in said and "SHRIMP is its parent's FRY" in said.replace("its SHRIMP", "SHRIMP"), said
+
+
+# What is wrong with a tree, in one line
+
+def test_the_compilers_first_error_is_the_line(make, tmp_path):
+    broken = trees.plain(tmp_path / "lab", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")])
+    done = make("check", f"KERNEL={broken}")
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert re.match(r"check: lab does not build: kernel/vm.c:\d+:\d+: error: .no_such_thing. undeclared", first), first
+
+
+def test_a_students_own_slip_is_not_let_pass(tmp_path):
+    slip = trees.plain(tmp_path / "lab", [("kernel/vm.c", r"\Z", "static void never(void) {}\n")])
+    with pytest.raises(tree.Trouble, match=r"does not build: kernel/vm.c.*never.*defined but not used"):
+        tree.prepare(str(slip))
+
+
+def test_a_warning_of_the_hosts_compiler_is_let_pass_and_said_each_time(tmp_path):
+    odd = trees.plain(tmp_path / "lab", [("mkfs/mkfs.c", r"\Z", "void again(int n);\nvoid again(int n) { again(n + 1); }\n")])
+    for _ in range(2):
+        assert any("built with -Wno-error=infinite-recursion" in note for note in tree.prepare(str(odd)).notes)
+
+
+def test_a_makefile_that_is_fit_for_one_job_only_is_built(tmp_path):
+    odd = trees.plain(tmp_path / "lab")
+    with (odd / "Makefile").open("a") as makefile:
+        makefile.write("fs.img: alone\nalone: ; case '$(MAKEFLAGS)' in *jobserver*) exit 1; esac\n")
+    assert tree.prepare(str(odd)).elf.is_file()
+
+
+def test_links_are_followed_and_odd_files_left_out(listing, tmp_path):
+    mine = trees.plain(tmp_path / "lab")
+    (mine / "user").rename(tmp_path / "elsewhere")
+    (mine / "user").symlink_to("../elsewhere")
+    (mine / "loop").symlink_to(".")
+    (mine / "dangling").symlink_to("nowhere")
+    os.mkfifo(mine / "fifo")
+    before = listing(mine) | listing(tmp_path / "elsewhere")
+    assert tree.prepare(str(mine)).has_program("sh")
+    assert listing(mine) | listing(tmp_path / "elsewhere") == before
+
+
+def test_an_x86_tree_is_named(make, tmp_path):
+    (tmp_path / "Makefile").write_text("all:\n")
+    (tmp_path / "bootasm.S").write_text("")
+    done = make("check", f"KERNEL={tmp_path}")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"check: KERNEL={tmp_path} is an xv6 for the x86: this is for xv6-riscv"
+
+
+@pytest.fixture
+def elf_with(tmp_path):
+    """elf_with(instruction): a kernel of one instruction, with a disk beside it."""
+    def build(instruction: str) -> Path:
+        source = tmp_path / "kernel.S"
+        source.write_text(f".globl _start\n_start: {instruction}\n")
+        elf = tmp_path / "kernel"
+        subprocess.run([tree._cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-o", elf, source],
+                       check=True, timeout=60)
+        (tmp_path / "fs.img").write_bytes(bytes(1024))
+        return elf
+    return build
+
+
+def test_a_timer_that_needs_a_newer_qemu_is_noticed(make, elf_with, tmp_path):
+    elf = elf_with("csrw 0x14d, a5")
+    assert tree.prepare(str(elf)).oldest_qemu == (7, 2)
+    old = tmp_path / "old-qemu"
+    old.write_text("#!/bin/sh\necho 'QEMU emulator version 6.2.0'\n")
+    old.chmod(0o755)
+    done = make("check", f"KERNEL={elf}", QEMU=str(old))
+    assert done.returncode == 2
+    assert "is version 6.2: 7.2 or later is needed by this kernel's timer" in done.stderr
