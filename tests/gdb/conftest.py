@@ -44,14 +44,14 @@ def ask() -> Callable[..., str]:
 class Session:
     """A GDB with the kit at a terminal, attached to a machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, term: str) -> None:
         self._gdb = pexpect.spawn(
             tools.gdb(), ["-nx", "-q", "-ex", "set pagination off", "-ex", "set width 0",
                           "-ex", "set confirm off", "-ex", "set style enabled off",
                           "-ex", f"source {debugger.KIT}",
                           "-ex", f"target remote {machine.gdb_target}", str(machine.kernel.elf)],
             encoding="utf-8", timeout=60, echo=False, dimensions=(50, 250),
-            env={**os.environ, "TERM": "dumb", "DEBUGINFOD_URLS": ""})
+            env={**os.environ, "TERM": term, "DEBUGINFOD_URLS": ""})
         self.ask("echo")
 
     def tell(self, command: str) -> None:
@@ -78,12 +78,12 @@ class Session:
 
 
 @pytest.fixture
-def session() -> Iterator[Callable[[Machine], Session]]:
+def session() -> Iterator[Callable[..., Session]]:
     """session(machine): a GDB to type at."""
     open_ones: list[Session] = []
 
-    def start(machine: Machine) -> Session:
-        open_ones.append(Session(machine))
+    def start(machine: Machine, term: str = "dumb") -> Session:
+        open_ones.append(Session(machine, term))
         return open_ones[-1]
 
     yield start

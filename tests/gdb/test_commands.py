@@ -129,6 +129,19 @@ def test_draw_writes_a_figure(family, ask, tmp_path):
     assert "<svg" in text and "shrimpdemo" in text
 
 
-def test_colour_follows_gdbs_style(family, ask):
-    assert "\x1b[" in ask(family, "set style enabled on", "shrimp-check")
-    assert "\x1b[" not in ask(family, "set style enabled off", "shrimp-check")
+COLOUR = re.compile(r"\x1b\[[0-9;]+m")
+
+
+def test_colour_follows_gdbs_style(family, session):
+    gdb = session(family, term="xterm")
+    gdb.ask("set style enabled on")
+    assert COLOUR.search(gdb.ask("shrimp-check"))
+    gdb.ask("set style enabled off")
+    assert not COLOUR.search(gdb.ask("shrimp-check"))
+
+
+def test_no_colour_where_it_would_be_noise(family, ask, session):
+    assert not COLOUR.search(ask(family, "set style enabled on", "shrimp-check"))
+    dumb = session(family, term="dumb")
+    dumb.ask("set style enabled on")
+    assert not COLOUR.search(dumb.ask("shrimp-check"))

@@ -11,7 +11,6 @@ static void inithart(void) {
   trapinithart();
   plicinithart();
   kvminithart();
-  printf("hart %d runs\n", cpuid());
 }
 
 static void initmachine(void) {

@@ -1,5 +1,5 @@
 // sh [SCRIPT]: the shell.
-//   list      job (; job | & job)*          & runs the job before it on its own
+//   list      job ((; | & | &;) job)*       & runs the job before it on its own
 //   job       stage (| stage)*
 //   stage     (WORD | redirect)+  or  ( list ) redirect*
 //   redirect  < FILE | > FILE | >> FILE
@@ -185,12 +185,14 @@ static struct job *parse_list(void) {
 
   while (line.token && line.token != ')') {
     *link = parse_job();
-    if (line.token == '&')
-      (*link)->background = 1;
-    else if (line.token != ';')
+    int end = line.token;
+    if (end != '&' && end != ';')
       break;
+    (*link)->background = end == '&';
     link = &(*link)->next;
     next_token();
+    if (end == '&' && line.token == ';')
+      next_token();
   }
   return first;
 }

@@ -4,6 +4,7 @@ and one place where errors become one line."""
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,8 +146,10 @@ def one_line(error: BaseException) -> str:
 
 
 def painter() -> Painter:
-    """Colour, where GDB styles its own output."""
-    return Painter(bool(gdb.parameter("style enabled")))
+    """Colour, where GDB styles its own output: where it may, on a terminal
+    that can."""
+    return Painter(bool(gdb.parameter("style enabled")) and os.isatty(1)
+                   and os.environ.get("TERM", "dumb") != "dumb")
 
 
 def write_json(value: object) -> None:
