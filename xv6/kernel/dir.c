@@ -141,17 +141,16 @@ static char *split(char *path, char *name) {
 }
 
 // Follows path to its last element, or, given last, to the directory that
-// would hold it, and copies that element there. The inode is referenced and
-// not locked; 0 if the path leads nowhere. Inside an operation.
+// would hold it, and copies that element there. "" is the current directory.
+// The inode is referenced and not locked; 0 if the path leads nowhere.
+// Inside an operation.
 static struct inode *follow(char *path, char *last) {
   char name[DIRSIZ];
 
-  if (*path == 0)
-    return 0;
   struct inode *ip = *path == '/' ? iget(ROOTDEV, ROOTINO)
                                   : idup(myproc()->cwd);
   path = skip_slashes(path);
-  if (last && *path == 0) { // the root is in no directory
+  if (last && *path == 0) { // neither the root nor "" has a last element
     iput(ip);
     return 0;
   }
