@@ -86,6 +86,8 @@ NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
 UNSIZED = [("*/*.S", r"\n *\.(type|size) .*", "")]
 NO_PMP = [("kernel/start.c", r".*csr_write\(pmp.*\n", "")]
 TF = [("kernel/*.[ch]", r"(->|struct trapframe \*)trapframe\b", r"\1tf")]
+NO_USED = [("kernel/proc.h", r"UNUSED, USED,", "UNUSED,"), ("kernel/proc.h", r"\Z", "#define USED UNUSED\n"),
+           ("kernel/proc.c", r"  case USED:\n.*\n", "")]
 ALL_RWX = [("kernel/exec.c", r"int perm = PTE_R \| PTE_U", "int perm = PTE_R | PTE_W | PTE_X | PTE_U"),
            ("kernel/exec.c", r"PTE_R \| PTE_W \| PTE_U", "PTE_R | PTE_W | PTE_X | PTE_U"),
            ("kernel/proc.c", r"(end, )PTE_R \| PTE_W \| PTE_U", r"\1PTE_R | PTE_W | PTE_X | PTE_U")]
@@ -135,5 +137,5 @@ def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:
 
 
 def of_2020(folder: Path, **how: object) -> Path:
-    """No PMP, a legacy disk, programs that are W X all through, p->tf."""
-    return plain(folder, NO_PMP, TF, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0", **how)
+    """No PMP, a legacy disk, programs that are W X all through, p->tf, no state for a process that is being made."""
+    return plain(folder, NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0", **how)
