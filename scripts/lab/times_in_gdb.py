@@ -11,13 +11,13 @@ import time
 HALF = 0x800  # bytes that QEMU's stub puts in one packet
 
 
-def seconds(n, work):
+def seconds(n, work, clock=time.perf_counter):
     """(seconds of each of n calls, what the last one returned)."""
     found = []
     for _ in range(n):
-        start = time.perf_counter()
+        start = clock()
         result = work()
-        found.append(time.perf_counter() - start)
+        found.append(clock() - start)
     return found, result
 
 
@@ -25,28 +25,39 @@ def told(**found):
     print("@times " + json.dumps(found), flush=True)
 
 
-def steps(n):
-    """Times n source-level steps; needs no kit."""
+def steps(n, kit):
+    """Times n source-level steps, loads the kit, and times n more."""
     gdb.execute("set osabi none", to_string=True)  # as the kit has it
-    taken, _ = seconds(n, lambda: gdb.execute("step", to_string=True))
-    told(steps=taken)
+    seconds(n // 10, _step)
+    bare, _ = seconds(n, _step)
+    gdb.execute(f"source {kit}", to_string=True)
+    seconds(n // 10, _step)
+    loaded, _ = seconds(n, _step)
+    told(bare=bare, loaded=loaded)
+
+
+def _step():
+    gdb.execute("step", to_string=True)
 
 
 def snapshots(n_file, n_remote):
-    """Times snapshots by the RAM file and by remote, and beside each of the latter the packets alone: two for
-    each page table, the least that a walk needs."""
+    """Times snapshots by the RAM file and by remote, and beside each of the latter packets alone, with nothing done
+    about the answers: two for each page table, the least that a walk needs; and all that the snapshot reads."""
     by_file, taken = seconds(n_file, _snapshot)
+    processor, _ = seconds(n_file, _snapshot, time.process_time)
     gdb.execute("set shrimpy reader remote")
     _snapshot(walk_free=False)  # connects
-    by_packets, alone, whole = [], [], []
+    reads = _reads()
+    tables = [t.pa for p in taken.processes for t in p.tables] + [t.pa for t in taken.kernel_table.tables]
+    times = {"by_packets": [], "alone": [], "all_alone": [], "whole": []}
     for _ in range(n_remote):
-        by_packets += seconds(1, lambda: _snapshot(walk_free=False))[0]
-        sent = _packets()
-        alone += _tables_alone(taken)
-        whole += seconds(1, _snapshot)[0]
-        sent_whole = _packets()
-    told(processes=len(taken.processes), tables=len(_tables(taken)), by_file=by_file, by_packets=by_packets,
-         alone=alone, whole=whole, packets=sent, packets_whole=sent_whole)
+        times["by_packets"] += seconds(1, lambda: _snapshot(walk_free=False))[0]
+        packets = _packets()
+        times["alone"] += _alone([(pa, 4096) for pa in tables])
+        times["all_alone"] += _alone(reads)
+        times["whole"] += seconds(1, _snapshot)[0]
+    told(processes=len(taken.processes), tables=len(tables), by_file=by_file, processor=processor, packets=packets,
+         packets_whole=_packets(), **times)
 
 
 def entry_by_entry():
@@ -92,13 +103,29 @@ def _by_values():
     return n_reads, n_leaves
 
 
-def _snapshot(walk_free=True):
+def _snapshot(walk_free=True, through=lambda reader: reader):
     from shrimpy.session import session
-    return session.snapshot(walk_free=walk_free, through=lambda reader: reader)  # never a kept one
+    return session.snapshot(walk_free=walk_free, through=through)  # never a kept one
 
 
-def _tables(snapshot):
-    return [t.pa for p in snapshot.processes for t in p.tables] + [t.pa for t in snapshot.kernel_table.tables]
+def _reads():
+    """(address, bytes) of all that a snapshot by remote reads."""
+    from shrimpy.readers import Reader
+    reads = []
+
+    class Noting(Reader):
+        random_access = False
+
+        def __init__(self, under):
+            super().__init__(under.ram)
+            self.under = under
+
+        def _read(self, pa, n):
+            reads.append((pa, n))
+            return self.under.read(pa, n)
+
+    _snapshot(walk_free=False, through=Noting)
+    return reads
 
 
 def _packets():
@@ -107,11 +134,10 @@ def _packets():
     return session._live[1].packets
 
 
-def _tables_alone(snapshot):
-    """Seconds that the packets take which read every page table, with nothing done about the answers."""
+def _alone(reads):
+    """Seconds of the packets for these reads."""
     from shrimpy.session import session
-    packets = [f"m{pa + half:x},{HALF:x}" for pa in _tables(snapshot) for half in (0, HALF)]
+    packets = [f"m{pa + at:x},{min(HALF, n - at):x}" for pa, n in reads for at in range(0, n, HALF)]
     send = gdb.selected_inferior().connection.send_packet
     with session.memory():
-        taken, _ = seconds(1, lambda: [send(packet) for packet in packets])
-    return taken
+        return seconds(1, lambda: [send(packet) for packet in packets])[0]
