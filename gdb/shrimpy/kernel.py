@@ -226,9 +226,10 @@ class Kernel:
             return []
         read = _proc_reader(self.info, self._state_names())
         unused = self._enumerator("UNUSED", 0)
+        state = self.info.field("proc", "state", "pstate")
+        at, n = (state.offset, state.type.size) if state else (0, 0)
         return [read(slot, table.address + slot * size, data[slot * size:(slot + 1) * size])
-                for slot in range(number)
-                if _state_of(self.info, data, slot * size) != unused]
+                for slot in range(number) if _word(data, slot * size + at, n) != unused]
 
     def n_slots(self) -> int:
         """Slots in proc[]: NPROC."""
@@ -640,11 +641,6 @@ def _shortcuts(words: bytes, base: int, lowest: int, end: int) -> Dict[int, int]
     return found
 
 
-def _state_of(info: DebugInfo, data: bytes, start: int) -> int:
-    field = info.field("proc", "state", "pstate")
-    return _word(data, start + field.offset, field.type.size) if field else 0
-
-
 def _word(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at:at + size], "little")
 
@@ -677,9 +673,16 @@ def _is_free_list(place: _Place, usual: bool) -> bool:
 
 def _nonzero(data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
     """((frame, number), ...) of the numbers in `data` that are not 0."""
-    if stride == size:
-        values = array({1: "B", 2: "H", 4: "I", 8: "Q"}[size])
-        values.frombytes(data)
-    else:
-        values = [_word(data, at + offset, size) for at in range(0, len(data), stride)]
-    return tuple((ram_base + i * PAGE, values[i]) for i in compress(count(), values))
+    found: List[Tuple[int, int]] = []
+    zeros = bytes(512 * stride)     # of most frames, which are free
+    for start in range(0, len(data), len(zeros)):
+        piece = data[start:start + len(zeros)]
+        if piece == zeros:
+            continue
+        if stride == size:
+            values = array({1: "B", 2: "H", 4: "I", 8: "Q"}[size], piece)
+        else:
+            values = [_word(piece, at + offset, size) for at in range(0, len(piece), stride)]
+        first = ram_base + start // stride * PAGE
+        found.extend((first + i * PAGE, values[i]) for i in compress(count(), values))
+    return tuple(found)
