@@ -27,7 +27,7 @@ help:
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
 	echo 'make diagrams   the figures for a report, in build/diagrams'
-	echo 'make bench      instructions per operation, and times'
+	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make build      the kernel and its disk, and nothing else'
@@ -98,8 +98,9 @@ test:
 	$(PYTEST) -n $(WORKERS) -q tests
 
 bench:
-	scripts/setup run
+	scripts/setup run debug
 	$(PYTHON) scripts/bench
+	$(PYTHON) scripts/bench-kit
 
 soak:
 	scripts/setup

@@ -6,6 +6,8 @@
     qmp        QEMU's monitor protocol
     debugger   GDB, for people and headless
     tools      which qemu, gdb and cross tools there are
+
+times_in_gdb.py is not imported: GDB sources it, for bench-kit.
 """
 
 from pathlib import Path
