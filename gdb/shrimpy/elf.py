@@ -94,7 +94,7 @@ class Elf:
 
         Labels without a type, such as assembly's, count as functions when
         they lie in an executable section; those without a size reach to the
-        next.
+        next. The assembler's own ("$x", ".L0") do not count.
         """
         functions: Dict[int, Range] = {}
         objects: List[Range] = []
@@ -110,6 +110,8 @@ class Elf:
                     continue
                 kind, executable = info & 15, headers[section][2] & 4
                 entry = Range(value, size, self._string(names + name))
+                if entry.name.startswith(("$", ".L")):
+                    continue
                 if kind == _STT_FUNC or kind == _STT_NOTYPE and executable:
                     known = functions.get(value)
                     if known is None or size > known.size:

@@ -39,7 +39,7 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
 
     target: what `target remote` takes; the machine stops when GDB attaches, and runs on when it leaves.
     """
-    first = ["set pagination off", "set width 0", "set confirm off"]
+    first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off"]
     if kit:
         first.append(f"source {KIT}")
     if target:

@@ -1,0 +1,93 @@
+"""Machines that a tree's own Makefile started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+import trees
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def started(tmp_path) -> Iterator[tuple[Path, int]]:
+    """(a tree, the port): built in place, `make qemu-gdb` running there, its QEMU waiting for GDB."""
+    lab = trees.imitate(tmp_path / "lab")
+    port = free_port()
+    command = ["make", "-C", str(lab), "--no-print-directory", "-j2", f"GDBPORT={port}"]
+    subprocess.run([*command, "kernel/kernel", "fs.img"], check=True, capture_output=True, timeout=100)
+    # Of a session of its own: it is ended whole.
+    theirs = subprocess.Popen([*command, "qemu-gdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not listens(port):
+            assert theirs.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        yield lab, port
+    finally:
+        os.killpg(theirs.pid, signal.SIGTERM)
+        theirs.communicate(timeout=20)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port: /proc/net/tcp says without knocking."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(words[1].endswith(f":{port:04X}") and words[3] == "0A" for words in map(str.split, lines))
+
+
+def test_gdb_finds_their_machine_by_their_gdbinit(started, tmp_path):
+    lab, port = started
+    environment = {**os.environ, "TERM": "dumb", "SHRIMPY_RUN": str(tmp_path)}
+    with pexpect.spawn("make", ["gdb", f"KERNEL={lab}"], cwd=str(ROOT), timeout=60, encoding="utf-8", env=environment,
+                       dimensions=(50, 300)) as gdb:
+        gdb.expect(rf"Remote debugging using 127.0.0.1:{port}\r.*\(gdb\) ")
+        gdb.sendline("break fork")
+        gdb.expect(r"Breakpoint 1 at.*\(gdb\) ")
+        gdb.sendline("continue")
+        gdb.expect(r"Breakpoint 1, fork .*\(gdb\) ")
+        gdb.sendline("shrimpy")
+        gdb.expect(r"memory +QEMU's gdb stub.*FRY +0x3fffffd000, from the memlayout.h")
+        gdb.expect(r"\(gdb\) ")
+        gdb.sendline("shrimp-check")
+        gdb.expect(r"PASS: \d+ verdicts about 1 processes")
+        gdb.expect(r"\(gdb\) ")
+        gdb.sendline("set confirm off")
+        gdb.sendline("quit")
+        gdb.expect(pexpect.EOF)
+
+
+def test_check_judges_their_machine_where_it_is(make, started):
+    lab, port = started
+    with pexpect.spawn("gdb-multiarch", ["-nx", "-batch", "-ex", f"target remote :{port}", "-ex", "break usertrap",
+                                         "-ex", "continue", "-ex", "delete", str(lab / "kernel/kernel")],
+                       timeout=60) as gdb:
+        gdb.expect(pexpect.EOF)
+    done = make("check", f"KERNEL={lab}", f"TARGET={port}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASS: " in done.stdout
+
+
+def test_what_is_missing_is_said(make, tmp_path):
+    lab = trees.imitate(tmp_path / "lab")
+    done = make("gdb", f"KERNEL={lab}")
+    assert done.returncode and f"no machine of {lab} is running: start one with `make qemu-gdb" in done.stderr
+    done = make("check", f"KERNEL={lab}", "TARGET=1")
+    assert done.returncode == 2 and f"{lab}/kernel/kernel is not there: build the tree" in done.stderr
+    done = make("check", "TARGET=1")
+    assert done.returncode == 2 and "127.0.0.1:1: Connection refused" in done.stderr
