@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from lab import variant
+
+LAYOUTS = Path(__file__).resolve().parent.parent / "gdb"     # kernels that lay memory out differently
 REPORT = ("python import json; from shrimpy import rules; from shrimpy.session import session; "
           "s = session.snapshot(); v = rules.evaluate(s); "
           "print('@@' + json.dumps({'function': s.stop.function, 'privilege': s.stop.privilege, "
@@ -25,8 +29,8 @@ def reports(stopper, machine, n, seed):
         yield json.loads(lines[0])
 
 
-def check_stops(machine, stopper, program, n, seed):
-    one = machine(3)
+def check_stops(machine, stopper, program, n, seed, modes="SU", **how):
+    one = machine(3, **how)
     one.send("shrimpdemo &")
     one.wait_for("shrimpdemo: ready[^\n]*\n")
     one.send(program)
@@ -42,12 +46,22 @@ def check_stops(machine, stopper, program, n, seed):
             one.send(program)
     assert judged >= n // 2, f"only {judged} of {n} stops could be judged"
     assert crowded >= n // 4, f"{program} ran at {crowded} of {n} stops only"
-    assert {privilege for privilege, _ in places} >= {"U", "S"} and len(places) > 4, places
+    assert {privilege for privilege, _ in places} >= set(modes) and len(places) > 4, places
 
 
 @pytest.mark.limit(240)
 def test_forktest_beside_a_family(machine, stopper):
     check_stops(machine, stopper, FORKTESTS, 200, seed=1)
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("name, program", [
+    ("copy-on-write", "grown heap again"), ("copy-on-write", FORKTESTS), ("superpages", "grown heap again"),
+    ("areas", "grown area again"), ("lists-by-hart", "grown lazy again")])
+def test_other_layouts_beside_a_family(machine, stopper, name, program):
+    kernel = variant.build(name, [LAYOUTS / f"variants/{name}.patch"],
+                           programs=sorted((LAYOUTS / "programs").glob("*.c")))
+    check_stops(machine, stopper, program, 60, seed=4, modes="S", kernel=kernel)
 
 
 @pytest.mark.soak

@@ -1,4 +1,5 @@
 // grown HOW: has memory of a shape that not every kernel makes, and a child; says so, and both sleep for good.
+// grown HOW again: a child grows so, has a child, and both write to what they have and end; for ever.
 //   heap   5 MiB at once
 //   lazy   promised, every seventh page touched
 //   area   two of them, by a third kind of sbrk that variants have
@@ -23,11 +24,7 @@ static void touch(char *start, int n_pages, int step) {
     start[i * PGSIZE] = i;
 }
 
-int main(int argc, char **argv) {
-  const char *how = argc > 1 ? argv[1] : "";
-  int in_place[2], forever[2];
-  char c;
-
+static void have(const char *how) {
   if (strcmp(how, "heap") == 0) {
     touch(grow(5 << 20, 1), 5 << 8, 1);
   } else if (strcmp(how, "lazy") == 0) {
@@ -36,16 +33,45 @@ int main(int argc, char **argv) {
     touch(grow(3 * PGSIZE, AREA), 3, 1);
     touch(grow(PGSIZE, AREA), 1, 1);
   } else {
-    return 1;
+    printf("grown: heap, lazy or area?\n");
+    exit(1);
   }
-  if (pipe(in_place) < 0 || pipe(forever) < 0)
-    return 1;
+}
+
+static int forked(void) {
   int pid = fork();
   if (pid < 0) {
     printf("grown: no memory\n");
-    return 1;
+    exit(1);
   }
-  if (pid == 0)
+  return pid;
+}
+
+static void again(const char *how) {
+  if (forked() == 0) {
+    char *start = sbrk(0);
+    have(how);
+    if (forked() > 0)
+      wait(0);
+    if (sbrk(0) > start)
+      touch(start, 64, 1);
+    exit(0);
+  }
+  wait(0);
+}
+
+int main(int argc, char **argv) {
+  int in_place[2], forever[2];
+  char c;
+
+  if (argc < 2)
+    return 1;
+  while (argc > 2)
+    again(argv[1]);
+  have(argv[1]);
+  if (pipe(in_place) < 0 || pipe(forever) < 0)
+    return 1;
+  if (forked() == 0)
     write(in_place[1], "", 1);
   else if (read(in_place[0], &c, 1) == 1)
     printf("grown: ready\n");
