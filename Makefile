@@ -7,6 +7,10 @@ PROGRAM ?=
 READY ?=
 CORE ?=
 TARGET ?=
+FRY ?=
+SHRIMP ?=
+export SHRIMPY_FRY := $(FRY)
+export SHRIMPY_SHRIMP := $(SHRIMP)
 JSON ?=
 
 PYTHON := python3
@@ -39,6 +43,7 @@ help:
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
+	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'JSON=1          check: the verdicts as JSON'
 
 setup:

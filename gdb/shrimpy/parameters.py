@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import gdb
 
 from .debuginfo import DebugInfo
@@ -31,12 +33,25 @@ class _Address(gdb.Parameter):
     def __init__(self, name: str) -> None:
         self.set_doc = f"Set the virtual address of {name.upper()}: an expression, or auto."
         self.show_doc = f"Show the virtual address of {name.upper()}."
-        self.__doc__ = ("auto: from the kernel's macro information, or else from the "
-                        "memlayout.h beside it.")
+        self.__doc__ = ("auto: from the kernel's macro information, or else from the memlayout.h "
+                        f"beside it.\nSHRIMPY_{name.upper()} in the environment sets it at the start.")
         super().__init__(f"shrimpy {name}", gdb.COMMAND_DATA, gdb.PARAM_STRING)
         self.value = "auto"
         self.address: int | None = None
         self._title = name.upper()
+        self._complaint: str | None = None
+        if said := os.environ.get(f"SHRIMPY_{self._title}"):
+            try:
+                gdb.execute(f"set shrimpy {name} {said}")
+            except gdb.error as error:
+                self._complaint = f"SHRIMPY_{self._title}: {error}"
+
+    def chosen(self) -> int | None:
+        """The address, None for auto. Raises gdb.GdbError for one that the
+        environment has and that is none, until another is set."""
+        if self._complaint:
+            raise gdb.GdbError(self._complaint)
+        return self.address
 
     def get_set_string(self) -> str:
         text = (self.value or "auto").strip()
@@ -48,7 +63,7 @@ class _Address(gdb.Parameter):
         if address is not None and (address % 4096 or not 0 < address < 1 << 38):
             self.value = "auto" if self.address is None else hex(self.address)
             raise gdb.GdbError(f"expected the address of a page below 1 << 38, found {address:#x}")
-        self.address = address
+        self.address, self._complaint = address, None
         self.value = "auto" if address is None else hex(address)
         return ""
 
@@ -87,8 +102,8 @@ reader = _Reader()
 def addresses(info: DebugInfo, origin: str | None) -> tuple[int | None, int | None, str | None]:
     """(FRY, SHRIMP, where FRY came from): the parameters, else `info`'s macros,
     which came from `origin`."""
-    if fry.address is not None or shrimp.address is not None:
+    chosen = fry.chosen(), shrimp.chosen()
+    if chosen != (None, None):
         origin = "parameter"
-    found = [chosen.address if chosen.address is not None else info.macros.get(name)
-             for chosen, name in ((fry, "FRY"), (shrimp, "SHRIMP"))]
+    found = [info.macros.get(name) if at is None else at for at, name in zip(chosen, ("FRY", "SHRIMP"))]
     return found[0], found[1], origin

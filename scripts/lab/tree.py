@@ -161,7 +161,7 @@ def _clean_environment() -> dict[str, str]:
     """Ours without what an outer make hands down: its KERNEL=... would set theirs."""
     return {name: value for name, value in os.environ.items()
             if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT",
-                            "TARGET", "PROGRAM", "READY", "CORE", "JSON")}
+                            "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON")}
 
 
 def _make(tree: Path, *arguments: str, jobs: int = os.cpu_count() or 1,
@@ -283,9 +283,14 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
     theirs = _their_qemu_options(tree) if tree else None
     options: list[str] = []
     ram_bytes = _ram_bytes(tree, theirs)
-    if not _writes(elf, _PMPADDR0):
+    cpu, bios = (_after(theirs or [], option)[-1:] for option in ("-cpu", "-bios"))
+    if bios and bios != ["none"]:
+        options += ["-bios", str(tree / bios[0]) if (tree / bios[0]).is_file() else bios[0]]
+    elif not cpu and not _writes(elf, _PMPADDR0):
         notes = [*notes, "it sets up no PMP; started with -cpu rv64,pmp=false"]
-        options += ["-cpu", "rv64,pmp=false"]
+        cpu = ["rv64,pmp=false"]
+    if cpu:
+        options += ["-cpu", cpu[0]]
     legacy = _speaks_legacy_virtio(tree, theirs)
     if legacy:
         notes = [*notes, "it speaks legacy virtio-mmio; started with force-legacy=true"]

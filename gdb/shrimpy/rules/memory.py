@@ -72,7 +72,8 @@ class _ImagePolicy:
     all of them W X, stacks too, and a file linked with ld -N still asks for
     that. Copy-on-write takes W away from some of the pages."""
 
-    name = "its exec maps whole programs W X, as xv6 did before 2022; else it is as it should be"
+    name = ("its program's pages are W X, as exec before 2022 and ld -N make them; else it is as it "
+            "should be")
 
     def __init__(self, view: View) -> None:
         self.view = view
