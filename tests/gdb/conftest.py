@@ -45,6 +45,7 @@ class Session:
     """A GDB with the kit at a terminal, attached to a machine."""
 
     def __init__(self, machine: Machine, term: str) -> None:
+        self.machine = machine
         self._gdb = pexpect.spawn(
             tools.gdb(), ["-nx", "-q", "-ex", "set pagination off", "-ex", "set width 0",
                           "-ex", "set confirm off", "-ex", "set style enabled off",
