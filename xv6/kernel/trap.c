@@ -76,6 +76,17 @@ static enum source interrupt(uint64 cause) {
   return UNKNOWN;
 }
 
+// What an exception is called (Privileged 4.1.8, table 4.2).
+static const char *nameof(uint64 cause) {
+  static const char *const names[] = {
+      "instruction address misaligned", "instruction access fault", "illegal instruction",
+      "breakpoint", "load address misaligned", "load access fault",
+      "store address misaligned", "store access fault",
+      [12] = "instruction page fault", [13] = "load page fault", [15] = "store page fault",
+  };
+  return cause < NELEM(names) && names[cause] ? names[cause] : "unknown trap";
+}
+
 // Neither a system call nor an interrupt. A page that was promised comes;
 // what else a program did wrong ends it.
 static void fault(struct proc *p, uint64 cause) {
@@ -84,8 +95,8 @@ static void fault(struct proc *p, uint64 cause) {
   if ((cause == CAUSE_LOAD_PAGE || cause == CAUSE_STORE_PAGE) &&
       uvmtouch(p->pagetable, stval) == 0)
     return;
-  printf("usertrap(): pid %d (%s): scause 0x%lx stval 0x%lx sepc 0x%lx\n", p->pid, p->name,
-         cause, stval, p->trapframe->epc);
+  printf("pid %d (%s) ends: %s at pc 0x%lx (scause 0x%lx, stval 0x%lx)\n", p->pid, p->name,
+         nameof(cause), p->trapframe->epc, cause, stval);
   setkilled(p);
 }
 
@@ -99,8 +110,6 @@ static uint64 usertrap(void) {
   p->trapframe->epc = csr_read(sepc);
 
   if (cause == CAUSE_ECALL_U) {
-    if (p->killed)
-      exit(-1);
     p->trapframe->epc += 4;          // after the ecall
     csr_set(sstatus, SSTATUS_SIE);
     syscall(p);
@@ -148,8 +157,8 @@ void kerneltrap(void) {
   enum source source = interrupt(cause);
 
   if (source == UNKNOWN) {
-    printf("kerneltrap(): hart %d scause 0x%lx stval 0x%lx sepc 0x%lx\n", cpuid(), cause,
-           csr_read(stval), sepc);
+    printf("hart %d, in the kernel: %s at pc 0x%lx (scause 0x%lx, stval 0x%lx)\n", cpuid(),
+           nameof(cause), sepc, cause, csr_read(stval));
     panic("kerneltrap");
   }
   if (source == TIMER && myproc())

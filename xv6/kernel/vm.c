@@ -50,17 +50,23 @@ static void kmap(uint64 va, uint64 pa, uint64 size, int perm) {
 // The kernel sees physical memory and devices at their own addresses, and
 // above them the trampoline and one stack for each process.
 void kvminit(void) {
-  uint64 text = (uint64)etext - KERNBASE;
+  const struct {
+    uint64 start, end;
+    int perm;
+  } direct[] = {
+      {KERNBASE, (uint64)etext, PTE_R | PTE_X},
+      {(uint64)etext, PHYSTOP, PTE_R | PTE_W},
+      {CLINT, CLINT + PGSIZE, PTE_R | PTE_W}, // no timers: those are machine mode's
+      {PLIC, PLIC + PLIC_SIZE, PTE_R | PTE_W},
+      {UART0, UART0 + PGSIZE, PTE_R | PTE_W},
+      {VIRTIO0, VIRTIO0 + PGSIZE, PTE_R | PTE_W},
+  };
 
   kernel_pagetable = uvmcreate();
   if (kernel_pagetable == 0)
     panic("kvminit: no memory");
-  kmap(CLINT, CLINT, PGSIZE, PTE_R | PTE_W);
-  kmap(PLIC, PLIC, PLIC_SIZE, PTE_R | PTE_W);
-  kmap(UART0, UART0, PGSIZE, PTE_R | PTE_W);
-  kmap(VIRTIO0, VIRTIO0, PGSIZE, PTE_R | PTE_W);
-  kmap(KERNBASE, KERNBASE, text, PTE_R | PTE_X);
-  kmap((uint64)etext, (uint64)etext, PHYSTOP - (uint64)etext, PTE_R | PTE_W);
+  for (int i = 0; i < NELEM(direct); i++)
+    kmap(direct[i].start, direct[i].start, direct[i].end - direct[i].start, direct[i].perm);
   kmap(TRAMPOLINE, (uint64)trampoline, PGSIZE, PTE_R | PTE_X);
   for (int slot = 0; slot < NPROC; slot++) {
     void *stack = kalloc();
