@@ -12,12 +12,12 @@ from . import Trouble, debugger
 PASS, FAIL, UNJUDGED = 0, 1, 2
 _BEGIN, _END = "@verdicts begin@", "@verdicts end@"
 _OFFSET = 10  # GDB itself leaves with 0, 1 or a signal; ours are 10, 11, 12
-_HELD = 10  # more, when a failure was held back
+_HELD = 10  # more, when a verdict was held back
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed; settled: no failure was held back because
+    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed; settled: no verdict was held back because
     of where the machine was stopped."""
 
     status: int

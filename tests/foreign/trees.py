@@ -105,8 +105,9 @@ LEGACY_DISK = [
 
 def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
             kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
-            patches: Sequence[str] = (), programs: str = PROGRAMS) -> Path:
-    """A tree in folder, which must not be there. patches: names below tests/."""
+            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True) -> Path:
+    """A tree in folder, which must not be there. patches: names below tests/. counted: False for an allocator that
+    keeps no counts."""
     for path in (ROOT / "xv6").rglob("*"):
         if path.suffix in (".c", ".h", ".S", ".ld") or path.name == "README":
             copy = folder / path.relative_to(ROOT / "xv6")
@@ -115,6 +116,8 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
                         str(ROOT / "tests" / name)], check=True, capture_output=True, timeout=60)
+    if not counted:
+        shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
     for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):
@@ -138,4 +141,5 @@ def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:
 
 def of_2020(folder: Path, **how: object) -> Path:
     """No PMP, a legacy disk, programs that are W X all through, p->tf, no state for a process that is being made."""
-    return plain(folder, NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0", **how)
+    return plain(folder, NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0",
+                 counted=False, **how)

@@ -19,7 +19,7 @@ class ShrimpCheck(Command):
     listed, with -json all of them as one JSON object. Afterwards $shrimp_status
     is 0 when all that was judged passed, 1 when a rule failed, 2 when the
     machine or its Shrimpy pages could not be judged; $shrimp_held is how many
-    failures were held back because what they are about may be in the middle of
+    verdicts were held back because what they are about may be in the middle of
     a change at this stop.
     """
 

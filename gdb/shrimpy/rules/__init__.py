@@ -42,9 +42,12 @@ def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None) -> List[Ve
 
 
 def held_back(verdicts: Iterable[Verdict]) -> int:
-    """How many failures were skipped for where the machine is stopped: another
-    stop may tell."""
-    return sum(v.status == SKIPPED and "as it stands" in v.why for v in verdicts)
+    """How many verdicts were skipped for what the machine is in the middle of:
+    a later stop will tell."""
+    return sum(v.status == SKIPPED and any(sign in v.why for sign in _PASSING) for v in verdicts)
+
+
+_PASSING = ("as it stands", "is held", "USED")
 
 
 def status(verdicts: Iterable[Verdict]) -> int:
