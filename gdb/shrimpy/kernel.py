@@ -604,8 +604,8 @@ def _proc_reader(info: DebugInfo, states: Dict[int, str]) -> Callable[[int, int,
     return read
 
 
-_STRAIGHT = 64
-"""Frames of a stretch. After boot the free list is one long stretch: taken 64
+_STRAIGHT = 256
+"""Frames of a stretch. After boot the free list is one long stretch: taken 256
 frames at a time, walking 32,000 of them costs 1 ms instead of 4."""
 
 
