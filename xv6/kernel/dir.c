@@ -146,14 +146,12 @@ static char *split(char *path, char *name) {
 // Inside an operation.
 static struct inode *follow(char *path, char *last) {
   char name[DIRSIZ];
+  int absolute = *path == '/';
 
-  struct inode *ip = *path == '/' ? iget(ROOTDEV, ROOTINO)
-                                  : idup(myproc()->cwd);
   path = skip_slashes(path);
-  if (last && *path == 0) { // neither the root nor "" has a last element
-    iput(ip);
+  if (last && *path == 0)   // neither the root nor "" has a last element
     return 0;
-  }
+  struct inode *ip = absolute ? iget(ROOTDEV, ROOTINO) : idup(myproc()->cwd);
   while (ip && *path) {
     char *rest = split(path, name);
     if (last && *rest == 0)
