@@ -132,7 +132,7 @@ class Session:
         between the memory and the snapshot. Raises stop.NotStopped,
         gdbinfo.NoKernel, and what `memory` raises.
         """
-        stop.require_stopped()
+        threads = stop.require_stopped()
         info, origin = self.debuginfo()
         fry, shrimp, origin = parameters.addresses(info, origin)
         connection = getattr(gdb.selected_inferior(), "connection", None)
@@ -140,7 +140,7 @@ class Session:
                parameters.reader.value, gdb.selected_thread().ptid)
         if through is None and self._snapshot is not None and self._snapshot[0] == key:
             return self._snapshot[1]
-        stopped, harts = stop.where(info)
+        stopped, harts = stop.where(info, threads)
         with self.memory() as reader:
             self._recognise(reader, info, (connection, core_path()))
             taken = snapshot.take(reader if through is None else through(reader), info,

@@ -28,14 +28,17 @@ class NotStopped(Exception):
     """There is no machine, or it is running."""
 
 
-def require_stopped() -> None:
-    """Raises NotStopped, which says what to do, unless registers can be read."""
+def require_stopped() -> list[gdb.InferiorThread]:
+    """The threads, one for each hart. Raises NotStopped, which says what to do,
+    unless their registers can be read."""
     selected = gdb.selected_thread()
     if selected is None:
         raise NotStopped("no machine: expected a QEMU or a core; try: target remote SOCKET")
     # Asking for the other threads sends a packet, so the selected one first.
-    if selected.is_running() or any(t.is_running() for t in gdb.selected_inferior().threads()):
+    threads = [] if selected.is_running() else list(gdb.selected_inferior().threads())
+    if not threads or any(t.is_running() for t in threads):
         raise NotStopped("the machine is running; stop it first: Ctrl-C, or `interrupt`")
+    return threads
 
 
 @contextmanager
@@ -58,15 +61,15 @@ def selection_kept() -> Iterator[None]:
                 frame.select()
 
 
-def where(info: DebugInfo) -> tuple[Stop, tuple[Hart, ...]]:
-    """The selected hart's stop, and all harts by number. The machine must be
-    stopped: `require_stopped` asks it, at the price of some packets."""
+def where(info: DebugInfo,
+          threads: list[gdb.InferiorThread]) -> tuple[Stop, tuple[Hart, ...]]:
+    """The selected hart's stop, and all harts by number, of the threads that
+    `require_stopped` gave (at the price of some packets)."""
     selected = gdb.selected_thread()
     harts = []
     stop = Stop()
     with selection_kept():
-        threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.num)
-        for index, thread in enumerate(threads):
+        for index, thread in enumerate(sorted(threads, key=lambda t: t.num)):
             if gdb.selected_thread() != thread:
                 thread.switch()
             hart = _hart(index, info)

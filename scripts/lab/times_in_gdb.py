@@ -56,8 +56,10 @@ def snapshots(n_file, n_remote):
         times["alone"] += _alone([(pa, 4096) for pa in tables])
         times["all_alone"] += _alone(reads)
         times["whole"] += seconds(1, _snapshot)[0]
-    told(processes=len(taken.processes), tables=len(tables), by_file=by_file, processor=processor, packets=packets,
-         packets_whole=_packets(), **times)
+        packets_whole = _packets()
+    nodes = [(pa, 8) for pa, _ in taken.free.runs for _ in range(200)][:200]
+    told(processes=len(taken.processes), tables=len(tables), free=taken.free.count, node=_alone(nodes)[0] / len(nodes),
+         by_file=by_file, processor=processor, packets=packets, packets_whole=packets_whole, **times)
 
 
 def entry_by_entry():
