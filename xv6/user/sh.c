@@ -224,7 +224,7 @@ static void apply(struct redirect *r) {
     else
       fd = open(r->file, O_CREATE | O_RDWR);
     if (fd < 0) {
-      fprintf(2, "open %s failed\n", r->file);
+      fprintf(2, "sh: cannot open %s\n", r->file);
       exit(1);
     }
     // There is no seek: reading is the way to the end.
@@ -248,7 +248,7 @@ static void execute(char **argv) {
     strcpy(path + 1, argv[0]);
     exec(path, argv);
   }
-  fprintf(2, "exec %s failed\n", argv[0]);
+  fprintf(2, "sh: cannot run %s\n", argv[0]);
   exit(127);
 }
 
@@ -318,7 +318,7 @@ static int start(struct stage *s, int *pids) {
     if (s->next)
       close(fd[1]);
     if (pid < 0) {
-      fprintf(2, "sh: fork failed\n");
+      fprintf(2, "sh: no process or memory left\n");
       break;
     }
     pids[n++] = pid;
@@ -337,7 +337,7 @@ static int run_builtin(struct job *j, int *status) {
   char *to = argv[1] ? argv[1] : "/";
   *status = chdir(to) < 0;
   if (*status)
-    fprintf(2, "cannot cd %s\n", to);
+    fprintf(2, "sh: no directory %s\n", to);
   return 1;
 }
 
