@@ -7,7 +7,7 @@ RISC-V, which QEMU's dump-guest-memory writes per hart.
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .debuginfo import Range
 
@@ -98,6 +98,30 @@ class Elf:
         """
         functions: Dict[int, Range] = {}
         objects: List[Range] = []
+        for entry, kind, section in self._entries():
+            if section is None or entry.name.startswith(("$", ".L")):
+                continue
+            executable = section[2] & 4
+            if kind == _STT_FUNC or kind == _STT_NOTYPE and executable:
+                known = functions.get(entry.address)
+                if known is None or entry.size > known.size:
+                    functions[entry.address] = entry
+            elif kind == _STT_OBJECT:
+                objects.append(entry)
+        starts = sorted(functions)
+        for start, following in zip(starts, starts[1:]):
+            if functions[start].size == 0:
+                functions[start] = Range(start, following - start, functions[start].name)
+        return list(functions.values()), objects
+
+    def addresses(self, names: Iterable[str]) -> Dict[str, int]:
+        """Where the symbol table has those of `names` that it defines, of any
+        type: the linker script's have none."""
+        wanted = set(names)
+        return {entry.name: entry.address for entry, _, _ in self._entries() if entry.name in wanted}
+
+    def _entries(self) -> Iterator[Tuple[Range, int, Optional[tuple]]]:
+        """(symbol, type, header of its section or None) of each that is defined."""
         shoff, shsize, shnum = self._sections
         headers = [self._unpack(_SECTION, shoff + i * shsize) for i in range(shnum)]
         for header in headers:
@@ -106,23 +130,9 @@ class Elf:
             names = headers[header[6]][4]
             for offset in range(header[4], header[4] + header[5] - _SYMBOL.size + 1, _SYMBOL.size):
                 name, info, _, section, value, size = self._unpack(_SYMBOL, offset)
-                if not name or section >= shnum:
-                    continue
-                kind, executable = info & 15, headers[section][2] & 4
-                entry = Range(value, size, self._string(names + name))
-                if entry.name.startswith(("$", ".L")):
-                    continue
-                if kind == _STT_FUNC or kind == _STT_NOTYPE and executable:
-                    known = functions.get(value)
-                    if known is None or size > known.size:
-                        functions[value] = entry
-                elif kind == _STT_OBJECT:
-                    objects.append(entry)
-        starts = sorted(functions)
-        for start, following in zip(starts, starts[1:]):
-            if functions[start].size == 0:
-                functions[start] = Range(start, following - start, functions[start].name)
-        return list(functions.values()), objects
+                if name and section:
+                    yield (Range(value, size, self._string(names + name)), info & 15,
+                           headers[section] if section < shnum else None)
 
     def _notes(self, segment: Segment):
         offset, end = segment.offset, segment.offset + segment.file_size

@@ -15,7 +15,6 @@ import gdb
 from . import elf, macros
 from .debuginfo import DebugInfo, Field, Range, Symbol, Type
 from .kernel import WANTED, wanted_variables
-from .readers import RAM_BASE
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
 _LANDMARKS = ("proc_pagetable", "kalloc", "kvminit", "kinit", "main", "pipealloc",
@@ -82,18 +81,15 @@ class _Collector:
         self._blocks = list(self._landmark_blocks())
 
     def collect(self) -> tuple[DebugInfo, str | None]:
-        functions, objects = _elf_symbols(self._objfile.filename)
+        functions, objects, labels = _elf_symbols(self._objfile.filename)
         symbols = {}
         for name in wanted_variables(objects):
             symbol = self._lookup(name)
             if symbol is not None and symbol.is_variable:
                 symbols[name] = Symbol(int(symbol.value().address),
                                        self._type(symbol.type, name))
-        by_name = {r.name: r for r in (*objects, *functions)}
-        for name in WANTED.labels:
-            at = by_name[name].address if name in by_name else _label(name)
-            if at is not None:
-                symbols.setdefault(name, Symbol(at, Type("other")))
+        for name, at in labels.items():
+            symbols.setdefault(name, Symbol(at, Type("other")))
         for tag in WANTED.structs:
             found = self._lookup_type(f"struct {tag}")
             if found is not None:
@@ -231,21 +227,14 @@ def _values(known: dict[str, macros.Macro]) -> dict[str, int]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _elf_symbols(path: str) -> tuple[list[Range], list[Range]]:
+def _elf_symbols(path: str) -> tuple[list[Range], list[Range], dict[str, int]]:
+    """(functions, objects, the wanted labels' addresses). Not by evaluating
+    &end: the function where the machine is stopped may have an `end` of its own."""
     try:
-        return elf.symbols(path)
+        file = elf.Elf(Path(path).read_bytes())
+        return *file.symbols(), file.addresses(WANTED.labels)
     except (OSError, elf.ElfError):
-        return [], []
-
-
-def _label(name: str) -> int | None:
-    """The address of a symbol of the linker script's. A user program loaded
-    beside the kernel may have the name too, but not in RAM."""
-    try:
-        at = int(gdb.parse_and_eval(f"(unsigned long)&{name}"))
-    except gdb.error:
-        return None
-    return at if at >= RAM_BASE else None
+        return [], [], {}
 
 
 def _scalar_kind(real: gdb.Type) -> str:

@@ -116,6 +116,16 @@ def test_the_two_pages_addresses_can_be_given_where_no_header_has_them(make, tmp
     assert done.returncode == 2 and "expected the address of a page" in done.stderr
 
 
+def test_the_images_end_is_the_linkers_where_a_function_has_an_end_of_its_own(tmp_path):
+    kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", opt="-O0")))
+    listed = subprocess.run([tree._cross_prefix() + "nm", kernel.elf], check=True, capture_output=True, text=True).stdout
+    with Machine(kernel, 1, paused=True) as machine, debugger.Session(kernel.elf, machine.gdb_target) as gdb:
+        said = gdb.ask("break uvmunmap", "continue", "next", "whatis &end", f"xv6-snapshot {tmp_path}/s.json")
+    assert "type = uint64 *" in said
+    layout = json.loads((tmp_path / "s.json").read_text())["layout"]
+    assert int(layout["kernel_end"], 16) == int(re.search(r"^(\w+) \w end$", listed, re.M)[1], 16)
+
+
 # What is wrong with a tree, in one line
 
 def test_the_compilers_first_error_is_the_line(make, tmp_path):
