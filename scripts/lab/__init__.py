@@ -3,6 +3,7 @@
     rundir     a machine's private folder, and how others find it
     tree       which kernel and disk a path names, built, and what QEMU they want
     machine    the machine: start, console, monitor, stop
+    attach     a machine that others started
     qmp        QEMU's monitor protocol
     debugger   GDB, for people and headless
     tools      which qemu, gdb and cross tools there are

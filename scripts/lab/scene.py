@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import cli
-from .machine import Machine, Panicked, Silent
+from .machine import LIMIT_S, Machine, Panicked, Silent
 from .tree import Kernel, prepare
 
 
@@ -38,8 +38,11 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
         return program
     if machine.kernel.has_program("shrimpdemo"):
         machine.send("shrimpdemo &")
-        machine.wait_for(r"shrimpdemo: ready[^\n]*\n", what="the line `shrimpdemo: ready`")
-        return "shrimpdemo"
+        try:
+            machine.wait_for(r"shrimpdemo: ready[^\n]*\n", LIMIT_S / 4)
+            return "shrimpdemo"
+        except Silent:  # somebody else's, or it died of a page that is not there
+            cli.say("shrimpdemo does not say `shrimpdemo: ready`")
     return orphan(machine)
 
 

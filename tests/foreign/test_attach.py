@@ -83,6 +83,29 @@ def test_check_judges_their_machine_where_it_is(make, started):
     assert "PASS: " in done.stdout
 
 
+def test_gdb_finds_our_machine_of_that_tree_and_no_other(tmp_path):
+    labs = [trees.imitate(tmp_path / name) for name in ("one lab", "other")]
+    environment = {**os.environ, "TERM": "dumb", "SHRIMPY_RUN": str(tmp_path)}
+
+    def spawn(*words: str) -> pexpect.spawn:
+        return pexpect.spawn("make", list(words), cwd=str(ROOT), timeout=60, encoding="utf-8", env=environment,
+                             dimensions=(50, 300))
+    with spawn("qemu-gdb", f"KERNEL={labs[0]}") as qemu:
+        qemu.expect("3 harts wait for GDB")
+        with spawn("gdb", f"KERNEL={labs[1]}") as gdb:
+            gdb.expect(f"no machine of {labs[1]} is running")
+            gdb.expect(pexpect.EOF)
+        with spawn("gdb", f"KERNEL={labs[0]}") as gdb:
+            gdb.expect(r"\(gdb\) ")
+            gdb.sendline("shrimpy")
+            gdb.expect(r"kernel +\S+/one_lab-\w+/kernel/kernel\r")
+            gdb.sendline("quit")
+            gdb.sendline("y")
+            gdb.expect(pexpect.EOF)
+        qemu.send("\x01x")
+        qemu.expect(pexpect.EOF)
+
+
 def test_what_is_missing_is_said(make, tmp_path):
     lab = trees.imitate(tmp_path / "lab")
     done = make("gdb", f"KERNEL={lab}")
