@@ -31,6 +31,8 @@ _SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
 _PMPADDR0 = 0x3b0
 _STIMECMP = 0x14d
 
+_PCI_CARDS = ("e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "virtio-net-pci", "vmxnet3")
+
 # What a student's own slip earns from any compiler; other warnings may be news to an old tree.
 _SLIPS = frozenset(("format", "implicit-function-declaration", "implicit-int", "incompatible-pointer-types",
                     "int-conversion", "return-type", "unused-function", "unused-variable"))
@@ -355,7 +357,9 @@ def _extra_devices(theirs: list[str], tree: Path) -> tuple[list[str], list[Path]
         if option == "-netdev":
             kept += [option, ",".join(part for part in value.split(",") if not part.startswith("hostfwd="))]
         elif option == "-device" and not value.startswith("virtio-blk"):
-            kept += [option, value]
+            # Its boot ROM is a package of its own, and nobody boots from it.
+            rom = ",romfile=" if value.split(",")[0] in _PCI_CARDS and "romfile" not in value else ""
+            kept += [option, value + rom]
         elif option == "-drive" and (match := re.search(r"file=([^,]+)", value)):
             image = tree / match[1]
             if image.name != "fs.img" and image.is_file():

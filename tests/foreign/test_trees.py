@@ -29,7 +29,7 @@ def params(text: str, file: str = "kernel/param.h") -> list[trees.Edit]:
 @pytest.mark.parametrize("year,how", [
     pytest.param(trees.of_2020, {}, id="2020"),
     pytest.param(trees.plain, {"opt": "-O0", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="2025-O0"),
-    pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3"}, id="2023-O2-macros"),
+    pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3", "qemu": trees.MODERN + trees.NETWORK}, id="2023-O2-macros-network"),
 ])
 def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listing, tmp_path, year, how):
     mine = year(tmp_path / "xv6 labs", **how)

@@ -80,6 +80,8 @@ Edit = tuple[str, str, str]
 """(files, pattern, what to put there): one of them must have the pattern."""
 
 MODERN = "-global virtio-mmio.force-legacy=false"
+NETWORK = (" -netdev user,id=net0,hostfwd=udp::$(GDBPORT)-:2000 -device e1000,netdev=net0,bus=pcie.0"
+           " -object filter-dump,id=net0,netdev=net0,file=packets.pcap")
 
 NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
           ("kernel/*.c", r"\bSHRIMP\b", "TRAPFRAME")]
