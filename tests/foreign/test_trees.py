@@ -75,6 +75,7 @@ def test_a_kernel_that_panics_once_the_scene_is_set_has_not_passed(make, tmp_pat
     lab = trees.imitate(tmp_path / "lab", patches=["mutants/child-frees-shrimp.patch"])
     done = make("check", f"KERNEL={lab}")
     assert done.returncode and "check: the kernel panicked: kfree: frame is free" in done.stderr
+    assert not re.search("^PASS", done.stdout, re.M)
 
 
 def test_a_lab_done_right_passes_with_fry_from_its_memlayout(make, tmp_path):

@@ -50,10 +50,11 @@ def held_back(verdicts: Iterable[Verdict]) -> int:
 _PASSING = ("as it stands", "is held", "USED")
 
 
-def status(verdicts: Iterable[Verdict]) -> int:
+def status(verdicts: Iterable[Verdict], panicked: bool = False) -> int:
     """0: all that was judged passed; 1: a rule failed; 2: it could not be
-    judged, because no process has a FRY page that a rule has seen."""
+    judged, because no process has a FRY page that a rule has seen, or because
+    the kernel has panicked for a reason that no rule found."""
     verdicts = list(verdicts)
     if any(v.status == FAIL for v in verdicts):
         return 1
-    return 0 if any(v.rule == "fry-flags" and v.status == PASS for v in verdicts) else 2
+    return 0 if not panicked and any(v.rule == "fry-flags" and v.status == PASS for v in verdicts) else 2
