@@ -12,6 +12,8 @@ def target(kernel: str, said: str) -> str:
     """What `target remote` takes: what TARGET= said, a port being one of this host's, or what the tree's .gdbinit says,
     which its `make qemu-gdb` writes."""
     if said:
+        if not re.fullmatch(r"((tcp[46]?:)?[^/\s]*:)?\d+", said) and not Path(said).is_socket():
+            raise Trouble(f"TARGET={said}: expected host:port, a port of this host, or the path of a socket that is there")
         return f"127.0.0.1:{said}" if said.isdigit() else said
     script = Path(kernel).expanduser() / ".gdbinit"
     text = script.read_text(errors="replace") if script.is_file() else ""

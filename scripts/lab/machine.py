@@ -135,7 +135,7 @@ class Machine:
         return said[-1] if said else f"status {status}" if status >= 0 else f"signal {-status}"
 
     def _gone(self) -> Gone:
-        return Gone(f"QEMU ended: {self.last_words()}" + self._tail())
+        return Gone(f"QEMU ended: {self.last_words()}" + self.tail())
 
     def _pump(self) -> None:
         descriptor = self._qemu.stdout.fileno()
@@ -157,7 +157,8 @@ class Machine:
         """All that the console has printed, without carriage returns."""
         return self._text
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """The console's last lines, to end a message with."""
         lines = [line for line in self._text.splitlines() if line.strip()][-_TAIL_LINES:]
         if not lines:
             return "" if self._interactive else "\nthe console printed nothing"
@@ -183,7 +184,7 @@ class Machine:
                 left = deadline - time.monotonic()
                 self.check(last_chance=left <= 0)
                 if left <= 0:
-                    raise Silent(f"waited {limit_s:g} s in vain for {what}" + self._tail())
+                    raise Silent(f"waited {limit_s:g} s in vain for {what}" + self.tail())
                 self._changed.wait(left)
             return result
 
@@ -192,7 +193,7 @@ class Machine:
         at the last chance."""
         panic = PANIC.search(self._text)
         if panic and (self._text[panic.end():] or self._ended or last_chance):
-            raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self._tail())
+            raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self.tail())
         if self._ended:
             raise self._gone()
 

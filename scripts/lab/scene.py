@@ -31,6 +31,7 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
     """
     if program:
         if ready:
+            cli.say(f"waiting for {ready!r}, up to {LIMIT_S:g} s")
             machine.send(program)
             machine.wait_for(ready, what=f"what {program!r} prints when it is ready, {ready!r}")
         else:

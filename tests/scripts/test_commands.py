@@ -66,7 +66,24 @@ def test_check_fails_with_1(broken_elf):
 def test_check_stops_at_each_exit_of_a_program_that_ends():
     done = make("check", "PROGRAM=zombie")
     assert done.returncode == 0, done.stderr
-    assert "zombie, stopped 2 times" in done.stderr
+    assert "zombie, stopped 2 times; judged here: 1 init, 2 sh, 3 zombie, 4 zombie\n" in done.stderr
+
+
+def test_check_tells_of_the_stop_with_the_program_and_not_of_the_empty_machine_after_it():
+    done = make("check", "PROGRAM=echo a")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^PASS: \d+ verdicts about 3 processes", done.stdout, re.M), done.stdout
+    assert "echo a, stopped once; judged here: 1 init, 2 sh, 3 echo\n" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["PROGRAM=nosuch"], ["PROGRAM=nosuch &"], ["PROGRAM=nosuch", "READY=cannot run"]])
+def test_check_of_what_did_not_run_is_no_pass(words):
+    done = make("check", *words)
+    assert done.returncode == 2
+    program = words[0].partition("=")[2]
+    assert f"check: {program} did not run, or had ended: there was only 1 init, 2 sh" in done.stderr
+    assert "sh: cannot run nosuch" in done.stderr
+    assert "PASS" not in done.stdout
 
 
 def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
@@ -86,12 +103,17 @@ def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     (["CPUS=9"], "CPUS=9 is out of range: the Shrimpy kernel runs on 1 to 8 harts"),
     (["CPUS=many"], "CPUS=many is not a number"),
     (["PROGRAM=nosuch", "READY=never"], "waited 3 s in vain for what 'nosuch' prints"),
+    (["READY=never"], "READY=never is what a program prints: say which with PROGRAM="),
+    (["PROGRAM=ls", "TARGET=1"], "PROGRAM=ls is typed at a machine that check boots"),
+    (["TARGET=foo"], "TARGET=foo: expected host:port, a port of this host, or the path of a socket"),
 ])
 def test_check_says_in_one_line_what_was_wrong(words, said):
     done = make("check", *words, SHRIMPY_LIMIT="3")
     assert done.returncode == 2
     first = next(line for line in done.stderr.splitlines() if line.startswith("check: "))
     assert said in first
+    if "PROGRAM=nosuch" in words:
+        assert done.stderr.startswith("waiting for 'never', up to 3 s\n")
 
 
 def test_check_of_a_kernel_that_panics(bare):
@@ -241,6 +263,34 @@ def test_gdb_without_a_machine_says_what_to_do():
     done = make("gdb")
     assert done.returncode != 0
     assert "start one with `make qemu-gdb` in another terminal" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["foo", "/nowhere/gdb.sock", "host:", str(ROOT / "Makefile")])
+def test_gdb_of_what_is_no_target_says_what_one_is(target):
+    done = make("gdb", f"TARGET={target}")
+    assert done.returncode != 0
+    assert f"TARGET={target}: expected host:port" in done.stderr
+    assert "(gdb)" not in done.stdout
+
+
+def test_gdb_says_which_of_two_machines_it_is_on_and_how_to_get_at_the_other():
+    with spawn("qemu-gdb", "CPUS=1") as first, spawn("qemu-gdb", "CPUS=1") as second:
+        first.expect("1 harts wait for GDB")
+        second.expect("1 harts wait for GDB")
+        newest, other = rundir.running()
+        with spawn("gdb") as gdb:
+            gdb.expect("2 machines of this checkout are running")
+            gdb.expect(f"started by process {newest.pid};")
+            gdb.expect(rf"make (gdb KERNEL=\S+ TARGET={re.escape(other.gdb)}) +\(process {other.pid}\)")
+            with spawn(*gdb.match[1].split()) as second_gdb:
+                for one in gdb, second_gdb:
+                    one.expect(r"0x0+1000 in .*\(gdb\) ")
+                    one.sendline("detach")
+                    one.sendline("quit")
+                    one.expect(pexpect.EOF)
+        for qemu in first, second:
+            qemu.send("\x01x")
+            qemu.expect(pexpect.EOF)
 
 
 def test_port_on_loopback():
