@@ -30,7 +30,7 @@ help:
 	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
-	echo 'make diagrams   the figures for a report, in build/diagrams'
+	echo 'make diagrams   draws the family figure, in build/diagrams'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
