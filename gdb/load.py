@@ -22,6 +22,8 @@ def load():
     # trampoline: that of a Linux program, which this is not.
     gdb.execute("set osabi none", to_string=True)
     gdb.execute("set architecture riscv:rv64", to_string=True)
+    # kmem and proc[] are larger than what GDB prints by itself.
+    gdb.execute("set max-value-size unlimited")
     import shrimpy.commands
     shrimpy.commands.register()
     print('shrimpy: "help shrimpy" lists the commands')

@@ -8,6 +8,7 @@ that fork at the same time.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -142,7 +143,19 @@ class ForkWatch:
                 patch = {self._child_at + field.offset: self._root}
         if not patch:
             return session.snapshot(walk_free=False)
-        return session.snapshot(walk_free=False, through=lambda r: _Patched(r, patch))
+        return self._named(session.snapshot(walk_free=False, through=lambda r: _Patched(r, patch)))
+
+    def _named(self, taken: Snapshot) -> Snapshot:
+        """The child's pages called as the parent's at the same addresses, where
+        its sz, which is set last, does not tell."""
+        regions = {m.va: m.region for m in self.parent.mappings}
+
+        def named(p: Process) -> Process:
+            return dataclasses.replace(p, mappings=tuple(
+                dataclasses.replace(m, region=regions.get(m.va, m.region))
+                if m.region == "other" else m for m in p.mappings))
+        return dataclasses.replace(taken, processes=tuple(
+            named(p) if p.proc == self._child_at else p for p in taken.processes))
 
     def _learn_child(self) -> None:
         """Who the child is, from what the functions are given."""
@@ -189,8 +202,14 @@ class ForkWatch:
 
     def _go(self) -> None:
         self._reason = None
-        with _quiet():
-            gdb.execute("continue", to_string=True)
+        try:
+            with _quiet():
+                gdb.execute("continue", to_string=True)
+        except gdb.error:
+            if gdb.selected_thread() is not None:
+                raise
+        if gdb.selected_thread() is None:
+            raise Interrupted("the machine ended before the fork was done")
         reason = self._reason
         ours = isinstance(reason, gdb.BreakpointEvent) \
             and any(b in self._breakpoints for b in reason.breakpoints)

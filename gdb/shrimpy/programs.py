@@ -42,6 +42,7 @@ def load(path: Path) -> gdb.Objfile:
         gdb.execute(f"remove-symbol-file {_loaded}", to_string=True)
     _loaded = None
     gdb.execute(f"add-symbol-file {path}", to_string=True)
+    gdb.execute("set print symbol off")     # NULL is not <start>
     _loaded = path
     return _objfile(path)
 

@@ -33,7 +33,8 @@ def require_stopped() -> list[gdb.InferiorThread]:
     unless their registers can be read."""
     selected = gdb.selected_thread()
     if selected is None:
-        raise NotStopped("no machine: expected a QEMU or a core; try: target remote SOCKET")
+        raise NotStopped("no machine: expected a QEMU or a core; try: make qemu-gdb in one terminal, "
+                         "then make gdb in another")
     # Asking for the other threads sends a packet, so the selected one first.
     threads = [] if selected.is_running() else list(gdb.selected_inferior().threads())
     if not threads or any(t.is_running() for t in threads):

@@ -121,6 +121,8 @@ def walk(title: str, t: sv39.Translation, by_hand: str, paint: Painter) -> str:
     """xv6-walk: how an address translates, who may use it, and commands that
     read the same entries; `by_hand` is such a command up to the address."""
     vpn2, vpn1, vpn0, offset = sv39.indices(t.va)
+    if not t.steps:
+        return f"{title}\nVA {t.va:#x}: page fault: {t.fault}\n"
     lines = [title,
              f"VA {t.va:#x} = VPN[2] {vpn2} | VPN[1] {vpn1} | VPN[0] {vpn0} | offset {offset:#x}",
              f"   = {vpn2:09b} | {vpn1:09b} | {vpn0:09b} | {offset:012b}",
@@ -173,6 +175,10 @@ def frame_users(pa: int, snapshot: Snapshot) -> list[dict[str, object]]:
 def rmap(pa: int, snapshot: Snapshot, paint: Painter) -> str:
     """xv6-rmap: the users of a frame, and the kernel's own count of them."""
     users = frame_users(pa, snapshot)
+    layout = snapshot.layout
+    if not layout.ram_base <= pa < layout.ram_end:
+        return (f"{pa:#x} is outside RAM, [{layout.ram_base:#x}, {layout.ram_end:#x}); "
+                "for a virtual address, try: xv6-rmap $phys(PID, VA)\n")
     count = dict(snapshot.counts.values).get(pa & -PAGE, 0) if snapshot.counts else None
     counted = f", {snapshot.counts.name} says {count}" if count is not None else ""
     rows = []

@@ -8,11 +8,17 @@ import re
 
 def test_user_brings_one_programs_symbols_and_keeps_the_kernels(family, ask):
     said = ask(family, "xv6-user 2", "info line main", "xv6-user 3", "python print([o.filename for o in gdb.objfiles()])",
-               "print &kalloc", "xv6-ps")
+               "print &kalloc", "print (char *)0", "xv6-ps")
     assert "_sh for pid 2 (sh)" in said and "_shrimpdemo for pid 3 (shrimpdemo)" in said
     files = re.search(r"^\[.*kernel.*\]$", said, re.M).group()
     assert "_shrimpdemo" in files and "_sh'" not in files
     assert "<kalloc>" in said and "SLEEPING" in said
+    assert "= 0x0\n" in said and "<start>" not in said
+
+
+def test_a_function_that_is_not_there_loads_nothing(family, ask):
+    said = ask(family, "xv6-break nosuch 3", "python print([o.filename for o in gdb.objfiles()])")
+    assert "shrimpdemo has no function 'nosuch'" in said and "_shrimpdemo" not in said
 
 
 def test_catch_stops_at_the_first_user_instruction(machine, session):
@@ -25,6 +31,10 @@ def test_catch_stops_at_the_first_user_instruction(machine, session):
     assert (stop["privilege"], stop["pc"]) == ("U", "0x0")
     assert re.search(rf"^ +{stop['pid']} .* wc ", gdb.ask("xv6-ps"), re.M)
     assert "No breakpoints" in gdb.ask("info breakpoints")
+    assert re.findall(r"^#\d", gdb.ask("backtrace"), re.M) == ["#0"]
+    gdb.ask("break main if $priv == 0")
+    gdb.ask("continue")
+    assert re.findall(r"^#\d.* (\w+) \(", gdb.ask("backtrace"), re.M) == ["main", "start"]
 
 
 def test_a_breakpoint_is_one_processes(machine, session):
@@ -51,7 +61,7 @@ def test_step_shows_the_child_being_built(machine, session, tmp_path):
     one = machine(3)
     gdb = session(one)
     gdb.tell(f"shrimp-step -o {tmp_path}/film.json")
-    gdb.until("waiting for fork")
+    gdb.until("waiting for fork: type a command")
     one.send("echo hello")
     said = gdb.until("snapshots\r\n")
     said = said.replace("\r", "")
@@ -60,6 +70,7 @@ def test_step_shows_the_child_being_built(machine, session, tmp_path):
              ("+ pid 3 process", "trapframe\n", " fry\n", " shrimp\n", "sz: 0x0 ->", "parent: none -> 2",
               "state: USED -> RUNNABLE", "pid 3 is RUNNABLE: its SHRIMP is its parent's FRY")]
     assert order == sorted(order), said
+    assert re.search(r"\+ pid 3 mapping 0x0: .* text\n", said) and " other\n" not in said, said
     assert "Thread" not in said
     film = json.loads((tmp_path / "film.json").read_text())
     assert len(film) > 8 and all(s["schema"] == "shrimpy-snapshot" for s in film)
@@ -79,3 +90,26 @@ def test_ctrl_c_ends_a_step_that_waits(machine, session):
     gdb.interrupt()
     said = gdb.ask("info breakpoints")
     assert "shrimp-step: " in said and "No breakpoints" in said, said
+
+
+def test_a_machine_that_ends_ends_a_step_in_words(machine, session):
+    one = machine(1)
+    gdb = session(one)
+    gdb.tell("shrimp-step")
+    gdb.until("waiting for fork")
+    with one.qmp() as monitor:
+        while not monitor.execute("query-status")["running"]:
+            pass
+    one.stop()
+    said = gdb.ask("info breakpoints")
+    assert "the machine ended before the fork was done" in said and "No breakpoints" in said, said
+
+
+def test_an_empty_line_does_not_step_again(machine, session):
+    one = machine(1)
+    gdb = session(one)
+    gdb.tell("shrimp-step")
+    gdb.until("waiting for fork")
+    one.send("echo hello")
+    gdb.until("is RUNNABLE: ")
+    assert "waiting" not in gdb.ask("")

@@ -40,6 +40,7 @@ def test_user_mode_trampoline_and_kernel(machine, session):
     assert f"pid {pid} (ls)" in gdb.ask("xv6-vmmap")
     assert "Cannot access memory" in gdb.ask("x/1gx &proc"), "user mode can read the kernel: the stub is not restored"
     assert f"= {pid}\n" in gdb.ask(f"print $proc({pid}).pid")
+    assert f"= pid {pid} 'ls' RUNNING" in gdb.ask(f"print $proc({pid})")
 
     # The first system call: ecall lands in the trampoline, satp still the user's.
     for _ in range(200):
@@ -118,6 +119,8 @@ def test_remote_and_ram_file_and_core_agree(family, ask, tmp_path):
                            for name in ("file", "remote", "core"))
     assert [s.pop("source") for s in (file, remote, cored)] == ["ram-file", "remote", "core"]
     assert file == remote
+    for command in ("shrimp-step", "xv6-catch ls", "xv6-break main 3"):
+        assert f"{command.split()[0]}: a core does not run" in ask(core, command, elf=family.kernel.elf)
     for key in ("layout", "processes", "kernel_table", "free", "counts", "frames", "lost"):
         assert file[key] == cored[key], key
     assert [h["pid"] for h in file["harts"]] == [h["pid"] for h in cored["harts"]]
@@ -179,7 +182,8 @@ def test_without_a_machine_it_says_what_to_do(kernel, ask, command, tmp_path):
     from lab import debugger
     said = debugger.batch(kernel.elf, [command])
     assert said.status == 1
-    assert said.err.count("\n") <= 3 and "no machine: expected a QEMU or a core" in said.err
+    assert said.err.count("\n") <= 3 and "make gdb" in said.err
+    assert "no machine: expected a QEMU or a core" in said.err
     said = debugger.batch("/bin/true", [command])
     assert "expected the debugging symbols of an xv6 kernel" in said.err or "no machine" in said.err
 
@@ -190,6 +194,14 @@ def test_while_it_runs_it_says_to_stop_it(machine: Machine, session):
     said = gdb.ask("xv6-ps")
     assert "the machine is running; stop it first" in said
     gdb.ask("interrupt")
+
+
+def test_a_users_region_is_not_looked_for_in_the_kernels_table(machine, session):
+    gdb = session(machine(1))
+    assert "privilege" in gdb.ask("xv6-harts -json")
+    for region in ("FRY", "fry", "stack", "SHRIMP+8"):
+        assert "no process runs on hart 0; give a PID: 1, 2" in gdb.ask(f"xv6-walk {region}"), region
+    assert "the kernel's table" in gdb.ask("xv6-walk 0x80000000")
 
 
 def test_without_an_image_the_lists_are_walked_by_packets(family, ask, tmp_path):

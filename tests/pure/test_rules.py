@@ -228,7 +228,7 @@ def test_frames_that_a_process_inside_exec_may_hold_are_not_called_lost():
     snapshot = m.snapshot()
     assert failed_rules(snapshot) == set()
     assert "waits inside exec" in reasons(snapshot, "frames-conserved")
-    assert "1 frames have no owner" in reasons(snapshot, "frames-conserved")
+    assert "frames without an owner: 1," in reasons(snapshot, "frames-conserved")
 
 
 def test_frames_are_accounted_for_even_while_a_process_is_inside_exec():
@@ -483,6 +483,14 @@ def test_exec_that_keeps_both_pages_passes():
     m.free(p.root)
     snapshot = m.snapshot()
     assert set(statuses(snapshot, "exec-keeps", before)) == {PASS}
+
+
+def test_who_stood_inside_the_kernel_at_the_earlier_stop_is_skipped_in_words():
+    m = family()
+    m.state(m.processes[5], "RUNNABLE", ["sched", "yield", "kerneltrap", "uvmunmap", "syscall", "usertrap"])
+    before = m.snapshot()
+    [told] = [v for v in evaluate(m.snapshot(), before) if v.rule == "exec-keeps" and v.subject.startswith("pid 5 ")]
+    assert (told.status, told.why) == (SKIPPED, "at the earlier stop, pid 5 was interrupted inside the kernel")
 
 
 def test_an_earlier_run_of_the_machine_is_not_compared_with():

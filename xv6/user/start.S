@@ -6,9 +6,14 @@
 .globl start
 .type start, @function
 start:
-        mv fp, zero             # ends the chain of frames for whoever debugs
+        # Nobody called start: a debugger's list of callers ends here.
+        .cfi_sections .debug_frame
+        .cfi_startproc
+        .cfi_undefined ra
+        mv fp, zero
         mv ra, zero
         call main
         li a7, SYS_exit
         ecall
+        .cfi_endproc
 .size start, . - start

@@ -13,15 +13,16 @@ from typing import NamedTuple
 import gdb
 
 from .. import elf, forking, gdbinfo, remote, stop
+from ..programs import program_file
 from ..readers import ReadError
-from ..session import session
+from ..session import core_path, session
 from ..snapshot import Process, Snapshot
 from ..text import Painter
 
 
 class Arg(NamedTuple):
     """A positional argument. kind: "pid" "table" (a pid, or "kernel") "va"
-    "pa" "file" "program" or "word"; choices: what a word may be."""
+    "pa" "file" "program" "function" or "word"; choices: what a word may be."""
 
     name: str
     kind: str
@@ -41,12 +42,15 @@ class Bad(Exception):
 
 
 class Command(gdb.Command):
-    """Subclasses set `name`, `args`, `opts`, a docstring and `run`."""
+    """Subclasses set `name`, `args`, `opts`, a docstring and `run`. live: it is
+    for a machine that will run, which a core does not, and an empty line does
+    not do it again."""
 
     name = ""
     args: tuple[Arg, ...] = ()
     opts: tuple[Opt, ...] = ()
     kind = gdb.COMMAND_DATA
+    live = False
 
     def __init__(self) -> None:
         summary, _, rest = (type(self).__doc__ or "").partition("\n")
@@ -65,8 +69,13 @@ class Command(gdb.Command):
         raise NotImplementedError
 
     def invoke(self, argument: str, _from_tty: bool) -> None:
+        if self.live:
+            self.dont_repeat()
         try:
-            self.run(self._parse(gdb.string_to_argv(argument)))
+            given = self._parse(gdb.string_to_argv(argument))
+            if self.live and core_path():
+                raise Bad("a core does not run; for a machine that does, try: make qemu-gdb")
+            self.run(given)
         except KNOWN_ERRORS as error:
             raise gdb.GdbError(f"{self.name}: {one_line(error)}") from None
         except Exception as error:
@@ -96,7 +105,10 @@ class Command(gdb.Command):
         wanted = self.args[done]
         if wanted.kind == "file":
             return gdb.COMPLETE_FILENAME
-        return [c for c in candidates(wanted) if c.startswith(word)]
+        offered = candidates(wanted)
+        if wanted.kind == "va":         # FRY or fry, as `virtual` has it
+            offered += [c.upper() for c in offered]
+        return [c for c in offered if c.startswith(word)]
 
     def _parse(self, words: list[str]) -> dict[str, str]:
         given: dict[str, str] = {}
@@ -119,8 +131,7 @@ class Command(gdb.Command):
             else:
                 plain.append(word)
         if len(plain) > len(self.args):
-            raise Bad(f"expected {self._expected()}, found {len(plain)} arguments; "
-                      f"usage: {self.usage()}")
+            raise Bad(f"expected {self._expected()}, found {len(plain)}; usage: {self.usage()}")
         for wanted, word in zip(self.args, plain):
             given[wanted.name] = word
             if wanted.choices and word not in wanted.choices:
@@ -132,7 +143,7 @@ class Command(gdb.Command):
 
     def _expected(self) -> str:
         most = len(self.args)
-        return "no arguments" if most == 0 else f"at most {most}"
+        return "no arguments" if most == 0 else f"at most {most} argument{'s' * (most > 1)}"
 
 
 KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, remote.StubError, ReadError,
@@ -141,6 +152,8 @@ KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, rem
 
 def one_line(error: BaseException) -> str:
     """An error as one line for a person."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split())
     return text or type(error).__name__
 
@@ -170,17 +183,23 @@ def number(word: str, what: str) -> int:
 def process(word: str | None, snapshot: Snapshot) -> Process:
     """The process with the pid that `word` says; without one, the stop's own.
     Raises Bad, which lists the pids there are."""
-    there = ", ".join(str(p.pid) for p in snapshot.processes) or "none"
-    if word is None:
-        if snapshot.stop.pid is None:
-            raise Bad(f"no process runs on hart {snapshot.stop.hart}; give a PID: {there}")
-        wanted = snapshot.stop.pid
-    else:
-        wanted = number(word, "a pid")
-    found = snapshot.process(wanted)
+    if word is not None:
+        return with_pid(number(word, "a pid"), snapshot)
+    if snapshot.stop.pid is None:
+        raise Bad(f"no process runs on hart {snapshot.stop.hart}; give a PID: {_pids(snapshot)}")
+    return with_pid(snapshot.stop.pid, snapshot)
+
+
+def with_pid(pid: int, snapshot: Snapshot) -> Process:
+    """The process with that pid. Raises Bad, which lists the pids there are."""
+    found = snapshot.process(pid)
     if found is None:
-        raise Bad(f"no process has pid {wanted}; there is {there}")
+        raise Bad(f"no process has pid {pid}; pids: {_pids(snapshot)}")
     return found
+
+
+def _pids(snapshot: Snapshot) -> str:
+    return ", ".join(str(p.pid) for p in snapshot.processes) or "none"
 
 
 def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
@@ -214,6 +233,8 @@ def candidates(wanted: Arg) -> list[str]:
     if wanted.kind == "va":
         regions = {m.region for p in snapshot.processes for m in p.mappings}
         return sorted(regions - {"other", "user"})
+    if wanted.kind == "function":
+        return _user_functions({p.name for p in snapshot.processes})
     return []
 
 
@@ -223,3 +244,16 @@ def _programs() -> list[str]:
     except gdbinfo.NoKernel:
         return []
     return sorted(path.name[1:] for path in (kernel.parent.parent / "user").glob("_*"))
+
+
+def _user_functions(names: set[str]) -> list[str]:
+    """The functions of the programs with these names, as far as they are found."""
+    found: set[str] = set()
+    for name in names:
+        try:
+            path = program_file(Path(gdbinfo.kernel_objfile().filename), name)
+            if path is not None:
+                found.update(f.name for f in elf.symbols(str(path))[0])
+        except KNOWN_ERRORS:
+            continue
+    return sorted(found)

@@ -25,8 +25,12 @@ class Xv6Snapshot(Command):
     def run(self, given):
         taken = session.snapshot()
         path = os.path.expanduser(given["FILE"])
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(taken.to_json())
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(taken.to_json())
+        except OSError as error:
+            raise Bad(f"expected a file to write, found {path}: {error.strerror}; "
+                      "try: xv6-snapshot /tmp/now.json") from None
         session.previous = taken
         gdb.write(f"{path}: {len(taken.processes)} processes\n")
 
@@ -59,11 +63,13 @@ class Xv6Diff(Command):
 
 
 def _load(path: str) -> Snapshot:
-    with open(path, encoding="utf-8") as file:
-        try:
+    try:
+        with open(path, encoding="utf-8") as file:
             return Snapshot.from_json(file.read())
-        except ValueError as error:
-            raise Bad(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Bad(f"expected a snapshot, found {path}: {why}; "
+                  "try one that xv6-snapshot wrote") from None
 
 
 def register() -> None:

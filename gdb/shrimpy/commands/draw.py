@@ -19,16 +19,19 @@ _PYTHON = "/usr/bin/python3"
 
 _LIMIT_SECONDS = 60
 
+_FIGURES = ("family",)
+
 
 class ShrimpDraw(Command):
     """Draw who shares what with whom, from the machine's page tables.
 
-    FIGURE is family when not given; FILE ends in .svg, .pdf, .png or .dot and
-    is shrimpy-FIGURE.svg when not given. --pids draws these processes only.
+    FIGURE is family, the only one so far. FILE ends in .svg, .pdf, .png or .dot,
+    and is shrimpy-FIGURE.svg here when not given. -pids 3,4,5 draws these
+    processes only.
     """
 
     name = "shrimp-draw"
-    args = (Arg("FIGURE", "word", optional=True),)
+    args = (Arg("FIGURE", "word", optional=True, choices=_FIGURES),)
     opts = (Opt("-o", "FILE"), Opt("-pids", "PID,..."))
 
     def run(self, given):
@@ -52,7 +55,8 @@ def draw(figure: str, snapshot_json: str, out: str, extra: list[str]) -> None:
             raise Bad(f"drawing {figure} took more than {_LIMIT_SECONDS} s; "
                       "try fewer processes: -pids PID,...") from None
     if done.returncode:
-        raise Bad((done.stderr.strip().splitlines() or ["viz failed"])[-1])
+        said = (done.stderr.strip().splitlines() or ["the drawing failed and did not say why"])[-1]
+        raise Bad(said.removeprefix("shrimpyviz: ").partition("; try shrimpyviz")[0])
 
 
 def register() -> None:

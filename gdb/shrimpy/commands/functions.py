@@ -7,7 +7,7 @@ import gdb.printing
 
 from .. import gdbinfo, sv39
 from ..session import session
-from .base import KNOWN_ERRORS, Bad, one_line
+from .base import KNOWN_ERRORS, Bad, one_line, with_pid
 
 
 class _Function(gdb.Function):
@@ -30,8 +30,9 @@ class _Function(gdb.Function):
 class Proc(_Function):
     """The struct proc with a pid: $proc(3).name, $proc(3).sz.
 
-In the kernel it is a pointer into proc[], so $proc(3)->name will do as well;
-in user mode, where GDB cannot read the kernel's memory, a copy of the struct.
+In the kernel it is a pointer into proc[]: the whole struct is print *$proc(3).
+In user mode, where GDB cannot read the kernel's memory, it is a copy of the
+struct: print $proc(3).
 """
 
     name = "proc"
@@ -39,7 +40,7 @@ in user mode, where GDB cannot read the kernel's memory, a copy of the struct.
 
     def value(self, pid: gdb.Value) -> gdb.Value:
         taken = session.snapshot()
-        found = _process(int(pid), taken)
+        found = with_pid(int(pid), taken)
         kind = gdbinfo.kernel_objfile().lookup_global_symbol("proc").type.target()
         if taken.stop.privilege != "U":
             return gdb.Value(found.proc).cast(kind.pointer())
@@ -49,14 +50,14 @@ in user mode, where GDB cannot read the kernel's memory, a copy of the struct.
 
 class Phys(_Function):
     """The physical address that a process's page table gives a virtual one:
-$phys(3, 0x3fffffd000).
+$phys(3, FRY), $phys(3, 0x1000).
 """
 
     name = "phys"
     usage = "$phys(PID, VA)"
 
     def value(self, pid: gdb.Value, va: gdb.Value) -> int:
-        found = _process(int(pid), session.snapshot())
+        found = with_pid(int(pid), session.snapshot())
         if found.root is None:
             raise Bad(f"pid {found.pid} has no page table")
         with session.memory() as reader:
@@ -64,14 +65,6 @@ $phys(3, 0x3fffffd000).
         if translation.pa is None:
             raise Bad(f"pid {found.pid}, {int(va):#x}: {translation.fault}")
         return translation.pa
-
-
-def _process(pid: int, taken):
-    found = taken.process(pid)
-    if found is None:
-        raise Bad(f"no process has pid {pid}; there is "
-                  + (", ".join(str(p.pid) for p in taken.processes) or "none"))
-    return found
 
 
 class _Pte:

@@ -21,7 +21,7 @@ class Shrimpy(Command):
     xv6-user PID      a program's symbols beside the kernel's
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
-    $proc(PID), $phys(PID, VA)     a struct proc; a physical address
+    $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
     """
 

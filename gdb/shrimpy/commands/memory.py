@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gdb
 
 from .. import sv39, views
@@ -11,6 +13,9 @@ from ..snapshot import Process, Snapshot
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
 KERNEL = "kernel"
+
+# Where a process has its own: to show the kernel's for want of a PID would mislead.
+_OF_A_PROCESS = re.compile(r"\b(text|data|guard|stack|heap|shrimp|fry|trapframe)\b", re.I)
 
 
 class Xv6Vmmap(Command):
@@ -44,8 +49,9 @@ class Xv6Walk(Command):
 
     VA is an expression or the name of a region: fry, shrimp, trapframe,
     trampoline, text, stack, heap. Without PID it is the process that the
-    selected hart runs; "kernel" is the kernel's own table. Then come who may
-    read, write and execute there, and plain GDB commands that do it by hand.
+    selected hart runs, or where none runs, and VA is of no user region, the
+    kernel's own table, as with "kernel" for PID. Then come who may read, write
+    and execute there, and plain GDB commands that do it by hand.
     """
 
     name = "xv6-walk"
@@ -54,7 +60,8 @@ class Xv6Walk(Command):
 
     def run(self, given):
         taken = session.snapshot()
-        owner, title = _owner(given.get("PID"), taken, fall_back=True)
+        fall_back = not _OF_A_PROCESS.search(given["VA"])
+        owner, title = _owner(given.get("PID"), taken, fall_back)
         va = virtual(given["VA"], taken, owner)
         root = taken.kernel_table.root if owner is None else owner.root
         if root is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gdb
 
-from .. import gdbinfo
+from .. import elf, gdbinfo
 from ..programs import UserBreakpoint, entry_point, load, program_file
 from ..session import session
 from .base import Arg, Bad, Command, Opt, process
@@ -16,7 +16,8 @@ class Xv6User(Command):
     """Load the symbols of the program that a process runs.
 
     The kernel's symbols stay; those of the program loaded before go. Without
-    PID it is the process that the selected hart runs.
+    PID it is the process that the selected hart runs. `print symbol` is off from
+    then on: a program begins at 0, and NULL would read as <start>.
     """
 
     name = "xv6-user"
@@ -41,20 +42,21 @@ class Xv6Break(Command):
 
     name = "xv6-break"
     kind = gdb.COMMAND_BREAKPOINTS
-    args = (Arg("FUNCTION", "word"), Arg("PID", "pid", optional=True))
+    args = (Arg("FUNCTION", "function"), Arg("PID", "pid", optional=True))
+    live = True
 
     def run(self, given):
         taken = session.snapshot()
         owner = process(given.get("PID"), taken)
-        objfile = load(_file(owner.name))
-        symbol = objfile.lookup_global_symbol(given["FUNCTION"]) \
-            or objfile.lookup_static_symbol(given["FUNCTION"])
+        name, path = given["FUNCTION"], _file(owner.name)
+        if all(function.name != name for function in elf.symbols(str(path))[0]):
+            raise Bad(f"{owner.name} has no function {name!r}; try TAB")
+        objfile = load(path)
+        symbol = objfile.lookup_global_symbol(name) or objfile.lookup_static_symbol(name)
         if symbol is None or symbol.symtab is None:
-            raise Bad(f"{owner.name} has no function {given['FUNCTION']!r} with debugging "
-                      "information; try: info functions")
+            raise Bad(f"{name} of {owner.name} has no debugging information; build it with -ggdb")
         made = UserBreakpoint.in_function(symbol, pid=owner.pid)
-        gdb.write(f"breakpoint {made.number} in {given['FUNCTION']} of pid {owner.pid} "
-                  f"({owner.name})\n")
+        gdb.write(f"breakpoint {made.number} in {name} of pid {owner.pid} ({owner.name})\n")
 
 
 class Xv6Catch(Command):
@@ -68,6 +70,7 @@ class Xv6Catch(Command):
     kind = gdb.COMMAND_BREAKPOINTS
     args = (Arg("NAME", "program"),)
     opts = (Opt("-keep"),)
+    live = True
 
     def run(self, given):
         name = given["NAME"].rsplit("/", 1)[-1]

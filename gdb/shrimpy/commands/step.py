@@ -23,13 +23,15 @@ class ShrimpStep(Command):
 
     name = "shrimp-step"
     kind = gdb.COMMAND_RUNNING
+    live = True
     opts = (Opt("-o", "FILE"),)
 
     def run(self, given):
         film = []
         paint = painter()
         with ForkWatch() as watch:
-            gdb.write(f"waiting for {watch.function}\n")
+            gdb.write(f"waiting for {watch.function}: type a command such as ls in the machine's "
+                      "terminal; Ctrl-C here gives up\n")
             gdb.flush()
             watch.start()
             gdb.write(f"pid {watch.parent.pid} ({watch.parent.name}) forks\n")

@@ -276,8 +276,8 @@ def frames_conserved(bench: Bench) -> Iterator[Verdict]:
     half_made = [p for p in view.processes if p.state == "USED"]
     lost = snapshot.lost
     if unsettled and (lost or half_made):
-        yield bench.skipped("RAM", f"{unsettled}; as it stands, {count_pages(lost)} frames have no "
-                            f"owner and {len(half_made)} processes are half made")
+        yield bench.skipped("RAM", f"{unsettled}; as it stands, frames without an owner: "
+                            f"{count_pages(lost)}, processes half made: {len(half_made)}")
         return
     for p in half_made:
         yield bench.failed(

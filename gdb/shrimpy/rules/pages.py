@@ -268,7 +268,7 @@ def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
 
 
 def exec_keeps(bench: Bench) -> Iterator[Verdict]:
-    """Compares each process that was at rest in the earlier snapshot."""
+    """Compares each process that lived in the earlier snapshot."""
     view, previous = bench.view, bench.view.previous
     if previous is None:
         yield bench.skipped("kernel", "it takes an earlier snapshot to compare with")
@@ -277,7 +277,10 @@ def exec_keeps(bench: Bench) -> Iterator[Verdict]:
     then_by_slot = {(p.slot, p.pid): p for p in before.living()}
     for p in view.living():
         then = then_by_slot.get((p.slot, p.pid))
-        if then is None or before.busy(then):
+        if then is None:
+            continue
+        if before.busy(then):
+            yield bench.skipped(subject(p), f"at the earlier stop, {before.busy(then)}")
             continue
         changed = [va for va in (view.layout.fry, view.layout.shrimp)
                    if before.phys(then, va) not in (None, view.phys(p, va))]
