@@ -53,3 +53,8 @@ def number(name: str, text: str) -> int:
 def harts(text: str, kernel: Kernel) -> int:
     """CPUS=text as a number; when it was not given, what suits that kernel."""
     return number("CPUS", text) if text else kernel.cpus
+
+
+def n_harts(n: int) -> str:
+    """How many, in words."""
+    return "1 hart" if n == 1 else f"{n} harts"

@@ -222,7 +222,7 @@ def spawn(*words: str) -> pexpect.spawn:
 @pytest.mark.parametrize("cpus", [1, 3])
 def test_qemu_gdb_and_gdb_in_two_terminals(cpus):
     with spawn("qemu-gdb", f"CPUS={cpus}") as qemu:
-        qemu.expect(f"{cpus} harts wait for GDB")
+        qemu.expect("1 hart waits for GDB" if cpus == 1 else f"{cpus} harts wait for GDB")
         with spawn("gdb") as gdb:
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("break exec")
@@ -275,8 +275,8 @@ def test_gdb_of_what_is_no_target_says_what_one_is(target):
 
 def test_gdb_says_which_of_two_machines_it_is_on_and_how_to_get_at_the_other():
     with spawn("qemu-gdb", "CPUS=1") as first, spawn("qemu-gdb", "CPUS=1") as second:
-        first.expect("1 harts wait for GDB")
-        second.expect("1 harts wait for GDB")
+        first.expect("1 hart waits for GDB")
+        second.expect("1 hart waits for GDB")
         newest, other = rundir.running()
         with spawn("gdb") as gdb:
             gdb.expect("2 machines of this checkout are running")
