@@ -6,8 +6,10 @@ But the system call by which a process exits is a moment when it is whole, and i
 
 from __future__ import annotations
 
+import time
+
 from . import debugger, verdict
-from .machine import Machine
+from .machine import Machine, Silent
 
 _MOST_STOPS = 100
 _SYS_EXIT = 2
@@ -22,7 +24,7 @@ class _Ended(Exception):
 def judge(machine: Machine, program: str, json: bool, limit_s: float) -> list[verdict.Judgement]:
     """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back.
 
-    Raises what Machine.wait_for() raises.
+    Raises what Machine.wait_for() raises; Silent after limit_s with neither an exit nor the prompt.
     """
     judgements: list[verdict.Judgement] = []
     with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
@@ -35,14 +37,20 @@ def judge(machine: Machine, program: str, json: bool, limit_s: float) -> list[ve
             machine.check()
             if machine.console.endswith("\n$ ", start):
                 raise _Ended
+            if time.monotonic() > deadline:
+                raise Silent(f"waited {limit_s:g} s in vain for an exit of {program!r} or the prompt after it; for a program "
+                             "that stays, let it end in & and say with READY= what it prints" + machine.tail())
 
         try:
             while len(judgements) < _MOST_STOPS:
-                gdb.ask("continue", limit_s=limit_s, alive=alive)
+                deadline = time.monotonic() + limit_s
+                gdb.ask("continue", limit_s=2 * limit_s, alive=alive)
                 judgements.append(verdict.ask(gdb, json))
             gdb.ask("delete")
-        except _Ended:
+        except (_Ended, Silent) as reason:
             with machine.qmp() as monitor:
                 monitor.execute("stop")
             gdb.ask()
+            if isinstance(reason, Silent):
+                raise
     return judgements

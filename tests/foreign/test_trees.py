@@ -82,7 +82,7 @@ def test_a_lab_done_right_passes_with_fry_from_its_memlayout(make, tmp_path):
     right = trees.imitate(tmp_path / "lab", params("NCPU 1"), params("NPROC 24"))
     done = make("check", f"KERNEL={right}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "lab, 1 harts, cat | cat | (((cat; cat) &); echo settled):" in done.stderr
+    assert "lab, 1 hart, cat | cat | (((cat; cat) &); echo settled); judged here: 1 init, 2 sh, 3 cat," in done.stderr
     assert re.search(r"^pass +orphan-alive +1 ", done.stdout, re.M)
     done = make("demo", f"KERNEL={right}")
     assert done.returncode == 0 and "drawn: " in done.stdout, done.stdout + done.stderr

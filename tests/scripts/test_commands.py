@@ -103,6 +103,7 @@ def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     (["CPUS=9"], "CPUS=9 is out of range: the Shrimpy kernel runs on 1 to 8 harts"),
     (["CPUS=many"], "CPUS=many is not a number"),
     (["PROGRAM=nosuch", "READY=never"], "waited 3 s in vain for what 'nosuch' prints"),
+    (["PROGRAM=cat"], "waited 3 s in vain for an exit of 'cat' or the prompt after it; for a program that stays"),
     (["READY=never"], "READY=never is what a program prints: say which with PROGRAM="),
     (["PROGRAM=ls", "TARGET=1"], "PROGRAM=ls is typed at a machine that check boots"),
     (["TARGET=foo"], "TARGET=foo: expected host:port, a port of this host, or the path of a socket"),
