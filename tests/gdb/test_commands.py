@@ -137,6 +137,11 @@ def test_check_sets_its_status_for_scripts(family, ask):
     assert "$1 = 1" in said and "FAIL" in said
 
 
+def test_rmap_takes_an_expression_with_blanks(family, ask):
+    said = ask(family, "xv6-rmap $phys(4, SHRIMP)")
+    assert "error:" not in said and said == ask(family, "xv6-rmap $phys(3,FRY)")
+
+
 def test_draw_writes_a_figure(family, ask, tmp_path):
     ask(family, f"shrimp-draw -o {tmp_path}/family.svg")
     text = (tmp_path / "family.svg").read_text()

@@ -130,6 +130,8 @@ class Command(gdb.Command):
                 rest.insert(0, word[1:])
             else:
                 plain.append(word)
+        if plain and [a.kind for a in self.args] == ["pa"]:
+            plain = [" ".join(plain)]       # an expression may have blanks
         if len(plain) > len(self.args):
             raise Bad(f"expected {self._expected()}, found {len(plain)}; usage: {self.usage()}")
         for wanted, word in zip(self.args, plain):
