@@ -12,8 +12,6 @@ from . import Trouble, debugger
 
 PASS, FAIL, UNJUDGED = 0, 1, 2
 _BEGIN, _END = "@verdicts begin@", "@verdicts end@"
-_OFFSET = 10  # GDB itself leaves with 0, 1 or a signal; ours are 10, 11, 12
-_HELD = 10  # more, when a verdict was held back
 _WHO = ("python import json; from shrimpy.session import session; "
         "print('processes', json.dumps([[p.pid, p.name] for p in session.previous.processes]))")
 _SHELL = 2  # its pid in every xv6, after init
@@ -47,34 +45,36 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
 
     snapshot: where to write the snapshot that was judged; before: GDB commands to run first.
     """
-    commands = [*(before or []), f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n", _WHO]
+    commands = [*(before or []), *_question(json)]
     if snapshot:
         snapshot.parent.mkdir(parents=True, exist_ok=True)
         commands.append(f"xv6-snapshot {snapshot}")
-    commands.append(f"quit $shrimp_status + {_OFFSET} + {_HELD} * ($shrimp_held > 0)")
     said = debugger.batch(elf, commands, target=target, core=core)
-    held, status = divmod(said.status - _OFFSET, _HELD)
-    if held not in (0, 1) or status not in (PASS, FAIL, UNJUDGED):
-        errors = [line for line in said.err.splitlines() if line.strip()] or ["GDB said nothing"]
-        raise Trouble(f"the machine could not be judged: {errors[-1]}")
-    text, _, rest = said.out.partition(_BEGIN + "\n")[2].partition(_END)
-    return Judgement(status, text, not held, _processes(rest))
+    return _judgement(said.out if said.status == 0 else "", said.err)
 
 
 def ask(gdb: debugger.Session, json: bool) -> Judgement:
     """shrimp-check in a GDB that is attached to a stopped machine."""
-    said = gdb.ask(f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n", _WHO,
-                   'printf "status %d %d\\n", $shrimp_status, $shrimp_held')
+    said = gdb.ask(*_question(json))
+    return _judgement(said, said)
+
+
+def _question(json: bool) -> list[str]:
+    """GDB commands that print what _judgement() reads."""
+    return [f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n", _WHO,
+            'printf "status %d %d\\n", $shrimp_status, $shrimp_held']
+
+
+def _judgement(said: str, errors: str) -> Judgement:
+    """What GDB said to _question(). Raises Trouble with the last of errors where that is not an answer."""
     text, _, rest = said.partition(_BEGIN + "\n")[2].partition(_END)
-    match = re.search(r"^status (\d) (\d+)$", rest, re.M)
-    if not match:
-        raise Trouble(f"the machine could not be judged: {(said.split() and said.strip().splitlines()[-1])}")
-    return Judgement(int(match[1]), text, match[2] == "0", _processes(rest))
-
-
-def _processes(said: str) -> tuple[tuple[int, str], ...]:
-    match = re.search(r"^processes (.*)$", said, re.M)
-    return tuple((pid, name) for pid, name in loads(match[1])) if match else ()
+    status = re.search(r"^status ([012]) (\d+)$", rest, re.M)
+    if not status:
+        lines = [line for line in errors.splitlines() if line.strip()] or ["GDB said nothing"]
+        raise Trouble(f"the machine could not be judged: {lines[-1]}")
+    who = re.search(r"^processes (.*)$", rest, re.M)
+    return Judgement(int(status[1]), text, status[2] == "0",
+                     tuple((pid, name) for pid, name in loads(who[1])) if who else ())
 
 
 def worst(judgements: Sequence[Judgement]) -> Judgement:

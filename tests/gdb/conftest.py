@@ -71,6 +71,12 @@ class Session:
         said = self.until("@end@\r\n")
         return said.replace(PROMPT, "").replace("\r", "")
 
+    def stop_in(self, function: str, typed: str) -> str:
+        """Types a line at the machine's shell and runs to the kernel function that it leads to; what GDB prints."""
+        self.ask(f"tbreak {function}")
+        self.machine.send(typed)
+        return self.ask("continue")
+
     def interrupt(self) -> None:
         self._gdb.sendintr()
 

@@ -78,15 +78,19 @@ def test_step_shows_the_child_being_built(machine, session, tmp_path):
     assert re.search(r"^ +3 +2 +RUNNABLE", gdb.ask("xv6-ps"), re.M)
 
 
+def wait_until_it_runs(one) -> None:
+    """The test's own limit bounds it."""
+    with one.qmp() as monitor:
+        while not monitor.execute("query-status")["running"]:
+            pass
+
+
 def test_ctrl_c_ends_a_step_that_waits(machine, session):
     one = machine(1)
     gdb = session(one)
     gdb.tell("shrimp-step")
     gdb.until("waiting for fork")
-    one.wait_until(lambda _text: True)
-    with one.qmp() as monitor:
-        while not monitor.execute("query-status")["running"]:
-            pass
+    wait_until_it_runs(one)
     gdb.interrupt()
     said = gdb.ask("info breakpoints")
     assert "shrimp-step: " in said and "No breakpoints" in said, said
@@ -97,9 +101,7 @@ def test_a_machine_that_ends_ends_a_step_in_words(machine, session):
     gdb = session(one)
     gdb.tell("shrimp-step")
     gdb.until("waiting for fork")
-    with one.qmp() as monitor:
-        while not monitor.execute("query-status")["running"]:
-            pass
+    wait_until_it_runs(one)
     one.stop()
     said = gdb.ask("info breakpoints")
     assert "the machine ended before the fork was done" in said and "No breakpoints" in said, said

@@ -17,8 +17,7 @@ SEEN = [
 @pytest.mark.parametrize("function, always, once_set", SEEN, ids=[row[0] for row in SEEN])
 def test_arguments_and_variables_are_seen_while_stepping(machine, session, function, always, once_set):
     gdb = session(machine(1))
-    gdb.machine.send("echo hello")
-    assert f", {function} (" in gdb.ask(f"tbreak {function}") + gdb.ask("continue")
+    assert f", {function} (" in gdb.stop_in(function, "echo hello")
     lines, hidden, waiting = set(), [], set(once_set)
     for _ in range(200):
         frame = gdb.ask("frame")
@@ -39,8 +38,6 @@ def test_arguments_and_variables_are_seen_while_stepping(machine, session, funct
 
 def test_macros_of_the_layout_are_known(machine, session):
     gdb = session(machine(1))
-    gdb.machine.send("echo hello")
-    gdb.ask("tbreak fork")
-    gdb.ask("continue")
+    gdb.stop_in("fork", "echo hello")
     assert "= 0x3fffffd000" in gdb.ask("print/x FRY")
     assert "= 0x3fffffc000" in gdb.ask("print/x SHRIMP")

@@ -76,11 +76,8 @@ def test_machine_mode_before_there_is_anything(machine, session):
 
 
 def test_a_panicked_kernel_is_looked_at_like_a_living_one(machine, session):
-    one = machine(2)
-    gdb = session(one)
-    gdb.ask("tbreak fork")
-    one.send("ls")
-    gdb.ask("continue")
+    gdb = session(machine(2))
+    gdb.stop_in("fork", "ls")
     gdb.ask("set var $pc = panic")
     gdb.ask("set var $a0 = (unsigned long)proc[0].name")
     gdb.ask("tbreak uartputc_sync")
@@ -92,11 +89,8 @@ def test_a_panicked_kernel_is_looked_at_like_a_living_one(machine, session):
 
 
 def test_thread_frame_and_list_position_stay(machine, session):
-    one = machine(3)
-    gdb = session(one)
-    gdb.ask("tbreak allocproc")
-    one.send("ls")
-    gdb.ask("continue")
+    gdb = session(machine(3))
+    gdb.stop_in("allocproc", "ls")
     gdb.ask("up")
     gdb.ask("list uart.c:10,12")
     before = gdb.ask(AT)
