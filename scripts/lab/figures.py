@@ -17,7 +17,7 @@ def draw(figure: str, snapshot: Path, *options: str) -> list[Path]:
     folder = BUILD / "diagrams"
     folder.mkdir(parents=True, exist_ok=True)
     outputs = [folder / f"{figure}.{suffix}" for suffix in FORMATS]
-    command = [sys.executable, str(ROOT / "viz/shrimpyviz.py"), figure, str(snapshot), *options]
+    command = [sys.executable, str(ROOT / "viz"), figure, str(snapshot), *options]
     for path in outputs:
         command += ["-o", str(path)]
     try:

@@ -16,19 +16,23 @@ VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
-from drawing import dot, family, output, sharing, snapshot_json, style      # noqa: E402
+from drawing import dot, drawing, family, output, render, sharing, snapshot_json, style      # noqa: E402
 
 GONE = 0x87FA0000
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def draw(made: ft.Family, pids=None) -> dot.Drawing:
+def draw(made: ft.Family, pids=None) -> drawing.Drawing:
     return family.draw(snapshot_json.parse(made.text()), pids)
+
+
+def svg_of(one: drawing.Drawing) -> bytes:
+    return render.render(one, ["svg"]).figures[0]
 
 
 def boxes(made: ft.Family, pids=None) -> dict[str, str]:
     """By node id, the text of its box as dot writes it in SVG, row after row."""
-    root = ET.fromstring(dot.render(draw(made, pids), "svg"))
+    root = ET.fromstring(svg_of(draw(made, pids)))
     found = {}
     for g in root.iter(SVG + "g"):
         if g.get("class") == "node":
@@ -45,13 +49,13 @@ def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
 
 
 def run(*arguments: str, stdin: str = "", env: dict | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(VIZ / "shrimpyviz.py"), *arguments], input=stdin,
+    return subprocess.run([sys.executable, str(VIZ), *arguments], input=stdin,
                           capture_output=True, text=True, timeout=60, env=env)
 
 
 def assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
     assert done.returncode == 2
-    assert done.stderr.startswith("shrimpyviz: ") and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("viz: ") and done.stderr.count("\n") == 1, done.stderr
     for word in words:
         assert word in done.stderr
 
@@ -126,7 +130,7 @@ def test_frame_says_nothing_of_a_count_that_the_kernel_does_not_keep():
 
 
 def test_title_tells_kernel_hart_pid_and_function():
-    svg = dot.render(draw(ft.demo()), "svg").decode()
+    svg = svg_of(draw(ft.demo())).decode()
     assert "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71" in svg
 
 
@@ -287,7 +291,7 @@ def test_hostile_names_are_shown_as_they_are(name: str):
     made.json["kernel"] = made.json["stop"]["function"] = made.json["stop"]["file"] = name
     made.json["locks"][0].update(held=True, name=name)
     made.json["counts"]["name"] = name
-    svg = dot.render(draw(made), "svg")
+    svg = svg_of(draw(made))
     shown = boxes(made)["process-6"].split("\n")[0].replace("\xa0", " ")
     assert shown == "7 " + dot.printable(dot.shorten(name, 20) or "(no name)").replace("\\", "\u2216")
     tips = [a.get("{http://www.w3.org/1999/xlink}title") for a in ET.fromstring(svg).iter(SVG + "a")]
@@ -299,7 +303,7 @@ def test_state_of_any_length_leaves_the_box_as_it_is():
 
 
 def test_tooltips_name_address_and_value_of_the_page_table_entry():
-    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
+    root = ET.fromstring(svg_of(draw(ft.demo())))
     cell = next(g for g in root.iter(SVG + "g") if g.get("id") == "a_process-2-F")
     expected = "PTE at 0x87e03fe8 = 0x21fc0cd7: 0x3fffffd000 to 0x87f03000"
     assert [t.text for t in cell.iter(SVG + "title")] == [expected]
@@ -307,7 +311,7 @@ def test_tooltips_name_address_and_value_of_the_page_table_entry():
 
 
 def test_links_lead_to_things_that_exist():
-    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
+    root = ET.fromstring(svg_of(draw(ft.demo())))
     ids = [e.get("id") for e in root.iter() if e.get("id")]
     links = {a.get("{http://www.w3.org/1999/xlink}href") for a in root.iter(SVG + "a")} - {None}
     assert len(ids) == len(set(ids)) and len(links) > 4
@@ -315,7 +319,7 @@ def test_links_lead_to_things_that_exist():
 
 
 def test_svg_stands_alone_and_describes_itself():
-    svg = dot.render(draw(ft.demo()), "svg").decode()
+    svg = svg_of(draw(ft.demo())).decode()
     root = ET.fromstring(svg)
     assert root[0].tag == SVG + "title" and root[0].text == "Who shares what with whom"
     assert root[1].tag == SVG + "desc" and "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in root[1].text
@@ -328,9 +332,9 @@ def test_same_snapshot_gives_the_same_bytes():
     made = crowd().add(90, 3, shrimp=GONE).free(GONE)
     text = made.text()
     code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
-            "from drawing import dot, family, snapshot_json\n"
+            "from drawing import family, render, snapshot_json\n"
             "d = family.draw(snapshot_json.parse(sys.stdin.read()))\n"
-            "sys.stdout.write(d.dot); sys.stdout.write(dot.render(d, 'svg').decode())")
+            "sys.stdout.write(d.dot); sys.stdout.write(render.render(d, ['svg']).figures[0].decode())")
     seen = set()
     for seed in ("1", "2"):
         seen.add(subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True,
@@ -373,7 +377,7 @@ def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_p
     out.mkdir()
     names = [str(out / f"family.{kind}") for kind in ("dot", "svg", "pdf", "png")]
     done = run("family", str(demo_file), *[a for name in names for a in ("-o", name)])
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "".join(name + "\n" for name in names), "")
     assert sorted(os.listdir(out)) == ["family.dot", "family.pdf", "family.png", "family.svg"]
     assert (out / "family.dot").read_text().startswith("digraph family {")
     ET.parse(out / "family.svg")
@@ -508,8 +512,8 @@ def test_dot_that_fails_leaves_the_old_file(script: str, words: list[str], demo_
 
 def test_dot_that_hangs_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", fake_dot(tmp_path / "bin", f"echo $$ > {tmp_path}/pid; exec sleep 600")["PATH"])
-    monkeypatch.setattr(dot, "TIMEOUT_SECONDS", 1)
-    with pytest.raises(dot.VizError, match="within 1 s"):
-        dot.render(draw(ft.demo()), "svg")
+    monkeypatch.setattr(render, "TIMEOUT_SECONDS", 1)
+    with pytest.raises(render.VizError, match="within 1 s"):
+        svg_of(draw(ft.demo()))
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

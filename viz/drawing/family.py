@@ -11,7 +11,8 @@ from math import ceil
 from typing import Optional
 
 from . import style, words
-from .dot import Drawing, quoted, text
+from .dot import quoted, text
+from .drawing import Drawing
 from .sharing import Member, Page, Placed, SharedFrame, Sharing, family_order, select, sharing
 from .snapshot_json import Snapshot
 
@@ -42,8 +43,8 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     body = [_process_node(snapshot, p, model.members[p.slot], here, columns) for p in placed]
     body += [_frame_node(snapshot, model, f, drawn, columns) for f in frames]
     body += [_legend_node(snapshot, notes, columns), *_edges(model, placed, here)]
-    return Drawing(_graph(words.wrap(stop, TITLE_CHARS), body), TITLE,
-                   words.description(snapshot, model, placed, frames, [stop, *notes]))
+    return Drawing(TITLE, words.description(snapshot, model, placed, frames, [stop, *notes]),
+                   _graph(words.wrap(stop, TITLE_CHARS), body))
 
 
 def _cell(content: str, **attributes: object) -> str:

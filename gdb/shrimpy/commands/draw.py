@@ -12,7 +12,7 @@ import gdb
 from ..session import session
 from .base import Arg, Bad, Command, Opt
 
-_VIZ = Path(__file__).resolve().parents[3] / "viz" / "shrimpyviz.py"
+_VIZ = Path(__file__).resolve().parents[3] / "viz"
 
 # Debian's Python: the first one on PATH may be another.
 _PYTHON = "/usr/bin/python3"
@@ -56,7 +56,7 @@ def draw(figure: str, snapshot_json: str, out: str, extra: list[str]) -> None:
                       "try fewer processes: -pids PID,...") from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["the drawing failed and did not say why"])[-1]
-        raise Bad(said.removeprefix("shrimpyviz: ").partition("; try shrimpyviz")[0])
+        raise Bad(said.removeprefix("viz: ").partition("; try viz")[0])
 
 
 def register() -> None:

@@ -1,0 +1,96 @@
+"""The command line: `python3 viz FIGURE SNAPSHOT`."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Callable, NoReturn, Optional
+
+from . import dot, family, output, render, snapshot_json
+from .drawing import Drawing
+from .errors import VizError
+from .snapshot_json import Process, Snapshot
+
+STATUS_ERROR = 2
+PROG = "viz"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(STATUS_ERROR, f"{PROG}: {message}; try {self.prog} --help\n")
+
+
+def _pids(s: str) -> list[int]:
+    try:
+        return [int(pid, 0) for pid in s.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected pids such as 3,4,5, found {s!r}") from None
+
+
+def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,
+            draw: Callable[[argparse.Namespace], list[tuple[str, Drawing]]]) -> argparse.ArgumentParser:
+    """A figure's own command; `draw` gives (suffix to the file's name, drawing) of each that is wanted."""
+    one = figures.add_parser(name, help=question, description=description)
+    one.add_argument("snapshot", metavar="SNAPSHOT", help="a file of xv6-snapshot's, or - for standard input")
+    one.add_argument("-o", dest="outputs", metavar="OUT", action="append",
+                     help=f"a file to write: {' '.join(output.SUFFIXES)}; may be given again; default: {name}.svg")
+    one.set_defaults(draw=draw)
+    return one
+
+
+def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = _Parser(prog=PROG, description="Draws figures of a snapshot: JSON in; DOT, SVG, PDF, PNG out.")
+    figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
+    one = _figure(figures, "family", "who shares what with whom",
+                  f"Draws who shares what with whom, at most {family.LIMIT} processes.",
+                  lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
+    one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    return parser.parse_args(argv)
+
+
+def chosen(snapshot: Snapshot, pids: Optional[Sequence[int]], every: bool) -> list[Process]:
+    """The processes that a figure of one process is drawn of: `pids`, or all, or the one that was
+    running at the stop, else the youngest. Raises VizError for a pid that is not there."""
+    if not snapshot.processes:
+        raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
+    if every:
+        return sorted(snapshot.processes, key=lambda p: (p.pid, p.slot))
+    if pids is None:
+        running = [p for p in snapshot.processes if p.pid == snapshot.stop.pid]
+        return (running or [max(snapshot.processes, key=lambda p: p.pid)])[:1]
+    found = [p for pid in dict.fromkeys(pids) for p in snapshot.processes if p.pid == pid]
+    missing = set(pids) - {p.pid for p in found}
+    if missing:
+        there = ", ".join(str(pid) for pid in sorted(p.pid for p in snapshot.processes))
+        raise VizError(f"expected a pid of the snapshot, found {min(missing)}; there are {there}")
+    return found
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    path = Path(name)
+    return str(path.with_name(f"{path.stem}{suffix}{path.suffix}")) if suffix else name
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line `argv`; the exit status is 0, or 2 after one line on stderr.
+
+    Prints the names of the files it wrote. Nothing is written unless all can be drawn.
+    """
+    arguments = _arguments(argv)
+    names = arguments.outputs or [f"{arguments.figure}.svg"]
+    try:
+        kinds = [output.kind(name) for name in names]
+        finished = []
+        for suffix, drawing in arguments.draw(arguments):
+            rendered = render.render(drawing, kinds)
+            finished += [(_with_suffix(name, suffix), data) for name, data in zip(names, rendered.figures)]
+            for note in rendered.notes:
+                print(f"{PROG}: {arguments.figure}{suffix}: {dot.printable(note)}", file=sys.stderr)
+        for name, data in finished:
+            output.write(name, data)
+            print(name)
+    except VizError as e:
+        print(f"{PROG}: {dot.printable(str(e))}", file=sys.stderr)
+        return STATUS_ERROR
+    return 0

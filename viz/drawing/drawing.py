@@ -1,0 +1,19 @@
+"""A figure before it is rendered."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure: `dot` for Graphviz to lay out, or `svg` that is laid out already.
+
+    title and description are for who cannot see it. simpler: the same said with less for dot
+    to do, where `dot` may take it longer than its limit; it has to say so in the figure.
+    """
+    title: str
+    description: str
+    dot: Optional[str] = None
+    svg: Optional[str] = None
+    simpler: Optional[Callable[[], "Drawing"]] = None

@@ -1,0 +1,31 @@
+"""SVG that stands alone: titled, described, with fonts to fall back on."""
+from __future__ import annotations
+
+import re
+
+from . import style
+from .dot import text
+from .drawing import Drawing
+
+
+def finish_dots(figure: str, drawing: Drawing) -> str:
+    """dot's SVG made to stand alone.
+
+    No document type to fetch, no colour that SVG 1.1 does not know, fonts to fall back on, a
+    title and a description for screen readers, and each tooltip also as the <title> that
+    browsers show.
+    """
+    figure = figure.replace('stroke="transparent"', 'stroke="none"')
+    figure = re.sub(r"<!DOCTYPE[^>]*>\s*", "", figure)
+    figure = figure.replace(f'font-family="{style.FONT}"', f'font-family="{style.SVG_FONTS}"')
+    figure = re.sub(r'<a [^>]*xlink:title="([^"]*)"[^>]*>', r"\g<0><title>\1</title>", figure)
+    return describe(figure, drawing)
+
+
+def describe(figure: str, drawing: Drawing) -> str:
+    """`figure` with the drawing's title and description in words, for screen readers (SVG-AAM 1.0)."""
+    return re.sub(r"<svg ([^>]*)>",
+                  lambda m: f'<svg role="img" aria-labelledby="title description" {m[1]}>\n'
+                            f'<title id="title">{text(drawing.title)}</title>\n'
+                            f'<desc id="description">{text(drawing.description)}</desc>',
+                  figure, count=1)
