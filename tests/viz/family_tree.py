@@ -21,6 +21,7 @@ class Family:
             "schema": "shrimpy-snapshot", "version": 1, "source": "bytes", "kernel": "kernel/kernel",
             "layout": {"page_size": 4096, "maxva": "0x4000000000", "ram_base": hex(RAM_BASE),
                        "ram_end": "0x88000000", "kernel_base": "0x80000000", "kernel_end": "0x80022000",
+                       "alloc_end": "0x88000000",
                        "trampoline": "0x3ffffff000", "trapframe": "0x3fffffe000", "fry": hex(FRY),
                        "shrimp": hex(SHRIMP), "fry_from": "macro", "nproc": 64},
             "stop": {"hart": 1, "privilege": "S", "satp": "0x8000000000087fff", "pid": 3,
@@ -30,7 +31,7 @@ class Family:
             "locks": [{"name": "kmem", "held": False, "hart": None}],
             "processes": [], "kernel_table": {"root": "0x87fff000", "tables": [], "mappings": [], "findings": []},
             "free": {"count": 1, "runs": [["0x80100000", 16]], "complete": True, "lists": [], "findings": []},
-            "counts": {"name": "kmem.refs", "values": []}, "frames": [], "findings": [],
+            "counts": {"name": "kmem.refs", "values": []}, "frames": [], "lost": [], "findings": [],
         }
 
     def add(self, pid: int, parent: Optional[int], name: str = "shrimpdemo", state: str = "SLEEPING",
@@ -60,7 +61,8 @@ class Family:
             frame = {"pa": hex(pa), "n_pages": 1, "users": []}
             frames.append(frame)
             frames.sort(key=lambda f: int(f["pa"], 16))
-        frame["users"].append({"kind": kind, "pid": pid, "va": None if va is None else hex(va)})
+        frame["users"].append({"kind": kind, "pid": pid, "va": None if va is None else hex(va),
+                               "name": None})
         self.json["counts"]["values"] = [[f["pa"], len(f["users"])] for f in frames]
         return self
 

@@ -18,14 +18,22 @@ VERSION = 1
 
 T = TypeVar("T")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_FLAGS = re.compile("[V-][R-][W-][X-][U-][G-][A-][D-]")
 _AGAIN = "take the snapshot again with xv6-snapshot"
 
 
 @dataclass(frozen=True)
 class Layout:
+    """Addresses in bytes; RAM, the kernel's image and the allocator's frames are [base, end)."""
     page_size: int
+    maxva: int
     ram_base: int
     ram_end: int
+    kernel_base: Optional[int]
+    kernel_end: Optional[int]
+    alloc_end: Optional[int]
+    trampoline: Optional[int]
+    trapframe: Optional[int]
     fry: Optional[int]
     shrimp: Optional[int]
 
@@ -56,14 +64,26 @@ class Lock:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A page table of a process: `entry` is the physical address of the PTE that points to it, None for
+    the root; `va` the first virtual address that it covers."""
+    pa: int
+    level: int
+    entry: Optional[int]
+    va: int
+
+
+@dataclass(frozen=True)
 class Mapping:
-    """One leaf PTE; `pte_at` is its physical address, `pte` its value."""
+    """One leaf PTE; `pte_at` is its physical address, `pte` its value, `flags` as in "VRW-U-AD"."""
     va: int
     pa: int
+    level: int
     n_pages: int
     flags: str
     pte: int
     pte_at: int
+    region: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,10 @@ class Process:
     parent: Optional[int]
     name: str
     state: str
+    sz: int
+    root: Optional[int]
+    trapframe: Optional[int]
+    tables: tuple[Table, ...]
     mappings: tuple[Mapping, ...]
 
 
@@ -81,6 +105,7 @@ class User:
     kind: str
     pid: Optional[int]
     va: Optional[int]
+    name: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -120,6 +145,7 @@ class Snapshot:
     frames: tuple[Frame, ...]
     free: Free
     counts: Optional[Counts]
+    lost: tuple[Run, ...]
 
 
 class _Node:
@@ -166,6 +192,11 @@ class _Node:
             raise self.wrong("a string")
         return self.value
 
+    def flags(self) -> str:
+        if not isinstance(self.value, str) or not _FLAGS.fullmatch(self.value):
+            raise self.wrong('flags such as "VRW-U-AD"')
+        return self.value
+
     def truth(self) -> bool:
         if not isinstance(self.value, bool):
             raise self.wrong("true or false")
@@ -179,8 +210,9 @@ class _Node:
 
 
 def _layout(n: _Node) -> Layout:
-    return Layout(n.at("page_size").number(), n.at("ram_base").hex(), n.at("ram_end").hex(),
-                  n.at("fry").maybe(_Node.hex), n.at("shrimp").maybe(_Node.hex))
+    names = ("kernel_base", "kernel_end", "alloc_end", "trampoline", "trapframe", "fry", "shrimp")
+    return Layout(n.at("page_size").number(), n.at("maxva").hex(), n.at("ram_base").hex(), n.at("ram_end").hex(),
+                  *(n.at(name).maybe(_Node.hex) for name in names))
 
 
 def _stop(n: _Node) -> Stop:
@@ -198,27 +230,37 @@ def _lock(n: _Node) -> Lock:
     return Lock(n.at("name").text(), n.at("held").truth(), n.at("hart").maybe(_Node.number))
 
 
+def _table(n: _Node) -> Table:
+    return Table(n.at("pa").hex(), n.at("level").number(), n.at("entry").maybe(_Node.hex), n.at("va").hex())
+
+
 def _mapping(n: _Node) -> Mapping:
-    return Mapping(n.at("va").hex(), n.at("pa").hex(), n.at("n_pages").number(),
-                   n.at("flags").text(), n.at("pte").hex(), n.at("pte_at").hex())
+    return Mapping(n.at("va").hex(), n.at("pa").hex(), n.at("level").number(), n.at("n_pages").number(),
+                   n.at("flags").flags(), n.at("pte").hex(), n.at("pte_at").hex(), n.at("region").text())
 
 
 def _process(n: _Node) -> Process:
     return Process(n.at("slot").number(), n.at("pid").number(),
                    n.at("parent").maybe(_Node.number), n.at("name").text(), n.at("state").text(),
-                   n.at("mappings").each(_mapping))
+                   n.at("sz").number(), n.at("root").maybe(_Node.hex), n.at("trapframe").maybe(_Node.hex),
+                   n.at("tables").each(_table), n.at("mappings").each(_mapping))
 
 
 def _user(n: _Node) -> User:
-    return User(n.at("kind").text(), n.at("pid").maybe(_Node.number), n.at("va").maybe(_Node.hex))
+    return User(n.at("kind").text(), n.at("pid").maybe(_Node.number), n.at("va").maybe(_Node.hex),
+                n.at("name").maybe(_Node.text))
 
 
 def _frame(n: _Node) -> Frame:
     return Frame(n.at("pa").hex(), n.at("n_pages").number(), n.at("users").each(_user))
 
 
+def _run(n: _Node) -> Run:
+    return Run(*n.pair())
+
+
 def _free(n: _Node) -> Free:
-    return Free(n.at("runs").each(lambda r: Run(*r.pair())), n.at("complete").truth())
+    return Free(n.at("runs").each(_run), n.at("complete").truth())
 
 
 def _counts(n: _Node) -> Counts:
@@ -245,7 +287,7 @@ def parse(text: str) -> Snapshot:
     return Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
                     _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
                     processes, root.at("frames").each(_frame),
-                    _free(root.at("free")), root.at("counts").maybe(_counts))
+                    _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run))
 
 
 def load(name: str) -> Snapshot:
