@@ -47,8 +47,6 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
                          rankdir="LR", nodesep=0.12, ranksep=0.6))
 
 
-_INK = {"F": style.LINE_FRY, "S": style.LINE_SHRIMP}
-_DASH = {"F": "solid", "S": "dashed"}
 _WEIGHT = {"F": 6, "S": 1}     # a frame stands beside its owner
 
 
@@ -106,7 +104,7 @@ def _page_row(slot: int, member: Member, letter: str, page: Optional[Page], here
                                     BGCOLOR=style.PAPER)
     return (label + where
             + cell(text(remark), ALIGN="LEFT", SIDES="TB", WIDTH=rest - _LETTER_PT, BGCOLOR=style.PAPER)
-            + cell(colored(letter, _INK[letter]), PORT=letter, WIDTH=_LETTER_PT, BGCOLOR=style.PAPER))
+            + cell(colored(letter, style.LINE[letter]), PORT=letter, WIDTH=_LETTER_PT, BGCOLOR=style.PAPER))
 
 
 def _frame_node(snapshot: Snapshot, model: Sharing, frame: SharedFrame, drawn: set[int],
@@ -115,7 +113,7 @@ def _frame_node(snapshot: Snapshot, model: Sharing, frame: SharedFrame, drawn: s
     rows = [cell(two_ends(f"frame {frame.pa:#x}", words.refs(snapshot, frame)), COLSPAN=2, CELLPADDING=0,
                  WIDTH=_LETTER_PT + columns.frame)]
     rows += [cell(f"<B>{letter}</B>", SIDES="LTB", WIDTH=_LETTER_PT, VALIGN="TOP",
-                  **({"PORT": letter} if letter in _INK else {}))
+                  **({"PORT": letter} if letter in style.LINE else {}))
              + cell(lines(words.wrap(what, FRAME_CHARS)), SIDES="TRB", WIDTH=columns.frame, ALIGN="LEFT",
                    BALIGN="LEFT")
              for letter, what in words.frame_words(model, frame, drawn)]
@@ -152,6 +150,6 @@ def _edges(model: Sharing, placed: list[Placed], here: set[int]) -> list[str]:
             if page and page.pa in here:
                 tip = f"{words.PAGE[letter]} of {words.name(m.process)}, {words.pte(page)}"
                 lines.append(f"{quoted(_process_id(p.slot))}:{letter}:e -> {quoted(_frame_id(page.pa))}:{letter}:w "
-                             f'[color="{_INK[letter]}", style={_DASH[letter]}, penwidth=1.5, weight={_WEIGHT[letter]}, '
+                             f'[color="{style.LINE[letter]}", style={style.DASH[letter]}, penwidth=1.5, weight={_WEIGHT[letter]}, '
                              f'tooltip={quoted(tip)}];')
     return lines
