@@ -118,7 +118,7 @@ class _Picture:
         mapped = [line.stretches[0] for line in column if line.kind == "mapped"]
         self.pa_pt = max([width_pt(len("0x80000000")), *(width_pt(len(f"{s.first.pa:#x}")) for s in mapped),
                           *(RUNS_PT for s in mapped if len(s.frame_runs) > 1)])
-        self.flags_pt = width_pt(4)
+        self.flags_pt = width_pt(5)
         self.right = self.address_pt + BOX_PT + self.flags_pt + self.pa_pt
         self.frame_pt = style.MAX_WIDTH_PT - 16 - self.right - GAP_PT
 
@@ -173,7 +173,7 @@ class _Picture:
         tip = {"TOOLTIP": words.stretch_tip(s), "ID": f"page-{s.va:#x}", "HREF": f"#page-{s.va:#x}"}
         bold = f"<B>{where}</B>" if shared else where
         return Row(height, [Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
-                            left(self.flags_pt, s.key.flags, BORDER=0),
+                            Cell(self.flags_pt, s.key.flags, {"BORDER": 0}),
                             left(self.pa_pt, bold + (f'<BR ALIGN="LEFT"/>{more}' if more else ""), BORDER=0,
                                  **({"PORT": letter} if letter else {}))])
 

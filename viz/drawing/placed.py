@@ -72,7 +72,7 @@ class Canvas:
                           small("".join(made)), "legend", len(made))
 
     def dot(self, name: str, title: str, below_title: Sequence[str]) -> str:
-        return graph(name, title, below_title, self._body, layout="nop2", splines="true")
+        return graph(name, title, below_title, self._body, layout="nop2", outputorder="edgesfirst")
 
 
 def _spline(points: Sequence[Point], arrow: bool) -> str:
