@@ -18,9 +18,12 @@ from .tables import ENTRIES, Entry, PageTable
 
 LIMIT = 36              # rows in the tallest column
 INDEX_PT = width_pt(7)
-POINTER_PT = 58         # what an upper table's entry says
+POINTER_PT = 70         # what an upper table's entry says
 LEAF_PT = 226
-GAP_PT = 30
+SUPERPAGE_PT = 150
+ONE_LINE_PT = 190       # where flags, region and frame fit in a line
+GAP_PT = 28
+QUIET_PT = 16           # the height of what is not there
 HEAD_PT = 30
 NAME = {"fry": "FRY", "shrimp": "SHRIMP"}
 
@@ -33,12 +36,14 @@ class Group:
     kind: str
     entries: tuple[Entry, ...] = ()
     others: Others = Others((), ())
-    n_valid: int = 0
+
+    @property
+    def n_valid(self) -> int:
+        return sum(e.n for e in self.entries)
 
     @property
     def n_pages(self) -> int:
-        return sum(e.mapping.n_pages if e.n > 1 or not e.mapping else e.n << 9 * e.mapping.level
-                   for e in self.entries if e.mapping)
+        return sum(e.n << 9 * e.mapping.level for e in self.entries if e.mapping)
 
 
 def draw(snapshot: Snapshot, process: Process) -> Drawing:
@@ -181,27 +186,20 @@ def _folded(groups: list[Group], room: int) -> list[Group]:
 def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whose: str) -> float:
     """Draws the tables as a tree from left to right; returns its lower edge."""
     free = {2: 0.0, 1: 0.0, 0: 0.0}
-    x = {2: 4, 1: 4 + INDEX_PT + POINTER_PT + GAP_PT, 0: 4 + 2 * (INDEX_PT + POINTER_PT + GAP_PT)}
-    width = {2: INDEX_PT + POINTER_PT, 1: INDEX_PT + POINTER_PT, 0: INDEX_PT + LEAF_PT}
-    has_leaf = {level: any(g.kind == "leaf" for pa, found in shown.items() if table.tables[pa].level == level for g in found)
-                for level in (2, 1)}
-    for level in (1, 2):        # superpages need as much room as pages
-        if has_leaf[level]:
-            width[level] = INDEX_PT + 150
-    x[1] = x[2] + width[2] + GAP_PT
-    x[0] = x[1] + width[1] + GAP_PT
-    width[0] = min(width[0], style.MAX_WIDTH_PT - 16 - x[0])
+    width = {level: INDEX_PT + (SUPERPAGE_PT if any(g.kind == "leaf" for pa, found in shown.items()
+                                                    if table.tables[pa].level == level for g in found) else POINTER_PT)
+             for level in (2, 1)}
+    x = {2: 4, 1: 4 + width[2] + GAP_PT, 0: 4 + width[2] + width[1] + 2 * GAP_PT}
+    width[0] = min(INDEX_PT + LEAF_PT, style.MAX_WIDTH_PT - 16 - x[0])
     middles: dict[int, float] = {}      # by an entry's address
     for pa in sorted(shown, key=lambda pa: (-table.tables[pa].level, table.tables[pa].va)):
         t = table.tables[pa]
         y = free[t.level]
         name = f"table-{pa:#x}"
-        rows = [Row(HEAD_PT, [left(width[t.level], f'<B>L{t.level} table</B> {pa:#x}<BR ALIGN="LEFT"/>'
-                                   if width[t.level] > 150 else f'<B>L{t.level} table</B><BR ALIGN="LEFT"/>', COLSPAN=2,
-                                   BGCOLOR=style.FILL_QUIET)])]
         covers = f"from {t.va:#x}" if t.level < 2 else "root"
-        first = small(text(covers if width[t.level] > 150 else f"{pa:#x}"))
-        rows[0].cells[0] = left(width[t.level], rows[0].cells[0].markup + first, COLSPAN=2, BGCOLOR=style.FILL_QUIET)
+        head = (f'<B>L{t.level} table</B> {pa:#x}<BR ALIGN="LEFT"/>{small(covers)}' if width[t.level] >= SUPERPAGE_PT
+                else f'<B>L{t.level} table</B><BR ALIGN="LEFT"/>{small(f"{pa:#x}")}')
+        rows = [Row(HEAD_PT, [left(width[t.level], head, COLSPAN=2, BGCOLOR=style.FILL_QUIET)])]
         at = y + HEAD_PT
         for g in shown[pa]:
             row = _row(table, g, width[t.level])
@@ -228,11 +226,10 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     rest = width - INDEX_PT
     if g.kind == "invalid":
         n = g.last - g.first + 1
-        return Row(15, [index, left(rest, small(f"{n} invalid" if rest < 100 else words.count(n, "invalid entry", "invalid entries"),
+        return Row(QUIET_PT, [index, left(rest, small(f"{n} invalid" if rest < 100 else words.count(n, "invalid entry", "invalid entries"),
                                                 style.QUIET), SIDES="TRB")])
     if g.kind == "left out":
-        n = sum(e.n for e in g.entries)
-        return Row(15, [index, left(rest, small(f"{n} left out", style.QUIET), SIDES="TRB")])
+        return Row(QUIET_PT, [index, left(rest, small(f"{g.n_valid} left out", style.QUIET), SIDES="TRB")])
     e = g.entries[0]
     name = f"entry-{e.pte_at:#x}"
     value = f" = {e.pte:#x}" if e.pte is not None else ""
@@ -251,11 +248,19 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     wrong = [*g.others.wrong, *(w for one in g.entries[:1] for w in one.wrong)]
     called = NAME.get(m.region, shorten(m.region, 12))
     runs = _n_runs(g.entries)
-    where = f"{e.target:#x}" if runs == 1 else f"{runs} runs"
-    head = f"{m.flags[:5]}  {called}" + ("" if runs == 1 and rest < 160 and g.n_pages > 1 else f"  {where}")
+    where = f"{e.target:#x}" if runs == 1 else f"{runs} runs of frames"
+    one_line = runs == 1 and rest >= ONE_LINE_PT
+    head = f"{m.flags[:5]}  {called}" + (f"  {where}" if one_line else "")
     markup = f"<B>{text(head)}</B>" if shared else text(head)
-    below = ([words.count(g.n_pages, "page") + (f", {sv39.span(m.level) >> 20} MiB each entry" if m.level else "")] if g.n_pages > 1 else []) \
-        + ([shared] if shared else []) + ["! " + w for w in wrong]
+    below = [] if one_line else [where]
+    if g.n_valid > 1 and m.level:
+        below.append(f"{g.n_valid} superpages of {sv39.span(m.level) >> 20} MiB")
+    elif m.level:
+        below.append(f"superpage of {sv39.span(m.level) >> 20} MiB")
+    elif g.n_pages > 1:
+        below.append(words.count(g.n_pages, "page"))
+    between = g.last - g.first + 1 - g.n_valid
+    below += ([f"{between} invalid between"] if between else []) + ([shared] if shared else []) + ["! " + w for w in wrong]
     below = [part for one in below for part in words.wrap(one, n_chars(rest, style.SMALL_PT))]
     fill = {"BGCOLOR": style.FILL_WRONG if wrong else style.FILL_FRAME} if wrong or shared else {}
     last = g.entries[-1]
