@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Optional
 
 from . import style, words
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 LIMIT = 36              # rows
 SIGN_PT = width_pt(2)
-ADDRESS_PT = width_pt(13)
 REGION_PT = width_pt(12)
+MACHINE = "the machine"
 NAME = {"fry": "FRY", "shrimp": "SHRIMP"}
 FILL = {"+": style.FILL_ADDED, "-": style.FILL_GONE, "~": style.FILL_PATH, "": style.PAPER}
 WORD = {"+": "appeared", "-": "went", "~": "changed", "": "as it was"}
@@ -97,7 +98,7 @@ def _sections(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.
         made.append(Section(title, sign, (*fields, *_tables(was, now), *_mappings(was, now, found, users))))
     machine = by_pid.get(None, ())
     if machine:
-        made.append(Section("the machine", "~", tuple(Line(c.kind, _NAMES.get(c.what, c.what), "", c.before, c.after)
+        made.append(Section(MACHINE, "~", tuple(Line(c.kind, _NAMES.get(c.what, c.what), "", c.before, c.after)
                                                       for c in machine)))
     return made
 
@@ -168,44 +169,56 @@ def _frames(mappings: Sequence[Mapping]) -> str:
 
 def _fit(sections: list[Section]) -> tuple[list[Section], list[str]]:
     """At most LIMIT rows: what only orients goes first, then what is least of interest, counted."""
-    def rows() -> int:
-        return sum(1 + len(s.lines) + (s.n_left_out > 0) for s in sections)
-
-    if rows() > LIMIT:
+    if sum(1 + len(s.lines) for s in sections) > LIMIT:
         sections = [Section(s.title, s.sign, tuple(line for line in s.lines if line.sign)) for s in sections]
     notes = []
-    if len(sections) > LIMIT // 3:
-        gone = sections[LIMIT // 3:]
+    if len(sections) > LIMIT // 4:
+        machine = [s for s in sections if s.title == MACHINE]
+        processes = [s for s in sections if s.title != MACHINE]
+        gone = processes[LIMIT // 4 - len(machine):]
         notes.append(f"left out: {words.count(len(gone), 'process', 'processes')} with "
                      f"{words.count(sum(len(s.lines) for s in gone), 'changed row')}")
-        sections = sections[:LIMIT // 3]
-    while rows() > LIMIT:
-        i = max(range(len(sections)), key=lambda i: len(sections[i].lines))
-        s = sections[i]
-        drop = max(range(len(s.lines)), key=lambda k: s.lines[k].interest)
-        sections[i] = Section(s.title, s.sign, s.lines[:drop] + s.lines[drop + 1:], s.n_left_out + 1)
-    return sections, notes
+        sections = processes[:LIMIT // 4 - len(machine)] + machine
+    most = LIMIT    # rows to a process
+    while most > 1 and sum(_weight(_shortened(s, most)) for s in sections) > LIMIT:
+        most -= 1
+    return [_shortened(s, most) for s in sections], notes
+
+
+def _weight(section: Section) -> float:
+    """The height of a section, in rows of one line."""
+    return 1.5 + len(section.lines) + sum(bool(line.shared) for line in section.lines) * LINE_PT / ROW_PT \
+        + (section.n_left_out > 0)
+
+
+def _shortened(section: Section, n_rows: int) -> Section:
+    """The `n_rows` most telling rows of a section, in their order."""
+    if len(section.lines) <= n_rows:
+        return section
+    kept = sorted(nsmallest(n_rows, range(len(section.lines)), key=lambda i: section.lines[i].interest))
+    return Section(section.title, section.sign, tuple(section.lines[i] for i in kept), len(section.lines) - n_rows)
 
 
 def _place(canvas: Canvas, sections: Sequence[Section]) -> float:
-    rest = style.MAX_WIDTH_PT - 24 - SIGN_PT - ADDRESS_PT - REGION_PT
+    address_pt = width_pt(max([len("0x3ffffff000"), *(len(line.where) for s in sections for line in s.lines if line.pages)]))
+    rest = style.MAX_WIDTH_PT - 24 - SIGN_PT - address_pt - REGION_PT
     value_pt = rest // 2
     y = 0.0
-    heads = [(SIGN_PT, ""), (ADDRESS_PT, "address"), (REGION_PT, "region, pages"), (value_pt, "before"), (value_pt, "after")]
+    heads = [(SIGN_PT, ""), (address_pt, "address"), (REGION_PT, "region, pages"), (value_pt, "before"), (value_pt, "after")]
     if sections:
         y = canvas.table("heads", 4, y, [Row(ROW_PT, [left(w, small(h, style.QUIET) if h else "", BORDER=0) for w, h in heads])], "columns")
     whole = sum(w for w, _ in heads)
     for i, s in enumerate(sections):
         rows = [Row(20, [Cell(SIGN_PT, f"<B>{s.sign}</B>", {"BGCOLOR": FILL[s.sign], "SIDES": "LTB"}),
                          left(whole - SIGN_PT, f"<B>{text(s.title)}</B>", COLSPAN=4, SIDES="TRB", BGCOLOR=FILL[s.sign])])]
-        rows += [_row(f"row-{i}-{k}", line, value_pt) for k, line in enumerate(s.lines)]
+        rows += [_row(f"row-{i}-{k}", line, address_pt, value_pt) for k, line in enumerate(s.lines)]
         if s.n_left_out:
             rows.append(Row(ROW_PT, [left(whole, small(f"{words.count(s.n_left_out, 'row')} more, left out", style.QUIET), COLSPAN=5)]))
         y = canvas.table(f"section-{i}", 4, y, rows, s.title) + 10
     return y
 
 
-def _row(name: str, line: Line, value_pt: int) -> Row:
+def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
     fill = {"BGCOLOR": FILL[line.sign]}
     ink = style.INK if line.sign else style.QUIET
     yellow = {"BGCOLOR": style.FILL_WRONG if "! " in line.shared else style.FILL_FRAME} if line.shared and line.sign else {}
@@ -222,9 +235,9 @@ def _row(name: str, line: Line, value_pt: int) -> Row:
     tip = {"TOOLTIP": line.tip, "ID": name, "HREF": f"#{name}"} if line.tip else {}
     bold = ("<B>{}</B>" if line.what in NAME.values() and line.sign else '<FONT COLOR="%s">{}</FONT>' % ink).format
     if line.pages:
-        middle = [left(ADDRESS_PT, small(line.where, ink), SIDES="TB", **tip), left(REGION_PT, bold(text(called)) if called else "", SIDES="TRB")]
+        middle = [left(address_pt, small(line.where, ink), SIDES="TB", **tip), left(REGION_PT, bold(text(called)) if called else "", SIDES="TRB")]
     else:
-        middle = [left(ADDRESS_PT + REGION_PT, text(line.where), COLSPAN=2, SIDES="TRB", **tip)]
+        middle = [left(address_pt + REGION_PT, text(line.where), COLSPAN=2, SIDES="TRB", **tip)]
     return Row(ROW_PT + LINE_PT * max(n_before - 1, n_after - 1, 0), [
         Cell(SIGN_PT, f"<B>{line.sign}</B>" if line.sign else "", {**fill, "SIDES": "LTB"}), *middle,
         left(value_pt, before, **(yellow if not line.after else {})), left(value_pt, after, **(yellow if line.after else {}))])
