@@ -175,7 +175,8 @@ class _Picture:
         middle = left(self.box_pt, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
         height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
         if line.kind != "mapped":
-            between = Cell(self.box_pt, middle.markup, {"SIDES": "LR"})
+            ends = "T" * (line is self.column[0]) + "B" * (line is self.column[-1])
+            between = Cell(self.box_pt, middle.markup, {"SIDES": "LR" + ends if line.kind == "gap" else "LRTB"})
             return Row(height + (10 if len(self.column) <= LIMIT // 2 else 0), [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
         s = line.stretches[0]
         letter = LETTER.get(s.key.region)

@@ -166,7 +166,9 @@ def _interest(g: Group, shown: Collection[int]) -> tuple:
 
 
 def _folded(groups: list[Group], room: int, shown: Collection[int]) -> list[Group]:
-    """At most `room` rows: the most telling ones stay, each stretch of others becomes one that counts them."""
+    """At most `room` rows, FRY and SHRIMP among them: the most telling ones stay, each stretch of others
+    becomes one that counts them."""
+    room = max(room, 1 + 2 * sum(g.kind == "leaf" and g.entries[0].mapping.region in NAME for g in groups))
     if len(groups) <= room:
         return groups
     ranks = sorted((i for i, g in enumerate(groups) if g.kind != "invalid"), key=lambda i: _interest(groups[i], shown))
@@ -195,6 +197,7 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
     x = {2: 4, 1: 4 + width[2] + GAP_PT, 0: 4 + width[2] + width[1] + 2 * GAP_PT}
     width[0] = min(INDEX_PT + LEAF_PT, style.MAX_WIDTH_PT - 16 - x[0])
     middles: dict[int, float] = {}      # by an entry's address
+    heads: dict[int, float] = {}        # by a table's
     for pa in sorted(shown, key=lambda pa: (-table.tables[pa].level, table.tables[pa].va)):
         t = table.tables[pa]
         y = free[t.level]
@@ -212,15 +215,28 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
             at += row.height
         canvas.table(name, x[t.level], y, rows, f"level {t.level} table {pa:#x} of {whose}, {covers}")
         free[t.level] = at + 12
-        if t.entry is not None and t.entry in middles:
-            right, head = x[t.level + 1] + width[t.level + 1], y + HEAD_PT / 2
-            siblings = [o for o in shown if table.tables[o].entry is not None and table.tables[o].entry & -PAGE == t.entry & -PAGE]
-            order = sorted(siblings, key=lambda o: table.tables[o].va).index(pa)
-            turn = right + GAP_PT - 10 - min(5, (GAP_PT - 14) / len(siblings)) * order
-            canvas.line(f"table-{t.entry & -PAGE:#x}", name, [
-                (right, middles[t.entry]), (turn, middles[t.entry]), (turn, head), (x[t.level], head)],
-                f"entry {(t.entry & PAGE - 1) >> 3} at {t.entry:#x} points to table {pa:#x}")
+        heads[pa] = y + HEAD_PT / 2
+    _lines_between(canvas, table, [pa for pa in heads if table.tables[pa].entry in middles], middles, heads,
+                   {level: (x[level], x[level] + width[level]) for level in x})
     return max(free.values()) - 12
+
+
+def _lines_between(canvas: Canvas, table: PageTable, children: Sequence[int], middles: dict[int, float],
+                   heads: dict[int, float], columns: dict[int, tuple[float, float]]) -> None:
+    """Lines from entries to tables; those that go down turn the earlier the lower, those that go up the later."""
+    for level in (1, 0):
+        right, x = columns[level + 1][1], columns[level][0]
+        those = [pa for pa in children if table.tables[pa].level == level]
+        up = [pa for pa in those if heads[pa] < middles[table.tables[pa].entry or 0]]
+        down = [pa for pa in those if pa not in up]
+        step = (GAP_PT - 14) / max(len(those), 3)
+        turns = {pa: right + 5 + step * i for i, pa in enumerate(up)}
+        turns.update({pa: x - 10 - step * i for i, pa in enumerate(down)})
+        for pa in those:
+            entry, head, turn = table.tables[pa].entry or 0, heads[pa], turns[pa]
+            canvas.line(f"table-{entry & -PAGE:#x}", f"table-{pa:#x}",
+                        [(right, middles[entry]), (turn, middles[entry]), (turn, head), (x, head)],
+                        f"entry {(entry & PAGE - 1) >> 3} at {entry:#x} points to table {pa:#x}")
 
 
 def _row(table: PageTable, g: Group, width: int) -> Row:
