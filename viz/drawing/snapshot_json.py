@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
@@ -146,6 +146,7 @@ class Snapshot:
     free: Free
     counts: Optional[Counts]
     lost: tuple[Run, ...]
+    text: str = field(repr=False)       # what it was read from
 
 
 class _Node:
@@ -287,7 +288,7 @@ def parse(text: str) -> Snapshot:
     return Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
                     _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
                     processes, root.at("frames").each(_frame),
-                    _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run))
+                    _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run), text)
 
 
 def load(name: str) -> Snapshot:

@@ -27,3 +27,12 @@ PNG_DPI = 192           # twice a screen's 96
 
 # 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
 MAX_WIDTH_PT = 580
+
+# what must stand back: text and lines on white or a pale fill, 5:1 and 2:1
+QUIET = "#56616B"
+HAIRLINE = "#9AA7B2"
+PALE_PROCESS = "#E9F2F9"
+PALE_FRAME = "#FFF2BF"
+# what must stand out, in black and white too: white text on it has 8:1
+ALARM = "#8F2A00"
+EDGE_FRAME = "#6B5200"

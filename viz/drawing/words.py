@@ -14,6 +14,8 @@ NAME_CHARS = 20
 STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
+ALARMS = 3              # lines of what is wrong with one process
+FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
 
@@ -88,15 +90,35 @@ def cautions(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def role(snapshot: Snapshot, member: Member) -> str:
-    """State and descent, for the right end of a process's first row."""
+def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
+    """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
     process = member.process
     harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
     state = shorten(process.state, STATE_CHARS) + "".join(harts[:1])
     if process.parent is None:
-        return f"{state}, no parent"
-    who = "orphan, adopted by" if member.orphan else "child of"
-    return f"{state}, {who} {process.parent}"
+        return f"{state}, orphan" if member.orphan else f"{state}, no parent"
+    if member.orphan:
+        return f"{state}, orphan, adopted by {process.parent}"
+    return state if below_parent else f"{state}, child of {process.parent}"
+
+
+def alarms(wrong: Sequence[str]) -> list[str]:
+    """What is wrong with one process: the first few, and how many more."""
+    more = len(wrong) - ALARMS
+    return list(wrong) if more <= 0 else [*wrong[:ALARMS - 1],
+                                          f"{count(more + 1, 'more failure')}: see the fault figure"]
+
+
+def held_back(model: Sharing) -> list[str]:
+    """What is not said of this stop, counted."""
+    lines = []
+    if model.held_back:
+        lines.append(f"held back: {count(model.held_back, 'verdict')} on what the machine is in the middle of; "
+                     "a later stop will tell")
+    if model.elsewhere:
+        lines.append(f"not shown: {count(model.elsewhere, 'failure')} that " + ("is" if model.elsewhere == 1 else "are")
+                     + " not about FRY or SHRIMP: see the fault figure")
+    return lines
 
 
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
@@ -121,12 +143,12 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
         rows.append(("F", "creator gone"))
     if frame.shrimp_of:
         rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
-    return rows + [("!", w) for w in frame.wrong]
+    return rows
 
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 12)} {frame.count}" if snapshot.counts else ""
+    return f"{shorten(snapshot.counts.name, 9)} {frame.count}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
@@ -157,6 +179,7 @@ def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
         lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
                      + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
     for f in frames:
-        rows = (w if letter != "!" else f"wrong: {w}" for letter, w in frame_words(model, f, drawn))
+        rows = [w for _, w in frame_words(model, f, drawn)] + [
+            f"{'wrong' if f.is_wrong else 'as it stands'}: {w}" for w in f.odd]
         lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
     return " ".join(lines)
