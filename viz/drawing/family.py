@@ -123,7 +123,7 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed]) -> _Layout:
     for p in order:
         x = MARGIN_PT + indent * p.depth
         height = _HEAD + 2 * _ROW + 2 + max(page.alarm_height(page.alarm_lines(
-            words.alarms(s.model.members[p.slot].wrong), card_end - x)) for s in steps if p.slot in s.placed)
+            s.model.members[p.slot].wrong, card_end - x)) for s in steps if p.slot in s.placed)
         processes[p.slot] = _Box(x, y, card_end - x, height)
         y += height + _GAP
     frames = _place_frames(steps, processes)
@@ -331,7 +331,7 @@ def _edge(canvas: Canvas, e: _Edge) -> None:
 def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
     m = step.model.members[place.slot]
     name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
-    alarms = page.alarm_lines(words.alarms(m.wrong), box.width)
+    alarms = page.alarm_lines(m.wrong, box.width)
     with canvas.group(f"process-{place.slot}", f"process {name}", class_="process"):
         canvas.rect(box.x, box.y, box.width, box.height, style.PAPER, rx=4)
         canvas.path(f"M{box.x:.2f} {box.y + _HEAD:.2f}v{4 - _HEAD:.2f}q0 -4 4 -4h{box.width - 8:.2f}q4 0 4 4"
@@ -364,7 +364,7 @@ def _page_row(canvas: Canvas, step: _Step, member: Member, letter: str, box: _Bo
 def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
     alarms = _frame_alarms(frame)
     free = any(words.FREE in one for one in frame.odd)
-    fill = style.PALE_FRAME if not free else canvas.stripes("freed", style.HAIRLINE, style.PAPER, 6, 1.2)
+    fill = style.PALE_FRAME if not free else canvas.stripes("freed", style.STRIPE, style.PAPER, 7, 2)
     height = _frame_height(step, frame)
     with canvas.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", class_="frame"):
         canvas.rect(box.x, box.y, box.width, height, fill, rx=7)

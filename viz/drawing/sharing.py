@@ -24,8 +24,8 @@ class Page:
 
 @dataclass(frozen=True)
 class Member:
-    """A process with its two pages; `wrong` holds a line for each verdict that failed, `wrong_pages` the
-    letters F and S of the pages that they accuse."""
+    """A process with its two pages; `wrong` holds a line for each page that a verdict accuses, `wrong_pages`
+    their letters F and S."""
     process: Process
     fry: Optional[Page]
     shrimp: Optional[Page]
@@ -88,10 +88,19 @@ def sharing(snapshot: Snapshot) -> Sharing:
         mine = [v for v in failures if v.pid == p.pid and not v.subject.startswith("frame ")]
         fry, shrimp = pages[p.slot]
         members[p.slot] = Member(p, fry, shrimp, p.slot in judgement.orphans,
-                                 tuple(f"{v.rule}: {v.why}" for v in mine),
+                                 _told(mine),
                                  frozenset("F" if v.va == layout.fry else "S" for v in mine))
     return Sharing(members, _frames(snapshot, members, failures), judgement.n_held_back,
                    len(judgement.failures) - len(failures))
+
+
+def _told(failures: Iterable[kit.Verdict]) -> tuple[str, ...]:
+    """For each page the first verdict that failed, and how many more there are."""
+    by_page: dict[Optional[int], list[kit.Verdict]] = {}
+    for v in failures:
+        by_page.setdefault(v.va, []).append(v)
+    return tuple(f"{first.rule}: {first.why}" + (f" (and {len(more)} more)" if more else "")
+                 for first, *more in by_page.values())
 
 
 def _page(process: Process, va: int, page_size: int) -> Optional[Page]:

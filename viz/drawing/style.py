@@ -31,6 +31,7 @@ MAX_WIDTH_PT = 580
 # what must stand back: text and lines on white or a pale fill, 5:1 and 2:1
 QUIET = "#56616B"
 HAIRLINE = "#9AA7B2"
+STRIPE = "#DCE2E7"
 PALE_PROCESS = "#E9F2F9"
 PALE_FRAME = "#FFF2BF"
 # what must stand out, in black and white too: white text on it has 8:1

@@ -14,7 +14,6 @@ NAME_CHARS = 20
 STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
-ALARMS = 3              # lines of what is wrong with one process
 FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
@@ -100,13 +99,6 @@ def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
     if member.orphan:
         return f"{state}, orphan, adopted by {process.parent}"
     return state if below_parent else f"{state}, child of {process.parent}"
-
-
-def alarms(wrong: Sequence[str]) -> list[str]:
-    """What is wrong with one process: the first few, and how many more."""
-    more = len(wrong) - ALARMS
-    return list(wrong) if more <= 0 else [*wrong[:ALARMS - 1],
-                                          f"{count(more + 1, 'more failure')}: see the fault figure"]
 
 
 def held_back(model: Sharing) -> list[str]:
