@@ -14,7 +14,7 @@ from typing import Optional
 from . import page, style, words
 from .canvas import Canvas, corners, fitting_chars, text_width
 from .drawing import Drawing
-from .page import INK, MARGIN_PT
+from .page import MARGIN_PT
 from .sharing import Member, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
 from .sharing_dot import sharing_dot
 from .snapshot_json import Snapshot
@@ -320,9 +320,9 @@ class _Edge:
 
 def _edge(canvas: Canvas, e: _Edge) -> None:
     with canvas.group(f"edge-{e.letter}-{e.slot}", e.tip):
-        canvas.path(e.path, INK[e.letter], stroke_width=2.6 if e.is_wrong else 1.6,
+        canvas.path(e.path, style.LINE[e.letter], stroke_width=2.6 if e.is_wrong else 1.6,
                     stroke_dasharray="5 3" if e.letter == "S" else None)
-        canvas.path(f"M{e.end_x:.2f} {e.end_y:.2f}l-8 -4v8z", fill=INK[e.letter])
+        canvas.path(f"M{e.end_x:.2f} {e.end_y:.2f}l-8 -4v8z", fill=style.LINE[e.letter])
         if e.is_wrong:
             canvas.rect(e.x + 4, e.y - 6, 9, 12, style.ALARM, rx=2)
             canvas.text(e.x + 8.5, e.y, "!", style.FONT_PT, "middle", style.PAPER, bold=True)
@@ -373,7 +373,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
                     8, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
-            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=INK[letter])
+            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LINE[letter])
             for line in lines:
                 canvas.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
                 y += _FRAME_LINE
@@ -395,9 +395,9 @@ def _legend(canvas: Canvas, step: _Step, y: float) -> float:
     with canvas.group("legend"):
         for letter, what in signs:
             page.badge(canvas, x, y, letter)
-            canvas.line(x + page.BADGE_R, y, x + 24, y, INK[letter], stroke_width=1.6,
+            canvas.line(x + page.BADGE_R, y, x + 24, y, style.LINE[letter], stroke_width=1.6,
                         stroke_dasharray="5 3" if letter == "S" else None)
-            canvas.path(f"M{x + 31:.2f} {y:.2f}l-8 -4v8z", fill=INK[letter])
+            canvas.path(f"M{x + 31:.2f} {y:.2f}l-8 -4v8z", fill=style.LINE[letter])
             canvas.text(x + 36, y, what, style.SMALL_PT)
             x += 36 + text_width(len(what), style.SMALL_PT) + 16
         canvas.path(corners([(x, y - 8), (x, y), (x + 12, y)], 5), style.HAIRLINE, stroke_width=1.2)

@@ -10,13 +10,14 @@ from pathlib import Path
 # the folder gdb/, never its parent: that would shadow GDB's own module
 sys.path.append(str(Path(__file__).resolve().parents[2] / "gdb"))
 
-from shrimpy import rules               # noqa: E402
-from shrimpy.rules import Verdict       # noqa: E402
+from shrimpy import changes, rules, sv39    # noqa: E402,F401
+from shrimpy.readers import PAGE, Reader, ReadError     # noqa: E402,F401
+from shrimpy.rules import Verdict           # noqa: E402
 from shrimpy.rules.pages import is_orphan   # noqa: E402
-from shrimpy.rules.view import View     # noqa: E402
-from shrimpy.snapshot import Snapshot   # noqa: E402
+from shrimpy.rules.view import View         # noqa: E402
+from shrimpy.snapshot import Snapshot       # noqa: E402
 
-from .errors import VizError            # noqa: E402
+from .errors import VizError                # noqa: E402
 
 
 def snapshot(text: str) -> Snapshot:

@@ -12,8 +12,6 @@ BADGE_R = 6.2
 ALARM_LINE_PT = 12
 LINE_PT = 12            # of small text
 
-INK = {"F": style.LINE_FRY, "S": style.LINE_SHRIMP}
-
 
 def heading(canvas: Canvas, title: str, below: Sequence[str], width: float = WIDTH_PT) -> float:
     """The title and the lines below it, wrapped; returns the y where the figure begins."""
@@ -41,11 +39,11 @@ def notes(canvas: Canvas, y: float, lines: Sequence[str], width: float = WIDTH_P
 def badge(canvas: Canvas, x: float, y: float, letter: str) -> None:
     """F, filled, or S, hollow and dashed as its lines are."""
     if letter == "F":
-        canvas.circle(x, y, BADGE_R, INK["F"], INK["F"], stroke_width=1.2)
+        canvas.circle(x, y, BADGE_R, style.LINE["F"], style.LINE["F"], stroke_width=1.2)
         canvas.text(x, y, letter, 8, "middle", style.PAPER, bold=True)
     else:
-        canvas.circle(x, y, BADGE_R, style.PAPER, INK[letter], stroke_width=1.2, stroke_dasharray="2.6 1.3")
-        canvas.text(x, y, letter, 8, "middle", INK[letter], bold=True)
+        canvas.circle(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, stroke_dasharray="2.6 1.3")
+        canvas.text(x, y, letter, 8, "middle", style.LINE[letter], bold=True)
 
 
 def alarm_height(lines: Sequence[str]) -> float:

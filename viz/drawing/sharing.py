@@ -11,6 +11,7 @@ from typing import Iterable, Optional
 
 from . import kit
 from .errors import VizError
+from .frame_users import purpose
 from .snapshot_json import Mapping, Process, Snapshot, User
 
 
@@ -140,7 +141,7 @@ def _frames(snapshot: Snapshot, members: dict[int, Member],
         creator_gone = pa not in fry_of and all(members[slot].orphan for slot in shrimp_of[pa])
         if pa not in fry_of and not creator_gone:
             odd.append("FRY of nobody")
-        odd += [f"also {_describe(u)}" for u in others.get(pa, ())]
+        odd += [f"also {_who(u)}" for u in others.get(pa, ())]
         odd += [told[pa]] if pa in told else []
         frames[pa] = SharedFrame(pa, tuple(fry_of.get(pa, ())), tuple(shrimp_of.get(pa, ())), creator_gone,
                                  snapshot.counts.values.get(pa, 0) if snapshot.counts else None,
@@ -155,12 +156,10 @@ def _other_users(snapshot: Snapshot) -> dict[int, list[User]]:
             for f in snapshot.frames}
 
 
-def _describe(user: User) -> str:
-    what = {"user": "user memory", "table": "a page table", "kstack": "a kernel stack",
-            "kernel-table": "a table of the kernel"}.get(user.kind, user.kind)
-    of = f" of pid {user.pid}" if user.pid is not None else ""
-    at = f" at {user.va:#x}" if user.kind == "user" and user.va is not None else ""
-    return what + of + at
+def _who(user: User) -> str:
+    if user.kind == "user" and user.va is not None:
+        return f"page {user.va:#x} of pid {user.pid}"
+    return purpose(user)
 
 
 def expected_frames(model: Sharing, slots: Iterable[int]) -> set[int]:

@@ -31,7 +31,7 @@ def sharing_dot(title: str, snapshot: Snapshot, model: Sharing, slots: Collectio
             if own is not None and own.pa in frames:
                 line = ends.format(process=_process(slot), frame=_frame(own.pa))
                 settings = "" if letter == "F" else ", style=dashed, dir=back"
-                body.append(f'{line} [label={quoted(letter)}, color="{style.LINE_FRY if letter == "F" else style.LINE_SHRIMP}"'
+                body.append(f'{line} [label={quoted(letter)}, color="{style.LINE[letter]}"'
                             f'{settings}, tooltip={quoted(words.pte(own))}];')
     return "\n".join([
         "digraph sharing {",

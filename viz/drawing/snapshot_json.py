@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
+from .consistency import contradictions
 from .errors import VizError
 
 SCHEMA = "shrimpy-snapshot"
@@ -66,11 +67,12 @@ class Lock:
 @dataclass(frozen=True)
 class Table:
     """A page table of a process: `entry` is the physical address of the PTE that points to it, None for
-    the root; `va` the first virtual address that it covers."""
+    the root; `va` the first virtual address that it covers; `pte` the value of that PTE, if known."""
     pa: int
     level: int
     entry: Optional[int]
     va: int
+    pte: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,26 @@ class Mapping:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something amiss in a page table: `at` is the physical address of the evidence, `va` and `pte` are
+    of the entry where it is one."""
+    kind: str
+    at: Optional[int]
+    text: str
+    va: Optional[int]
+    pte: Optional[int]
+
+
+@dataclass(frozen=True)
+class KernelTable:
+    """The kernel's own page table; a mapping is a run of leaves, `pte` and `pte_at` the first one's."""
+    root: Optional[int]
+    tables: tuple[Table, ...]
+    mappings: tuple[Mapping, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Process:
     slot: int
     pid: int
@@ -98,6 +120,7 @@ class Process:
     trapframe: Optional[int]
     tables: tuple[Table, ...]
     mappings: tuple[Mapping, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -146,6 +169,7 @@ class Snapshot:
     free: Free
     counts: Optional[Counts]
     lost: tuple[Run, ...]
+    kernel_table: KernelTable
     text: str = field(repr=False)       # what it was read from
 
 
@@ -169,6 +193,10 @@ class _Node:
         if key not in self.value:
             raise VizError(f"{path}: expected by {SCHEMA} version {VERSION}, found nothing; {_AGAIN}")
         return _Node(self.value[key], path)
+
+    def new(self, key: str) -> "_Node":
+        """What `key` holds, null in a file from before the key was added to version 1."""
+        return self.at(key) if key in self.value else _Node(None, f"{self.path}.{key}")
 
     def each(self, read: Callable[["_Node"], T]) -> tuple[T, ...]:
         if not isinstance(self.value, list):
@@ -232,7 +260,8 @@ def _lock(n: _Node) -> Lock:
 
 
 def _table(n: _Node) -> Table:
-    return Table(n.at("pa").hex(), n.at("level").number(), n.at("entry").maybe(_Node.hex), n.at("va").hex())
+    return Table(n.at("pa").hex(), n.at("level").number(), n.at("entry").maybe(_Node.hex), n.at("va").hex(),
+                 n.new("pte").maybe(_Node.hex))
 
 
 def _mapping(n: _Node) -> Mapping:
@@ -240,11 +269,21 @@ def _mapping(n: _Node) -> Mapping:
                    n.at("flags").flags(), n.at("pte").hex(), n.at("pte_at").hex(), n.at("region").text())
 
 
+def _finding(n: _Node) -> Finding:
+    return Finding(n.at("kind").text(), n.at("at").maybe(_Node.hex), n.at("text").text(), n.at("va").maybe(_Node.hex),
+                   n.at("pte").maybe(_Node.hex))
+
+
+def _kernel_table(n: _Node) -> KernelTable:
+    return KernelTable(n.at("root").maybe(_Node.hex), n.at("tables").each(_table), n.at("mappings").each(_mapping),
+                       n.at("findings").each(_finding))
+
+
 def _process(n: _Node) -> Process:
     return Process(n.at("slot").number(), n.at("pid").number(),
                    n.at("parent").maybe(_Node.number), n.at("name").text(), n.at("state").text(),
                    n.at("sz").number(), n.at("root").maybe(_Node.hex), n.at("trapframe").maybe(_Node.hex),
-                   n.at("tables").each(_table), n.at("mappings").each(_mapping))
+                   n.at("tables").each(_table), n.at("mappings").each(_mapping), n.at("findings").each(_finding))
 
 
 def _user(n: _Node) -> User:
@@ -281,22 +320,24 @@ def parse(text: str) -> Snapshot:
     if version != VERSION:
         raise VizError(f"version: expected {VERSION}, found {json.dumps(version)}; "
                        "use the gdb/ and viz/ of one checkout")
-    processes = root.at("processes").each(_process)
-    slots = {p.slot for p in processes}
-    if len(slots) != len(processes):
-        raise VizError(f"processes: expected one to a slot, found {len(processes)} in {len(slots)} slots; {_AGAIN}")
-    return Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
-                    _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
-                    processes, root.at("frames").each(_frame),
-                    _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run), text)
+    snapshot = Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
+                        _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
+                        root.at("processes").each(_process), root.at("frames").each(_frame),
+                        _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run),
+                        _kernel_table(root.at("kernel_table")), text)
+    for place, expected, found in contradictions(snapshot):
+        raise VizError(f"{place}: expected {expected}, found {found}; {_AGAIN}")
+    return snapshot
 
 
-def load(name: str) -> Snapshot:
-    """The snapshot in the file `name`, or on standard input when it is "-". Raises VizError."""
+def load(name: str, read: Callable[[str], T] = parse) -> T:
+    """The snapshot in the file `name`, or on standard input when it is "-", as `read` takes its text.
+
+    Raises VizError."""
     where = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return parse(data.decode("utf-8"))
+        return read(data.decode("utf-8"))
     except OSError as e:
         raise VizError(f"{where}: cannot be read: {e.strerror}") from None
     except UnicodeDecodeError as e:

@@ -8,7 +8,8 @@ from typing import Optional
 
 from .dot import shorten
 from .sharing import Member, Page, Placed, SharedFrame, Sharing
-from .snapshot_json import Process, Snapshot
+from .snapshot_json import Mapping, Process, Snapshot
+from .stretches import Stretch
 
 NAME_CHARS = 20
 STATE_CHARS = 10
@@ -89,16 +90,20 @@ def cautions(snapshot: Snapshot) -> list[str]:
     return lines
 
 
+def state(snapshot: Snapshot, process: Process) -> str:
+    """The state, and the hart that it is on."""
+    harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
+    return shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+
+
 def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
     """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
-    process = member.process
-    harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
-    state = shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+    its_state = state(snapshot, process)
     if process.parent is None:
-        return f"{state}, orphan" if member.orphan else f"{state}, no parent"
+        return f"{its_state}, orphan" if member.orphan else f"{its_state}, no parent"
     if member.orphan:
-        return f"{state}, orphan, adopted by {process.parent}"
-    return state if below_parent else f"{state}, child of {process.parent}"
+        return f"{its_state}, orphan, adopted by {process.parent}"
+    return its_state if below_parent else f"{its_state}, child of {process.parent}"
 
 
 def held_back(model: Sharing) -> list[str]:
@@ -144,7 +149,22 @@ def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
 
 
 def pte(page: Page) -> str:
-    return f"PTE at {page.mapping.pte_at:#x} = {page.mapping.pte:#x}: {page.va:#x} to {page.pa:#x}"
+    return f"{entry(page.mapping)}: {page.va:#x} to {page.pa:#x}"
+
+
+def stretch_tip(stretch: Stretch) -> str:
+    """Of a row's pages: where they are mapped to, and the entry that says so, or the first and the last."""
+    first, last = stretch.mappings[0], stretch.mappings[-1]
+    if len(stretch.mappings) == 1:
+        size = f", {count(first.n_pages, 'page')}" if first.n_pages > 1 else ""
+        return f"{first.va:#x} to {first.pa:#x}, {first.flags}{size}: {entry(first)}"
+    return (f"{stretch.va:#x} to {stretch.end:#x}, {count(stretch.n_pages, 'page')}: "
+            f"the first to {first.pa:#x}, {first.flags}, {entry(first)}; "
+            f"the last to {last.pa:#x}, {last.flags}, {entry(last)}")
+
+
+def entry(mapping: Mapping) -> str:
+    return f"PTE at {mapping.pte_at:#x} = {mapping.pte:#x}"
 
 
 def _whose(model: Sharing, slots: Sequence[int], drawn: set[int]) -> str:
