@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import address_space, dot, family, output, ram, render, snapshot_json
+from . import address_space, dot, family, fault, matrix, output, ram, render, snapshot_json
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -46,6 +46,13 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",
                   lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
     one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    many = _figure(figures, "matrix", "the same for many",
+                   f"Draws processes and the frames that they share as a table, at most {matrix.LIMIT} processes.",
+                   lambda a: [("", matrix.draw(snapshot_json.load(a.snapshot), a.pids))])
+    many.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    _figure(figures, "fault", "what is wrong",
+            f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
+            lambda a: [("", fault.draw(snapshot_json.load(a.snapshot)))])
     _figure(figures, "ram", "who owns each frame of RAM",
             "Draws all of RAM as a strip, and magnified the parts that are in use.",
             lambda a: [("", ram.draw(snapshot_json.load(a.snapshot)))])

@@ -53,20 +53,20 @@ def draw(snapshot: Snapshot) -> Drawing:
     canvas = Canvas()
     y = page.heading(canvas, TITLE, [words.stop_line(snapshot)])
     y = _strip(canvas, snapshot, ram, rows, y)
+    y = page.notes(canvas, y - 4, [_scale(per_cell)]) + 5
     with canvas.group("zoom", font_size=style.SMALL_PT):
         for row in rows:
             _bar(canvas, row, ram, y) if isinstance(row, _Bar) else _cells(canvas, row, ram, y)
             y += _CELL_H + _ROW_GAP
     y = _legend(canvas, snapshot, ram, y + 12)
-    y = page.notes(canvas, y + 4, [_scale(per_cell), *notes])
+    y = page.notes(canvas, y + 4, notes)
     return Drawing(TITLE, _description(snapshot, ram, notes), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
 
 
 def _scale(per_cell: int) -> str:
     if per_cell == 1:
-        return "one cell is one frame, with a letter and the owner's pid; what is of one kind and owner is joined"
-    return (f"one cell is {per_cell} frames, filled in proportion; its letter is that of most of its frames in use; "
-            f"tooltips tell each")
+        return "magnified: one cell is one frame, with a letter and its owner's pid; equal neighbours are joined"
+    return f"magnified: one cell is {per_cell} frames, filled in proportion; its letter is what most of those in use are"
 
 
 # The rows of the magnified part
@@ -191,7 +191,7 @@ def _bar(canvas: Canvas, row: _Bar, ram: RamMap, y: float) -> None:
     x, width = MARGIN_PT + _LABEL_W, _COLUMNS * _CELL_W
     _box(canvas, x, y, width, piece.letter, ram, piece.tip)
     of = f" of pid {piece.pid}" if piece.pid is not None else ""
-    said = f"{PURPOSES[piece.letter]}{of}: {words.count(piece.n_frames, 'frame')}, {size(piece.n_frames)}"
+    said = f"{PURPOSES[piece.letter]}{of}: {frames(piece.n_frames)}, {size(piece.n_frames)}"
     middle, half = x + width / 2, text_width(len(said) + 2, style.SMALL_PT) / 2
     if piece.letter not in ram.wrong:
         canvas.rect(middle - half, y + 1.5, 2 * half, _CELL_H - 3, style.PAPER, pointer_events="none")
@@ -215,7 +215,7 @@ def _strip(canvas: Canvas, snapshot: Snapshot, ram: RamMap, rows: Sequence[_Bar 
         if longest is not None and longest.n_frames * scale > 140:
             first = (longest.pa - layout.ram_base) // layout.page_size
             canvas.text(x + (first + longest.n_frames / 2) * scale, y + _STRIP_H / 2,
-                        f"free: {words.count(longest.n_frames, 'frame')}, {size(longest.n_frames)}", style.SMALL_PT,
+                        f"free: {frames(longest.n_frames)}, {size(longest.n_frames)}", style.SMALL_PT,
                         "middle", style.QUIET, pointer_events="none")
         for piece in ram.pieces:
             if piece.letter in ram.wrong:
@@ -223,7 +223,7 @@ def _strip(canvas: Canvas, snapshot: Snapshot, ram: RamMap, rows: Sequence[_Bar 
                 canvas.path(f"M{at:.2f} {y - 1:.2f}l-4 -7h8z", fill=style.ALARM, tip=piece.tip)
     y += _STRIP_H + 8
     canvas.text(x, y, f"{layout.ram_base:#x}", style.SMALL_PT, fill=style.QUIET)
-    canvas.text(x + width / 2, y, f"all of RAM, to scale: {words.count(n_frames, 'frame')}, {size(n_frames)}",
+    canvas.text(x + width / 2, y, f"all of RAM, to scale: {frames(n_frames)}, {size(n_frames)}",
                 style.SMALL_PT, "middle", style.QUIET)
     canvas.text(x + width, y, f"{layout.ram_end:#x}", style.SMALL_PT, "end", style.QUIET)
     return y + 16
@@ -257,6 +257,10 @@ def _columns(ram: RamMap, per_column: int) -> Iterator[tuple[str, int, int, str]
         close(at)
     for letter, first, n in found:
         yield letter, first, n, PURPOSES[letter]
+
+
+def frames(n: int) -> str:
+    return f"{n:,} frame{'' if n == 1 else 's'}"
 
 
 def size(n_frames: int) -> str:
