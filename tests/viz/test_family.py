@@ -379,7 +379,7 @@ def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_p
     done = run("family", str(demo_file), *[a for name in names for a in ("-o", name)])
     assert (done.returncode, done.stdout, done.stderr) == (0, "".join(name + "\n" for name in names), "")
     assert sorted(os.listdir(out)) == ["family.dot", "family.pdf", "family.png", "family.svg"]
-    assert (out / "family.dot").read_text().startswith("digraph family {")
+    assert (out / "family.dot").read_text().startswith('digraph "family" {')
     ET.parse(out / "family.svg")
     pdf = (out / "family.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and b"/FontFile" in pdf

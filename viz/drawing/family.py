@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Optional
 
 from . import style, words
 from .dot import quoted, text
 from .drawing import Drawing
+from .label import CELL_PAD_PT, cell, colored, graph, legend, lines, n_chars, node, two_ends, width_pt
 from .sharing import Member, Page, Placed, SharedFrame, Sharing, family_order, select, sharing
 from .snapshot_json import Snapshot
 
@@ -23,7 +23,6 @@ INDENT_PT = 14
 LEAST_BOX_CHARS = 44     # room for the legend, which is as wide as a process's box
 FRAME_CHARS = 24        # of a line of text in a frame's box
 TITLE_CHARS = 92        # of a line of the title
-CELL_PAD_PT = 8         # what a cell adds to its text, borders included
 
 
 def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
@@ -44,21 +43,8 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     body += [_frame_node(snapshot, model, f, drawn, columns) for f in frames]
     body += [_legend_node(snapshot, notes, columns), *_edges(model, placed, here)]
     return Drawing(TITLE, words.description(snapshot, model, placed, frames, [stop, *notes]),
-                   _graph(words.wrap(stop, TITLE_CHARS), body))
-
-
-def _cell(content: str, **attributes: object) -> str:
-    """A table cell; `content` is markup, the attributes' values are plain."""
-    settings = "".join(f" {key}={quoted(str(value))}" for key, value in attributes.items())
-    return f"<TD{settings}>{content}</TD>"
-
-
-def _lines(lines: Sequence[str]) -> str:
-    return "".join(f'{text(line)}<BR ALIGN="LEFT"/>' for line in lines)
-
-
-def _colored(s: str, color: str) -> str:
-    return f'<FONT COLOR="{color}"><B>{text(s)}</B></FONT>'
+                   graph("family", TITLE, words.wrap(stop, TITLE_CHARS), body,
+                         rankdir="LR", nodesep=0.12, ranksep=0.6))
 
 
 _INK = {"F": style.LINE_FRY, "S": style.LINE_SHRIMP}
@@ -66,13 +52,9 @@ _DASH = {"F": "solid", "S": "dashed"}
 _WEIGHT = {"F": 6, "S": 1}     # a frame stands beside its owner
 
 
-def _width_pt(n_chars: int) -> int:
-    return CELL_PAD_PT + ceil(style.CHAR_PT * n_chars)
-
-
-_LABEL_PT = _width_pt(len("SHRIMP"))
-_ADDRESS_PT = _width_pt(len("0x87654321"))
-_LETTER_PT = _width_pt(2)
+_LABEL_PT = width_pt(len("SHRIMP"))
+_ADDRESS_PT = width_pt(len("0x87654321"))
+_LETTER_PT = width_pt(2)
 
 
 @dataclass(frozen=True)
@@ -81,50 +63,32 @@ class _Columns:
     box: int            # of a process that is nobody's child
     frame: int          # of the text in a frame's box
 
-    @property
-    def legend_chars(self) -> int:
-        return int((self.box - CELL_PAD_PT) / (style.CHAR_PT * style.SMALL_PT / style.FONT_PT))
-
 
 def _columns(snapshot: Snapshot, model: Sharing, placed: Sequence[Placed], here: set[int]) -> _Columns:
-    box = _width_pt(LEAST_BOX_CHARS)
+    box = width_pt(LEAST_BOX_CHARS)
     for p in placed:
         m = model.members[p.slot]
-        head = _width_pt(len(words.name(m.process)) + len(words.role(snapshot, m))) + 2 * CELL_PAD_PT
+        head = width_pt(len(words.name(m.process)) + len(words.role(snapshot, m))) + 2 * CELL_PAD_PT
         remarks = [words.page_words(m, page, letter, page is not None and page.pa in here)[1]
                    for letter, page in (("F", m.fry), ("S", m.shrimp))]
-        row = _LABEL_PT + _ADDRESS_PT + _width_pt(max(map(len, remarks))) + _LETTER_PT
+        row = _LABEL_PT + _ADDRESS_PT + width_pt(max(map(len, remarks))) + _LETTER_PT
         box = max(box, max(head, row) + INDENT_PT * p.depth)
-    return _Columns(box, _width_pt(FRAME_CHARS))
-
-
-def _node(name: str, rows: Sequence[str], tip: str, **attributes: object) -> str:
-    settings = "".join(f" {key}={quoted(str(value))}" for key, value in attributes.items())
-    table = "".join(f"<TR>{row}</TR>" for row in rows)
-    return (f"{quoted(name)} [id={quoted(name)}, tooltip={quoted(tip)}, label=<"
-            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3"{settings}>{table}</TABLE>>];')
+    return _Columns(box, width_pt(FRAME_CHARS))
 
 
 def _process_node(snapshot: Snapshot, place: Placed, member: Member, here: set[int],
                   columns: _Columns) -> str:
     width = columns.box - INDENT_PT * place.depth
     fill = style.FILL_WRONG if member.wrong else style.FILL_ORPHAN if member.orphan else style.FILL_PROCESS
-    rows = [_cell(_two_ends(words.name(member.process), words.role(snapshot, member)), PORT="head", COLSPAN=4,
-                  BGCOLOR=fill, WIDTH=width, CELLPADDING=0)]
+    rows = [cell(two_ends(words.name(member.process), words.role(snapshot, member)), PORT="head", COLSPAN=4,
+                 BGCOLOR=fill, WIDTH=width, CELLPADDING=0)]
     rows += [_page_row(place.slot, member, letter, page, here, width)
              for letter, page in (("F", member.fry), ("S", member.shrimp))]
-    n_chars = int((width - CELL_PAD_PT) / style.CHAR_PT)
-    rows += [_cell(_lines(words.wrap("! " + w, n_chars)), COLSPAN=4, ALIGN="LEFT", BALIGN="LEFT",
-                   BGCOLOR=style.FILL_WRONG) for w in member.wrong]
+    rows += [cell(lines(words.wrap("! " + w, n_chars(width))), COLSPAN=4, ALIGN="LEFT", BALIGN="LEFT",
+                  BGCOLOR=style.FILL_WRONG) for w in member.wrong]
     if place.depth:
-        rows[0] = _cell("", BORDER=0, WIDTH=INDENT_PT * place.depth, CELLPADDING=0, ROWSPAN=len(rows)) + rows[0]
-    return _node(_process_id(place.slot), rows, f"process {words.name(member.process)}")
-
-
-def _two_ends(left: str, right: str) -> str:
-    return ('<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"><TR>'
-            + _cell(f"<B>{text(left)}</B>", ALIGN="LEFT") + _cell(text(right), ALIGN="RIGHT")
-            + "</TR></TABLE>")
+        rows[0] = cell("", BORDER=0, WIDTH=INDENT_PT * place.depth, CELLPADDING=0, ROWSPAN=len(rows)) + rows[0]
+    return node(_process_id(place.slot), rows, f"process {words.name(member.process)}")
 
 
 def _page_row(slot: int, member: Member, letter: str, page: Optional[Page], here: set[int],
@@ -134,40 +98,36 @@ def _page_row(slot: int, member: Member, letter: str, page: Optional[Page], here
     tip = {"TOOLTIP": words.pte(page), "ID": f"{_process_id(slot)}-{letter}",
            "HREF": "#" + (_frame_id(page.pa) if is_drawn else _process_id(slot))} if page else {}
     rest = width - _LABEL_PT - _ADDRESS_PT
-    label = _cell(words.PAGE[letter], ALIGN="LEFT", SIDES="LTB", WIDTH=_LABEL_PT, BGCOLOR=style.PAPER,
+    label = cell(words.PAGE[letter], ALIGN="LEFT", SIDES="LTB", WIDTH=_LABEL_PT, BGCOLOR=style.PAPER,
                   PORT=f"{letter}-left")
-    where = _cell(address, ALIGN="LEFT", SIDES="TB", WIDTH=_ADDRESS_PT, BGCOLOR=style.PAPER, **tip)
+    where = cell(address, ALIGN="LEFT", SIDES="TB", WIDTH=_ADDRESS_PT, BGCOLOR=style.PAPER, **tip)
     if not is_drawn:
-        return label + where + _cell(text(remark), ALIGN="LEFT", SIDES="TRB", COLSPAN=2, WIDTH=rest,
-                                     BGCOLOR=style.PAPER)
+        return label + where + cell(text(remark), ALIGN="LEFT", SIDES="TRB", COLSPAN=2, WIDTH=rest,
+                                    BGCOLOR=style.PAPER)
     return (label + where
-            + _cell(text(remark), ALIGN="LEFT", SIDES="TB", WIDTH=rest - _LETTER_PT, BGCOLOR=style.PAPER)
-            + _cell(_colored(letter, _INK[letter]), PORT=letter, WIDTH=_LETTER_PT, BGCOLOR=style.PAPER))
+            + cell(text(remark), ALIGN="LEFT", SIDES="TB", WIDTH=rest - _LETTER_PT, BGCOLOR=style.PAPER)
+            + cell(colored(letter, _INK[letter]), PORT=letter, WIDTH=_LETTER_PT, BGCOLOR=style.PAPER))
 
 
 def _frame_node(snapshot: Snapshot, model: Sharing, frame: SharedFrame, drawn: set[int],
                 columns: _Columns) -> str:
     fill = style.FILL_WRONG if frame.wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
-    rows = [_cell(_two_ends(f"frame {frame.pa:#x}", words.refs(snapshot, frame)), COLSPAN=2, CELLPADDING=0,
-                  WIDTH=_LETTER_PT + columns.frame)]
-    rows += [_cell(f"<B>{letter}</B>", SIDES="LTB", WIDTH=_LETTER_PT, VALIGN="TOP",
-                   **({"PORT": letter} if letter in _INK else {}))
-             + _cell(_lines(words.wrap(what, FRAME_CHARS)), SIDES="TRB", WIDTH=columns.frame, ALIGN="LEFT",
-                     BALIGN="LEFT")
+    rows = [cell(two_ends(f"frame {frame.pa:#x}", words.refs(snapshot, frame)), COLSPAN=2, CELLPADDING=0,
+                 WIDTH=_LETTER_PT + columns.frame)]
+    rows += [cell(f"<B>{letter}</B>", SIDES="LTB", WIDTH=_LETTER_PT, VALIGN="TOP",
+                  **({"PORT": letter} if letter in _INK else {}))
+             + cell(lines(words.wrap(what, FRAME_CHARS)), SIDES="TRB", WIDTH=columns.frame, ALIGN="LEFT",
+                   BALIGN="LEFT")
              for letter, what in words.frame_words(model, frame, drawn)]
-    return _node(_frame_id(frame.pa), rows, f"frame {frame.pa:#x}", BGCOLOR=fill)
+    return node(_frame_id(frame.pa), rows, f"frame {frame.pa:#x}", BGCOLOR=fill)
 
 
 def _legend_node(snapshot: Snapshot, notes: Sequence[str], columns: _Columns) -> str:
     layout = snapshot.layout
-    lines = [
-        f'{_colored("F ───▶", style.LINE_FRY)} FRY {layout.fry:#x}, my page',
-        f'{_colored("S ╌╌╌▶", style.LINE_SHRIMP)} SHRIMP {layout.shrimp:#x}, my parent\'s FRY',
-        f'{_colored("· · ·▶", style.INK)} parent to child &#160; <B>!</B> wrong',
-        *(text(line) for note in notes for line in words.wrap(note, columns.legend_chars))]
-    content = "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines)
-    return _node("legend", [_cell(f'<FONT POINT-SIZE="{style.SMALL_PT}">{content}</FONT>', BORDER=0,
-                                  ALIGN="LEFT", BALIGN="LEFT", WIDTH=columns.box)], "legend")
+    return legend([
+        f'{colored("F ───▶", style.LINE_FRY)} FRY {layout.fry:#x}, my page',
+        f'{colored("S ╌╌╌▶", style.LINE_SHRIMP)} SHRIMP {layout.shrimp:#x}, my parent\'s FRY',
+        f'{colored("· · ·▶", style.INK)} parent to child &#160; <B>!</B> wrong'], notes, columns.box)
 
 
 def _process_id(slot: int) -> str:
@@ -195,17 +155,3 @@ def _edges(model: Sharing, placed: list[Placed], here: set[int]) -> list[str]:
                              f'[color="{_INK[letter]}", style={_DASH[letter]}, penwidth=1.5, weight={_WEIGHT[letter]}, '
                              f'tooltip={quoted(tip)}];')
     return lines
-
-
-def _graph(title: Sequence[str], body: Sequence[str]) -> str:
-    heading = f'<B><FONT POINT-SIZE="13">{text(TITLE)}</FONT></B><BR ALIGN="LEFT"/>' + _lines([*title, " "])
-    return "\n".join([
-        "digraph family {",
-        f'graph [rankdir=LR, nodesep=0.12, ranksep=0.6, bgcolor="{style.PAPER}", pad=0.1, '
-        f'fontname="{style.FONT}", fontsize={style.FONT_PT}, tooltip={quoted(TITLE)}, '
-        f"labelloc=t, labeljust=l, label=<{heading}>];",
-        f'node [shape=plain, fontname="{style.FONT}", fontsize={style.FONT_PT}];',
-        f'edge [fontname="{style.FONT}", arrowsize=0.7];',
-        *body,
-        "}",
-    ]) + "\n"

@@ -9,6 +9,7 @@ FONT = "DejaVu Sans Mono"
 SVG_FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 FONT_PT = 10
 SMALL_PT = 9
+TITLE_PT = 13
 CHAR_PT = 6.03          # advance of one character of FONT at FONT_PT
 
 INK = "#000000"

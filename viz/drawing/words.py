@@ -49,7 +49,8 @@ def wrap(line: str, n_chars: int) -> list[str]:
     return textwrap.wrap(line, n_chars, break_on_hyphens=False) or [""]
 
 
-def _count(n: int, thing: str, things: str = "") -> str:
+def count(n: int, thing: str, things: str = "") -> str:
+    """"1 frame", "2 frames"; `things` is the plural where an s does not make it."""
     return f"{n} {thing if n == 1 else things or thing + 's'}"
 
 
@@ -65,13 +66,13 @@ def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
         shared = len({u.pid for u in f.users}) > 1
         elsewhere += f.n_pages * shared
         alone += f.n_pages * (not shared)
-    parts = [_count(alone, "frame with one user", "frames with one user")]
+    parts = [count(alone, "frame with one user", "frames with one user")]
     if elsewhere:
-        parts.append(_count(elsewhere, "frame shared at other addresses", "frames shared at other addresses"))
+        parts.append(count(elsewhere, "frame shared at other addresses", "frames shared at other addresses"))
     if pids:
         listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
-        parts.insert(0, f"{_count(len(pids), 'process', 'processes')} (pid {listed})"
-                     + (f" with {_count(pairs, 'shared frame')}" if pairs else ""))
+        parts.insert(0, f"{count(len(pids), 'process', 'processes')} (pid {listed})"
+                     + (f" with {count(pairs, 'shared frame')}" if pairs else ""))
     return ["left out: " + "; ".join(parts)]
 
 
