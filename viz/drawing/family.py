@@ -25,7 +25,7 @@ FRAME_CHARS = 24        # of a line of text in a frame's box
 TITLE_CHARS = 92        # of a line of the title
 
 
-def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
+def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None, heading: bool = True) -> Drawing:
     """The family diagram of `snapshot`, of the processes `pids` or of those with most to show.
 
     Raises VizError: no Shrimpy layout, a pid that is not there, more than LIMIT of them.
@@ -43,7 +43,7 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     body += [_frame_node(snapshot, model, f, drawn, columns) for f in frames]
     body += [_legend_node(snapshot, notes, columns), *_edges(model, placed, here)]
     return Drawing(TITLE, words.description(snapshot, model, placed, frames, [stop, *notes]),
-                   graph("family", TITLE, words.wrap(stop, TITLE_CHARS), body,
+                   graph("family", TITLE, words.wrap(stop, TITLE_CHARS) if heading else None, body,
                          rankdir="LR", nodesep=0.12, ranksep=0.6))
 
 

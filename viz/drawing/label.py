@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Optional
 
 from . import style, words
 from .dot import quoted, text
@@ -61,16 +62,20 @@ def legend(signs: Sequence[str], notes: Sequence[str], width: int) -> str:
                                 ALIGN="LEFT", BALIGN="LEFT", WIDTH=width)], "legend")
 
 
-def graph(name: str, title: str, below_title: Sequence[str], body: Sequence[str], **attributes: object) -> str:
-    """The whole in DOT: `title` and lines below it at the top left, then the statements of `body`."""
-    heading = (f'<B><FONT POINT-SIZE="{style.TITLE_PT}">{text(title)}</FONT></B><BR ALIGN="LEFT"/>'
-               + lines([*below_title, " "]))
+def graph(name: str, title: str, below_title: Optional[Sequence[str]], body: Sequence[str],
+          **attributes: object) -> str:
+    """The whole in DOT: `title` and lines below it at the top left, then the statements of `body`.
+
+    No heading when below_title is None: who shows the figure says what it is.
+    """
+    heading = "" if below_title is None else (
+        f'<B><FONT POINT-SIZE="{style.TITLE_PT}">{text(title)}</FONT></B><BR ALIGN="LEFT"/>' + lines([*below_title, " "]))
     settings = "".join(f"{key}={quoted(str(value))}, " for key, value in attributes.items())
     return "\n".join([
         f"digraph {quoted(name)} {{",
         f'graph [{settings}bgcolor="{style.PAPER}", pad=0.1, '
         f'fontname="{style.FONT}", fontsize={style.FONT_PT}, tooltip={quoted(title)}, '
-        f"labelloc=t, labeljust=l, label=<{heading}>];",
+        f"labelloc=t, labeljust=l{heading and f', label=<{heading}>'}];",
         f'node [shape=plain, fontname="{style.FONT}", fontsize={style.FONT_PT}];',
         f'edge [fontname="{style.FONT}", arrowsize=0.7];',
         *body,
