@@ -221,9 +221,7 @@ def test_free_list_known_in_part_is_told():
 
 
 def test_fry_inside_a_superpage_is_found_at_its_offset():
-    made = ft.demo()
-    for m in made.json["processes"][0]["mappings"]:
-        m.update(va=hex(ft.FRY & ~0x1FFFFF), pa="0x87e00000", n_pages=512, level=1)
+    made = ft.Family().add(1, None, "init", fry=None).map(1, ft.FRY & ~0x1FFFFF, 0x87E00000, region="other", level=1)
     assert "0x87ffd000" in boxes(made)["process-0"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import dot, family, film, film_json, output, render, snapshot_json
+from . import address_space, dot, family, film, film_json, output, render, snapshot_json
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -52,7 +52,24 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
             "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
             lambda a: [("", film.draw(film_json.load(a.snapshot)))],
             ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
+    _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     return parser.parse_args(argv)
+
+
+def _figure_of_processes(figures: argparse._SubParsersAction, name: str, question: str,
+                         draw: Callable[[Snapshot, Process], Drawing]) -> argparse.ArgumentParser:
+    """The command of a figure that is drawn of one process, or of several, a file for each."""
+    def each(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
+        snapshot = snapshot_json.load(arguments.snapshot)
+        processes = chosen(snapshot, arguments.pids, arguments.every)
+        return [(f"-{p.pid}" if len(processes) > 1 else "", draw(snapshot, p)) for p in processes]
+    one = _figure(figures, name, question,
+                  f"Draws {question}: of the one that was running, else of the youngest; or of several, "
+                  f"into {name}-PID.svg and so on.", each)
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--pid", dest="pids", type=_pids, metavar="PID,...", help="draw these processes")
+    which.add_argument("--all", dest="every", action="store_true", help="draw every process")
+    return one
 
 
 def chosen(snapshot: Snapshot, pids: Optional[Sequence[int]], every: bool) -> list[Process]:

@@ -4,6 +4,7 @@ What is not in the schema is ignored, so that a later version 1 writer may add k
 """
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -90,10 +91,14 @@ def _pairing(n: Node) -> Pairing:
     return Pairing(n.at("state").word("none", "pending", "holds", "broken"), n.at("text").text())
 
 
+def _snapshot(n: Node) -> Snapshot:
+    return snapshot_json.read(n, json.dumps(n.value), _SNAPSHOT)
+
+
 def _step(n: Node) -> Step:
     return Step(n.at("title").text(), n.at("caption").text(), _place(n.at("at")), n.at("phase").text(),
                 n.at("changes").each(_change), n.at("more_changes").number(), _pairing(n.at("pairing")),
-                snapshot_json.read(n.at("snapshot"), _SNAPSHOT))
+                _snapshot(n.at("snapshot")))
 
 
 def parse(text: str) -> Film:

@@ -38,27 +38,34 @@ class Node:
             found = found[:40] + "..."
         return VizError(f"{self.path}: expected {expected}, found {found}; {self.kind.again}")
 
+    def below(self, key: str) -> str:
+        """The path of `key` here."""
+        return f"{self.path}.{key}" if self.path else key
+
     def document(self, kind: Kind) -> "Node":
         """This place as the root of a document of `kind`."""
-        dot = f"{self.path}." if self.path else ""
         schema = self.value.get("schema") if isinstance(self.value, dict) else None
         if schema != kind.schema:
-            raise VizError(f'{dot}schema: expected "{kind.schema}", found {json.dumps(schema)}; '
+            raise VizError(f'{self.below("schema")}: expected "{kind.schema}", found {json.dumps(schema)}; '
                            f"is it a {kind.schema.split('-')[-1]}?")
         version = self.value.get("version")
         if version != kind.version or isinstance(version, bool):
-            raise VizError(f"{dot}version: expected {kind.version}, found {json.dumps(version)}; "
+            raise VizError(f"{self.below('version')}: expected {kind.version}, found {json.dumps(version)}; "
                            "use the gdb/ and viz/ of one checkout")
         return Node(self.value, self.path, kind)
 
     def at(self, key: str) -> "Node":
         if not isinstance(self.value, dict):
             raise self.wrong("an object")
-        path = f"{self.path}.{key}" if self.path else key
+        path = self.below(key)
         if key not in self.value:
             raise VizError(f"{path}: expected by {self.kind.schema} version {self.kind.version}, found nothing; "
                            f"{self.kind.again}")
         return Node(self.value[key], path, self.kind)
+
+    def new(self, key: str) -> "Node":
+        """What `key` holds, null in a file from before the key was added to this version."""
+        return self.at(key) if key in self.value else Node(None, self.below(key), self.kind)
 
     def each(self, read: Callable[["Node"], T]) -> tuple[T, ...]:
         if not isinstance(self.value, list):

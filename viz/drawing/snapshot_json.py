@@ -4,14 +4,17 @@ What is not in the schema is ignored, so that a later version 1 writer may add k
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, field
+from typing import Callable, Optional, TypeVar
 
 from . import json_node
+from .consistency import contradictions
 from .errors import VizError
 from .json_node import Kind, Node
 
 KIND = Kind("shrimpy-snapshot", 1, "take the snapshot again with xv6-snapshot")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ class Lock:
 @dataclass(frozen=True)
 class Table:
     """A page table of a process: `entry` is the physical address of the PTE that points to it, None for
-    the root; `va` the first virtual address that it covers."""
+    the root; `va` the first virtual address that it covers; `pte` the value of that PTE, if known."""
     pa: int
     level: int
     entry: Optional[int]
     va: int
+    pte: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,26 @@ class Mapping:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something amiss in a page table: `at` is the physical address of the evidence, `va` and `pte` are
+    of the entry where it is one."""
+    kind: str
+    at: Optional[int]
+    text: str
+    va: Optional[int]
+    pte: Optional[int]
+
+
+@dataclass(frozen=True)
+class KernelTable:
+    """The kernel's own page table; a mapping is a run of leaves, `pte` and `pte_at` the first one's."""
+    root: Optional[int]
+    tables: tuple[Table, ...]
+    mappings: tuple[Mapping, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Process:
     slot: int
     pid: int
@@ -90,6 +114,7 @@ class Process:
     trapframe: Optional[int]
     tables: tuple[Table, ...]
     mappings: tuple[Mapping, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -138,6 +163,8 @@ class Snapshot:
     free: Free
     counts: Optional[Counts]
     lost: tuple[Run, ...]
+    kernel_table: KernelTable
+    text: str = field(repr=False)       # what it was read from
 
 
 def _layout(n: Node) -> Layout:
@@ -162,7 +189,8 @@ def _lock(n: Node) -> Lock:
 
 
 def _table(n: Node) -> Table:
-    return Table(n.at("pa").hex(), n.at("level").number(), n.at("entry").maybe(Node.hex), n.at("va").hex())
+    return Table(n.at("pa").hex(), n.at("level").number(), n.at("entry").maybe(Node.hex), n.at("va").hex(),
+                 n.new("pte").maybe(Node.hex))
 
 
 def _mapping(n: Node) -> Mapping:
@@ -170,11 +198,21 @@ def _mapping(n: Node) -> Mapping:
                    n.at("flags").flags(), n.at("pte").hex(), n.at("pte_at").hex(), n.at("region").text())
 
 
+def _finding(n: Node) -> Finding:
+    return Finding(n.at("kind").text(), n.at("at").maybe(Node.hex), n.at("text").text(), n.at("va").maybe(Node.hex),
+                   n.at("pte").maybe(Node.hex))
+
+
+def _kernel_table(n: Node) -> KernelTable:
+    return KernelTable(n.at("root").maybe(Node.hex), n.at("tables").each(_table), n.at("mappings").each(_mapping),
+                       n.at("findings").each(_finding))
+
+
 def _process(n: Node) -> Process:
     return Process(n.at("slot").number(), n.at("pid").number(),
                    n.at("parent").maybe(Node.number), n.at("name").text(), n.at("state").text(),
                    n.at("sz").number(), n.at("root").maybe(Node.hex), n.at("trapframe").maybe(Node.hex),
-                   n.at("tables").each(_table), n.at("mappings").each(_mapping))
+                   n.at("tables").each(_table), n.at("mappings").each(_mapping), n.at("findings").each(_finding))
 
 
 def _user(n: Node) -> User:
@@ -198,25 +236,26 @@ def _counts(n: Node) -> Counts:
     return Counts(n.at("name").text(), dict(n.at("values").each(Node.pair)))
 
 
-def read(document: Node, kind: Kind = KIND) -> Snapshot:
-    """The snapshot that begins at `document`. Raises VizError."""
+def read(document: Node, text: str, kind: Kind = KIND) -> Snapshot:
+    """The snapshot that begins at `document`, which `text` holds. Raises VizError."""
     root = document.document(kind)
-    processes = root.at("processes").each(_process)
-    slots = {p.slot for p in processes}
-    if len(slots) != len(processes):
-        raise VizError(f"{root.at('processes').path}: expected one to a slot, found {len(processes)} in "
-                       f"{len(slots)} slots; {kind.again}")
-    return Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
-                    _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
-                    processes, root.at("frames").each(_frame),
-                    _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run))
+    snapshot = Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
+                        _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
+                        root.at("processes").each(_process), root.at("frames").each(_frame),
+                        _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run),
+                        _kernel_table(root.at("kernel_table")), text)
+    for place, expected, found in contradictions(snapshot):
+        raise VizError(f"{root.below(place)}: expected {expected}, found {found}; {kind.again}")
+    return snapshot
 
 
 def parse(text: str) -> Snapshot:
     """The snapshot that `text` holds. Raises VizError."""
-    return read(json_node.parse(text, KIND))
+    return read(json_node.parse(text, KIND), text)
 
 
-def load(name: str) -> Snapshot:
-    """The snapshot in the file `name`, or on standard input when it is "-". Raises VizError."""
-    return json_node.load(name, parse)
+def load(name: str, read: Callable[[str], T] = parse) -> T:
+    """The snapshot in the file `name`, or on standard input when it is "-", as `read` takes its text.
+
+    Raises VizError."""
+    return json_node.load(name, read)

@@ -22,8 +22,21 @@ FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 
 LINE_FRY = "#0072B2"
 LINE_SHRIMP = "#D55E00"
+LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
+DASH = {"F": "solid", "S": "dashed"}
+
+QUIET = "#56616B"       # text of less weight, 6:1 on white
+FILL_QUIET = "#E8E8E8"
 
 PNG_DPI = 192           # twice a screen's 96
 
 # 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
 MAX_WIDTH_PT = 580
+
+HAIRLINE = "#9AA7B2"
+STRIPE = "#DCE2E7"
+PALE_PROCESS = "#E9F2F9"
+PALE_FRAME = "#FFF2BF"
+# what must stand out, in black and white too: white text on it has 8:1
+ALARM = "#8F2A00"
+EDGE_FRAME = "#6B5200"

@@ -8,12 +8,14 @@ from typing import Optional
 
 from .dot import shorten
 from .sharing import Member, Page, Placed, SharedFrame, Sharing
-from .snapshot_json import Process, Snapshot
+from .snapshot_json import Mapping, Process, Snapshot
+from .stretches import Stretch
 
 NAME_CHARS = 20
 STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
+FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
 
@@ -88,15 +90,32 @@ def cautions(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def role(snapshot: Snapshot, member: Member) -> str:
-    """State and descent, for the right end of a process's first row."""
-    process = member.process
+def state(snapshot: Snapshot, process: Process) -> str:
+    """The state, and the hart that it is on."""
     harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
-    state = shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+    return shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+
+
+def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
+    """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
+    its_state = state(snapshot, process)
     if process.parent is None:
-        return f"{state}, no parent"
-    who = "orphan, adopted by" if member.orphan else "child of"
-    return f"{state}, {who} {process.parent}"
+        return f"{its_state}, orphan" if member.orphan else f"{its_state}, no parent"
+    if member.orphan:
+        return f"{its_state}, orphan, adopted by {process.parent}"
+    return its_state if below_parent else f"{its_state}, child of {process.parent}"
+
+
+def held_back(model: Sharing) -> list[str]:
+    """What is not said of this stop, counted."""
+    lines = []
+    if model.held_back:
+        lines.append(f"held back: {count(model.held_back, 'verdict')} on what the machine is in the middle of; "
+                     "a later stop will tell")
+    if model.elsewhere:
+        lines.append(f"not shown: {count(model.elsewhere, 'failure')} that " + ("is" if model.elsewhere == 1 else "are")
+                     + " not about FRY or SHRIMP: see the fault figure")
+    return lines
 
 
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
@@ -121,16 +140,31 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
         rows.append(("F", "creator gone"))
     if frame.shrimp_of:
         rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
-    return rows + [("!", w) for w in frame.wrong]
+    return rows
 
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 12)} {frame.count}" if snapshot.counts else ""
+    return f"{shorten(snapshot.counts.name, 9)} {frame.count}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
-    return f"PTE at {page.mapping.pte_at:#x} = {page.mapping.pte:#x}: {page.va:#x} to {page.pa:#x}"
+    return f"{entry(page.mapping)}: {page.va:#x} to {page.pa:#x}"
+
+
+def stretch_tip(stretch: Stretch) -> str:
+    """Of a row's pages: where they are mapped to, and the entry that says so, or the first and the last."""
+    first, last = stretch.mappings[0], stretch.mappings[-1]
+    if len(stretch.mappings) == 1:
+        size = f", {count(first.n_pages, 'page')}" if first.n_pages > 1 else ""
+        return f"{first.va:#x} to {first.pa:#x}, {first.flags}{size}: {entry(first)}"
+    return (f"{stretch.va:#x} to {stretch.end:#x}, {count(stretch.n_pages, 'page')}: "
+            f"the first to {first.pa:#x}, {first.flags}, {entry(first)}; "
+            f"the last to {last.pa:#x}, {last.flags}, {entry(last)}")
+
+
+def entry(mapping: Mapping) -> str:
+    return f"PTE at {mapping.pte_at:#x} = {mapping.pte:#x}"
 
 
 def _whose(model: Sharing, slots: Sequence[int], drawn: set[int]) -> str:
@@ -157,6 +191,7 @@ def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
         lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
                      + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
     for f in frames:
-        rows = (w if letter != "!" else f"wrong: {w}" for letter, w in frame_words(model, f, drawn))
+        rows = [w for _, w in frame_words(model, f, drawn)] + [
+            f"{'wrong' if f.is_wrong else 'as it stands'}: {w}" for w in f.odd]
         lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
     return " ".join(lines)

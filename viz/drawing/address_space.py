@@ -1,0 +1,308 @@
+"""The address space of one process: one column, its top address first.
+
+What other processes use too is filled, and FRY and SHRIMP lead to their frames on the right.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+from . import style, words
+from .dot import shorten, text
+from .drawing import Drawing
+from .frame_users import FrameUsers, Others, shared_words
+from .kit import PAGE
+from .label import colored, lines, n_chars, small, width_pt
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left
+from .sharing import Member, SharedFrame, Sharing, sharing
+from .snapshot_json import Process, Snapshot
+from .stretches import Stretch, join
+
+LIMIT = 36              # rows
+GAP_PT = 40             # between the column and the frames
+BOX_PT = 166            # of a region's box
+FRAMES_PT = width_pt(15)
+LETTER_PT = width_pt(2)
+LETTER = {"fry": "F", "shrimp": "S"}
+LABEL = {"fry": "FRY", "shrimp": "SHRIMP"}
+REMARK = {
+    "trampoline": "the kernel's way in and out",
+    "trapframe": "registers during a trap",
+    "guard": "user accesses fault",
+}
+
+
+class Like(NamedTuple):
+    """What the pages of one row have in common. flags: "RWXU", - for a clear bit."""
+    region: str
+    flags: str
+    level: int
+    others: Others
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the column: pages [va, end), or what is not mapped, or what is left out."""
+    va: int
+    end: int
+    kind: str                               # "mapped" "gap" "left out"
+    stretches: tuple[Stretch, ...] = ()
+
+
+def draw(snapshot: Snapshot, process: Process) -> Drawing:
+    """The address space of `process`."""
+    title = f"What is mapped where in {words.name(process)}"
+    model = sharing(snapshot) if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None else None
+    column = list(reversed(column_of(snapshot, process)))
+    member = model.members[process.slot] if model else None
+    notes = [*_left_out(column), *_missing(snapshot, process, member), *words.cautions(snapshot)]
+    wrong = list(dict.fromkeys([*(member.wrong if member else ()),
+                                *(f"{_name(s)} {s.va:#x}: {w}" for line in column for s in line.stretches
+                                  for w in s.key.others.wrong)]))
+    stop = words.stop_line(snapshot)
+    role = words.role(snapshot, member) if member else words.state(snapshot, process)
+    about = f"{role}, size {_size(process.sz)}, root table {_hex(process.root)}"
+    picture = _Picture(snapshot, process, model, column)
+    picture.draw(wrong, notes)
+    return Drawing(title, _description(column, [stop, about, *notes], wrong, picture.frames, model),
+                   picture.canvas.dot("address-space", title, [about, *words.wrap(stop, 92)]))
+
+
+def column_of(snapshot: Snapshot, process: Process) -> list[Line]:
+    """The rows by address, at most LIMIT: neighbouring pages that are alike are one, and what is not
+    mapped between them; what does not fit is left out, and what is shared, special or wrong last."""
+    users = FrameUsers(snapshot)
+    stretches = join(process.mappings, lambda m: Like(m.region, m.flags[1:5], m.level, users.others(process, m)))
+    ranks = sorted(range(len(stretches)), key=lambda i: _rank(stretches[i]))
+    column: list[Line] = []
+    for n_kept in range(min(len(stretches), LIMIT), -1, -1):
+        column = _with_gaps(stretches, set(ranks[:n_kept]), snapshot.layout.maxva)
+        if len(column) <= LIMIT:
+            break
+    return column
+
+
+def _rank(stretch: Stretch) -> tuple:
+    like = stretch.key
+    special = like.region not in ("text", "data", "heap", "user", "other")
+    return like.region not in LETTER, not like.others.wrong, not special, not like.others.shared, -stretch.n_pages, stretch.va
+
+
+def _with_gaps(stretches: Sequence[Stretch], kept: set[int], end: int) -> list[Line]:
+    """All of [0, end) as rows; neighbours that are not kept become one, with the gaps between them."""
+    column: list[Line] = []
+    reached = 0
+    for i, s in enumerate(stretches):
+        folded = column[-1] if column and column[-1].kind == "left out" and i not in kept else None
+        if s.va > reached and not folded:
+            column.append(Line(reached, s.va, "gap"))
+        if folded:
+            column[-1] = Line(folded.va, s.end, "left out", (*folded.stretches, s))
+        else:
+            column.append(Line(s.va, s.end, "mapped" if i in kept else "left out", (s,)))
+        reached = s.end
+    if reached < end:
+        column.append(Line(reached, end, "gap"))
+    return column
+
+
+class _Picture:
+    """One drawing while it is made."""
+
+    def __init__(self, snapshot: Snapshot, process: Process, model: Optional[Sharing], column: Sequence[Line]) -> None:
+        self.snapshot, self.process, self.model, self.column = snapshot, process, model, column
+        self.canvas = Canvas()
+        self.frames: list[SharedFrame] = []
+        self.address_pt = width_pt(max([len(f"{line.end:#x}") for line in column] + [len("0x3ffffff000")]))
+        self.pa_pt = max([FRAMES_PT, *(width_pt(len(f"{s.first.pa:#x}")) for line in column for s in line.stretches)])
+        self.flags_pt = width_pt(4)
+        self.right = self.address_pt + BOX_PT + self.flags_pt + self.pa_pt
+        self.frame_pt = style.MAX_WIDTH_PT - 16 - self.right - GAP_PT
+
+    def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
+        y, centres = 0.0, {}
+        rows = [Row(ROW_PT, [self._address(self.column[0].end if self.column else 0),
+                             *(left(w, small(t, style.QUIET), BORDER=0, VALIGN="BOTTOM") for w, t in (
+                                 (BOX_PT, "region, pages"), (self.flags_pt, "flags"), (self.pa_pt, "frames")))])]
+        y += ROW_PT
+        for line in self.column:
+            row = self._row(line)
+            region = line.stretches[0].key.region if line.kind == "mapped" else ""
+            if region in LETTER:
+                centres.setdefault(region, y + row.height / 2)
+            rows.append(row)
+            y += row.height
+        bottom = self.canvas.table("space", 0, 0, rows, f"address space of {words.name(self.process)}")
+        below = self._frames(centres)
+        if wrong:
+            width = self.frame_pt
+            said = [words.wrap("! " + w, n_chars(width)) for w in wrong[:6]]
+            if len(wrong) > 6:
+                said.append([f"! and {len(wrong) - 6} more"])
+            self.canvas.table("wrong", self.right + GAP_PT, below, [
+                Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong")
+        signs = [f'<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
+        if any(s.key.others.shared for line in self.column for s in line.stretches):
+            signs.append('<B>bold on yellow</B> another process uses the frame too')
+        self.canvas.legend(0, bottom + 8, style.MAX_WIDTH_PT - 20, signs, notes)
+
+    def _address(self, va: int) -> Cell:
+        return Cell(self.address_pt, small(f"{va:#x}"), {"BORDER": 0, "ALIGN": "RIGHT", "VALIGN": "BOTTOM"})
+
+    def _row(self, line: Line) -> Row:
+        head, remark, fill, shared = _box(line, self.process, self.model)
+        chars = n_chars(BOX_PT, style.SMALL_PT)
+        below = [part for one in remark for part in words.wrap(one, chars)]
+        middle = left(BOX_PT, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""),
+                      BGCOLOR=fill, **({"STYLE": "dashed"} if line.kind != "mapped" else {}))
+        height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
+        if line.kind != "mapped":
+            return Row(height, [self._address(line.va), middle, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
+        s = line.stretches[0]
+        letter = LETTER.get(s.key.region)
+        runs = s.frame_runs
+        where = f"{runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs"
+        more = "" if s.n_pages == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
+        if more and not below:
+            height += LINE_PT
+        tip = {"TOOLTIP": words.stretch_tip(s), "ID": f"page-{s.va:#x}", "HREF": f"#page-{s.va:#x}"}
+        bold = f"<B>{where}</B>" if shared else where
+        return Row(height, [self._address(line.va), Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
+                            left(self.flags_pt, s.key.flags, BORDER=0),
+                            left(self.pa_pt, bold + (f'<BR ALIGN="LEFT"/>{more}' if more else ""), BORDER=0,
+                                 **({"PORT": letter} if letter else {}))])
+
+    def _frames(self, centres: dict[str, float]) -> float:
+        """The frames of FRY and SHRIMP with their users; returns where there is room below them."""
+        x, free_y = self.right + GAP_PT, 0.0
+        for region in ("fry", "shrimp"):
+            page = None
+            if self.model and region in centres:
+                member = self.model.members[self.process.slot]
+                page = member.fry if region == "fry" else member.shrimp
+            if page is None:
+                continue
+            frame = self.model.frames[page.pa]
+            if not frame.worth_drawing:
+                continue
+            self.frames.append(frame)
+            free_y = self._frame(frame, region, x, free_y, centres[region]) + 12
+        return free_y or ROW_PT
+
+    def _frame(self, frame: SharedFrame, region: str, x: float, free_y: float, centre: float) -> float:
+        letter, chars = LETTER[region], n_chars(self.frame_pt - LETTER_PT)
+        near = {self.process.slot, *frame.users[:8]}
+        said = [(mark, words.wrap(what, chars)) for mark, what in words.frame_words(self.model, frame, near)]
+        refs = words.refs(self.snapshot, frame)
+        top = [left(LETTER_PT + self.frame_pt - LETTER_PT, f"<B>frame {frame.pa:#x}</B>"
+                    + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""), COLSPAN=2)]
+        heights = [6 + 12 * len(part) for _, part in said]
+        above = ROW_PT + (LINE_PT if refs else 0)
+        at = next((i for i, (mark, _) in enumerate(said) if mark == letter), 0)
+        to_port = above + sum(heights[:at]) + heights[at] / 2
+        y = max(free_y, centre - to_port)
+        fill = style.FILL_WRONG if frame.wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
+        name = f"frame-{frame.pa:#x}-{letter}"
+        rows = [Row(above, top)] + [
+            Row(h, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB"}), left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB")])
+            for h, (mark, part) in zip(heights, said)]
+        for row in rows:
+            for c in row.cells:
+                c.attributes["BGCOLOR"] = fill
+        end = self.canvas.table(name, x, y, rows, f"frame {frame.pa:#x}")
+        middle = x - GAP_PT / 2
+        points = [(self.right, centre), (middle, centre), (middle, y + to_port), (x, y + to_port)]
+        if abs(centre - y - to_port) < 1:
+            points = [points[0], points[-1]]
+        self.canvas.line("space", name, points, f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}",
+                         color=style.LINE[letter], style=style.DASH[letter], penwidth=1.5)
+        return end
+
+
+def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, list[str], str, bool]:
+    """Of a row: the markup of its first line, what is said below, its fill, whether another process shares it."""
+    if line.kind == "gap":
+        size = line.end - line.va
+        return small(f"{_size(size)} not mapped", style.QUIET), [], style.PAPER, False
+    pages = sum(s.n_pages for s in line.stretches)
+    if line.kind == "left out":
+        return small(f"{words.count(len(line.stretches), 'row')} left out,"), [words.count(pages, "page")], style.PAPER, False
+    like = line.stretches[0].key
+    remark = [REMARK[like.region]] if like.region in REMARK else []
+    if like.level:
+        remark.append(words.count(pages >> 9 * like.level, f"superpage of {_size(PAGE << 9 * like.level)}",
+                                  f"superpages of {_size(PAGE << 9 * like.level)}"))
+    if like.region in LETTER:
+        others = shared_words(like.others)
+        remark.append("my page" if like.region == "fry" else "my parent's FRY")
+        if not others:
+            remark[-1] += ", not shared"
+    elif like.others.shared:
+        remark.append("also " + shared_words(like.others))
+    remark += ["! " + w for w in like.others.wrong]
+    shared = bool(like.others.shared)
+    fill = style.FILL_WRONG if like.others.wrong else style.FILL_FRAME if shared else \
+        style.PAPER if like.flags[3] == "U" else style.FILL_QUIET
+    letter = LETTER.get(like.region)
+    name = f"<B>{text(LABEL[like.region])}</B>" if letter else text(shorten(like.region, 14))
+    return name + text(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
+
+
+def _name(stretch: Stretch) -> str:
+    return LABEL.get(stretch.key.region, stretch.key.region)
+
+
+def _size(n_bytes: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if n_bytes >= unit:
+            # rounded down: all but 32 KiB of 256 GiB is not 256 GiB
+            return f"{n_bytes * 100 // unit / 100:.2f}".rstrip("0").rstrip(".") + f" {name}"
+    return f"{n_bytes >> 10} KiB" if not n_bytes % 1024 else f"{n_bytes} bytes"
+
+
+def _hex(value: Optional[int]) -> str:
+    return "none" if value is None else f"{value:#x}"
+
+
+def _left_out(column: Sequence[Line]) -> list[str]:
+    folded = [s for line in column if line.kind == "left out" for s in line.stretches]
+    if not folded:
+        return []
+    shared = sum(bool(s.key.others.shared) for s in folded)
+    return [f"left out: {words.count(len(folded), 'row')} of {words.count(sum(s.n_pages for s in folded), 'page')}"
+            + (f", {shared} of them shared" if shared else "")]
+
+
+def _missing(snapshot: Snapshot, process: Process, member: Optional[Member]) -> list[str]:
+    """Why there is less than a reader may look for."""
+    if process.root is None:
+        return ["this process has no page table"]
+    if not process.mappings:
+        return ["its page table maps nothing"]
+    if member is None:
+        return ["FRY and SHRIMP are not known in this kernel"]
+    return ["no SHRIMP: it has no parent"] if member.shrimp is None and process.parent is None else []
+
+
+def _description(column: Sequence[Line], around: Sequence[str], wrong: Sequence[str], frames: Sequence[SharedFrame],
+                 model: Optional[Sharing]) -> str:
+    """The figure in sentences."""
+    said = [line.rstrip(".") + "." for line in around]
+    for line in column:
+        span = f"{line.va:#x} to {line.end:#x}"
+        pages = words.count(sum(s.n_pages for s in line.stretches), "page")
+        if line.kind == "gap":
+            said.append(f"{span}: {_size(line.end - line.va)} not mapped.")
+        elif line.kind == "left out":
+            said.append(f"{span}: {words.count(len(line.stretches), 'row')} left out, {pages}.")
+        else:
+            s = line.stretches[0]
+            runs = s.frame_runs
+            where = f"frame {runs[0][0]:#x}" if s.n_pages == 1 else \
+                f"frames from {runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs of frames"
+            shared = shared_words(s.key.others)
+            said.append(f"{span}: {_name(s)}, {pages}, {s.key.flags}, {where}"
+                        + (f", also {shared}" if shared else "") + ".")
+    said += [f"Wrong: {w}." for w in wrong]
+    return " ".join(said)
