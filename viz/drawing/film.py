@@ -4,15 +4,12 @@ One HTML file to show, or a strip of panels for paper.
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 from xml.etree.ElementTree import Element
 
-from . import family, film_page, render, svg, words
+from . import family, film_page, svg, words
 from .drawing import Drawing
-from .errors import VizError
 from .film_json import Film, Step
 
 
@@ -50,18 +47,24 @@ def _cast(film: Film) -> list[int]:
 
 def _pictures(film: Film, cast: Sequence[int], which: Sequence[int]) -> list[Element]:
     """The family at each of the steps `which`, in one layout for all."""
-    drawings = _family(film.steps, cast)
+    drawings = family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps])
+    pictures = [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
+    # notes below differ in length; with one size, nothing moves from step to step
+    width, height = (max(float(p.get(side).removesuffix("pt")) for p in pictures) for side in ("width", "height"))
+    for picture in pictures:
+        picture.attrib.update(height=f"{height:g}pt", viewBox=f"0 0 {width:g} {height:g}")
+    return pictures
 
-    def picture(i: int) -> Element:
-        figure = render.render(drawings[i], ["svg"]).figures[0].decode("utf-8")
-        return svg.inlined(figure, f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(picture, which))
 
-
-def _family(steps: Sequence[Step], cast: Sequence[int]) -> list[Drawing]:
-    try:
-        return [family.draw(s.snapshot, [p.pid for p in s.snapshot.processes if p.pid in cast], heading=False)
-                for s in steps]
-    except VizError as e:
-        raise VizError(f"steps: {e}") from None
+def _changed(step: Step) -> frozenset[str]:
+    """Ids in the picture of what the step changed."""
+    layout, found = step.snapshot.layout, set()
+    slots = {p.pid: p.slot for p in step.snapshot.processes}
+    letters = {layout.fry: "F", layout.shrimp: "S"}
+    for change in step.changes:
+        if change.pid in slots:
+            if change.what != "pte":
+                found.add(f"process-{slots[change.pid]}")
+            elif change.va in letters:
+                found.add(f"page-{letters[change.va]}-{slots[change.pid]}")
+    return frozenset(found)

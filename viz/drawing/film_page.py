@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Optional
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
-from . import style, svg
+from . import style
 from .film_json import Change, Film, Pairing, Place, Step
 from .web import text
 
@@ -32,10 +32,10 @@ _PAIRINGS = {"none": ("\u25cb", "No pair"), "pending": ("\u25d4", "Pair pending"
 _FLAGS = re.compile(r"\b[V-][R-][W-][X-][U-][G-][A-][D-](?![\w-])")
 _TAB_CHARS = 4
 
-# style.py's colours and what they are in the dark: fills under light text, lines on a dark ground
-_DARK = {style.PAPER: "#1c1f24", style.FILL_PROCESS: "#174f78", style.FILL_FRAME: "#585104",
-         style.INK: "#ececea", style.FILL_ORPHAN: "#704900", style.FILL_WRONG: "#8a2f10", style.LINE_FRY: "#6cb8f0",
-         style.LINE_SHRIMP: "#ff9d57"}
+# style.py's colours, and what they are in the dark
+_DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", style.HAIRLINE: "#78828b",
+         style.STRIPE: "#3a4046", style.PALE_PROCESS: "#1d3a52", style.PALE_FRAME: "#433a10",
+         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57"}
 
 
 def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
@@ -115,7 +115,7 @@ def _hash(inside: str) -> str:
 
 
 def _dark_figures() -> str:
-    """Rules that give dot's colours, which are attributes, their counterparts in the dark."""
+    """Rules that give the figures' colours, which are attributes, their counterparts in the dark."""
     rules = "".join(f'  figure svg [{what}="{light.lower()}" i] {{ {what}: {dark}; }}\n'
                     for light, dark in _DARK.items() for what in ("fill", "stroke"))
     return f"@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n"
@@ -138,7 +138,7 @@ def _step(i: int, n: int, step: Step, picture: Element) -> str:
 <p class="caption">{text(step.caption)}</p>
 {_pairing(step.pairing)}
 <figure>
-<div class="scroll">{svg.as_text(picture)}</div>
+<div class="scroll">{tostring(picture, encoding='unicode')}</div>
 </figure>
 {_source(step.at)}
 {_changes(i, step)}

@@ -98,6 +98,7 @@ def state(snapshot: Snapshot, process: Process) -> str:
 
 def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
     """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
+    process = member.process
     its_state = state(snapshot, process)
     if process.parent is None:
         return f"{its_state}, orphan" if member.orphan else f"{its_state}, no parent"
