@@ -1,6 +1,7 @@
 """A figure before it is rendered."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -11,9 +12,13 @@ class Drawing:
 
     title and description are for who cannot see it. simpler: the same said with less for dot
     to do, where `dot` may take it longer than its limit; it has to say so in the figure.
+    A film has `html`, a page that stands alone, and `sheets`, SVG of each sheet of paper; both
+    take many runs of dot, so they are made when asked for.
     """
     title: str
     description: str
     dot: Optional[str] = None
     svg: Optional[str] = None
     simpler: Optional[Callable[[], "Drawing"]] = None
+    html: Optional[Callable[[], str]] = None
+    sheets: Optional[Callable[[], Sequence[str]]] = None

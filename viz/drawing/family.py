@@ -25,6 +25,7 @@ TITLE = "Who shares what with whom"
 _HEAD, _ROW, _GAP = 19.0, 15.0, 14.0
 _FRAME_HEAD, _FRAME_LINE = 18.0, 12.5
 _FRAME_GAP = 9.0
+_CHANGED = "\u25a0"        # what a mark is called in words
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
 _TRACK = 10.0           # between two vertical lines
 _FRAME_W = 176.0
@@ -39,6 +40,7 @@ class _Step:
     model: Sharing
     placed: dict[int, Placed]           # by slot
     frames: dict[int, SharedFrame]      # those that are drawn, by address
+    changed: frozenset[str] = frozenset()       # ids of what is marked
 
     @property
     def drawn(self) -> set[int]:
@@ -63,6 +65,7 @@ class _Layout:
     indent: float
     top: float
     bottom: float
+    has_heading: bool
 
 
 def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
@@ -78,12 +81,14 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     return _drawing(step, _lay_out([step], list(placed.values())))
 
 
-def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None) -> list[Drawing]:
-    """A family diagram of each snapshot, all with the same boxes at the same places.
+def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None,
+               changed: Sequence[frozenset[str]] = ()) -> list[Drawing]:
+    """A family diagram of each snapshot, all with the same boxes at the same places, without a heading.
 
     What is not there in one step, or no longer, is a faint outline in it. Of the processes, those of
     `pids` or of the last snapshot are drawn, with all their frames. Elements keep their ids from step
-    to step: process-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT.
+    to step: process-SLOT, page-F-SLOT, page-S-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT.
+    changed: of each snapshot, ids of the processes, pages and frames to mark.
     Raises VizError as draw does, for any of the snapshots.
     """
     models = [sharing(s) for s in snapshots]
@@ -95,16 +100,17 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
     slots = select(whole, LIMIT, pids)
     order = family_order(whole, slots)
     steps = []
-    for snapshot, model in zip(snapshots, models):
+    for snapshot, model, marked in zip(snapshots, models, changed or [frozenset()] * len(models)):
         placed = {p.slot: p for p in order if p.slot in model.members}
         frames = {pa: f for pa, f in model.frames.items() if placed.keys() & set(f.users)}
-        steps.append(_Step(snapshot, model, placed, frames))
-    layout = _lay_out(steps, order)
-    return [_drawing(step, layout) for step in steps]
+        steps.append(_Step(snapshot, model, placed, frames, marked))
+    layout = _lay_out(steps, order, has_heading=False)
+    signs = [f"{_CHANGED} beside what this step changed"] if any(changed) else []
+    return [_drawing(step, layout, signs) for step in steps]
 
 
-def _drawing(step: _Step, layout: _Layout) -> Drawing:
-    notes = (words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
+def _drawing(step: _Step, layout: _Layout, signs: Sequence[str] = ()) -> Drawing:
+    notes = ([*signs] + words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
              + words.cautions(step.snapshot) + words.held_back(step.model))
     return Drawing(TITLE, words.description(step.snapshot, step.model, list(step.placed.values()),
                                             list(step.frames.values()), [words.stop_line(step.snapshot), *notes]),
@@ -114,10 +120,10 @@ def _drawing(step: _Step, layout: _Layout) -> Drawing:
 
 # Where things stand
 
-def _lay_out(steps: Sequence[_Step], order: Sequence[Placed]) -> _Layout:
+def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True) -> _Layout:
     card_end = MARGIN_PT + _card_width(steps, order)
     indent = _indent(order)
-    top = page.heading(Canvas(), TITLE, max((page.wrapped([words.stop_line(s.snapshot)],
+    top = MARGIN_PT if not has_heading else page.heading(Canvas(), TITLE, max((page.wrapped([words.stop_line(s.snapshot)],
                                             page.WIDTH_PT - 2 * MARGIN_PT) for s in steps), key=len))
     y, processes = top, {}
     for p in order:
@@ -136,7 +142,7 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed]) -> _Layout:
     at = {net: card_end + lane / 2 - 4 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
     frames = {pa: replace(box, x=frame_x) for pa, box in frames.items()}
     bottom = max([b.y + b.height for b in (*processes.values(), *frames.values())], default=top)
-    return _Layout(processes, frames, at, card_end, indent, top, bottom)
+    return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading)
 
 
 def _indent(order: Sequence[Placed]) -> float:
@@ -243,7 +249,8 @@ def _tracks(nets: dict[tuple[int, str], tuple[list[float], float]]) -> tuple[dic
 
 def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
     canvas = Canvas()
-    page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
+    if layout.has_heading:
+        page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
     for slot, box in layout.processes.items():
         if slot not in step.placed:
             _ghost(canvas, box)
@@ -273,6 +280,12 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
 def _ghost(canvas: Canvas, box: _Box) -> None:
     canvas.rect(box.x, box.y, box.width, box.height, stroke=style.HAIRLINE, rx=4, stroke_width=0.6,
                 stroke_dasharray="1 3")
+
+
+def _mark(canvas: Canvas, step: _Step, id_: str, x: float, middle: float, height: float) -> None:
+    """A bar at the left of what has changed."""
+    if id_ in step.changed:
+        canvas.rect(x - 4, middle - height / 2, 8, height, style.INK, tip="changed", class_="changed")
 
 
 def _tree_line(canvas: Canvas, step: _Step, layout: _Layout, place: Placed) -> None:
@@ -345,6 +358,7 @@ def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
             page.alarm(canvas, box.x, box.y + box.height - page.alarm_height(alarms), box.width, alarms, 4)
         canvas.rect(box.x, box.y, box.width, box.height, rx=4, stroke=style.ALARM if alarms else style.QUIET,
                     stroke_width=1.8 if alarms else 0.9)
+        _mark(canvas, step, f"process-{place.slot}", box.x, box.y + _HEAD / 2, _HEAD - 3)
         for letter in _LETTERS:
             own = m.page(letter)
             if own is not None and own.pa in step.frames:
@@ -355,7 +369,9 @@ def _page_row(canvas: Canvas, step: _Step, member: Member, letter: str, box: _Bo
     own = member.page(letter)
     address, remark = _page_words(step, member, letter)
     y, x = _row_y(box, letter), box.x + _PAD
-    with canvas.group(f"page-{letter}-{member.process.slot}", None if own is None else words.pte(own)):
+    name = f"page-{letter}-{member.process.slot}"
+    with canvas.group(name, None if own is None else words.pte(own)):
+        _mark(canvas, step, name, box.x, y, _ROW - 3)
         canvas.text(x, y, words.PAGE[letter], style.SMALL_PT, fill=style.QUIET)
         canvas.text(x + _LABEL_W, y, address, fill=style.INK if own else style.QUIET)
         canvas.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, fill=style.QUIET)
@@ -383,6 +399,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
         canvas.rect(box.x, box.y, box.width, height, rx=7, stroke=style.ALARM if frame.is_wrong else style.EDGE_FRAME,
                     stroke_width=2.4 if frame.is_wrong else 1.8,
                     stroke_dasharray="6 3" if frame.creator_gone or free else None)
+        _mark(canvas, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
 
 
 def _legend(canvas: Canvas, step: _Step, y: float) -> float:

@@ -25,7 +25,7 @@ class Rendered:
 
 
 def render(drawing: Drawing, kinds: Sequence[str]) -> Rendered:
-    """The figure as each of `kinds`: "dot", "svg", "pdf" or "png"; all in the same layout. Raises VizError."""
+    """The figure as each of `kinds`: "dot", "svg", "pdf", "png" or "html"; all in the same layout. Raises VizError."""
     try:
         return Rendered([_one(drawing, kind) for kind in kinds], [])
     except TookTooLong as e:
@@ -36,6 +36,8 @@ def render(drawing: Drawing, kinds: Sequence[str]) -> Rendered:
 
 
 def _one(drawing: Drawing, kind: str) -> bytes:
+    if kind == "html":
+        return drawing.html().encode("utf-8")
     if drawing.svg is not None:
         return _from_svg(drawing, kind)
     if kind == "dot":

@@ -22,7 +22,7 @@ from ..text import Painter
 
 class Arg(NamedTuple):
     """A positional argument. kind: "pid" "table" (a pid, or "kernel") "va"
-    "pa" "file" "program" "function" or "word"; choices: what a word may be."""
+    "pid or va" "pa" "file" "program" "function" or "word"; choices: what a word may be."""
 
     name: str
     kind: str
@@ -106,7 +106,7 @@ class Command(gdb.Command):
         if wanted.kind == "file":
             return gdb.COMPLETE_FILENAME
         offered = candidates(wanted)
-        if wanted.kind == "va":         # FRY or fry, as `virtual` has it
+        if wanted.kind.endswith("va"):  # FRY or fry, as `virtual` has it
             offered += [c.upper() for c in offered]
         return [c for c in offered if c.startswith(word)]
 
@@ -228,13 +228,11 @@ def candidates(wanted: Arg) -> list[str]:
         snapshot = session.snapshot()
     except KNOWN_ERRORS:
         return []
-    if wanted.kind == "pid":
-        return [str(p.pid) for p in snapshot.processes]
-    if wanted.kind == "table":
-        return [str(p.pid) for p in snapshot.processes] + ["kernel"]
-    if wanted.kind == "va":
-        regions = {m.region for p in snapshot.processes for m in p.mappings}
-        return sorted(regions - {"other", "user"})
+    pids = [str(p.pid) for p in snapshot.processes]
+    regions = sorted({m.region for p in snapshot.processes for m in p.mappings} - {"other", "user"})
+    offered = {"pid": pids, "table": [*pids, "kernel"], "va": regions, "pid or va": pids + regions}
+    if wanted.kind in offered:
+        return offered[wanted.kind]
     if wanted.kind == "function":
         return _user_functions({p.name for p in snapshot.processes})
     return []
