@@ -13,6 +13,7 @@ from typing import Optional
 
 from . import page, style, words
 from .canvas import Canvas, corners, fitting_chars, text_width
+from .dot import shorten
 from .drawing import Drawing
 from .page import MARGIN_PT
 from .sharing import Member, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
@@ -28,9 +29,10 @@ _FRAME_GAP = 9.0
 _CHANGED = "\u25a0"        # what a mark is called in words
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
 _TRACK = 10.0           # between two vertical lines
-_FRAME_W = 176.0
+_FRAME_W = 188.0
 _PAD = 8.0
 _LABEL_W = 46.0
+_LEAST_NAME = 9         # characters
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     frames = {pa: f for pa, f in model.frames.items()
               if pa in expected_frames(model, placed) or f.worth_drawing and placed.keys() & set(f.users)}
     step = _Step(snapshot, model, placed, frames)
-    return _drawing(step, _lay_out([step], list(placed.values())))
+    return _drawing(step, _lay_out([step], list(placed.values())), _notes(step))
 
 
 def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None,
@@ -106,16 +108,22 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
         steps.append(_Step(snapshot, model, placed, frames, marked))
     layout = _lay_out(steps, order, has_heading=False)
     signs = [f"{_CHANGED} beside what this step changed"] if any(changed) else []
-    return [_drawing(step, layout, signs) for step in steps]
+    notes = [[*signs, *_notes(step)] for step in steps]
+    n_lines = max(len(page.wrapped(lines, page.WIDTH_PT - 2 * MARGIN_PT)) for lines in notes)
+    return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
 
 
-def _drawing(step: _Step, layout: _Layout, signs: Sequence[str] = ()) -> Drawing:
-    notes = ([*signs] + words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
-             + words.cautions(step.snapshot) + words.held_back(step.model))
+def _notes(step: _Step) -> list[str]:
+    return (words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
+            + words.cautions(step.snapshot) + words.held_back(step.model))
+
+
+def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 0) -> Drawing:
+    """n_lines: room for so many lines of notes, where several drawings are to be as high."""
     return Drawing(TITLE, words.description(step.snapshot, step.model, list(step.placed.values()),
                                             list(step.frames.values()), [words.stop_line(step.snapshot), *notes]),
                    dot=sharing_dot(TITLE, step.snapshot, step.model, step.drawn, step.frames),
-                   svg=_picture(step, layout, notes))
+                   svg=_picture(step, layout, notes, n_lines))
 
 
 # Where things stand
@@ -146,7 +154,7 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
 
 
 def _indent(order: Sequence[Placed]) -> float:
-    return 20.0 if max((p.depth for p in order), default=0) <= 4 else 14.0
+    return 20.0 if max((p.depth for p in order), default=0) <= 4 else 12.0
 
 
 def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
@@ -161,6 +169,15 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
                     for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
     return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - 56)
+
+
+def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
+    """A process's name and role, shortened as far as its card needs it: the name first, down to a few characters."""
+    m = step.model.members[place.slot]
+    name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
+    room = width - 3 * _PAD
+    name = shorten(name, max(_LEAST_NAME, fitting_chars(room - text_width(len(role), style.SMALL_PT))))
+    return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
 
 
 def _page_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
@@ -247,7 +264,7 @@ def _tracks(nets: dict[tuple[int, str], tuple[list[float], float]]) -> tuple[dic
 
 # What is drawn there
 
-def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
+def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -> str:
     canvas = Canvas()
     if layout.has_heading:
         page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
@@ -273,7 +290,7 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
     for p in step.placed.values():
         _process(canvas, step, p, layout.processes[p.slot])
     y = _legend(canvas, step, layout.bottom + 18)
-    y = page.notes(canvas, y, notes)
+    y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
     return canvas.svg(page.WIDTH_PT, y + MARGIN_PT)
 
 
@@ -343,9 +360,9 @@ def _edge(canvas: Canvas, e: _Edge) -> None:
 
 def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
     m = step.model.members[place.slot]
-    name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
+    name, role = _head(step, place, box.width)
     alarms = page.alarm_lines(m.wrong, box.width)
-    with canvas.group(f"process-{place.slot}", f"process {name}", class_="process"):
+    with canvas.group(f"process-{place.slot}", f"process {words.name(m.process)}", class_="process"):
         canvas.rect(box.x, box.y, box.width, box.height, style.PAPER, rx=4)
         canvas.path(f"M{box.x:.2f} {box.y + _HEAD:.2f}v{4 - _HEAD:.2f}q0 -4 4 -4h{box.width - 8:.2f}q4 0 4 4"
                     f"v{_HEAD - 4:.2f}z", fill=style.PALE_PROCESS)
@@ -386,7 +403,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
         canvas.rect(box.x, box.y, box.width, height, fill, rx=7)
         canvas.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
         canvas.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.snapshot, frame),
-                    8, "end", style.INK)
+                    style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
             canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LINE[letter])

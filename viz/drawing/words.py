@@ -146,7 +146,8 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 9)} {frame.count}" if snapshot.counts else ""
+    n = str(frame.count)
+    return f"{shorten(snapshot.counts.name, 12 - len(n))} {n}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
