@@ -221,7 +221,7 @@ class _Picture:
         at = next((i for i, (mark, _) in enumerate(said) if mark == letter), 0)
         to_port = above + sum(heights[:at]) + heights[at] / 2
         y = max(free_y, centre - to_port)
-        fill = style.FILL_WRONG if frame.wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
+        fill = style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
         name = f"frame-{frame.pa:#x}-{letter}"
         rows = [Row(above, top)] + [
             Row(h, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB"}), left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB")])

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import address_space, diff, dot, family, kit, output, render, snapshot_json, table, walk
+from . import (address_space, diff, dot, family, fault, film, film_json, kit, matrix, output, ram, render, snapshot_json,
+               table, walk)
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -29,13 +30,15 @@ def _pids(s: str) -> list[int]:
 
 
 def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,
-            draw: Callable[[argparse.Namespace], list[tuple[str, Drawing]]]) -> argparse.ArgumentParser:
+            draw: Callable[[argparse.Namespace], list[tuple[str, Drawing]]],
+            source: tuple[str, str] = ("SNAPSHOT", "a file of xv6-snapshot's"),
+            suffixes: Sequence[str] = output.SUFFIXES, default: str = ".svg") -> argparse.ArgumentParser:
     """A figure's own command; `draw` gives (suffix to the file's name, drawing) of each that is wanted."""
     one = figures.add_parser(name, help=question, description=description)
-    one.add_argument("snapshot", metavar="SNAPSHOT", help="a file of xv6-snapshot's, or - for standard input")
+    one.add_argument("snapshot", metavar=source[0], help=f"{source[1]}, or - for standard input")
     one.add_argument("-o", dest="outputs", metavar="OUT", action="append",
-                     help=f"a file to write: {' '.join(output.SUFFIXES)}; may be given again; default: {name}.svg")
-    one.set_defaults(draw=draw)
+                     help=f"a file to write: {' '.join(suffixes)}; may be given again; default: {name}{default}")
+    one.set_defaults(draw=draw, suffixes=suffixes, default=default)
     return one
 
 
@@ -46,6 +49,20 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",
                   lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
     one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    many = _figure(figures, "matrix", "the same for many",
+                   f"Draws processes and the frames that they share as a table, at most {matrix.LIMIT} processes.",
+                   lambda a: [("", matrix.draw(snapshot_json.load(a.snapshot), a.pids))])
+    many.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    _figure(figures, "fault", "what is wrong",
+            f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
+            lambda a: [("", fault.draw(snapshot_json.load(a.snapshot)))])
+    _figure(figures, "ram", "who owns each frame of RAM",
+            "Draws all of RAM as a strip, and magnified the parts that are in use.",
+            lambda a: [("", ram.draw(snapshot_json.load(a.snapshot)))])
+    _figure(figures, "film", "how a process is made, lives and ends",
+            "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
+            lambda a: [("", film.draw(film_json.load(a.snapshot)))],
+            ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     _figure_of_processes(figures, "table", "what a page table looks like", table.draw, kernel=table.draw_kernel)
     one = _figure(figures, "walk", "how addresses translate",
@@ -137,9 +154,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Prints the names of the files it wrote. Nothing is written unless all can be drawn.
     """
     arguments = _arguments(argv)
-    names = arguments.outputs or [f"{arguments.figure}.svg"]
+    names = arguments.outputs or [arguments.figure + arguments.default]
     try:
-        kinds = [output.kind(name) for name in names]
+        kinds = [output.kind(name, arguments.suffixes) for name in names]
         finished = []
         for suffix, drawing in arguments.draw(arguments):
             rendered = render.render(drawing, kinds)

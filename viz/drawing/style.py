@@ -26,7 +26,7 @@ LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
 LINE_THIRD = "#007A5A"
 DASH = {"F": "solid", "S": "dashed"}
 
-QUIET = "#595959"       # text of less weight, 7:1 on white
+QUIET = "#56616B"       # text of less weight, 6:1 on white
 FILL_PATH = "#CDE8F8"   # the sky blue of processes, lighter: where a walk goes
 FILL_ADDED = "#CFEEDD"  # signs say the same: + - ~
 FILL_GONE = "#F7D9CB"
@@ -36,3 +36,11 @@ PNG_DPI = 192           # twice a screen's 96
 
 # 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
 MAX_WIDTH_PT = 580
+
+HAIRLINE = "#9AA7B2"
+STRIPE = "#DCE2E7"
+PALE_PROCESS = "#E9F2F9"
+PALE_FRAME = "#FFF2BF"
+# what must stand out, in black and white too: white text on it has 8:1
+ALARM = "#8F2A00"
+EDGE_FRAME = "#6B5200"

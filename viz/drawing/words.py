@@ -15,6 +15,7 @@ NAME_CHARS = 20
 STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
+FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
 
@@ -95,13 +96,27 @@ def state(snapshot: Snapshot, process: Process) -> str:
     return shorten(process.state, STATE_CHARS) + "".join(harts[:1])
 
 
-def role(snapshot: Snapshot, member: Member) -> str:
-    """State and descent, for the right end of a process's first row."""
+def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
+    """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
     process = member.process
+    its_state = state(snapshot, process)
     if process.parent is None:
-        return f"{state(snapshot, process)}, no parent"
-    who = "orphan, adopted by" if member.orphan else "child of"
-    return f"{state(snapshot, process)}, {who} {process.parent}"
+        return f"{its_state}, orphan" if member.orphan else f"{its_state}, no parent"
+    if member.orphan:
+        return f"{its_state}, orphan, adopted by {process.parent}"
+    return its_state if below_parent else f"{its_state}, child of {process.parent}"
+
+
+def held_back(model: Sharing) -> list[str]:
+    """What is not said of this stop, counted."""
+    lines = []
+    if model.held_back:
+        lines.append(f"held back: {count(model.held_back, 'verdict')} on what the machine is in the middle of; "
+                     "a later stop will tell")
+    if model.elsewhere:
+        lines.append(f"not shown: {count(model.elsewhere, 'failure')} that " + ("is" if model.elsewhere == 1 else "are")
+                     + " not about FRY or SHRIMP: see the fault figure")
+    return lines
 
 
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
@@ -126,12 +141,13 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
         rows.append(("F", "creator gone"))
     if frame.shrimp_of:
         rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
-    return rows + [("!", w) for w in frame.wrong]
+    return rows
 
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 12)} {frame.count}" if snapshot.counts else ""
+    n = str(frame.count)
+    return f"{shorten(snapshot.counts.name, 12 - len(n))} {n}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
@@ -177,6 +193,7 @@ def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
         lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
                      + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
     for f in frames:
-        rows = (w if letter != "!" else f"wrong: {w}" for letter, w in frame_words(model, f, drawn))
+        rows = [w for _, w in frame_words(model, f, drawn)] + [
+            f"{'wrong' if f.is_wrong else 'as it stands'}: {w}" for w in f.odd]
         lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
     return " ".join(lines)
