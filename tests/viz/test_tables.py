@@ -339,6 +339,18 @@ def test_child_and_parent_meet_in_one_frame():
     assert "F of 3 and S of 4 end in one frame, 0x87f03000." in one.description
 
 
+def test_frame_is_filled_as_shared_only_when_it_is():
+    fill = {pa: color for color, pa in re.findall(r'BGCOLOR="(#\w+)">frame<BR ALIGN="LEFT"/><B>(0x\w+)', walk_of(
+        ft.programs(), "fry", "stack").dot)}
+    assert fill == {"0x87f04000": style.FILL_FRAME, "0x84403000": style.FILL_PATH}
+
+
+def test_title_names_three_processes_within_the_page():
+    one = walk_of(ft.programs(), "3:0x3fffffd010", "4:shrimp", "5:0x3fffffc018")
+    assert one.title == "How FRY of 3, SHRIMP of 4 and SHRIMP of 5 translate"
+    pictures.assert_readable(svg_of(one), style.MAX_WIDTH_PT)
+
+
 def test_every_field_leads_to_the_entry_that_it_picks():
     one = walk_of(ft.programs(), "fry", "text")
     lines = re.findall(r'"field-3-(\d)-(\d)" -> "table-3-(\d)-(0x\w+)"', one.dot)
@@ -659,7 +671,7 @@ def test_kernels_table_from_the_command_line(tmp_path: Path):
 
 def test_walk_takes_addresses_of_two_processes(snapshot_file: Path, tmp_path: Path):
     done = run("walk", str(snapshot_file), "--va", "3:fry", "--va", "4:shrimp", "-o", "w.dot", cwd=tmp_path)
-    assert done.returncode == 0 and "How FRY of 3 shrimpdemo and SHRIMP of 4 shrimpdemo translate" in (tmp_path / "w.dot").read_text()
+    assert done.returncode == 0 and "How FRY of 3 and SHRIMP of 4 translate" in (tmp_path / "w.dot").read_text()
 
 
 def test_diff_takes_two_files(snapshot_file: Path, tmp_path: Path):

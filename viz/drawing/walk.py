@@ -91,12 +91,7 @@ def draw(snapshot: Snapshot, addresses: Sequence[Address]) -> Drawing:
     walks = _walks(snapshot, addresses)
     picture = _Picture(snapshot, walks)
     stop = words.stop_line(snapshot)
-    title = "How " + _and([f"{w.address.name or hex(w.address.va)} of {words.name(w.address.process)}" for w in walks]
-                          if len({w.address.process.slot for w in walks}) > 1 else
-                          [w.address.name or hex(w.address.va) for w in walks]) + (
-        " translate" if len(walks) > 1 else " translates")
-    if len({w.address.process.slot for w in walks}) == 1:
-        title += f" in {words.name(walks[0].address.process)}"
+    title = _title(walks)
     cautions = words.cautions(snapshot)
     return Drawing(title, _description(snapshot, walks, [stop, *cautions]),
                    picture.dot(title, words.wrap(stop, 92), cautions))
@@ -113,6 +108,15 @@ def _walks(snapshot: Snapshot, addresses: Sequence[Address]) -> list[Walk]:
         ink, dash = _INKS["FS".index(letter) if letter in "FS" else i]
         walks.append(Walk(a, letter, ink, dash, table, table.translate(a.va, snapshot.layout)))
     return walks
+
+
+def _title(walks: Sequence[Walk]) -> str:
+    named = [w.address.name or hex(w.address.va) for w in walks]
+    owners = [w.address.process for w in walks]
+    verb = "translate" if len(walks) > 1 else "translates"
+    if len({p.slot for p in owners}) == 1:
+        return f"How {_and(named)} {verb} in {words.name(owners[0])}"
+    return f"How {_and([f'{name} of {p.pid}' for name, p in zip(named, owners)])} {verb}"
 
 
 def _and(parts: Sequence[str]) -> str:
@@ -138,6 +142,7 @@ class _Picture:
         self.bands: dict[int, list[Walk]] = {}
         for w in walks:
             self.bands.setdefault(w.address.process.slot, []).append(w)
+        self.fields: list[float] = []       # where those of each band begin
         self.n_lines = max(map(len, self.bands.values()))
         self.gap = 22 + STEP_PT * (self.n_lines - 1)
 
@@ -151,7 +156,7 @@ class _Picture:
         y = max(y, self._ends(leaves, bars) + 10)
         inks = dict.fromkeys((w.letter, w.dash, w.ink) for w in self.walks)
         signs = [" ".join(colored(f"{letter} {_DASH_SIGN[dash]}", ink) for letter, dash, ink in inks)
-                 + " a field picks the entry; the offset, the byte in the frame",
+                 + " a field picks the entry; the offset, the byte in the frame (yellow: shared)",
                  "<B>───▶</B> an entry's PPN: where the next table is, or the frame",
                  "<B>entry</B> index, flags, value, and its physical address = table + 8 × index"]
         self.canvas.legend(4, y, self._left(3) + TABLE_PT - 4, signs, notes)
@@ -179,6 +184,8 @@ class _Picture:
         spans = []
         for i, w in enumerate(walks):
             spans.append((y, y + FIELD_PT))
+            if not i:
+                self.fields.append(y)
             self._fields(slot, i, len(walks), w, y)
             y += FIELD_PT + 5
         ended = y
@@ -332,19 +339,23 @@ class _Picture:
             target = y + rows[0].height + sum(r.height for r in rows[1:1 + i]) + rows[1 + i].height / 2
             field = f"field-{w.address.process.slot}-{band.index(w)}-{3 - (w.result.level or 0)}"
             start = leaf.field_bottom if target > leaf.field_bottom else leaf.field_top
+            if any(min(start, target) < top < max(start, target) for top in self.fields if top != leaf.field_top):
+                continue        # not through the fields of another process; the letter says it
             self.canvas.line(field, name, [(at, start), (at, target), (x, target)], f"the offset of {w.letter}",
                              color=w.ink, style=w.dash)
 
     def _frame(self, found: Sequence[_Leaf]) -> list[Row]:
         w = found[0].walk
         what = f"superpage, {sv39.span(w.result.level) >> 20} MiB" if w.result.level else "frame"
-        rows = [Row(HEAD_PT, [left(TABLE_PT, f'{what}<BR ALIGN="LEFT"/><B>{w.frame:#x}</B>', BGCOLOR=style.FILL_FRAME)])]
+        users = _frame_users(self.snapshot, w.frame)
+        fill = style.FILL_FRAME if sum(map(len, users.values())) > 1 else style.FILL_PATH
+        rows = [Row(HEAD_PT, [left(TABLE_PT, f'{what}<BR ALIGN="LEFT"/><B>{w.frame:#x}</B>', BGCOLOR=fill)])]
         for leaf in found:
             o = leaf.walk
             rows.append(Row(HEAD_PT, [left(TABLE_PT, f'{colored(o.letter, style.INK)} of {o.address.process.pid}: PA'
-                                           f'<BR ALIGN="LEFT"/><B>{o.result.pa:#x}</B>', BGCOLOR=style.FILL_FRAME)]))
+                                           f'<BR ALIGN="LEFT"/><B>{o.result.pa:#x}</B>', BGCOLOR=fill)]))
         chars = n_chars(TABLE_PT, style.SMALL_PT)
-        said = [part for one in _frame_users(self.snapshot, w.frame) for part in words.wrap(one, chars)]
+        said = [part for how, found_pids in users.items() for part in words.wrap(f"{how} of {pids(found_pids)}", chars)]
         if said:
             rows.append(Row(8 + LINE_PT * len(said), [left(TABLE_PT, small(lines(said)))]))
         return rows
@@ -367,8 +378,8 @@ def _between(table: PageTable, pa: int, first: int, end: int) -> str:
     return f"{span}: {n_valid} valid" if n_valid else f"{span}: invalid"
 
 
-def _frame_users(snapshot: Snapshot, pa: int) -> list[str]:
-    """Who uses the frame, a line for each way: "FRY of 3"."""
+def _frame_users(snapshot: Snapshot, pa: int) -> dict[str, list[int]]:
+    """The pids of who uses the frame, by how: "FRY", "a page", "table"."""
     layout = snapshot.layout
     by_how: dict[str, set[int]] = {}
     for f in snapshot.frames:
@@ -377,7 +388,7 @@ def _frame_users(snapshot: Snapshot, pa: int) -> list[str]:
                 if u.pid is not None:
                     how = {layout.fry: "FRY", layout.shrimp: "SHRIMP"}.get(u.va, "a page") if u.kind == "user" else u.kind
                     by_how.setdefault(how, set()).add(u.pid)
-    return [f"{how} of {pids(sorted(found))}" for how, found in sorted(by_how.items())]
+    return {how: sorted(found) for how, found in sorted(by_how.items())}
 
 
 def _description(snapshot: Snapshot, walks: Sequence[Walk], around: Sequence[str]) -> str:
@@ -392,7 +403,7 @@ def _description(snapshot: Snapshot, walks: Sequence[Walk], around: Sequence[str
         if w.result.fault:
             said.append(f"Page fault: {w.result.fault}.")
         else:
-            used = "".join(f", {one}" for one in _frame_users(snapshot, w.frame or 0))
+            used = "".join(f", {how} of {pids(found)}" for how, found in _frame_users(snapshot, w.frame or 0).items())
             said.append(f"Physical address {w.result.pa:#x}{used}.")
     for pa in sorted({w.frame for w in walks if w.frame is not None}):
         met = [w for w in walks if w.frame == pa]
