@@ -267,6 +267,12 @@ def test_pages_that_are_alike_are_one_row(made, row: str):
     assert row in found
 
 
+def test_pages_with_a_hole_between_them_are_two_rows():
+    found = [line for line in sentences(space_of(big(2, 2 * PAGE))) if "0x10" in line]
+    assert found[1:] == ["0x102000 to 0x103000: heap, 1 page, RW-U, frame 0x81001000.", "0x101000 to 0x102000: 4 KiB not mapped.",
+                         "0x100000 to 0x101000: heap, 1 page, RW-U, frame 0x81000000.", "0x4000 to 0x100000: 1008 KiB not mapped."]
+
+
 def test_what_is_left_out_of_an_address_space_is_counted_and_adds_up():
     one = space_of(holes())
     mapped = sum(int(n) for n in re.findall(r": [\w ]+, (\d+) pages?, [RWXU-]{4}", one.description))
@@ -276,8 +282,11 @@ def test_what_is_left_out_of_an_address_space_is_counted_and_adds_up():
     assert {"FRY", "SHRIMP", "trapframe", "trampoline"} <= set(said(one))
 
 
-def test_rows_cover_the_whole_space_without_a_hole():
-    spans = [tuple(int(a, 16) for a in m) for m in re.findall(r"(0x\w+) to (0x\w+):", space_of(scattered()).description)]
+@pytest.mark.parametrize("made", [scattered, holes, broken])
+def test_rows_cover_the_whole_space_without_a_hole(made):
+    spans = [tuple(int(a, 16) for a in m) for m in re.findall(r"(0x\w+) to (0x\w+):", space_of(made()).description)]
+    if made is broken:      # it goes on above the lower half
+        spans = [s for s in spans if s[0] < 1 << 38]
     assert spans[0][1] == 0x4000000000 and spans[-1][0] == 0
     assert all(upper[0] == lower[1] for upper, lower in zip(spans, spans[1:]))
 
@@ -357,6 +366,15 @@ def test_every_field_leads_to_the_entry_that_it_picks():
     assert lines == [("0", "0", "2", "0x87c04000"), ("0", "1", "1", "0x87d04000"), ("0", "2", "0", "0x87e04000"),
                      ("1", "0", "2", "0x87c04000"), ("1", "1", "1", lines[4][3]), ("1", "2", "0", lines[5][3])]
     assert lines[4][3] != lines[1][3]
+
+
+def test_tables_stand_in_the_order_of_the_entries_that_lead_to_them():
+    one = walk_of(ft.programs(), "fry", "text")
+    high = {level: [float(y) for y in re.findall(rf'^"table-3-{level}-(?:0x87\w+)" .*pos="[\d.]+,-([\d.]+)"', one.dot, re.M)]
+            for level in (1, 0)}
+    low = {level: [float(y) for y in re.findall(rf'^"table-3-{level}-(?:0x86\w+)" .*pos="[\d.]+,-([\d.]+)"', one.dot, re.M)]
+           for level in (1, 0)}
+    assert all(len(low[level]) == len(high[level]) == 1 and low[level] < high[level] for level in (1, 0))
 
 
 def test_walk_that_ends_at_an_invalid_entry_says_why():
@@ -503,6 +521,12 @@ def test_kernels_table_counts_runs_that_go_on_in_the_next_table():
     assert "0 to 88 ram VRW--, from 0xc0000000" in one.description
     lines = said(one)
     assert "511 superpages of 2 MiB" in lines and "64 pages" in lines and "63 invalid between" in lines
+
+
+def test_run_that_goes_on_has_the_entry_it_would_have_there():
+    found = tables.PageTable(snapshot_json.parse(kernel_table().text()).kernel_table)
+    first, = (e for e in found.entries[0x80052000] if e.mapping)
+    assert (first.index, first.n, first.target, first.pte) == (0, 89, 0xC0000000, 0xC0000000 >> 2 | 0b111)
 
 
 def test_entries_between_known_ones_are_not_made_up():
