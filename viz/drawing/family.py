@@ -131,8 +131,9 @@ def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 
 def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True) -> _Layout:
     card_end = MARGIN_PT + _card_width(steps, order)
     indent = _indent(order)
-    top = MARGIN_PT if not has_heading else page.heading(Canvas(), TITLE, max((page.wrapped([words.stop_line(s.snapshot)],
-                                            page.WIDTH_PT - 2 * MARGIN_PT) for s in steps), key=len))
+    top = float(MARGIN_PT)
+    if has_heading:
+        top = max(page.heading(Canvas(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
     y, processes = top, {}
     for p in order:
         x = MARGIN_PT + indent * p.depth

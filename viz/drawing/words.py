@@ -75,6 +75,8 @@ def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
         listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
         parts.insert(0, f"{count(len(pids), 'process', 'processes')} (pid {listed})"
                      + (f" with {count(pairs, 'shared frame')}" if pairs else ""))
+    elif pairs:
+        parts.insert(0, count(pairs, "shared frame"))
     return ["left out: " + "; ".join(parts)]
 
 
