@@ -29,6 +29,8 @@ _FRAME_GAP = 9.0
 _CHANGED = "\u25a0"        # what a mark is called in words
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
 _TRACK = 10.0           # between two vertical lines
+_ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
+_LEAST_LANE = 64.0      # between processes and frames
 _FRAME_W = 188.0
 _PAD = 8.0
 _LABEL_W = 46.0
@@ -146,9 +148,9 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
             for pa in frames for letter in _LETTERS}
     tracks, n_tracks = _tracks({net: (source, port) for net, (source, port) in ends.items() if source})
     frame_x = page.WIDTH_PT - MARGIN_PT - _FRAME_W
-    lane = frame_x - card_end
-    step_x = min(_TRACK, (lane - 34) / max(1, n_tracks - 1))
-    at = {net: card_end + lane / 2 - 4 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
+    low, high = card_end + _ALARMED, frame_x - _ARROW
+    step_x = min(_TRACK, (high - low) / max(1, n_tracks - 1))
+    at = {net: (low + high) / 2 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
     frames = {pa: replace(box, x=frame_x) for pa, box in frames.items()}
     bottom = max([b.y + b.height for b in (*processes.values(), *frames.values())], default=top)
     return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading)
@@ -169,7 +171,7 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
                     for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
-    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - 56)
+    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
 
 
 def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
