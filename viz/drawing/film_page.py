@@ -140,8 +140,10 @@ def _step(i: int, n: int, step: Step, picture: Element) -> str:
 <figure>
 <div class="scroll">{tostring(picture, encoding='unicode')}</div>
 </figure>
+<div class="details">
 {_source(step.at)}
-{_changes(i, step)}
+{_changes(step)}
+</div>
 </section>"""
 
 
@@ -160,12 +162,12 @@ def _source(at: Place) -> str:
     return f'<div class="source"><p>{place or "The line of the source is not known."}</p>{line}</div>'
 
 
-def _changes(i: int, step: Step) -> str:
+def _changes(step: Step) -> str:
     more = ""
     if step.more_changes:
         more = f'<p class="more">and {step.more_changes} more of the same kind</p>'
     if not step.changes:
-        return f'<p class="more">No page-table entry changed.</p>{more}'
+        return f'<p class="more">Nothing changed in the parent and the child.</p>{more}'
     rows = "\n".join(map(_row, step.changes))
     return f"""<div class="scroll"><table>
 <caption>What changed</caption>

@@ -122,7 +122,7 @@ def held_back(model: Sharing) -> list[str]:
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
     """Address and remark in the row of FRY or SHRIMP."""
     if page is None:
-        first = letter == "S" and member.process.parent is None
+        first = letter == "S" and member.process.parent is None and member.process.state != "USED"
         return "none", "first process" if first else "not mapped"
     remark = page.mapping.flags[1:5]
     if not is_drawn:
