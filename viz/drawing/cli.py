@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import address_space, dot, family, film, film_json, output, render, snapshot_json
+from . import address_space, dot, family, film, film_json, output, render, snapshot_json, strip
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -26,6 +26,13 @@ def _pids(s: str) -> list[int]:
         return [int(pid, 0) for pid in s.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected pids such as 3,4,5, found {s!r}") from None
+
+
+def _numbers(s: str) -> list[int]:
+    try:
+        return [int(n) for n in s.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers such as 3,4,5, found {s!r}") from None
 
 
 def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,
@@ -48,10 +55,12 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",
                   lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
     one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
-    _figure(figures, "film", "how a process is made, lives and ends",
-            "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
-            lambda a: [("", film.draw(film_json.load(a.snapshot)))],
-            ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
+    one = _figure(figures, "film", "how a process is made, lives and ends",
+                  "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
+                  lambda a: [("", film.draw(film_json.load(a.snapshot), a.steps))],
+                  ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
+    one.add_argument("--steps", type=_numbers, metavar="N,...",
+                     help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     return parser.parse_args(argv)
 

@@ -12,8 +12,8 @@ class Drawing:
 
     title and description are for who cannot see it. simpler: the same said with less for dot
     to do, where `dot` may take it longer than its limit; it has to say so in the figure.
-    A film has `html`, a page that stands alone, and `sheets`, SVG of each sheet of paper; both
-    take many runs of dot, so they are made when asked for.
+    A film has `html`, a page that stands alone, and `sheets`: given True, SVG of each sheet of A4,
+    else of one that is as long as need be. They are large, so they are made when asked for.
     """
     title: str
     description: str
@@ -21,4 +21,4 @@ class Drawing:
     svg: Optional[str] = None
     simpler: Optional[Callable[[], "Drawing"]] = None
     html: Optional[Callable[[], str]] = None
-    sheets: Optional[Callable[[], Sequence[str]]] = None
+    sheets: Optional[Callable[[bool], Sequence[str]]] = None
