@@ -180,7 +180,7 @@ def translate(reader: Reader, root: int, va: int) -> Translation:
         try:
             pte = int.from_bytes(reader.read(pte_at, 8), "little")
         except ReadError as error:
-            return fault(f"level {level}: the table is not in RAM: {error}")
+            return fault(f"level {level}: the table cannot be read: {error}")
         steps.append(Step(level, index, table, pte_at, pte, describe(pte, level)))
         if not pte & V:
             return fault(f"level {level}: V is clear in entry {index}")

@@ -22,7 +22,7 @@ from .stretches import Stretch, join
 LIMIT = 36              # rows
 GAP_PT = 40             # between the column and the frames
 BOX_PT = 166            # of a region's box
-FRAMES_PT = width_pt(15)
+RUNS_PT = width_pt(14)   # of what is said of several runs of frames
 LETTER_PT = width_pt(2)
 LETTER = {"fry": "F", "shrimp": "S"}
 LABEL = {"fry": "FRY", "shrimp": "SHRIMP"}
@@ -115,25 +115,28 @@ class _Picture:
         self.canvas = Canvas()
         self.frames: list[SharedFrame] = []
         self.address_pt = width_pt(max([len(f"{line.end:#x}") for line in column] + [len("0x3ffffff000")]))
-        self.pa_pt = max([FRAMES_PT, *(width_pt(len(f"{s.first.pa:#x}")) for line in column for s in line.stretches)])
-        self.flags_pt = width_pt(4)
+        mapped = [line.stretches[0] for line in column if line.kind == "mapped"]
+        self.pa_pt = max([width_pt(len("0x80000000")), *(width_pt(len(f"{s.first.pa:#x}")) for s in mapped),
+                          *(RUNS_PT for s in mapped if len(s.frame_runs) > 1)])
+        self.flags_pt = width_pt(5)
         self.right = self.address_pt + BOX_PT + self.flags_pt + self.pa_pt
         self.frame_pt = style.MAX_WIDTH_PT - 16 - self.right - GAP_PT
 
     def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
-        y, centres = 0.0, {}
-        rows = [Row(ROW_PT, [self._address(self.column[0].end if self.column else 0),
-                             *(left(w, small(t, style.QUIET), BORDER=0, VALIGN="BOTTOM") for w, t in (
-                                 (BOX_PT, "region, pages"), (self.flags_pt, "flags"), (self.pa_pt, "frames")))])]
-        y += ROW_PT
+        y, rows, centres = 0.0, [], {}
+        heads = (("addresses", self.address_pt), ("region, pages", BOX_PT), ("flags", self.flags_pt), ("frames", self.pa_pt))
+        self.canvas.table("heads", 0, -ROW_PT - 6, [Row(ROW_PT, [
+            left(width, small(head, style.QUIET), BORDER=0, **({"ALIGN": "RIGHT"} if head == "addresses" else {}))
+            for head, width in heads])], "columns")
+        self._address(self.column[0].end if self.column else 0, y)
         for line in self.column:
             row = self._row(line)
-            region = line.stretches[0].key.region if line.kind == "mapped" else ""
-            if region in LETTER:
-                centres.setdefault(region, y + row.height / 2)
+            if line.kind == "mapped" and line.stretches[0].key.region in LETTER:
+                centres.setdefault(line.stretches[0].key.region, y + row.height / 2)
             rows.append(row)
             y += row.height
-        bottom = self.canvas.table("space", 0, 0, rows, f"address space of {words.name(self.process)}")
+            self._address(line.va, y)
+        bottom = self.canvas.table("space", self.address_pt, 0, rows, f"address space of {words.name(self.process)}")
         below = self._frames(centres)
         if wrong:
             width = self.frame_pt
@@ -142,23 +145,24 @@ class _Picture:
                 said.append([f"! and {len(wrong) - 6} more"])
             self.canvas.table("wrong", self.right + GAP_PT, below, [
                 Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong")
-        signs = [f'<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
+        signs = ['<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
         if any(s.key.others.shared for line in self.column for s in line.stretches):
             signs.append('<B>bold on yellow</B> another process uses the frame too')
-        self.canvas.legend(0, bottom + 8, style.MAX_WIDTH_PT - 20, signs, notes)
+        self.canvas.legend(4, bottom + 12, style.MAX_WIDTH_PT - 20, signs, notes)
 
-    def _address(self, va: int) -> Cell:
-        return Cell(self.address_pt, small(f"{va:#x}"), {"BORDER": 0, "ALIGN": "RIGHT", "VALIGN": "BOTTOM"})
+    def _address(self, va: int, y: float) -> None:
+        """An address beside the line between two rows."""
+        self.canvas.words(f"address-{va:#x}", 0, y - ROW_PT / 2, self.address_pt, small(f"{va:#x}"), f"{va:#x}", ALIGN="RIGHT")
 
     def _row(self, line: Line) -> Row:
         head, remark, fill, shared = _box(line, self.process, self.model)
         chars = n_chars(BOX_PT, style.SMALL_PT)
         below = [part for one in remark for part in words.wrap(one, chars)]
-        middle = left(BOX_PT, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""),
-                      BGCOLOR=fill, **({"STYLE": "dashed"} if line.kind != "mapped" else {}))
+        middle = left(BOX_PT, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
         height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
         if line.kind != "mapped":
-            return Row(height, [self._address(line.va), middle, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
+            between = Cell(BOX_PT, middle.markup, {"SIDES": "LR"})
+            return Row(height + 10, [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
         s = line.stretches[0]
         letter = LETTER.get(s.key.region)
         runs = s.frame_runs
@@ -168,8 +172,8 @@ class _Picture:
             height += LINE_PT
         tip = {"TOOLTIP": words.stretch_tip(s), "ID": f"page-{s.va:#x}", "HREF": f"#page-{s.va:#x}"}
         bold = f"<B>{where}</B>" if shared else where
-        return Row(height, [self._address(line.va), Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
-                            left(self.flags_pt, s.key.flags, BORDER=0),
+        return Row(height, [Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
+                            Cell(self.flags_pt, s.key.flags, {"BORDER": 0}),
                             left(self.pa_pt, bold + (f'<BR ALIGN="LEFT"/>{more}' if more else ""), BORDER=0,
                                  **({"PORT": letter} if letter else {}))])
 
@@ -195,7 +199,7 @@ class _Picture:
         near = {self.process.slot, *frame.users[:8]}
         said = [(mark, words.wrap(what, chars)) for mark, what in words.frame_words(self.model, frame, near)]
         refs = words.refs(self.snapshot, frame)
-        top = [left(LETTER_PT + self.frame_pt - LETTER_PT, f"<B>frame {frame.pa:#x}</B>"
+        top = [left(self.frame_pt, f"<B>frame {frame.pa:#x}</B>"
                     + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""), COLSPAN=2)]
         heights = [6 + 12 * len(part) for _, part in said]
         above = ROW_PT + (LINE_PT if refs else 0)
@@ -227,7 +231,7 @@ def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, l
         return small(f"{_size(size)} not mapped", style.QUIET), [], style.PAPER, False
     pages = sum(s.n_pages for s in line.stretches)
     if line.kind == "left out":
-        return small(f"{words.count(len(line.stretches), 'row')} left out,"), [words.count(pages, "page")], style.PAPER, False
+        return small(f"{words.count(len(line.stretches), 'row')} left out, {words.count(pages, 'page')}"), [], style.PAPER, False
     like = line.stretches[0].key
     remark = [REMARK[like.region]] if like.region in REMARK else []
     if like.level:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import address_space, dot, family, film, film_json, output, render, snapshot_json, strip
+from . import (address_space, dot, family, fault, film, film_json, matrix, output, ram, render, snapshot_json, strip,
+               table, walk)
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -55,6 +56,16 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",
                   lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
     one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    many = _figure(figures, "matrix", "the same for many",
+                   f"Draws processes and the frames that they share as a table, at most {matrix.LIMIT} processes.",
+                   lambda a: [("", matrix.draw(snapshot_json.load(a.snapshot), a.pids))])
+    many.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
+    _figure(figures, "fault", "what is wrong",
+            f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
+            lambda a: [("", fault.draw(snapshot_json.load(a.snapshot)))])
+    _figure(figures, "ram", "who owns each frame of RAM",
+            "Draws all of RAM as a strip, and magnified the parts that are in use.",
+            lambda a: [("", ram.draw(snapshot_json.load(a.snapshot)))])
     one = _figure(figures, "film", "how a process is made, lives and ends",
                   "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
                   lambda a: [("", film.draw(film_json.load(a.snapshot), a.steps))],
@@ -62,14 +73,42 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one.add_argument("--steps", type=_numbers, metavar="N,...",
                      help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
+    _figure_of_processes(figures, "table", "what a page table looks like", table.draw, kernel=table.draw_kernel)
+    one = _figure(figures, "walk", "how addresses translate",
+                  f"Draws how 1 to {walk.LIMIT} addresses translate, by default FRY and SHRIMP of the process that was running, "
+                  "else of the youngest. With --va 3:fry --va 4:shrimp, who shares what.", _walk)
+    one.add_argument("--va", dest="addresses", metavar="[PID:]VA", action="append",
+                     help="an address or a region (fry, shrimp, text, stack, ...), of a process; may be given again")
+    one.add_argument("--pid", dest="pids", type=_pids, metavar="PID", help="the process of addresses without one")
     return parser.parse_args(argv)
 
 
+def _walk(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
+    snapshot = snapshot_json.load(arguments.snapshot)
+    process = chosen(snapshot, arguments.pids, False)[0]
+    known = [name for name in ("fry", "shrimp") if getattr(snapshot.layout, name) is not None]
+    wanted = []
+    for said in arguments.addresses or known or [hex(m.va) for m in process.mappings[:1]]:
+        pid, colon, va = said.rpartition(":")
+        wanted.append(walk.address(snapshot, chosen(snapshot, _pids_of(pid), False)[0] if colon else process, va))
+    return [("", walk.draw(snapshot, wanted))]
+
+
+def _pids_of(pid: str) -> list[int]:
+    try:
+        return _pids(pid)
+    except argparse.ArgumentTypeError as e:
+        raise VizError(f"--va: {e}") from None
+
+
 def _figure_of_processes(figures: argparse._SubParsersAction, name: str, question: str,
-                         draw: Callable[[Snapshot, Process], Drawing]) -> argparse.ArgumentParser:
-    """The command of a figure that is drawn of one process, or of several, a file for each."""
+                         draw: Callable[[Snapshot, Process], Drawing],
+                         kernel: Optional[Callable[[Snapshot], Drawing]] = None) -> argparse.ArgumentParser:
+    """The command of a figure that is drawn of one process, or of several, a file for each; or of the kernel."""
     def each(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
         snapshot = snapshot_json.load(arguments.snapshot)
+        if kernel and arguments.kernel:
+            return [("", kernel(snapshot))]
         processes = chosen(snapshot, arguments.pids, arguments.every)
         return [(f"-{p.pid}" if len(processes) > 1 else "", draw(snapshot, p)) for p in processes]
     one = _figure(figures, name, question,
@@ -78,6 +117,8 @@ def _figure_of_processes(figures: argparse._SubParsersAction, name: str, questio
     which = one.add_mutually_exclusive_group()
     which.add_argument("--pid", dest="pids", type=_pids, metavar="PID,...", help="draw these processes")
     which.add_argument("--all", dest="every", action="store_true", help="draw every process")
+    if kernel:
+        which.add_argument("--kernel", action="store_true", help="draw the kernel's own")
     return one
 
 

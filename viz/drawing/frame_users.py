@@ -35,6 +35,8 @@ class FrameUsers:
         shared, wrong = set(), set()
         for frame in _within(self._frames, self._starts, mapping.pa, end, layout.page_size):
             for user in frame.users:
+                if (user.kind, user.pid, mapping.region) == ("trapframe", process.pid, "trapframe"):
+                    continue
                 if user.kind != "user":
                     wrong.add(f"also {purpose(user)}")
                 elif user.pid is not None and user.va is not None:

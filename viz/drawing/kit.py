@@ -34,6 +34,7 @@ class Judgement:
     verdicts: tuple[Verdict, ...]
     orphans: frozenset[int]
     n_held_back: int
+    status: int                         # as shrimp-check's: 0 pass, 1 fail, 2 not judged
 
     @property
     def failures(self) -> tuple[Verdict, ...]:
@@ -56,4 +57,5 @@ def judgement(text: str) -> Judgement:
     # whose parent's slot is empty is nobody's child either, unless it is being made or taken apart
     orphans = frozenset(p.slot for p in view.processes if p is not first and p.state != "USED" and (
         is_orphan(view, p) or view.parent(p) is None and view.at(p, read.layout.shrimp) is not None))
-    return Judgement(tuple(verdicts), orphans, rules.held_back(verdicts))
+    return Judgement(tuple(verdicts), orphans, rules.held_back(verdicts),
+                     rules.status(verdicts, read.stop.panicked))

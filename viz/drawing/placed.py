@@ -46,8 +46,8 @@ class Canvas:
     def table(self, name: str, x: float, y: float, rows: Sequence[Row], tip: str) -> float:
         """A table whose top left corner is at (x, y); returns the y of its lower edge. All rows are as wide."""
         width, height = sum(c.width for c in rows[0].cells), sum(r.height for r in rows)
-        made = ["".join(cell(c.markup, FIXEDSIZE="TRUE", WIDTH=c.width, HEIGHT=r.height, **c.attributes)
-                        for c in r.cells) for r in rows]
+        made = ["".join(cell(c.markup, FIXEDSIZE="TRUE", WIDTH=c.width, HEIGHT=r.height,
+                             **{"CELLPADDING": 2, **c.attributes}) for c in r.cells) for r in rows]
         self._body.append(node(name, made, tip, {"pos": f"{x + width / 2:g},{-(y + height / 2):g}",
                                                  "width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}"}))
         return y + height
@@ -72,7 +72,7 @@ class Canvas:
                           small("".join(made)), "legend", len(made))
 
     def dot(self, name: str, title: str, below_title: Sequence[str]) -> str:
-        return graph(name, title, below_title, self._body, layout="nop2", splines="true")
+        return graph(name, title, below_title, self._body, layout="nop2", outputorder="edgesfirst")
 
 
 def _spline(points: Sequence[Point], arrow: bool) -> str:

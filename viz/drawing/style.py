@@ -23,9 +23,11 @@ FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 LINE_FRY = "#0072B2"
 LINE_SHRIMP = "#D55E00"
 LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
+LINE_THIRD = "#007A5A"
 DASH = {"F": "solid", "S": "dashed"}
 
 QUIET = "#56616B"       # text of less weight, 6:1 on white
+FILL_PATH = "#CDE8F8"   # the sky blue of processes, lighter: where a walk goes
 FILL_QUIET = "#E8E8E8"
 
 PNG_DPI = 192           # twice a screen's 96
