@@ -22,18 +22,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(STATUS_ERROR, f"{PROG}: {message}; try {self.prog} --help\n")
 
 
+def _numbers(s: str, what: str = "numbers") -> list[int]:
+    try:
+        return [int(n, 0) for n in s.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {what} such as 3,4,5, found {s!r}") from None
+
+
 def _pids(s: str) -> list[int]:
-    try:
-        return [int(pid, 0) for pid in s.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected pids such as 3,4,5, found {s!r}") from None
-
-
-def _numbers(s: str) -> list[int]:
-    try:
-        return [int(n) for n in s.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected numbers such as 3,4,5, found {s!r}") from None
+    return _numbers(s, "pids")
 
 
 def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,

@@ -41,18 +41,24 @@ def _title(film: Film) -> str:
 
 
 def _cast(film: Film) -> list[int]:
-    """The pids in the picture: parent and child, whose frames the parent shares, and who shares theirs."""
+    """The pids in the picture: parent and child, whose frames the parent shares, and who shares theirs.
+
+    Where two had the same slot, one after the other, the first of these: it is a place in the picture.
+    """
     parents: dict[int, Optional[int]] = {}
+    slots: dict[int, int] = {}
     for step in film.steps:
         for p in step.snapshot.processes:
             parents.setdefault(p.pid, p.parent)
-    cast = [film.parent] + [film.child] * (film.child in parents)
+            slots.setdefault(p.pid, p.slot)
+    wanted = [film.parent, film.child]
     up = parents.get(film.parent)
-    while up in parents and up not in cast:
-        cast.append(up)
-        up = parents[up]
-    cast += sorted(pid for pid, parent in parents.items() if parent in (film.parent, film.child) and pid not in cast)
-    return sorted(cast[:family.LIMIT])
+    while up is not None and up not in wanted:
+        wanted.append(up)
+        up = parents.get(up)
+    wanted += sorted(pid for pid, parent in parents.items() if parent in wanted[:2] and parent is not None)
+    cast = {slots[pid]: pid for pid in reversed(wanted) if pid in slots}
+    return sorted([pid for pid in dict.fromkeys(wanted) if pid in cast.values()][:family.LIMIT])
 
 
 def _pictures(film: Film, cast: Sequence[int], which: Sequence[int], has_legend: bool = True) -> list[Element]:

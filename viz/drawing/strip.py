@@ -122,10 +122,13 @@ def _sheet(title: str, below: str, film: Film, stack: Sequence[_Panel], notes: S
 
 def _notes(film: Film, which: Sequence[int]) -> Iterator[str]:
     yield family.CHANGED
-    steps = words.count(len(film.steps) - len(which), "step")
+    n_steps = len(film.steps) - len(which)
     frames = sorted(_n_other_frames(film.steps[i]) for i in which)
     span = words.count(frames[0], "frame") if frames[0] == frames[-1] else f"{frames[0]} to {frames[-1]} frames"
-    yield f"left out: {steps} of {len(film.steps)}; of each step, {span} that nobody has at FRY or SHRIMP"
+    left_out = [f"{words.count(n_steps, 'step')} of {len(film.steps)}"] if n_steps else []
+    left_out += [f"of each step, {span} that nobody has at FRY or SHRIMP"] if frames[-1] else []
+    if left_out:
+        yield "left out: " + "; ".join(left_out)
 
 
 def _n_other_frames(step: Step) -> int:
