@@ -75,6 +75,10 @@ class Canvas:
                         fill=fill if fill != style.INK else None, font_weight="bold" if bold else None, **settings)
         self._parts.append(f"<text{_attributes(**settings)}>{escape(printable(s))}</text>")
 
+    def picture(self, svg: str) -> None:
+        """A figure in markup of its own."""
+        self._parts.append(svg)
+
     def define(self, id_: str, markup: str) -> str:
         """A pattern or such, written once; returns how fill= names it."""
         self._definitions[id_] = markup
