@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
 from . import (address_space, diff, dot, family, fault, film, film_json, kit, matrix, output, ram, render, snapshot_json,
-               table, walk)
+               strip, table, walk)
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -22,11 +22,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(STATUS_ERROR, f"{PROG}: {message}; try {self.prog} --help\n")
 
 
-def _pids(s: str) -> list[int]:
+def _numbers(s: str, what: str = "numbers") -> list[int]:
     try:
-        return [int(pid, 0) for pid in s.split(",")]
+        return [int(n, 0) for n in s.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected pids such as 3,4,5, found {s!r}") from None
+        raise argparse.ArgumentTypeError(f"expected {what} such as 3,4,5, found {s!r}") from None
+
+
+def _pids(s: str) -> list[int]:
+    return _numbers(s, "pids")
 
 
 def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,
@@ -59,10 +63,12 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     _figure(figures, "ram", "who owns each frame of RAM",
             "Draws all of RAM as a strip, and magnified the parts that are in use.",
             lambda a: [("", ram.draw(snapshot_json.load(a.snapshot)))])
-    _figure(figures, "film", "how a process is made, lives and ends",
-            "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
-            lambda a: [("", film.draw(film_json.load(a.snapshot)))],
-            ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
+    one = _figure(figures, "film", "how a process is made, lives and ends",
+                  "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
+                  lambda a: [("", film.draw(film_json.load(a.snapshot), a.steps))],
+                  ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
+    one.add_argument("--steps", type=_numbers, metavar="N,...",
+                     help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     _figure_of_processes(figures, "table", "what a page table looks like", table.draw, kernel=table.draw_kernel)
     one = _figure(figures, "walk", "how addresses translate",
