@@ -284,7 +284,7 @@ class _Walker:
             self.find("root-outside-ram", root, f"the root table {root:#x} is not a frame of RAM")
             self.complete = False
         else:
-            self.table(root, 2, 0, None)
+            self.table(root, 2, 0, None, None)
 
     def all_findings(self) -> List[Finding]:
         if self.n_untold:
@@ -301,7 +301,7 @@ class _Walker:
             self.n_untold += 1
 
     def table(self, pa: int, level: int, va: int, entry: Optional[int],
-              pte: Optional[int] = None) -> None:
+              pte: Optional[int]) -> None:
         """Visit the table at `pa`, known to be a frame of RAM."""
         if self.budget.n_tables <= 0 or self.budget.n_leaves <= 0:
             if self.complete:

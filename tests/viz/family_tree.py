@@ -131,3 +131,15 @@ def programs() -> Family:
     for pid in range(1, 7):
         program(made, pid)
     return made
+
+
+def at_rest(made: Family) -> Family:
+    """The same where nothing moves, so that the rules judge all of it: nobody runs, the free list is known."""
+    made.json["harts"] = []
+    for p in made.json["processes"]:
+        p["state"] = p["state"].replace("RUNNING", "SLEEPING")
+        p["calls"] = ["sched", "sleep", "sys_pause", "syscall", "usertrap"] if p["state"] == "SLEEPING" else None
+    free = made.json["free"]
+    free["count"] = sum(n for _, n in free["runs"])
+    free["lists"] = [{"name": "kmem.freelist", "count": free["count"]}]
+    return made

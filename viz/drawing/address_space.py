@@ -21,7 +21,8 @@ from .stretches import Stretch, join
 
 LIMIT = 36              # rows
 GAP_PT = 40             # between the column and the frames
-BOX_PT = 166            # of a region's box
+BOX_PT = 166            # of a region's box, where addresses leave room enough
+FRAME_PT = width_pt(17) # of a frame's box, at least
 RUNS_PT = width_pt(14)   # of what is said of several runs of frames
 LETTER_PT = width_pt(2)
 LETTER = {"fry": "F", "shrimp": "S"}
@@ -74,13 +75,22 @@ def column_of(snapshot: Snapshot, process: Process) -> list[Line]:
     mapped between them; what does not fit is left out, and what is shared, special or wrong last."""
     users = FrameUsers(snapshot)
     stretches = join(process.mappings, lambda m: Like(m.region, m.flags[1:5], m.level, users.others(process, m)))
-    ranks = sorted(range(len(stretches)), key=lambda i: _rank(stretches[i]))
-    column: list[Line] = []
-    for n_kept in range(min(len(stretches), LIMIT), -1, -1):
-        column = _with_gaps(stretches, set(ranks[:n_kept]), snapshot.layout.maxva)
-        if len(column) <= LIMIT:
-            break
-    return column
+    ranks = sorted(range(len(stretches)), key=lambda i: _rank(stretches[i]))[:LIMIT]
+    while True:
+        column = _with_gaps(stretches, set(ranks), snapshot.layout.maxva)
+        if sum(map(_weight, column)) <= LIMIT:
+            return column
+        ranks.pop()
+
+
+def _weight(line: Line) -> float:
+    """The height of a row, in rows of one line."""
+    if line.kind != "mapped":
+        return 1 + (line.kind == "left out") * LINE_PT / ROW_PT
+    s = line.stretches[0]
+    n_below = max((s.key.region in (*REMARK, *LETTER)) + bool(s.key.others.shared) + len(s.key.others.wrong) + bool(s.key.level),
+                  s.n_pages > 1)
+    return 1 + n_below * LINE_PT / ROW_PT
 
 
 def _rank(stretch: Stretch) -> tuple:
@@ -91,17 +101,19 @@ def _rank(stretch: Stretch) -> tuple:
 
 def _with_gaps(stretches: Sequence[Stretch], kept: set[int], end: int) -> list[Line]:
     """All of [0, end) as rows; neighbours that are not kept become one, with the gaps between them."""
+    rows: list[tuple[str, list[Stretch]]] = []
+    for i, s in enumerate(stretches):
+        if i not in kept and rows and rows[-1][0] == "left out":
+            rows[-1][1].append(s)
+        else:
+            rows.append(("mapped" if i in kept else "left out", [s]))
     column: list[Line] = []
     reached = 0
-    for i, s in enumerate(stretches):
-        folded = column[-1] if column and column[-1].kind == "left out" and i not in kept else None
-        if s.va > reached and not folded:
-            column.append(Line(reached, s.va, "gap"))
-        if folded:
-            column[-1] = Line(folded.va, s.end, "left out", (*folded.stretches, s))
-        else:
-            column.append(Line(s.va, s.end, "mapped" if i in kept else "left out", (s,)))
-        reached = s.end
+    for kind, found in rows:
+        if found[0].va > reached:
+            column.append(Line(reached, found[0].va, "gap"))
+        column.append(Line(found[0].va, found[-1].end, kind, tuple(found)))
+        reached = found[-1].end
     if reached < end:
         column.append(Line(reached, end, "gap"))
     return column
@@ -119,12 +131,14 @@ class _Picture:
         self.pa_pt = max([width_pt(len("0x80000000")), *(width_pt(len(f"{s.first.pa:#x}")) for s in mapped),
                           *(RUNS_PT for s in mapped if len(s.frame_runs) > 1)])
         self.flags_pt = width_pt(5)
-        self.right = self.address_pt + BOX_PT + self.flags_pt + self.pa_pt
-        self.frame_pt = style.MAX_WIDTH_PT - 16 - self.right - GAP_PT
+        room = style.MAX_WIDTH_PT - 16 - self.address_pt - self.flags_pt - self.pa_pt - GAP_PT
+        self.box_pt = min(BOX_PT, room - FRAME_PT)
+        self.frame_pt = room - self.box_pt
+        self.right = self.address_pt + self.box_pt + self.flags_pt + self.pa_pt
 
     def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
         y, rows, centres = 0.0, [], {}
-        heads = (("addresses", self.address_pt), ("region, pages", BOX_PT), ("flags", self.flags_pt), ("frames", self.pa_pt))
+        heads = (("addresses", self.address_pt), ("region, pages", self.box_pt), ("flags", self.flags_pt), ("frames", self.pa_pt))
         self.canvas.table("heads", 0, -ROW_PT - 6, [Row(ROW_PT, [
             left(width, small(head, style.QUIET), BORDER=0, **({"ALIGN": "RIGHT"} if head == "addresses" else {}))
             for head, width in heads])], "columns")
@@ -156,18 +170,19 @@ class _Picture:
 
     def _row(self, line: Line) -> Row:
         head, remark, fill, shared = _box(line, self.process, self.model)
-        chars = n_chars(BOX_PT, style.SMALL_PT)
+        chars = n_chars(self.box_pt, style.SMALL_PT)
         below = [part for one in remark for part in words.wrap(one, chars)]
-        middle = left(BOX_PT, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
+        middle = left(self.box_pt, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
         height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
         if line.kind != "mapped":
-            between = Cell(BOX_PT, middle.markup, {"SIDES": "LR"})
-            return Row(height + 10, [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
+            ends = "T" * (line is self.column[0]) + "B" * (line is self.column[-1])
+            between = Cell(self.box_pt, middle.markup, {"SIDES": "LR" + ends if line.kind == "gap" else "LRTB"})
+            return Row(height + (10 if len(self.column) <= LIMIT // 2 else 0), [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
         s = line.stretches[0]
         letter = LETTER.get(s.key.region)
         runs = s.frame_runs
         where = f"{runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs"
-        more = "" if s.n_pages == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
+        more = "" if len(s.mappings) == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
         if more and not below:
             height += LINE_PT
         tip = {"TOOLTIP": words.stretch_tip(s), "ID": f"page-{s.va:#x}", "HREF": f"#page-{s.va:#x}"}
@@ -206,7 +221,7 @@ class _Picture:
         at = next((i for i, (mark, _) in enumerate(said) if mark == letter), 0)
         to_port = above + sum(heights[:at]) + heights[at] / 2
         y = max(free_y, centre - to_port)
-        fill = style.FILL_WRONG if frame.wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
+        fill = style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
         name = f"frame-{frame.pa:#x}-{letter}"
         rows = [Row(above, top)] + [
             Row(h, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB"}), left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB")])
@@ -227,11 +242,10 @@ class _Picture:
 def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, list[str], str, bool]:
     """Of a row: the markup of its first line, what is said below, its fill, whether another process shares it."""
     if line.kind == "gap":
-        size = line.end - line.va
-        return small(f"{_size(size)} not mapped", style.QUIET), [], style.PAPER, False
+        return small(_gap(line), style.QUIET), [], style.PAPER, False
     pages = sum(s.n_pages for s in line.stretches)
     if line.kind == "left out":
-        return small(f"{words.count(len(line.stretches), 'row')} left out, {words.count(pages, 'page')}"), [], style.PAPER, False
+        return small(f"{words.count(len(line.stretches), 'row')} left out"), [words.count(pages, "page")], style.PAPER, False
     like = line.stretches[0].key
     remark = [REMARK[like.region]] if like.region in REMARK else []
     if like.level:
@@ -251,6 +265,13 @@ def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, l
     letter = LETTER.get(like.region)
     name = f"<B>{text(LABEL[like.region])}</B>" if letter else text(shorten(like.region, 14))
     return name + text(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
+
+
+def _gap(line: Line) -> str:
+    """What a row that maps nothing says: Sv39 has no addresses between its halves (Privileged 4.4.1)."""
+    if line.va < 1 << 63 < line.end:
+        return "no Sv39 addresses"
+    return f"{_size(line.end - line.va)} not mapped"
 
 
 def _name(stretch: Stretch) -> str:
@@ -297,7 +318,7 @@ def _description(column: Sequence[Line], around: Sequence[str], wrong: Sequence[
         span = f"{line.va:#x} to {line.end:#x}"
         pages = words.count(sum(s.n_pages for s in line.stretches), "page")
         if line.kind == "gap":
-            said.append(f"{span}: {_size(line.end - line.va)} not mapped.")
+            said.append(f"{span}: {_gap(line)}.")
         elif line.kind == "left out":
             said.append(f"{span}: {words.count(len(line.stretches), 'row')} left out, {pages}.")
         else:

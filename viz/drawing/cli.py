@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import (address_space, dot, family, fault, film, film_json, matrix, output, ram, render, snapshot_json, strip,
-               table, walk)
+from . import (address_space, diff, dot, family, fault, film, film_json, kit, matrix, output, ram, render, snapshot_json,
+               strip, table, walk)
 from .drawing import Drawing
 from .errors import VizError
 from .snapshot_json import Process, Snapshot
@@ -77,7 +77,19 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one.add_argument("--va", dest="addresses", metavar="[PID:]VA", action="append",
                      help="an address or a region (fry, shrimp, text, stack, ...), of a process; may be given again")
     one.add_argument("--pid", dest="pids", type=_pids, metavar="PID", help="the process of addresses without one")
+    one = _figure(figures, "diff", "what has changed between two snapshots",
+                  "Draws what has changed between two snapshots of one run.", _diff)
+    one.add_argument("after", metavar="AFTER", help="the later snapshot")
     return parser.parse_args(argv)
+
+
+def _diff(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
+    if arguments.snapshot == arguments.after == "-":
+        raise VizError("expected two files, found standard input twice; it can be one of them only")
+    (before, before_kit), (after, after_kit) = (
+        snapshot_json.load(name, lambda text: (snapshot_json.parse(text), kit.snapshot(text)))
+        for name in (arguments.snapshot, arguments.after))
+    return [("", diff.draw(before, after, kit.changes.between(before_kit, after_kit)))]
 
 
 def _walk(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:

@@ -13,6 +13,7 @@ from typing import Optional
 
 from . import page, style, words
 from .canvas import Canvas, corners, fitting_chars, text_width
+from .dot import shorten
 from .drawing import Drawing
 from .page import MARGIN_PT
 from .sharing import Member, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
@@ -28,9 +29,12 @@ _FRAME_GAP = 9.0
 CHANGED = "\u25a0 beside what this step changed"
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
 _TRACK = 10.0           # between two vertical lines
-_FRAME_W = 176.0
+_ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
+_LEAST_LANE = 64.0      # between processes and frames
+_FRAME_W = 188.0
 _PAD = 8.0
 _LABEL_W = 46.0
+_LEAST_NAME = 9         # characters
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     frames = {pa: f for pa, f in model.frames.items()
               if pa in expected_frames(model, placed) or f.worth_drawing and placed.keys() & set(f.users)}
     step = _Step(snapshot, model, placed, frames)
-    return _drawing(step, _lay_out([step], list(placed.values())))
+    return _drawing(step, _lay_out([step], list(placed.values())), _notes(step))
 
 
 def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None,
@@ -108,16 +112,22 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
         steps.append(_Step(snapshot, model, placed, frames, marked))
     layout = _lay_out(steps, order, False, has_legend)
     signs = [CHANGED] if any(changed) else []
-    return [_drawing(step, layout, signs) for step in steps]
+    notes = [[*signs, *_notes(step)] for step in steps]
+    n_lines = max(len(page.wrapped(lines, page.WIDTH_PT - 2 * MARGIN_PT)) for lines in notes)
+    return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
 
 
-def _drawing(step: _Step, layout: _Layout, signs: Sequence[str] = ()) -> Drawing:
-    notes = ([*signs] + words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
-             + words.cautions(step.snapshot) + words.held_back(step.model))
+def _notes(step: _Step) -> list[str]:
+    return (words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
+            + words.cautions(step.snapshot) + words.held_back(step.model))
+
+
+def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 0) -> Drawing:
+    """n_lines: room for so many lines of notes, where several drawings are to be as high."""
     return Drawing(TITLE, words.description(step.snapshot, step.model, list(step.placed.values()),
                                             list(step.frames.values()), [words.stop_line(step.snapshot), *notes]),
                    dot=sharing_dot(TITLE, step.snapshot, step.model, step.drawn, step.frames),
-                   svg=_picture(step, layout, notes))
+                   svg=_picture(step, layout, notes, n_lines))
 
 
 # Where things stand
@@ -126,8 +136,9 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
              has_legend: bool = True) -> _Layout:
     card_end = MARGIN_PT + _card_width(steps, order)
     indent = _indent(order)
-    top = MARGIN_PT if not has_heading else page.heading(Canvas(), TITLE, max((page.wrapped([words.stop_line(s.snapshot)],
-                                            page.WIDTH_PT - 2 * MARGIN_PT) for s in steps), key=len))
+    top = float(MARGIN_PT)
+    if has_heading:
+        top = max(page.heading(Canvas(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
     y, processes = top, {}
     for p in order:
         x = MARGIN_PT + indent * p.depth
@@ -140,16 +151,16 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
             for pa in frames for letter in _LETTERS}
     tracks, n_tracks = _tracks({net: (source, port) for net, (source, port) in ends.items() if source})
     frame_x = page.WIDTH_PT - MARGIN_PT - _FRAME_W
-    lane = frame_x - card_end
-    step_x = min(_TRACK, (lane - 34) / max(1, n_tracks - 1))
-    at = {net: card_end + lane / 2 - 4 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
+    low, high = card_end + _ALARMED, frame_x - _ARROW
+    step_x = min(_TRACK, (high - low) / max(1, n_tracks - 1))
+    at = {net: (low + high) / 2 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
     frames = {pa: replace(box, x=frame_x) for pa, box in frames.items()}
     bottom = max([b.y + b.height for b in (*processes.values(), *frames.values())], default=top)
     return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading, has_legend)
 
 
 def _indent(order: Sequence[Placed]) -> float:
-    return 20.0 if max((p.depth for p in order), default=0) <= 4 else 14.0
+    return 20.0 if max((p.depth for p in order), default=0) <= 4 else 12.0
 
 
 def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
@@ -163,7 +174,16 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
                     for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
-    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - 56)
+    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
+
+
+def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
+    """A process's name and role, shortened as far as its card needs it: the name first, down to a few characters."""
+    m = step.model.members[place.slot]
+    name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
+    room = width - 3 * _PAD
+    name = shorten(name, max(_LEAST_NAME, fitting_chars(room - text_width(len(role), style.SMALL_PT))))
+    return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
 
 
 def _page_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
@@ -250,7 +270,7 @@ def _tracks(nets: dict[tuple[int, str], tuple[list[float], float]]) -> tuple[dic
 
 # What is drawn there
 
-def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
+def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -> str:
     canvas = Canvas()
     if layout.has_heading:
         page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
@@ -277,7 +297,8 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str]) -> str:
         _process(canvas, step, p, layout.processes[p.slot])
     y = layout.bottom
     if layout.has_legend:
-        y = page.notes(canvas, legend(canvas, step.snapshot, y + 18), notes)
+        y = legend(canvas, step.snapshot, y + 18)
+        y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
     return canvas.svg(page.WIDTH_PT, y + MARGIN_PT)
 
 
@@ -347,9 +368,9 @@ def _edge(canvas: Canvas, e: _Edge) -> None:
 
 def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
     m = step.model.members[place.slot]
-    name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
+    name, role = _head(step, place, box.width)
     alarms = page.alarm_lines(m.wrong, box.width)
-    with canvas.group(f"process-{place.slot}", f"process {name}", class_="process"):
+    with canvas.group(f"process-{place.slot}", f"process {words.name(m.process)}", class_="process"):
         canvas.rect(box.x, box.y, box.width, box.height, style.PAPER, rx=4)
         canvas.path(f"M{box.x:.2f} {box.y + _HEAD:.2f}v{4 - _HEAD:.2f}q0 -4 4 -4h{box.width - 8:.2f}q4 0 4 4"
                     f"v{_HEAD - 4:.2f}z", fill=style.PALE_PROCESS)
@@ -390,7 +411,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
         canvas.rect(box.x, box.y, box.width, height, fill, rx=7)
         canvas.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
         canvas.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.snapshot, frame),
-                    8, "end", style.INK)
+                    style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
             canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LETTER[letter])

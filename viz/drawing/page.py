@@ -30,12 +30,13 @@ def wrapped(lines: Sequence[str], width: float, size: float = style.SMALL_PT) ->
 
 def notes(canvas: Canvas, y: float, lines: Sequence[str], width: float = WIDTH_PT) -> float:
     """Small lines below a figure, from y, wrapped; returns the y below them."""
-    for one in lines:
-        wrong = one.startswith("! ")
-        for line in wrapped([one], width - 2 * MARGIN_PT):
-            canvas.text(MARGIN_PT, y + LINE_PT / 2, line, style.SMALL_PT, fill=style.ALARM if wrong else style.QUIET,
-                        bold=wrong)
-            y += LINE_PT
+    with canvas.group(class_="notes"):
+        for one in lines:
+            wrong = one.startswith("! ")
+            for line in wrapped([one], width - 2 * MARGIN_PT):
+                canvas.text(MARGIN_PT, y + LINE_PT / 2, line, style.SMALL_PT, fill=style.ALARM if wrong else style.QUIET,
+                            bold=wrong)
+                y += LINE_PT
     return y
 
 

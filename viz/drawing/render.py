@@ -11,6 +11,7 @@ from pathlib import Path
 from . import style, svg
 from .drawing import Drawing
 from .errors import VizError
+from .plain import in_words
 
 TIMEOUT_SECONDS = 20    # of one run of a program; what is drawn in good time takes one
 
@@ -31,10 +32,9 @@ def render(drawing: Drawing, kinds: Sequence[str]) -> Rendered:
     try:
         return Rendered([_one(drawing, kind) for kind in kinds], [])
     except TookTooLong as e:
-        if drawing.simpler is None:
+        if drawing.svg is not None:
             raise
-        simpler = render(drawing.simpler(), kinds)
-        return Rendered(simpler.figures, [f"{e}; drawn in a simpler layout", *simpler.notes])
+        return Rendered(render(in_words(drawing, str(e)), kinds).figures, [f"{e}; drawn in words only"])
 
 
 def _one(drawing: Drawing, kind: str) -> bytes:
@@ -42,7 +42,7 @@ def _one(drawing: Drawing, kind: str) -> bytes:
         return drawing.html().encode("utf-8")
     if drawing.sheets is not None:
         return _from_sheets(drawing, kind)
-    if drawing.svg is not None:
+    if drawing.svg is not None and (kind != "dot" or drawing.dot is None):
         return _from_svg(drawing, kind)
     if kind == "dot":
         return drawing.dot.encode("utf-8")

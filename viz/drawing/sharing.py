@@ -6,8 +6,9 @@ what the kit's rules say is wrong; what merely looks odd, where they hold back, 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Optional
 
 from . import kit
 from .errors import VizError
@@ -162,11 +163,12 @@ def _who(user: User) -> str:
     return purpose(user)
 
 
-def expected_frames(model: Sharing, slots: Iterable[int]) -> set[int]:
-    """The frames that processes of `slots` should have at SHRIMP and do not, where a rule says so."""
+def expected_frames(model: Sharing, slots: Collection[int]) -> set[int]:
+    """The frames that processes of `slots` should have at SHRIMP and do not, where a rule says so; their owners
+    are of `slots` too."""
     by_pid = {m.process.pid: m for m in model.members.values()}
     parents = [by_pid.get(m.process.parent) for slot in slots for m in [model.members[slot]] if "S" in m.wrong_pages]
-    return {parent.fry.pa for parent in parents if parent and parent.fry}
+    return {parent.fry.pa for parent in parents if parent and parent.fry and parent.process.slot in slots}
 
 
 def select(model: Sharing, limit: int, pids: Optional[Iterable[int]] = None) -> list[int]:
@@ -189,6 +191,9 @@ def select(model: Sharing, limit: int, pids: Optional[Iterable[int]] = None) -> 
         return chosen
     partners: dict[int, set[int]] = {slot: set() for slot in model.members}
     amiss = {slot for slot, m in model.members.items() if m.wrong}
+    by_pid = {m.process.pid: slot for slot, m in model.members.items()}
+    amiss |= {by_pid[m.process.parent] for m in model.members.values()     # whose FRY it should be
+              if "S" in m.wrong_pages and m.process.parent in by_pid}
     for frame in model.frames.values():
         for slot in frame.users:
             partners[slot].update(frame.users)

@@ -1,11 +1,12 @@
 """Who shares what with whom as a plain graph in DOT: for those who want to lay it out or edit it themselves."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from . import style, words
 from .dot import quoted
-from .sharing import SharedFrame, Sharing
+from .sharing import SharedFrame, Sharing, family_order
 from .snapshot_json import Snapshot
 
 
@@ -13,6 +14,8 @@ def sharing_dot(title: str, snapshot: Snapshot, model: Sharing, slots: Collectio
                 frames: Mapping[int, SharedFrame]) -> str:
     """Processes, frames between them, and the lines F and S, so that parents stand above their children."""
     drawn = set(slots)
+    depths = Counter(p.depth for p in family_order(model, slots))
+    rankdir = "LR" if max(depths.values(), default=0) > len(depths) else "TB"     # wide families stand better on end
     body = []
     for slot in sorted(slots):
         m = model.members[slot]
@@ -35,7 +38,7 @@ def sharing_dot(title: str, snapshot: Snapshot, model: Sharing, slots: Collectio
                             f'{settings}, tooltip={quoted(words.pte(own))}];')
     return "\n".join([
         "digraph sharing {",
-        f'graph [label={_label([title, words.stop_line(snapshot)])}, labelloc=t, fontname="{style.FONT}", '
+        f'graph [rankdir={rankdir}, label={_label([title, words.stop_line(snapshot)])}, labelloc=t, fontname="{style.FONT}", '
         f"fontsize={style.FONT_PT}];",
         f'node [fontname="{style.FONT}", fontsize={style.FONT_PT}];',
         f'edge [fontname="{style.FONT}", fontsize={style.FONT_PT}];',

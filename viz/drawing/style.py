@@ -29,6 +29,8 @@ DASH = {"F": "solid", "S": "dashed"}
 
 QUIET = "#56616B"       # text of less weight, 6:1 on white
 FILL_PATH = "#CDE8F8"   # the sky blue of processes, lighter: where a walk goes
+FILL_ADDED = "#CFEEDD"  # signs say the same: + - ~
+FILL_GONE = "#F7D9CB"
 FILL_QUIET = "#E8E8E8"
 
 PNG_DPI = 192           # twice a screen's 96

@@ -1,7 +1,7 @@
 """A whole page table as a tree of its tables: valid entries, those that are alike joined, the others counted."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -16,7 +16,7 @@ from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left
 from .snapshot_json import Process, Snapshot
 from .tables import ENTRIES, Entry, PageTable
 
-LIMIT = 36              # rows in the tallest column
+LIMIT = 36              # rows of one line in the tallest column
 INDEX_PT = width_pt(7)
 POINTER_PT = 70         # what an upper table's entry says
 LEAF_PT = 226
@@ -104,36 +104,45 @@ def _alike(a: Entry, b: Entry) -> bool:
                 and a.mapping.flags[:5] == b.mapping.flags[:5] and a.wrong == b.wrong)
 
 
-def _weight(groups: Sequence[Group]) -> int:
-    return 2 + len(groups)      # a table's head is as high as two rows
+def _weight(groups: Sequence[Group]) -> float:
+    """The height of a table, in rows of one line; its head and the space below are as high as two."""
+    n_lines = sum((g.n_pages > 1) + (bool(g.others.shared) + len(g.others.wrong)) for g in groups)
+    return 2 + len(groups) + n_lines * LINE_PT / ROW_PT
 
 
 def _fit(table: PageTable, groups: dict[int, list[Group]]) -> tuple[dict[int, list[Group]], list[str]]:
     """The tables to draw, with few enough rows in each column; what goes is counted in the notes."""
-    shown = {pa: found for pa, found in groups.items()}
+    shown = dict(groups)
     notes = []
-    for level in (2, 1, 0):
-        column = [pa for pa, t in table.tables.items() if t.level == level and pa in shown]
+    for level in (0, 1, 2):     # a table that is drawn keeps the entry that leads to it, so the leaves' come first
+        column = [pa for pa in shown if table.tables[pa].level == level]
         if sum(_weight(shown[pa]) for pa in column) <= LIMIT:
             continue
         for pa in column:
             shown[pa] = _scattered(shown[pa])
-        if sum(_weight(shown[pa]) for pa in column) > LIMIT:
-            column, gone = _best(column, shown)
-            room = max((LIMIT - 2 * len(column)) // max(len(column), 1), 3)
-            for pa in column:
-                shown[pa] = _folded(shown[pa], room)
-            if gone:
-                n_entries = sum(e.n for pa in gone for e in table.entries[pa])
-                notes.append(f"left out: {words.count(len(gone), f'level {level} table')} with "
-                             f"{words.count(n_entries, 'valid entry', 'valid entries')}")
-                for pa in gone:
-                    del shown[pa]
-    # without its parent a table hangs from nothing
-    for pa, t in table.tables.items():
-        if pa in shown and t.entry is not None and t.entry & -PAGE not in shown:
+        if sum(_weight(shown[pa]) for pa in column) <= LIMIT:
+            continue
+        order = sorted(column, key=lambda pa: (min(_interest(g, shown) for g in shown[pa]), pa))
+        kept, gone = order[:LIMIT // 6], order[LIMIT // 6:]
+        for pa in gone:
             del shown[pa]
-    return shown, notes
+        room = max(LIMIT // len(kept), 3)
+        while room > 3 and sum(_weight(_folded(shown[pa], room, shown)) for pa in kept) > LIMIT:
+            room -= 1
+        for pa in kept:
+            shown[pa] = _folded(shown[pa], room, shown)
+        if gone:
+            n_entries = sum(e.n for pa in gone for e in table.entries[pa])
+            notes.append(f"left out: {words.count(len(gone), f'level {level} table')} with "
+                         f"{words.count(n_entries, 'valid entry', 'valid entries')}")
+    reached = {table.root}
+    for pa in sorted(shown, key=lambda pa: -table.tables[pa].level):
+        if pa in reached:
+            reached.update(e.target for g in shown[pa] if g.kind == "table" for e in g.entries)
+    unreached = [pa for pa in shown if pa not in reached]
+    if unreached:
+        notes.append(f"left out: {words.count(len(unreached), 'table')} below those")
+    return {pa: found for pa, found in shown.items() if pa in reached}, notes
 
 
 def _scattered(groups: list[Group]) -> list[Group]:
@@ -148,36 +157,32 @@ def _scattered(groups: list[Group]) -> list[Group]:
     return found
 
 
-def _interest(g: Group) -> tuple:
+def _interest(g: Group, shown: Collection[int]) -> tuple:
+    """Sorts rows by how much they have to say: the way to what is drawn, FRY and SHRIMP, what is wrong or shared."""
     region = g.entries[0].mapping.region if g.kind == "leaf" and g.entries[0].mapping else ""
-    return region not in NAME, not (g.kind == "wrong" or g.others.wrong), not g.others.shared, \
+    leads = g.kind == "table" and g.entries[0].target in shown
+    return not leads, region not in NAME, not (g.kind == "wrong" or g.others.wrong), not g.others.shared, \
         region in ("", "heap", "user", "other"), -g.n_pages, g.first
 
 
-def _best(column: Sequence[int], shown: dict[int, list[Group]]) -> tuple[list[int], list[int]]:
-    """The tables of a column to keep, at most LIMIT // 5 and the most telling, and those that go."""
-    order = sorted(column, key=lambda pa: (min(map(_interest, shown[pa])), pa))
-    kept = set(order[:LIMIT // 5])
-    return [pa for pa in column if pa in kept], [pa for pa in column if pa not in kept]
-
-
-def _folded(groups: list[Group], room: int) -> list[Group]:
-    """At most `room` rows: the most telling ones stay, each stretch of others becomes one that counts them."""
+def _folded(groups: list[Group], room: int, shown: Collection[int]) -> list[Group]:
+    """At most `room` rows, FRY and SHRIMP among them: the most telling ones stay, each stretch of others
+    becomes one that counts them."""
+    room = max(room, 1 + 2 * sum(g.kind == "leaf" and g.entries[0].mapping.region in NAME for g in groups))
     if len(groups) <= room:
         return groups
-    ranks = sorted((i for i, g in enumerate(groups) if g.kind != "invalid"), key=lambda i: _interest(groups[i]))
+    ranks = sorted((i for i, g in enumerate(groups) if g.kind != "invalid"), key=lambda i: _interest(groups[i], shown))
     made: list[Group] = []
     for n_kept in range(min(room, len(ranks)), -1, -1):
         kept = set(ranks[:n_kept])
         made = []
         for i, g in enumerate(groups):
-            if i in kept:
-                made.append(g)
-            elif made and made[-1].kind == "left out":
-                last = made[-1]
-                made[-1] = Group(last.first, g.last, "left out", last.entries + g.entries)
+            if i in kept or not made or made[-1].kind not in ("left out", "invalid"):
+                made.append(g if i in kept or g.kind == "invalid" else Group(g.first, g.last, "left out", g.entries))
             else:
-                made.append(Group(g.first, g.last, "left out", g.entries))
+                last = made[-1]
+                kind = "left out" if last.entries or g.entries else "invalid"
+                made[-1] = Group(last.first, g.last, kind, last.entries + g.entries)
         if len(made) <= room:
             break
     return made
@@ -192,6 +197,7 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
     x = {2: 4, 1: 4 + width[2] + GAP_PT, 0: 4 + width[2] + width[1] + 2 * GAP_PT}
     width[0] = min(INDEX_PT + LEAF_PT, style.MAX_WIDTH_PT - 16 - x[0])
     middles: dict[int, float] = {}      # by an entry's address
+    heads: dict[int, float] = {}        # by a table's
     for pa in sorted(shown, key=lambda pa: (-table.tables[pa].level, table.tables[pa].va)):
         t = table.tables[pa]
         y = free[t.level]
@@ -209,15 +215,28 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
             at += row.height
         canvas.table(name, x[t.level], y, rows, f"level {t.level} table {pa:#x} of {whose}, {covers}")
         free[t.level] = at + 12
-        if t.entry is not None and t.entry in middles:
-            right, head = x[t.level + 1] + width[t.level + 1], y + HEAD_PT / 2
-            siblings = [o for o in shown if table.tables[o].entry is not None and table.tables[o].entry & -PAGE == t.entry & -PAGE]
-            order = sorted(siblings, key=lambda o: table.tables[o].va).index(pa)
-            turn = right + GAP_PT - 10 - 5 * min(order, 3)
-            canvas.line(f"table-{t.entry & -PAGE:#x}", name, [
-                (right, middles[t.entry]), (turn, middles[t.entry]), (turn, head), (x[t.level], head)],
-                f"entry {(t.entry & PAGE - 1) >> 3} at {t.entry:#x} points to table {pa:#x}")
+        heads[pa] = y + HEAD_PT / 2
+    _lines_between(canvas, table, [pa for pa in heads if table.tables[pa].entry in middles], middles, heads,
+                   {level: (x[level], x[level] + width[level]) for level in x})
     return max(free.values()) - 12
+
+
+def _lines_between(canvas: Canvas, table: PageTable, children: Sequence[int], middles: dict[int, float],
+                   heads: dict[int, float], columns: dict[int, tuple[float, float]]) -> None:
+    """Lines from entries to tables; those that go down turn the earlier the lower, those that go up the later."""
+    for level in (1, 0):
+        right, x = columns[level + 1][1], columns[level][0]
+        those = [pa for pa in children if table.tables[pa].level == level]
+        up = [pa for pa in those if heads[pa] < middles[table.tables[pa].entry or 0]]
+        down = [pa for pa in those if pa not in up]
+        step = (GAP_PT - 14) / max(len(those), 3)
+        turns = {pa: right + 5 + step * i for i, pa in enumerate(up)}
+        turns.update({pa: x - 10 - step * i for i, pa in enumerate(down)})
+        for pa in those:
+            entry, head, turn = table.tables[pa].entry or 0, heads[pa], turns[pa]
+            canvas.line(f"table-{entry & -PAGE:#x}", f"table-{pa:#x}",
+                        [(right, middles[entry]), (turn, middles[entry]), (turn, head), (x, head)],
+                        f"entry {(entry & PAGE - 1) >> 3} at {entry:#x} points to table {pa:#x}")
 
 
 def _row(table: PageTable, g: Group, width: int) -> Row:

@@ -211,9 +211,11 @@ class _Picture:
         free = {level: top for level in LEVELS}
         leaves, drawn = [], set()
         for depth, level in enumerate(LEVELS):
-            for w in walks:
-                if len(w.result.steps) <= depth:
-                    continue
+            def above(w: Walk) -> float:
+                """Where its entry in the column before stands: tables keep that order, so that no two lines cross."""
+                before = w.result.steps[depth - 1]
+                return placed[before.level, before.table][before.index] if depth else 0
+            for w in sorted((w for w in walks if len(w.result.steps) > depth), key=above):
                 table = w.result.steps[depth].table
                 if (level, table) not in placed:
                     picks = {o.result.steps[depth].index for o in walks

@@ -78,6 +78,8 @@ def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
         listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
         parts.insert(0, f"{count(len(pids), 'process', 'processes')} (pid {listed})"
                      + (f" with {count(pairs, 'shared frame')}" if pairs else ""))
+    elif pairs:
+        parts.insert(0, count(pairs, "shared frame"))
     return ["left out: " + "; ".join(parts)]
 
 
@@ -149,7 +151,8 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 9)} {frame.count}" if snapshot.counts else ""
+    n = str(frame.count)
+    return f"{shorten(snapshot.counts.name, 12 - len(n))} {n}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
