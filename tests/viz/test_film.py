@@ -20,7 +20,7 @@ sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
 import films                                                        # noqa: E402
-from drawing import film, film_json, page, strip, style             # noqa: E402
+from drawing import cli, film, film_json, strip, style             # noqa: E402
 
 VOID = {"meta", "br", "input", "link", "hr", "img"}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -358,9 +358,12 @@ def test_strip_of_chosen_steps(tmp_path: Path):
 
 
 def test_strip_as_pdf_has_a_page_for_each_sheet_and_png_is_one_image(tmp_path: Path):
-    done = run("-", "-o", str(tmp_path / "a.pdf"), "-o", str(tmp_path / "a.png"), stdin=films.text())
+    made = films.film()
+    made["steps"] = made["steps"][:3]
+    done = run("-", "-o", str(tmp_path / "a.pdf"), "-o", str(tmp_path / "a.png"), stdin=json.dumps(made))
     assert (done.returncode, done.stderr) == (0, "")
-    n_sheets = len(film.draw(film_json.parse(films.text())).sheets(True))
+    n_sheets = len(film.draw(film_json.parse(json.dumps(made))).sheets(True))
+    assert n_sheets == 2
     # cairo keeps the tree of pages, not their content, uncompressed
     assert int(re.search(rb"/Count (\d+)", (tmp_path / "a.pdf").read_bytes())[1]) == n_sheets
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
@@ -410,13 +413,15 @@ def bent(*path_and_value) -> str:
     (bent("steps", 3, "snapshot", "processes", 0, "slot", 1), ["steps[3].snapshot.processes", "shrimp-step -record"]),
     (bent("steps", 3, "snapshot", "layout", "fry", None), ["layout.fry", "no Shrimpy layout"]),
 ], ids=range(19))
-def test_bad_film_is_one_clear_line_and_status_2(text: str, said: list[str], tmp_path: Path):
-    done = run("-", "-o", str(tmp_path / "a.html"), stdin=text)
-    assert done.returncode == 2
-    assert done.stderr.startswith("viz: ") and done.stderr.count("\n") == 1, done.stderr
+def test_bad_film_is_one_clear_line_and_status_2(text: str, said: list[str], tmp_path: Path,
+                                                 capsys: pytest.CaptureFixture):
+    (tmp_path / "film.json").write_text(text)
+    assert cli.main(["film", str(tmp_path / "film.json"), "-o", str(tmp_path / "a.html")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("viz: ") and printed.err.count("\n") == 1, printed.err
     for word in said:
-        assert word in done.stderr
-    assert os.listdir(tmp_path) == []
+        assert word in printed.err
+    assert os.listdir(tmp_path) == ["film.json"]
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -414,7 +414,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
                     style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
-            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LINE[letter])
+            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LETTER[letter])
             for line in lines:
                 canvas.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
                 y += _FRAME_LINE

@@ -64,12 +64,7 @@ def _cast(film: Film) -> list[int]:
 def _pictures(film: Film, cast: Sequence[int], which: Sequence[int], has_legend: bool = True) -> list[Element]:
     """The family at each of the steps `which`, in one layout for all."""
     drawings = family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps], has_legend)
-    pictures = [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
-    # notes below differ in length; with one size, nothing moves from step to step
-    width, height = (max(float(p.get(side).removesuffix("pt")) for p in pictures) for side in ("width", "height"))
-    for picture in pictures:
-        picture.attrib.update(height=f"{height:g}pt", viewBox=f"0 0 {width:g} {height:g}")
-    return pictures
+    return [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
 
 
 def _changed(step: Step) -> frozenset[str]:

@@ -26,7 +26,8 @@ _TAB_CHARS = 4
 # style.py's colours, and what they are in the dark
 _DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", style.HAIRLINE: "#78828b",
          style.STRIPE: "#3a4046", style.PALE_PROCESS: "#1d3a52", style.PALE_FRAME: "#433a10",
-         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57"}
+         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57",
+         style.LETTER["S"]: "#ff9d57"}
 
 
 def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
