@@ -1,228 +1,592 @@
-"""Runs the machine through one fork and looks at it wherever something happens.
+"""Runs the machine through one fork, from one thing that happens to the next,
+and if asked through the child's exec, exit and its parent's wait.
 
 The stops are at functions' first instructions, where the ABI still has the
-arguments in a0 to a4 however the kernel was optimised, and at fork's own lines.
-Only the forking process stops the machine: its kernel stack tells it from others
-that fork at the same time.
+arguments in a0 to a4 however the kernel was optimised, at their returns, at
+fork's own lines, and where the child's state is written. Only who runs on the
+kernel stack of the parent, of the child or of whoever buries it stops the
+machine: others may fork at the same time. Between two steps nothing is left
+enabled: whatever the person types runs as if nobody stepped.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import linecache
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 import gdb
 
-from . import changes, gdbinfo, stop, sv39
-from .changes import Change
+from . import changes, gdbinfo, stop, story
 from .kernel import FUNCTION_NAMES
 from .readers import PAGE, Reader
-from .records import record
 from .session import session
 from .snapshot import Process, Snapshot
+from .story import Cast, Event, Place, Step
 
-# Entered during a fork, by their usual names.
-_WATCHED = ("allocproc", "proc_pagetable", "mappages", "uvmcopy", "uvmunmap", "freeproc")
+FORK, EXEC, EXIT, WAIT = "fork", "exec", "exit", "wait"
+
+_WATCHED = {
+    FORK: ("kalloc", "kfree", "mappages", "uvmcopy", "uvmunmap", "uvmfree", "proc_pagetable"),
+    EXEC: ("mappages",),
+    WAIT: ("kfree", "uvmunmap", "uvmfree"),
+}
+"""What is stopped at, by their usual names, on a stack that plays that part."""
+
+_FOLDED = ("uvmcopy", "uvmunmap", "uvmfree")
+"""Functions that are one step with all that they call."""
 
 # A kernel stack and the gap above it, as trees lay them out.
 _STACK_BYTES = 2 * PAGE
 
-_MAX_STOPS = 2000
+_MAX_STOPS = 20000
+_MAX_FRAMES = 24
+
+# What a hart is in when an interrupt uses the stack of the process it interrupted.
+_INTERRUPT = "kerneltrap"
 
 
 class Interrupted(Exception):
-    """The machine stopped for another reason than the fork."""
+    """The machine stopped for another reason than what is stepped through."""
 
 
-@record
-class Step:
-    """What was done, and what it changed in the parent or the child."""
+class Stepping:
+    """One fork, and while `life` is set, the life of its child.
 
-    done: str
-    changes: tuple[Change, ...]
-    snapshot: Snapshot
-
-
-class ForkWatch:
-    """A context manager: breakpoints that go when it is left.
-
-    `start` runs to the fork, `steps` through it; `parent` is the process that
-    forks, `first` the snapshot at fork's first instruction.
+    only: the process whose fork is waited for, or a name; None for any.
+    every: a step for each page that uvmcopy copies. `cast` says who plays,
+    `first` is the machine at fork's first instruction, `over` that no step
+    will follow. `close` leaves nothing behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: Process | str | None, every: bool, life: bool) -> None:
         stop.require_stopped()
         self._info, _ = session.debuginfo()
         name = self._info.has_function(*FUNCTION_NAMES["fork"])
         if name is None:
             raise gdbinfo.NoKernel("this kernel has no function fork or kfork")
+        self.only, self.every, self.life = only, every, life
         self.function = name
+        self.over = False
+        self.n_steps = 0
+        self.last: Step | None = None
         self.parent: Process
         self.first: Snapshot
+        self.cast: Cast
         self._last: Snapshot
         self._child_at: int | None = None       # address of its struct proc
-        self._child_pid: int | None = None
-        self._root: int | None = None           # its table, before it is installed
+        self._child_stack: int | None = None
+        self._born = False                      # it has been RUNNABLE
+        self._frames: frozenset[int] = frozenset()      # what it has when it is a zombie
+        self._root: int | None = None           # its table before it is installed; 0 when it is gone
+        self._new: Process | None = None        # the child with the table that exec fills
+        self._roles: dict[int, str] = {}        # kernel stack -> part
+        self._calls: list[_Call] = []
         self._breakpoints: list[gdb.Breakpoint] = []
+        self._entries: list[_Entry] = []
+        self._lines: list[gdb.Breakpoint] = []
+        self._state: gdb.Breakpoint | None = None
+        self._switch: gdb.Breakpoint | None = None
+        self._return: gdb.Breakpoint | None = None      # where fork's caller goes on
+        self._line = Place()
+        self._events: list[Event] = []
         self._reason: gdb.Event | None = None
-        self._return: gdb.Breakpoint | None = None  # where fork's caller goes on
+        self._thread: gdb.InferiorThread | None = None
+        self._moves: int | None = None
 
-    def __enter__(self) -> ForkWatch:
-        gdb.events.stop.connect(self._stopped)
-        return self
+    # From outside
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        gdb.events.stop.disconnect(self._stopped)
-        for breakpoint in self._breakpoints:
-            if breakpoint.is_valid():
-                breakpoint.delete()
-
-    def start(self) -> None:
-        """Runs until a process enters fork; from inside fork, does not run."""
+    def begin(self) -> Step:
+        """Runs until the wanted process enters fork; from inside fork, does
+        not run. The step is fork's beginning."""
         function = self._function(self.function)
-        if self._info.function_at(_register("pc")) != self.function:
-            entry = self._break_at(int(function.value().address), None)
-            self._go()
+        start = int(function.value().address)
+        frame = self._frame_of(self.function) if self.only is None else None
+        if frame is None:
+            stack = self.only.kstack if isinstance(self.only, Process) else None
+            entry = self._add(_OnStack(self, start, stack))
+            with self._listening():
+                while True:
+                    self._go()
+                    self._last = self._plain()
+                    owner = self._last.process(self._last.stop.pid or -1)
+                    if owner is not None and self.only in (None, owner.name) or stack is not None:
+                        break
             entry.delete()
-        self.first = self._last = session.snapshot(walk_free=False)
-        owner = self.first.process(self.first.stop.pid or 0)
+        else:
+            self._last = self._plain()
+            owner = self._last.process(self._last.stop.pid or -1)
         if owner is None or owner.kstack is None:
             raise Interrupted(f"{self.function} was entered, but by no process")
-        self.parent = owner
-        if _register("pc") == int(function.value().address):
-            self._return = self._break_at(_register("ra"), owner.kstack)
+        self.first, self.parent = self._last, owner
+        self.cast = Cast(owner.pid, None, self.function)
+        self._roles[owner.kstack] = FORK
+        at, sp = (_register("ra"), _register("sp")) if frame is None else \
+            (frame.older().pc(), int(frame.older().read_register("sp")) & _WORD) if frame.older() else (None, None)
+        if at is not None:
+            self._return = self._add(_Return(self, at, owner.kstack, sp))
         for line_at in _line_starts(function):
-            self._break_at(line_at, owner.kstack)
-        for usual in _WATCHED:
-            name = self._info.has_function(*FUNCTION_NAMES[usual])
+            self._lines.append(self._add(_OnStack(self, line_at, owner.kstack)))
+        for usual in dict.fromkeys(name for names in _WATCHED.values() for name in names):
+            name = self._info.has_function(*FUNCTION_NAMES.get(usual, (usual,)))
             if name is not None:
-                self._break_at(self._address(name), owner.kstack)
+                entry = self._add(_Entry(self, self._address(name), usual, name))
+                self._entries.append(entry)
+        self._line = _place(gdb.newest_frame())
+        self._rest()
+        return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
 
-    def steps(self) -> Iterator[Step]:
-        """Each stop that finds something changed, until the child may run or
-        fork returns."""
-        doing = self._doing()
-        for _ in range(_MAX_STOPS):
-            self._go()
-            self._learn_child()
-            now = self._look()
-            found = [c for c in changes.between(self._last, now)
-                     if c.pid in (self.parent.pid, self._child_pid)]
-            self._last = now
-            if found:
-                yield Step(doing, tuple(found), now)
-            if self._over(now):
+    def advance(self) -> Step | None:
+        """Runs to the next thing that happens; None when nothing will any more.
+        Raises Interrupted, and closes, when something else stopped the machine."""
+        if self.over:
+            return None
+        if not self.still_there():
+            raise Interrupted(f"the fork of pid {self.cast.parent} has gone on without shrimp-step")
+        try:
+            with self._listening():
+                for _ in range(_MAX_STOPS):
+                    while self._events:
+                        step = self._step(self._events.pop(0))
+                        if step is not None:
+                            self._rest()
+                            return step
+                    if self.over:
+                        return None
+                    self._arm()
+                    self._go()
+                    self._events = self._seen()
+        finally:
+            self._rest()
+        raise Interrupted(f"nothing happened in {_MAX_STOPS} stops")
+
+    def still_there(self) -> bool:
+        """Whether what is stepped through is where the last step left it, or
+        only a few steps of the person's further."""
+        thread = gdb.selected_thread()
+        if thread is None or thread.is_running():
+            return False
+        if self._moves == session.moves():
+            return True
+        self._moves = session.moves()
+        # The person moved the machine: returns may have been passed.
+        for call in self._calls:
+            call.back.delete()
+        self._calls, self._events = [], []
+        try:
+            if self._child_at is None:
+                self._learn_child(only_one=True)
+            if self._child_at is None:
+                return self._frame_of(self.function) is not None \
+                    and self._on_stack(self.parent.kstack)
+            child = self._look().process(self.cast.child)
+            return child is not None and child.proc == self._child_at \
+                and (self._born or child.state in story.UNBORN)
+        except Interrupted:
+            return False
+
+    def close(self) -> None:
+        """No breakpoint and no watchpoint stays, even while Ctrl-C is being hit."""
+        self.over = True
+        interrupt = None
+        while self._breakpoints:
+            try:
+                if self._breakpoints[-1].is_valid():
+                    self._breakpoints[-1].delete()
+                self._breakpoints.pop()
+            except KeyboardInterrupt as signal:
+                interrupt = signal
+        if interrupt is not None:
+            raise interrupt
+
+    def role(self) -> tuple[int, str] | None:
+        """(kernel stack, its part) of the selected thread, if it has one."""
+        sp = _register("sp")
+        return next(((stack, part) for stack, part in self._roles.items()
+                     if 0 < sp - stack <= _STACK_BYTES), None)
+
+    def wanted(self, usual: str) -> bool:
+        """Whether the selected thread, at the function's first instruction, is worth a stop."""
+        found = self.role()
+        if found is None or usual not in _WATCHED.get(found[1], ()):
+            return False
+        inside = [call.usual for call in self._calls if call.stack == found[0]]
+        if any(call.folded for call in self._calls if call.stack == found[0]):
+            return False
+        if "uvmcopy" in inside and usual != "mappages":
+            return False
+        if found[1] == EXEC:
+            return _register("a1") in self._special() and _register("a0") != self._child_root()
+        if found[1] == WAIT:
+            return _register("a0") in (self._frames if usual == "kfree" else (self._child_root(),))
+        return True
+
+    # What a stop means
+
+    def _seen(self) -> list[Event]:
+        """What happened at this stop; entries are noted and their returns awaited."""
+        hit = self._reason.breakpoints
+        events = []
+        returned = next((call for call in self._calls if call.back in hit), None)
+        if returned is not None:
+            events.append(self._left(returned))
+        if self._state in hit:
+            events.append(self._at_watch("state"))
+        if self._switch in hit:
+            events.append(self._at_watch("switch"))
+        for entry in self._entries:
+            if entry in hit:
+                events += self._entered(entry)
+        if self._return is not None and self._return in hit:
+            events.append(Event("return", self.function, result=_signed(_register("a0")),
+                                at=self._line, path=(self.function,)))
+            self._roles.pop(self.parent.kstack, None)
+        elif any(b in hit for b in self._lines):
+            events.append(Event("line", self.function, at=self._line, path=(self.function,)))
+        if self._info.function_at(_register("pc")) == self.function and self.role():
+            self._line = _place(gdb.newest_frame())
+        return [e for e in events if e is not None]
+
+    def _entered(self, entry: _Entry) -> list[Event]:
+        args = tuple(_register(f"a{n}") for n in range(5))
+        stack, part = (self.role() or (self._child_stack, EXEC))
+        usual = entry.usual
+        if usual == "proc_pagetable":
+            if self._child_at is None:
+                self._child_at = args[0]
+            return []
+        path, at = self._callers(entry.address)
+        if usual == EXIT:
+            self._roles[stack] = EXIT
+            return [Event(EXIT, entry.name, args, at=at, path=path)]
+        call = _Call(usual, entry.name, args, stack, at, path,
+                     usual in _FOLDED and not (self.every and usual == "uvmcopy"))
+        if usual == "kalloc" and _INTERRUPT in path:
+            return []
+        call.back = self._add(_Return(self, _register("ra"), stack, _register("sp")))
+        self._calls.append(call)
+        if usual == EXEC:
+            self._roles[stack] = EXEC
+            self._new = None
+            self._watch_root()
+            return [Event(EXEC, entry.name, args, at=at, path=path, text=_string(args[0]))]
+        if usual == "mappages" and part == FORK and self._root is None:
+            known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
+            if args[0] not in known:
+                self._root = args[0]
+        return []
+
+    def _left(self, call: _Call) -> Event | None:
+        self._calls.remove(call)
+        call.back.delete()
+        result = _signed(_register("a0"))
+        if call.usual == "kalloc":
+            if result:
+                self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + (result,))
+        if call.usual == "kfree" and self._roles.get(call.stack) == FORK:
+            self.cast = dataclasses.replace(self.cast, freed=self.cast.freed + (call.args[0],))
+        if call.usual == "uvmfree" and call.args[0] in (self._root, self._child_root()):
+            self._root = 0
+        if call.usual == EXEC:
+            self._roles.pop(call.stack, None)
+            if self._switch is not None and self._switch.is_valid():
+                self._switch.delete()
+            self._switch = None
+            return Event("execed", call.name, call.args, _int(result), call.at, call.path)
+        over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
+        return Event(call.usual, call.name, call.args,
+                     result if call.usual == "kalloc" else _int(result), call.at, call.path,
+                     within=over.args[1] if over and call.usual == "kalloc" else None)
+
+    def _at_watch(self, kind: str) -> Event:
+        path, _ = self._callers(None)
+        return Event(kind, path[-1] if path else "", at=_place(gdb.newest_frame(), before=True), path=path)
+
+    def _step(self, event: Event) -> Step | None:
+        """The step that an event is; None when nothing changed that is seen."""
+        self._learn_child()
+        whole = event.kind == "return" and event.result is not None and event.result < 0
+        now = self._look(whole)
+        before, self._last = self._last, now
+        pids = (self.cast.parent, self.cast.child)
+        if self._roles.get(self._child_stack or -1) == EXEC and event.kind == "mappages":
+            return self._step_of_exec(event, now)
+        found = [c for c in changes.between(before, now) if c.pid in pids]
+        if self._born and not self.cast.ending:     # who runs where is not what is told
+            found = [c for c in found if c.what != "state"]
+        if event.kind in ("line", "uvmcopy", "state", "switch", "uvmfree") and not found:
+            return None
+        step = self._kept(event, before, now, found)
+        self._after(event, now)
+        return step
+
+    def _step_of_exec(self, event: Event, now: Snapshot) -> Step:
+        """One entry of the table that exec fills, while the child still has the old one."""
+        filled = self._look(root=event.args[0])
+        child = filled.process(self.cast.child)
+        bare = self._new or dataclasses.replace(child, root=None, tables=(), mappings=())
+        self._new = child
+        found = [c for c in changes.of_process(bare, child) if c.what in ("pte", "table")]
+        step = self._kept(event, filled, filled, found)
+        self.last = dataclasses.replace(step, title=f"exec: {step.title}"[:60], snapshot=now,
+                                        pairing=story.pairing(now, self.cast))
+        return self.last
+
+    def _kept(self, event: Event, before: Snapshot, now: Snapshot, found: tuple | list) -> Step:
+        self.n_steps += 1
+        self.last = story.tell(event, self.cast, before, now, found)
+        return self.last
+
+    def _after(self, event: Event, now: Snapshot) -> None:
+        """What comes next, once a step was told."""
+        child = now.process(self.cast.child) if self.cast.child is not None else None
+        if event.kind == "uvmcopy" and child is not None:
+            before = {m.pa for m in self.parent.mappings} | set(self.cast.allocated)
+            taken = {m.pa for m in child.mappings} | {t.pa for t in child.tables}
+            self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + tuple(sorted(taken - before)))
+        if event.kind == "return" and not self._born:
+            self.over = True
+        elif child is not None and not self._born and child.state not in story.UNBORN:
+            self._born = True
+            self._root = None
+            if not self.life:
+                self.over = True
                 return
-            doing = self._doing()
-        raise Interrupted(f"{self.function} did not end within {_MAX_STOPS} stops")
+            self._child_stack = child.kstack
+            for usual in (EXEC, EXIT):
+                name = self._info.has_function(*FUNCTION_NAMES[usual])
+                if name is not None:
+                    self._entries.append(self._add(_LifeEntry(self, self._address(name), usual, name)))
+        elif child is not None and child.state == "ZOMBIE" and not self.cast.ending:
+            self.cast = dataclasses.replace(self.cast, ending=True)
+            self._frames = frozenset([m.pa for m in child.mappings] + [t.pa for t in child.tables]
+                                     + [child.trapframe or 0])
+            self._roles.pop(child.kstack, None)
+            reaper = now.process(child.parent) if child.parent is not None else None
+            if reaper is None or reaper.kstack is None:
+                self.over = True
+            else:
+                self._roles[reaper.kstack] = WAIT
+        elif child is None and self._born:
+            self.over = True
 
-    def outcome(self) -> str:
-        """How it ended, and what the two pages are then."""
-        child = self._last.process(self._child_pid) if self._child_pid else None
-        if child is None:
-            return f"{self.function} made no child"
-        layout = self._last.layout
-        fry, shrimp = _frame(self._last.process(self.parent.pid), layout.fry), \
-            _frame(child, layout.shrimp)
-        if layout.fry is None or layout.shrimp is None:
-            pages = "this kernel has no FRY and SHRIMP"
-        elif fry == shrimp:
-            pages = f"its SHRIMP is its parent's FRY, frame {fry}"
-        else:
-            pages = f"its SHRIMP is {shrimp}, but its parent's FRY is {fry}"
-        return f"pid {child.pid} is {child.state}: {pages}"
+    # Who the child is, and what it looks like
 
-    def _look(self) -> Snapshot:
-        patch = {}
-        if self._child_at is not None and self._root is not None:
+    def _learn_child(self, only_one: bool = False) -> None:
+        """From what proc_pagetable was given, or else: the process that was not
+        there before and has a frame that this fork took, or is the parent's
+        child. only_one: or the only one that is being made at all."""
+        if self.cast.child is not None:
+            return
+        there = {p.pid for p in self.first.processes}
+        if self._child_at is None:
+            self._child_at = self._in_allocproc()
+        now = self._look()
+        found = [p for p in now.processes if p.proc == self._child_at]
+        if self._child_at is None:
+            new = [p for p in now.processes if p.pid not in there and p.state in story.UNBORN]
+            ours = {*self.cast.allocated, self._root} - {None, 0}
+            found = [p for p in new if p.parent == self.cast.parent or p.trapframe in ours or p.root in ours]
+            if only_one and not found and len(new) == 1:
+                found = new
+        if len(found) == 1 and found[0].pid:
+            self._child_at = found[0].proc
+            self.cast = dataclasses.replace(self.cast, child=found[0].pid)
+            self._state = self._watch("state", "pstate")
+
+    def _in_allocproc(self) -> int | None:
+        """The struct proc that allocproc works on, where its variable can be seen."""
+        table = self._info.symbol("proc")
+        frame = gdb.newest_frame() if self._roles.get((self.role() or (None,))[0]) == FORK else None
+        for _ in range(_MAX_FRAMES):
+            if frame is None or frame.name() == self.function:
+                return None
+            if frame.name() in FUNCTION_NAMES["allocproc"]:
+                break
+            frame = frame.older()
+        for variable in _locals(frame) if frame is not None and table is not None else ():
+            target = variable.type.strip_typedefs()
+            if target.code == gdb.TYPE_CODE_PTR and target.target().strip_typedefs().tag == "proc":
+                value = variable.value(frame)
+                at = None if value.is_optimized_out else int(value) & _WORD
+                if at is not None and 0 <= at - table.address < table.type.size:
+                    return at
+        return None
+
+    def _look(self, walk_free: bool = False, root: int | None = None) -> Snapshot:
+        """The machine, the child with its table before the kernel has installed
+        it, or with another."""
+        root = self._root if root is None else root
+        patch: dict[int, tuple[int, int]] = {}
+        if self._child_at is not None:
             field = self._info.field("proc", "pagetable", "pgtbl")
-            if field is not None:
-                patch = {self._child_at + field.offset: self._root}
+            if field is not None and root is not None:
+                patch[self._child_at + field.offset] = root, 8
+            state = self._info.field("proc", "state", "pstate")
+            if state is not None and not self._born and "USED" not in self._info.enums \
+                    and "EMBRYO" not in self._info.enums:
+                patch[self._child_at + state.offset] = _NO_STATE, state.type.size
         if not patch:
-            return session.snapshot(walk_free=False)
-        return self._named(session.snapshot(walk_free=False, through=lambda r: _Patched(r, patch)))
+            return self._plain(walk_free)
+        taken = session.snapshot(walk_free=walk_free, through=lambda r: _Patched(r, patch))
+        return self._named(taken) if not self._born else taken
+
+    def _plain(self, walk_free: bool = False) -> Snapshot:
+        return session.snapshot(walk_free=walk_free)
 
     def _named(self, taken: Snapshot) -> Snapshot:
         """The child's pages called as the parent's at the same addresses, where
-        its sz, which is set last, does not tell."""
+        its sz, which is set last, does not tell; a state that this kernel has
+        no name for called as others do."""
         regions = {m.va: m.region for m in self.parent.mappings}
 
         def named(p: Process) -> Process:
-            return dataclasses.replace(p, mappings=tuple(
+            state = "USED" if p.state == f"?{_NO_STATE}" else p.state
+            return dataclasses.replace(p, state=state, mappings=tuple(
                 dataclasses.replace(m, region=regions.get(m.va, m.region))
                 if m.region == "other" else m for m in p.mappings))
-        return dataclasses.replace(taken, processes=tuple(
-            named(p) if p.proc == self._child_at else p for p in taken.processes))
+        processes = tuple(named(p) if p.proc == self._child_at else p for p in taken.processes)
+        # A state that was never written, of a slot that nobody has taken.
+        return dataclasses.replace(taken, processes=tuple(p for p in processes if p.pid or p.proc != self._child_at))
 
-    def _learn_child(self) -> None:
-        """Who the child is, from what the functions are given."""
-        at = self._info.function_at(_register("pc"))
-        if self._child_at is None and at in FUNCTION_NAMES["proc_pagetable"] \
-                and _register("pc") == self._address(at):
-            self._child_at = _register("a0")
-            self._watch_state()
-        if at == "mappages" and _register("pc") == self._address(at) \
-                and self._child_at is not None:
-            known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
-            if _register("a0") not in known:
-                self._root = _register("a0")
-        if self._child_pid is None and self._child_at is not None:
-            taken = session.snapshot(walk_free=False)
-            self._child_pid = next((p.pid for p in taken.processes
-                                    if p.proc == self._child_at), None)
+    def _child_root(self) -> int | None:
+        child = self._last.process(self.cast.child) if self.cast.child is not None else None
+        return child.root if child else None
 
-    def _watch_state(self) -> None:
-        field = self._info.field("proc", "state", "pstate")
-        if field is not None:
-            self._breakpoints.append(gdb.Breakpoint(
-                f"*(int *){self._child_at + field.offset:#x}", gdb.BP_WATCHPOINT,
-                gdb.WP_WRITE, internal=True))
+    def _special(self) -> tuple:
+        layout = self._last.layout
+        return layout.trampoline, layout.trapframe, layout.fry, layout.shrimp
 
-    def _over(self, now: Snapshot) -> bool:
-        child = now.process(self._child_pid) if self._child_pid else None
-        if child is not None and child.state not in ("USED", "UNUSED"):
-            return True
-        return self._return in self._reason.breakpoints
+    # Breakpoints
 
-    def _doing(self) -> str:
-        """What the machine is about to do, in a person's words."""
-        pc = _register("pc")
-        at = self._info.function_at(pc)
-        if at is None or at == self.function or pc != self._address(at):
-            return f"{at or hex(pc)}, {_place(pc)}"
-        call = at
-        if at == "mappages":
-            va, size, pa, perm = (_register(f"a{n}") for n in (1, 2, 3, 4))
-            call += f"(va {va:#x}, {size} bytes, pa {pa:#x}, {sv39.flags_of(perm | sv39.V)[:6]})"
-        back = _register("ra") - 1
-        return f"{call} for {self._info.function_at(back)}, {_place(back)}"
+    def _add(self, made: gdb.Breakpoint) -> gdb.Breakpoint:
+        made.silent = True
+        self._breakpoints = [b for b in self._breakpoints if b.is_valid()]
+        self._breakpoints.append(made)
+        return made
+
+    def _watch(self, *names: str) -> gdb.Breakpoint | None:
+        field = self._info.field("proc", *names)
+        if field is None or self._child_at is None:
+            return None
+        kind = "int" if field.type.size == 4 else "long"
+        return self._add(gdb.Breakpoint(f"*({kind} *){self._child_at + field.offset:#x}",
+                                        gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True))
+
+    def _watch_root(self) -> None:
+        self._switch = self._watch("pagetable", "pgtbl")
+
+    def _arm(self) -> None:
+        """Enables what can matter now: each that is enabled costs packets, and
+        those that others run into cost a stop."""
+        parts = {part for stack, part in self._roles.items()
+                 if not any(c.folded and c.stack == stack for c in self._calls)}
+        for b in self._breakpoints:
+            if not b.is_valid():
+                continue
+            if isinstance(b, _LifeEntry):
+                on = self._roles.get(self._child_stack or -1) != EXIT and not self.cast.ending
+            elif isinstance(b, _Entry):
+                on = any(b.usual in _WATCHED.get(part, ()) for part in parts)
+                if b.usual == "proc_pagetable":
+                    on = on and self._child_at is None
+            elif b is self._state:
+                on = not self._born or self.cast.ending or self._roles.get(self._child_stack or -1) == EXIT
+            elif b in self._lines:
+                on = FORK in parts
+            else:
+                on = True
+            if b.enabled != on:
+                b.enabled = on
+
+    def _rest(self) -> None:
+        """Nothing of ours stops the machine until the next step."""
+        for b in self._breakpoints:
+            if b.is_valid() and b.enabled:
+                b.enabled = False
+        self._moves = session.moves()
+        self._thread = gdb.selected_thread()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        gdb.events.stop.connect(self._stopped)
+        try:
+            yield
+        finally:
+            gdb.events.stop.disconnect(self._stopped)
+
+    def _stopped(self, event: gdb.Event) -> None:
+        self._reason = event
 
     def _go(self) -> None:
         self._reason = None
+        thread = self._thread
+        # The one that stands on a breakpoint is the one that steps over it.
+        if thread is not None and thread.is_valid() and gdb.selected_thread() != thread:
+            thread.switch()
         try:
             with _quiet():
                 gdb.execute("continue", to_string=True)
         except gdb.error:
             if gdb.selected_thread() is not None:
                 raise
-        if gdb.selected_thread() is None:
+        self._thread = gdb.selected_thread()
+        if self._thread is None:
             raise Interrupted("the machine ended before the fork was done")
         reason = self._reason
-        ours = isinstance(reason, gdb.BreakpointEvent) \
-            and any(b in self._breakpoints for b in reason.breakpoints)
-        if not ours:
-            raise Interrupted("stopped by something else before the fork was done")
+        hit = reason.breakpoints if isinstance(reason, gdb.BreakpointEvent) else []
+        theirs = [b for b in hit if b not in self._breakpoints]
+        if theirs or not hit:
+            why = f"your breakpoint {theirs[0].number}" if theirs else \
+                "Ctrl-C" if getattr(reason, "stop_signal", "") == "SIGINT" else \
+                getattr(reason, "stop_signal", None) or "something else"
+            at = self._info.function_at(_register("pc")) or hex(_register("pc"))
+            raise Interrupted(f"stopped by {why} in {at} before the fork was done; it is not stepped through any more")
 
-    def _stopped(self, event: gdb.Event) -> None:
-        self._reason = event
+    # Where
 
-    def _break_at(self, address: int, stack: int | None) -> gdb.Breakpoint:
-        made = _OnStack(address, stack)
-        self._breakpoints.append(made)
-        return made
+    def _callers(self, address: int | None) -> tuple[tuple[str, ...], Place]:
+        """(the functions from the system call's down to the caller of the one
+        at `address`, the line of the caller that is in another file). Without
+        an address: down to the present function, and its line."""
+        names: list[str] = []
+        at = None
+        frame = gdb.newest_frame()
+        file = None
+        if address is not None:
+            file = _file(frame)
+            frame = frame.older()
+        outermost = {n for usual in (FORK, EXEC, EXIT, WAIT) for n in FUNCTION_NAMES[usual]}
+        for _ in range(_MAX_FRAMES):
+            name = frame.name() if frame is not None else None
+            if name is None:
+                break
+            if at is None and (_file(frame) != file or name in outermost):
+                at = _place(frame)
+                names.clear()
+            names.append(name)
+            if name in outermost:
+                break
+            frame = frame.older()
+        return tuple(reversed(names)), at or Place()
+
+    def _frame_of(self, function: str) -> gdb.Frame | None:
+        """The frame of a function on the selected thread's stack, unless the
+        thread is in user mode."""
+        frame = gdb.newest_frame()
+        if self._info.function_at(_register("pc")) is None:
+            return None
+        for _ in range(_MAX_FRAMES):
+            if frame is None:
+                return None
+            if frame.name() == function and frame.type() != gdb.INLINE_FRAME:
+                return frame
+            frame = frame.older()
+        return None
+
+    def _on_stack(self, stack: int) -> bool:
+        return 0 < _register("sp") - stack <= _STACK_BYTES
 
     def _function(self, name: str) -> gdb.Symbol:
         objfile = gdbinfo.kernel_objfile()
@@ -235,21 +599,60 @@ class ForkWatch:
         return next(f.address for f in self._info.functions if f.name == name)
 
 
+class _Call:
+    """A call that is not over: `back` stops where it returns to."""
+
+    def __init__(self, usual: str, name: str, args: tuple[int, ...], stack: int, at: Place,
+                 path: tuple[str, ...], folded: bool) -> None:
+        self.usual, self.name, self.args, self.stack = usual, name, args, stack
+        self.at, self.path, self.folded = at, path, folded
+        self.back: gdb.Breakpoint
+
+
 class _OnStack(gdb.Breakpoint):
     """Stops only who runs on one kernel stack; on any when that is None."""
 
-    def __init__(self, address: int, stack: int | None) -> None:
+    def __init__(self, owner: Stepping, address: int, stack: int | None) -> None:
         super().__init__(f"*{address:#x}", internal=True)
-        self._stack = stack
+        self.owner, self.address, self.stack = owner, address, stack
 
     def stop(self) -> bool:
-        return self._stack is None or 0 < _register("sp") - self._stack <= _STACK_BYTES
+        return self.stack is None or self.owner._on_stack(self.stack)
+
+
+class _Return(_OnStack):
+    """Stops when the call that was entered with `sp` returns."""
+
+    def __init__(self, owner: Stepping, address: int, stack: int, sp: int) -> None:
+        super().__init__(owner, address, stack)
+        self.sp = sp
+
+    def stop(self) -> bool:
+        return _register("sp") == self.sp
+
+
+class _Entry(gdb.Breakpoint):
+    """A watched function's first instruction."""
+
+    def __init__(self, owner: Stepping, address: int, usual: str, name: str) -> None:
+        super().__init__(f"*{address:#x}", internal=True)
+        self.owner, self.address, self.usual, self.name = owner, address, usual, name
+
+    def stop(self) -> bool:
+        return self.owner.wanted(self.usual)
+
+
+class _LifeEntry(_Entry):
+    """exec's or exit's first instruction, for the child."""
+
+    def stop(self) -> bool:
+        return self.owner._on_stack(self.owner._child_stack)
 
 
 class _Patched(Reader):
-    """Memory as it will be: some words replaced."""
+    """Memory as it will be: some words replaced, by address: (value, bytes)."""
 
-    def __init__(self, below: Reader, words: dict[int, int]) -> None:
+    def __init__(self, below: Reader, words: dict[int, tuple[int, int]]) -> None:
         super().__init__(below.ram)
         self.source = below.source
         self._below, self._words = below, words
@@ -259,10 +662,56 @@ class _Patched(Reader):
 
     def _read(self, pa: int, n: int) -> bytes:
         data = bytearray(self._below.read(pa, n))
-        for at, word in self._words.items():
-            if pa <= at and at + 8 <= pa + n:
-                data[at - pa:at - pa + 8] = word.to_bytes(8, "little")
+        for at, (word, size) in self._words.items():
+            if pa <= at and at + size <= pa + n:
+                data[at - pa:at - pa + size] = word.to_bytes(size, "little")
         return bytes(data)
+
+
+_WORD = (1 << 64) - 1
+_NO_STATE = 77
+"""Stands for the state of a process that is being made, in kernels that have none."""
+
+_current: Stepping | None = None
+
+
+def current() -> Stepping | None:
+    """The stepping that is under way, or None. What the person did since may
+    have ended it: that is said once, and None returned."""
+    if _current is not None and not _still_there():
+        gdb.write(f"shrimp-step: the fork of pid {_current.cast.parent} is not stepped through any more: "
+                  "the machine went on without it\n")
+        leave()
+    return _current
+
+
+def _still_there() -> bool:
+    try:
+        return _current.still_there()
+    except (gdb.error, stop.NotStopped, gdbinfo.NoKernel):
+        return False
+
+
+def start(only: Process | str | None, every: bool, life: bool) -> Stepping:
+    """A new stepping, in the place of the one there was."""
+    global _current
+    leave()
+    _current = Stepping(only, every, life)
+    gdb.events.before_prompt.connect(_at_prompt)
+    return _current
+
+
+def leave() -> None:
+    """Ends the stepping there is: nothing of it stays."""
+    global _current
+    was, _current = _current, None
+    if was is not None:
+        gdb.events.before_prompt.disconnect(_at_prompt)
+        was.close()
+
+
+def _at_prompt() -> None:
+    current()
 
 
 @contextmanager
@@ -292,15 +741,50 @@ def _line_starts(function: gdb.Symbol) -> list[int]:
                    if block.start < entry.pc < block.end})
 
 
-def _frame(process: Process | None, va: int | None) -> str | None:
-    found = next((m for m in process.mappings if m.va == va), None) if process else None
-    return hex(found.pa) if found else None
+def _locals(frame: gdb.Frame) -> Iterator[gdb.Symbol]:
+    """The variables that can be seen from a frame's line, in its function."""
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return
+    while block is not None:
+        yield from (symbol for symbol in block if symbol.is_variable and symbol.addr_class != gdb.SYMBOL_LOC_OPTIMIZED_OUT)
+        if block.function is not None:
+            return
+        block = block.superblock
 
 
-def _place(pc: int) -> str:
-    found = gdb.find_pc_line(pc)
-    return f"{found.symtab.filename}:{found.line}" if found.symtab else hex(pc)
+def _file(frame: gdb.Frame) -> str | None:
+    symtab = frame.find_sal().symtab
+    return symtab.filename if symtab else None
+
+
+def _place(frame: gdb.Frame, before: bool = False) -> Place:
+    """A frame's line. before: that of the instruction before the pc, which
+    has just been executed."""
+    sal = gdb.find_pc_line(frame.pc() - 1) if before else frame.find_sal()
+    if sal.symtab is None or not sal.line:
+        return Place(frame.name())
+    text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
+    return Place(frame.name(), sal.symtab.filename, sal.line, text or None)
+
+
+def _string(address: int) -> str:
+    try:
+        return gdb.Value(address).cast(gdb.lookup_type("char").pointer()).string("ascii", "replace", length=-1)[:40]
+    except gdb.error:
+        return ""
 
 
 def _register(name: str) -> int:
-    return int(gdb.newest_frame().read_register(name)) & (1 << 64) - 1
+    return int(gdb.newest_frame().read_register(name)) & _WORD
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _int(value: int) -> int:
+    """A register's value as the C int that a function returned in it."""
+    value &= 0xffffffff
+    return value - (1 << 32) if value >> 31 else value

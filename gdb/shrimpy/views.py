@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
 from . import sv39
 from .changes import Change
 from .snapshot import Frame, Hart, Mapping, Process, Snapshot
+from .story import Pairing, Step
 from .text import Painter, table
 
 PAGE = 4096
@@ -243,14 +245,43 @@ def differences(found: list[Change], paint: Painter) -> str:
     return table(["", "WHAT", "PID", "VA", "BEFORE", "AFTER"], rows, paint)
 
 
-def step(title: str, found: Iterable[Change], paint: Painter) -> str:
-    """shrimp-step: what was done, and below it what that changed."""
-    lines = [title]
-    for c in found:
-        at = f" {c.va:#x}" if c.va is not None else ""
-        then = " -> ".join(words for words in (c.before, c.after) if words)
-        lines.append(f"  {c.kind} pid {c.pid} {c.what}{at}: {then}")
+def step(number: int, told: Step, paint: Painter, width: int = 96) -> str:
+    """shrimp-step: what happened, where, why it matters, and what it changed."""
+    at = told.at
+    lines = [paint("title", f"{number}  {told.title}")]
+    place = f"{at.file}:{at.line}" if at.file else at.function or ""
+    path = " > ".join(told.path)
+    lines.append("   " + paint("dim", f"{place}  {path}".strip()))
+    if at.source:
+        lines.append(f"   | {at.source}")
+    lines += textwrap.wrap(told.caption, max(width, 40), initial_indent="   ", subsequent_indent="   ")
+    lines += ["   " + change(c) for c in told.changes]
+    if told.more_changes:
+        lines.append(f"   and {told.more_changes} more such entries")
+    lines.append("   " + pairing(told.pairing, paint))
     return "\n".join(lines) + "\n"
+
+
+def change(c: Change) -> str:
+    """One change: whose, which entry at which address, from what to what."""
+    words = [c.kind, f"pid {c.pid}" if c.pid is not None else "", c.what]
+    if c.va is not None:
+        words.append(f"{c.va:#x}")
+    text = " ".join(w for w in words if w)
+    if c.pte_at is not None:
+        text += (f": entry at {c.pte_at:#x} (level {c.level}) {_entry(c.pte_before)} -> {_entry(c.pte_after)}")
+    then = " -> ".join(said for said in (c.before, c.after) if said)
+    return f"{text}{',' if c.pte_at is not None else ':'} {then}"
+
+
+def pairing(told: Pairing, paint: Painter) -> str:
+    """The state of the pairing in one line."""
+    role = {"holds": "good", "broken": "bad", "pending": "warn"}.get(told.state, "dim")
+    return f"{paint(role, 'pairing ' + told.state)}: {told.text}"
+
+
+def _entry(value: int | None) -> str:
+    return "no table" if value is None else f"{value:#x}"
 
 
 def pages(size: int) -> int:
