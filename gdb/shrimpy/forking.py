@@ -42,6 +42,7 @@ _STACK_BYTES = 2 * PAGE
 
 _MAX_STOPS = 20000
 _MAX_FRAMES = 24
+_MAX_COMPARED = 256     # pages of the image
 
 # What a hart is in when an interrupt uses the stack of the process it interrupted.
 _INTERRUPT = "kerneltrap"
@@ -133,7 +134,7 @@ class Stepping:
             if name is not None:
                 entry = self._add(_Entry(self, self._address(name), usual, name))
                 self._entries.append(entry)
-        self._line = _place(gdb.newest_frame())
+        self._line = _place(frame or gdb.newest_frame())
         self._rest()
         return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
 
@@ -312,11 +313,14 @@ class Stepping:
         pids = (self.cast.parent, self.cast.child)
         if self._roles.get(self._child_stack or -1) == EXEC and event.kind == "mappages":
             return self._step_of_exec(event, now)
-        found = [c for c in changes.between(before, now) if c.pid in pids]
+        found = [c for c in changes.between(before, now)
+                 if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
         if self._born and not self.cast.ending:     # who runs where is not what is told
-            found = [c for c in found if c.what != "state"]
+            found = [c for c in found if c.what != "state" or c.after == "ZOMBIE"]
         if event.kind in ("line", "uvmcopy", "state", "switch", "uvmfree") and not found:
             return None
+        if event.kind == "uvmcopy":
+            event = dataclasses.replace(event, **self._compared(now))
         step = self._kept(event, before, now, found)
         self._after(event, now)
         return step
@@ -328,14 +332,24 @@ class Stepping:
         bare = self._new or dataclasses.replace(child, root=None, tables=(), mappings=())
         self._new = child
         found = [c for c in changes.of_process(bare, child) if c.what in ("pte", "table")]
-        step = self._kept(event, filled, filled, found)
+        event = dataclasses.replace(event, beside=True)
+        step = self._kept(event, now, filled, found)
         self.last = dataclasses.replace(step, title=f"exec: {step.title}"[:60], snapshot=now,
                                         pairing=story.pairing(now, self.cast))
         return self.last
 
+    def _compared(self, now: Snapshot) -> dict[str, int]:
+        """How many of the child's pages were compared with its parent's, and how many are equal."""
+        parent, child = (now.process(pid) if pid is not None else None for pid in (self.cast.parent, self.cast.child))
+        theirs = {m.va: m.pa for m in parent.mappings if m.level == 0} if parent else {}
+        pairs = [(m.pa, theirs[m.va]) for m in child.mappings if theirs.get(m.va, m.pa) != m.pa
+                 and m.level == 0 and m.va not in self._special()][:_MAX_COMPARED] if child else []
+        with session.memory() as reader:
+            return {"compared": len(pairs), "equal": sum(reader.page(a) == reader.page(b) for a, b in pairs)}
+
     def _kept(self, event: Event, before: Snapshot, now: Snapshot, found: tuple | list) -> Step:
         self.n_steps += 1
-        self.last = story.tell(event, self.cast, before, now, found)
+        self.last = story.tell(event, dataclasses.replace(self.cast, draft=self._root), before, now, found)
         return self.last
 
     def _after(self, event: Event, now: Snapshot) -> None:
@@ -569,6 +583,8 @@ class Stepping:
             if name in outermost:
                 break
             frame = frame.older()
+            if frame is not None and frame.name() == "syscall":
+                break
         return tuple(reversed(names)), at or Place()
 
     def _frame_of(self, function: str) -> gdb.Frame | None:

@@ -43,7 +43,9 @@ class Event:
     args: its a0 to a4 at its first instruction; result: a0 when it returned,
     signed. path: the functions on the kernel stack, outermost first, down to
     the one that called. within: the va that mappages was at work on when it
-    needed this frame. text: of a "exec", the path.
+    needed this frame. text: of "exec", the path. beside: it was done to a table
+    that exec fills beside the one in use. compared, equal: the pages that
+    uvmcopy made and that were compared with the parent's, and those that equal it.
     """
 
     kind: str
@@ -54,12 +56,16 @@ class Event:
     path: Tuple[str, ...] = ()
     within: Optional[int] = None
     text: str = ""
+    beside: bool = False
+    compared: int = 0
+    equal: int = 0
 
 
 @record
 class Cast:
     """Who plays: pids, the name of fork here, whether the child has come to
-    its end, the frames that fork allocated, and of these, those it freed."""
+    its end, the frames that fork allocated, and of these, those it freed;
+    draft: the child's root table while no struct proc has it."""
 
     parent: int
     child: Optional[int]
@@ -67,6 +73,7 @@ class Cast:
     ending: bool = False
     allocated: Tuple[int, ...] = ()
     freed: Tuple[int, ...] = ()
+    draft: Optional[int] = None
 
 
 @record
@@ -264,8 +271,7 @@ class _Teller:
         now = leaf(whose, va)
         if whose is self.child and now and va in self.names:
             told = getattr(self, f"_map_{self.names[va].lower()}")(now)
-            return (f"{self._short(va).capitalize() if va not in self._shared() else self._short(va)} "
-                    f"of the child is mapped", told, self.names[va].lower() if va in self._shared() else "map")
+            return (f"{self.names[va] if va in self._shared() else self.names[va].capitalize()} of the child is mapped", told, self.names[va].lower() if va in self._shared() else "map")
         if whose is self.parent and role == "parent":
             return (f"{self._short(va)} of the parent is changed",
                     f"{self._caller()} writes into the page table of pid {whose.pid}, which called "
@@ -278,8 +284,8 @@ class _Teller:
     def _map_trampoline(self, now: Mapping) -> str:
         theirs = leaf(self.parent, now.va)
         if theirs and theirs.pa == now.pa:
-            text = (f"Frame {now.pa:#x} is at this address in every address space: the code there changes page "
-                    "tables and must not be pulled from under itself.")
+            text = (f"It is frame {now.pa:#x}, as for pid {self.cast.parent}, at the same address: the code there changes "
+                    "page tables, and must not be pulled from under itself.")
         else:
             text = f"It is frame {now.pa:#x}, which is not where pid {self.cast.parent} has its trampoline."
         return text + (" U IS SET: programs can run it." if "U" in now.flags
@@ -293,6 +299,8 @@ class _Teller:
                        else " Without U the child cannot touch it.")
 
     def _map_fry(self, now: Mapping) -> str:
+        if self.event.beside:
+            return self._kept_by_exec(now)
         wrong = flaws(now, self.after)
         same = self._others(now)
         if wrong:
@@ -302,7 +310,19 @@ class _Teller:
         return (f"Every process gets one page of its own at FRY: frame {now.pa:#x}, which no other process maps. "
                 "Its children will see this very frame at SHRIMP.")
 
+    def _kept_by_exec(self, now: Mapping) -> str:
+        """What exec's table has at FRY or SHRIMP, against the table in use."""
+        name = self._short(now.va)
+        old = leaf(self.before.process(self.cast.child), now.va)
+        if old is None or old.pa != now.pa:
+            return f"It is frame {now.pa:#x}, but the table in use has {hex(old.pa) if old else 'nothing'} at {name}: exec must keep it."
+        wrong = flaws(now, self.after)
+        return f"It is frame {now.pa:#x}, as in the table in use: exec keeps {name}" + \
+            (f", but {'; '.join(wrong)}." if wrong else ", and whatever was stored there.")
+
     def _map_shrimp(self, now: Mapping) -> str:
+        if self.event.beside:
+            return self._kept_by_exec(now)
         fry = leaf(self.parent, self.after.layout.fry)
         late = "" if self.child.state in UNBORN else \
             f" It comes late: the child has been {self.child.state} without it."
@@ -339,7 +359,9 @@ class _Teller:
             return f"The user image is shared: {count}", text + also, "copy"
         odd = sum(1 for c in pages if (m := leaf(self.parent, c.va)) and (k := leaf(self.child, c.va))
                   and m.flags[1:5] != k.flags[1:5])
-        text = (f"Each page of the program gets a frame of the child's own with a copy of the parent's bytes"
+        unlike = self.event.compared - self.event.equal
+        text = ("Each page of the program gets a frame of the child's own"
+                + (" with the parent's bytes" if not unlike else f", but {unlike} of them do not hold the parent's bytes")
                 + (", at the same address with the same flags: from here on their memories part." if not odd else
                    f"; {odd} of them have other flags than the parent's."))
         return f"The user image is copied: {count}", text + also, "copy"
@@ -363,7 +385,7 @@ class _Teller:
         n_tables = len(was.tables) if was else 0
         self.told |= {"pte", "table", "root"}
         return (f"User memory is freed: {len(pages)} page{'s' * (len(pages) != 1)}",
-                "The frames of the program, its heap and its stack go back to the allocator, and then "
+                f"{self.event.function}() gives back the frames of the program, its heap and its stack, and then "
                 + (f"the {n_tables} page tables themselves." if n_tables else "the page tables themselves."), "free")
 
     # The child's fields
@@ -477,8 +499,11 @@ class _Teller:
         if c.what == "process":
             return f"pid {c.pid} has no slot any more."
         if c.what == "root":
-            return f"The struct proc of pid {c.pid} has its root table, {c.after}." if c.after != "none" else \
-                f"pid {c.pid} has no page table any more."
+            if c.after == "none":
+                return f"pid {c.pid} has no page table any more."
+            if c.after == hex(self.cast.draft or 0):
+                return f"{c.after} is the root of the table that is being made for pid {c.pid}."
+            return f"The root table of pid {c.pid} is {c.after} now."
         if c.what == "parent":
             return f"The parent of pid {c.pid} is pid {c.after} now: whose FRY its SHRIMP must be is settled." \
                 if c.after != "none" else f"pid {c.pid} has no parent any more."
@@ -487,7 +512,8 @@ class _Teller:
                    "that much."
         if c.what == "state":
             return f"pid {c.pid} is {c.after} now."
-        return f"pid {c.pid} is called {c.after}."
+        like = f", as pid {self.parent.pid} is" if self.parent and c.after == self.parent.name else ""
+        return f"pid {c.pid} is called {c.after}{like}: a name is for people, the kernel goes by pids."
 
     # Words
 

@@ -37,6 +37,8 @@ class ShrimpStep(Command):
     def run(self, given):
         try:
             self._run(given)
+        except Bad:             # a slip of the person's: what is under way goes on
+            raise
         except BaseException:
             forking.leave()
             raise
@@ -57,8 +59,8 @@ class ShrimpStep(Command):
             parent = stepping.parent
             if "-record" in given or who is not None and who != parent.name \
                     and getattr(who, "pid", None) != parent.pid:
-                raise Under(f"the fork of pid {parent.pid} ({parent.name}) is being stepped through; "
-                            "first, try: shrimp-step -finish")
+                raise Bad(f"the fork of pid {parent.pid} ({parent.name}) is being stepped through; "
+                          "first, try: shrimp-step -finish")
             stepping.every |= "-every" in given
             stepping.life |= "-life" in given
             if "-finish" not in given:
@@ -76,10 +78,6 @@ class ShrimpStep(Command):
             forking.leave()
             file.write(film.film(steps, stepping.function, cast.parent, cast.child))
         gdb.write(f"{file.path}: {len(steps)} steps\n")
-
-
-class Under(Bad):
-    """A fork is under way: it is not given up for this mistake."""
 
 
 def wanted(word: str | None) -> Process | str | None:
