@@ -34,6 +34,9 @@ _WATCHED = {
 }
 """What is stopped at, by their usual names, on a stack that plays that part."""
 
+_NOTHING_SEEN = ("line", "uvmcopy", "uvmunmap", "uvmfree", "state", "switch")
+"""What is no step when nothing changed."""
+
 _FOLDED = ("uvmcopy", "uvmunmap", "uvmfree")
 """Functions that are one step with all that they call."""
 
@@ -58,7 +61,8 @@ class Stepping:
     only: the process whose fork is waited for, or a name; None for any.
     every: a step for each page that uvmcopy copies. `cast` says who plays,
     `first` is the machine at fork's first instruction, `over` that no step
-    will follow. `close` leaves nothing behind.
+    will follow; `unseen` are the functions that this kernel has not, or only
+    inlined: what they do shows at fork's next line. `close` leaves nothing behind.
     """
 
     def __init__(self, only: Process | str | None, every: bool, life: bool) -> None:
@@ -69,6 +73,7 @@ class Stepping:
             raise gdbinfo.NoKernel("this kernel has no function fork or kfork")
         self.only, self.every, self.life = only, every, life
         self.function = name
+        self.unseen = tuple(usual for usual in _WATCHED[FORK] if self._info.has_function(usual) is None)
         self.over = False
         self.n_steps = 0
         self.last: Step | None = None
@@ -112,7 +117,7 @@ class Stepping:
                     self._go()
                     self._last = self._plain()
                     owner = self._last.process(self._last.stop.pid or -1)
-                    if owner is not None and self.only in (None, owner.name) or stack is not None:
+                    if not isinstance(self.only, str) or owner is not None and owner.name == self.only:
                         break
             entry.delete()
         else:
@@ -243,6 +248,8 @@ class Stepping:
             events.append(Event("return", self.function, result=_signed(_register("a0")),
                                 at=self._line, path=(self.function,)))
             self._roles.pop(self.parent.kstack, None)
+            self._return.delete()
+            self._return = None
         elif any(b in hit for b in self._lines):
             events.append(Event("line", self.function, at=self._line, path=(self.function,)))
         if self._info.function_at(_register("pc")) == self.function and self.role():
@@ -317,7 +324,12 @@ class Stepping:
                  if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
         if self._born and not self.cast.ending:     # who runs where is not what is told
             found = [c for c in found if c.what != "state" or c.after == "ZOMBIE"]
-        if event.kind in ("line", "uvmcopy", "state", "switch", "uvmfree") and not found:
+        if event.kind == "uvmcopy":
+            self._note_copied(now)
+        failed = event.kind in ("kalloc", "mappages", "uvmcopy") and _failed(event)
+        if failed and not self._born:
+            self.cast = dataclasses.replace(self.cast, failing=True)
+        if not found and not failed and event.kind in _NOTHING_SEEN:
             return None
         if event.kind == "uvmcopy":
             event = dataclasses.replace(event, **self._compared(now))
@@ -338,6 +350,14 @@ class Stepping:
                                         pairing=story.pairing(now, self.cast))
         return self.last
 
+    def _note_copied(self, now: Snapshot) -> None:
+        """The frames that uvmcopy took count as fork's."""
+        child = now.process(self.cast.child) if self.cast.child is not None else None
+        if child is not None:
+            known = {m.pa for m in self.parent.mappings} | set(self.cast.allocated)
+            taken = {m.pa for m in child.mappings} | {t.pa for t in child.tables}
+            self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + tuple(sorted(taken - known)))
+
     def _compared(self, now: Snapshot) -> dict[str, int]:
         """How many of the child's pages were compared with its parent's, and how many are equal."""
         parent, child = (now.process(pid) if pid is not None else None for pid in (self.cast.parent, self.cast.child))
@@ -355,10 +375,6 @@ class Stepping:
     def _after(self, event: Event, now: Snapshot) -> None:
         """What comes next, once a step was told."""
         child = now.process(self.cast.child) if self.cast.child is not None else None
-        if event.kind == "uvmcopy" and child is not None:
-            before = {m.pa for m in self.parent.mappings} | set(self.cast.allocated)
-            taken = {m.pa for m in child.mappings} | {t.pa for t in child.tables}
-            self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + tuple(sorted(taken - before)))
         if event.kind == "return" and not self._born:
             self.over = True
         elif child is not None and not self._born and child.state not in story.UNBORN:
@@ -798,6 +814,11 @@ def _register(name: str) -> int:
 
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
+
+
+def _failed(event: Event) -> bool:
+    """Whether a function says that there was no memory."""
+    return not event.result if event.kind == "kalloc" else (event.result or 0) < 0
 
 
 def _int(value: int) -> int:

@@ -17,7 +17,7 @@ from .debuginfo import DebugInfo, Field, Range, Symbol, Type
 from .kernel import WANTED, wanted_variables
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
-_LANDMARKS = ("proc_pagetable", "kalloc", "kvminit", "kinit", "main", "pipealloc",
+_LANDMARKS = ("proc_pagetable", "fork", "kfork", "kalloc", "kvminit", "kinit", "main", "pipealloc",
               "filealloc", "exec", "kexec", "usertrap", "syscall", "virtio_disk_init")
 
 _MAX_DEPTH = 8          # of structs inside structs

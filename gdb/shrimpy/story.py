@@ -64,13 +64,14 @@ class Event:
 @record
 class Cast:
     """Who plays: pids, the name of fork here, whether the child has come to
-    its end, the frames that fork allocated, and of these, those it freed;
+    its end, whether fork ran out of memory, the frames that fork allocated, and of these, those it freed;
     draft: the child's root table while no struct proc has it."""
 
     parent: int
     child: Optional[int]
     fork: str = "fork"
     ending: bool = False
+    failing: bool = False
     allocated: Tuple[int, ...] = ()
     freed: Tuple[int, ...] = ()
     draft: Optional[int] = None
@@ -127,6 +128,8 @@ def pairing(snapshot: Snapshot, cast: Cast) -> Pairing:
     fry = leaf(parent, layout.fry)
     if fry is None:
         return Pairing(BROKEN, f"pid {parent.pid} has no FRY to share")
+    if cast.failing:
+        return Pairing(NONE, f"{cast.fork} is being undone: pid {child.pid} will never run")
     if shrimp is None:
         if cast.ending:
             return Pairing(NONE, f"SHRIMP of pid {child.pid} is no longer mapped; pid {parent.pid} "
@@ -163,6 +166,11 @@ def flaws(mapping: Mapping, snapshot: Snapshot) -> List[str]:
     if "X" in mapping.flags:
         found.append("X is set: a program could run what is stored there")
     return found
+
+
+def count(n: int, noun: str) -> str:
+    """How many, in words: "1 page", "2 pages"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def users(snapshot: Snapshot, pa: int) -> List[Tuple[Process, Mapping]]:
@@ -240,11 +248,11 @@ class _Teller:
         pa = self.event.args[0]
         left = [(p, m) for p, m in users(self.after, pa)
                 if p.pid != self.cast.child or not self.cast.ending]
-        count = dict(self.after.counts.values).get(pa, 0) if self.after.counts else None
+        counted = dict(self.after.counts.values).get(pa, 0) if self.after.counts else None
         self.changes.append(Change("-", "frame", self.cast.child, before=f"{pa:#x} to {self.event.function}"))
         who = ", ".join(f"pid {p.pid} at {self._short(m.va)}" for p, m in left[:3])
-        if count:
-            users_left = f"{count} user{'s' if count > 1 else ''} left"
+        if counted:
+            users_left = f"{count(counted, 'user')} left"
             return (f"Frame {pa:#x}: {users_left}",
                     f"{self.event.function}() takes one from the count of users, and {users_left}"
                     + (f" ({who})" if who else "") + ": the frame is not free.", "free")
@@ -270,8 +278,7 @@ class _Teller:
         role = "child" if whose is self.child else "parent"
         now = leaf(whose, va)
         if whose is self.child and now and va in self.names:
-            told = getattr(self, f"_map_{self.names[va].lower()}")(now)
-            return (f"{self.names[va] if va in self._shared() else self.names[va].capitalize()} of the child is mapped", told, self.names[va].lower() if va in self._shared() else "map")
+            return self._named_leaf(now)
         if whose is self.parent and role == "parent":
             return (f"{self._short(va)} of the parent is changed",
                     f"{self._caller()} writes into the page table of pid {whose.pid}, which called "
@@ -280,6 +287,12 @@ class _Teller:
         return (f"Page {va:#x} of the child is mapped",
                 f"{self._page(va)} translates to frame {now.pa:#x}, {now.flags[:5]}." if now
                 else f"{self._page(va)}: frame {pa:#x}.", "map")
+
+    def _named_leaf(self, now: Mapping) -> Tuple[str, str, str]:
+        """The child's trampoline, trapframe, FRY or SHRIMP is mapped."""
+        name, shared = self.names[now.va], now.va in self._shared()
+        return (f"{name if shared else name.capitalize()} of the child is mapped",
+                getattr(self, f"_map_{name.lower()}")(now), name.lower() if shared else "map")
 
     def _map_trampoline(self, now: Mapping) -> str:
         theirs = leaf(self.parent, now.va)
@@ -351,12 +364,12 @@ class _Teller:
                      and m.pa == n.pa)
         marked = sum(c.what == "pte" and c.kind == "~" and c.pid == self.cast.parent for c in self.changes)
         n = sum(m.n_pages for c in pages if (m := leaf(self.child, c.va)))
-        count = f"{n} page{'s' * (n != 1)}"
-        also = f" {tables} page table{'s' * (tables != 1)} had to be made for {'it' if n == 1 else 'them'}." if tables else ""
+        copied = count(n, "page")
+        also = f" {count(tables, 'page table')} had to be made for {'it' if n == 1 else 'them'}." if tables else ""
         if shared:
             text = (f"Nothing is copied for {shared} of {len(pages)} entries: parent and child map the same frames"
                     + (f", and {marked} entries of the parent's changed" if marked else "") + ".")
-            return f"The user image is shared: {count}", text + also, "copy"
+            return f"The user image is shared: {copied}", text + also, "copy"
         odd = sum(1 for c in pages if (m := leaf(self.parent, c.va)) and (k := leaf(self.child, c.va))
                   and m.flags[1:5] != k.flags[1:5])
         unlike = self.event.compared - self.event.equal
@@ -364,18 +377,16 @@ class _Teller:
                 + (" with the parent's bytes" if not unlike else f", but {unlike} of them do not hold the parent's bytes")
                 + (", at the same address with the same flags: from here on their memories part." if not odd else
                    f"; {odd} of them have other flags than the parent's."))
-        return f"The user image is copied: {count}", text + also, "copy"
+        return f"The user image is copied: {copied}", text + also, "copy"
 
     def _uvmunmap(self) -> Tuple[str, str, str]:
         ptes = [c for c in self.changes if c.what == "pte" and c.kind == "-"]
         self.told |= {"pte"}
         special = [self._short(c.va) for c in ptes if c.va in self.names]
         what = ", ".join(special) if ptes and len(special) == len(ptes) else \
-            f"{len(ptes)} page{'s' * (len(ptes) != 1)}"
+            count(len(ptes), "page")
         frees = self.event.args[3] & 0xffffffff
         then = "their frames are given back" if frees else "their frames stay allocated"
-        if not ptes:
-            return "Nothing was mapped there", f"{self.event.function}() found no entry to clear.", "unmap"
         return (f"Unmapped: {what}", f"{len(ptes)} entr{'y is' if len(ptes) == 1 else 'ies are'} cleared; {then}"
                 + (": others may use them." if not frees else "."), "unmap")
 
@@ -384,9 +395,13 @@ class _Teller:
         pages = [c for c in self.changes if c.what == "pte" and c.kind == "-"]
         n_tables = len(was.tables) if was else 0
         self.told |= {"pte", "table", "root"}
-        return (f"User memory is freed: {len(pages)} page{'s' * (len(pages) != 1)}",
+        tables = count(n_tables, "page table")
+        if not pages:
+            return (f"Freed: {tables}", f"{self.event.function}() gives back the frames of the tables; there was no user memory "
+                    "in them.", "free")
+        return (f"User memory is freed: {count(len(pages), 'page')}",
                 f"{self.event.function}() gives back the frames of the program, its heap and its stack, and then "
-                + (f"the {n_tables} page tables themselves." if n_tables else "the page tables themselves."), "free")
+                f"those of {tables}.", "free")
 
     # The child's fields
 
@@ -401,7 +416,10 @@ class _Teller:
         title = titles.get(first.what)
         if title is None:
             self.told |= {"pte", "table"}
-            n = sum(c.what == "pte" for c in self.changes)
+            ptes = [c for c in self.changes if c.what == "pte"]
+            if len(ptes) == 1 and ptes[0].pid == self.cast.child and ptes[0].va in self.names and leaf(self.child, ptes[0].va):
+                return self._named_leaf(leaf(self.child, ptes[0].va))
+            n = len(ptes)
             return (f"{n} entr{'y' if n == 1 else 'ies'} changed on this line" if n else "Page tables changed on this line",
                     "They were written by no function that could be stopped in, as when the compiler inlined it.", "map")
         caption = self._sentence(first)

@@ -7,6 +7,7 @@ import gdb
 from .. import film, forking, views
 from ..session import session
 from ..snapshot import Process
+from ..story import count
 from .base import Arg, Bad, Command, Opt, painter, programs, with_pid
 
 
@@ -99,6 +100,9 @@ def begin(who: Process | str | None, every: bool, life: bool) -> forking.Steppin
     of = "" if who is None else f" of {who!r}" if isinstance(who, str) else f" of pid {who.pid} ({who.name})"
     gdb.write(f"waiting for {stepping.function}{of}: type a command such as ls in the machine's "
               "terminal; Ctrl-C here gives up\n")
+    if stepping.unseen:
+        gdb.write(f"not functions of this kernel: {', '.join(stepping.unseen)}; what they would do shows at the next "
+                  f"line of {stepping.function}\n")
     gdb.flush()
     stepping.begin()
     return stepping
@@ -122,9 +126,10 @@ def finish(stepping: forking.Stepping) -> list:
     paint = painter()
     while not stepping.over and (step := stepping.advance()) is not None:
         steps.append(step)
-        gdb.write(f"{stepping.n_steps:3} {paint('title', step.title)}\n")
-        gdb.flush()
-    gdb.write("    " + views.pairing(stepping.last.pairing, paint) + "\n")
+        if not stepping.over:
+            gdb.write(f"{stepping.n_steps}  {paint('title', step.title)}\n")
+            gdb.flush()
+    show(stepping)
     gdb.write(ending(stepping) + "\n")
     return steps
 
@@ -132,7 +137,7 @@ def finish(stepping: forking.Stepping) -> list:
 def ending(stepping: forking.Stepping) -> str:
     """One line on how it ended."""
     cast = stepping.cast
-    counted = f"{stepping.n_steps} steps, {len(cast.allocated)} frames allocated"
+    counted = f"{count(stepping.n_steps, 'step')}, {count(len(cast.allocated), 'frame')} allocated"
     if stepping.last.phase == "end" and not cast.ending:
         return f"end: {stepping.function} made no child; {counted}"
     if cast.ending:
