@@ -75,6 +75,7 @@ class Stepping:
         self.function = name
         self.unseen = tuple(usual for usual in _WATCHED[FORK] if self._info.has_function(usual) is None)
         self.over = False
+        self.hindrance: str | None = None       # what kept a breakpoint from judging its hit
         self.n_steps = 0
         self.last: Step | None = None
         self.parent: Process
@@ -82,7 +83,7 @@ class Stepping:
         self.cast: Cast
         self._last: Snapshot
         self._child_at: int | None = None       # address of its struct proc
-        self._child_stack: int | None = None
+        self.child_stack: int | None = None
         self._born = False                      # it has been RUNNABLE
         self._frames: frozenset[int] = frozenset()      # what it has when it is a zombie
         self._root: int | None = None           # its table before it is installed; 0 when it is gone
@@ -108,7 +109,7 @@ class Stepping:
         not run. The step is fork's beginning."""
         function = self._function(self.function)
         start = int(function.value().address)
-        frame = self._frame_of(self.function) if self.only is None else None
+        frame = self._frame_of(self.function) if self.only is None and not self._is_done() else None
         if frame is None:
             stack = self.only.kstack if isinstance(self.only, Process) else None
             entry = self._add(_OnStack(self, start, stack))
@@ -131,7 +132,7 @@ class Stepping:
         at, sp = (_register("ra"), _register("sp")) if frame is None else \
             (frame.older().pc(), int(frame.older().read_register("sp")) & _WORD) if frame.older() else (None, None)
         if at is not None:
-            self._return = self._add(_Return(self, at, owner.kstack, sp))
+            self._return = self._add(_Return(self, at, sp))
         for line_at in _line_starts(function):
             self._lines.append(self._add(_OnStack(self, line_at, owner.kstack)))
         for usual in dict.fromkeys(name for names in _WATCHED.values() for name in names):
@@ -142,6 +143,12 @@ class Stepping:
         self._line = _place(frame or gdb.newest_frame())
         self._rest()
         return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
+
+    def _is_done(self) -> bool:
+        """Whether the hart still is in the fork that was stepped through last."""
+        now = self._plain()
+        return _done is not None and now.stop.pid == _done[0].parent and now.next_pid == _done[1] \
+            and now.process(_done[0].child or -1) is not None
 
     def advance(self) -> Step | None:
         """Runs to the next thing that happens; None when nothing will any more.
@@ -185,7 +192,7 @@ class Stepping:
                 self._learn_child(only_one=True)
             if self._child_at is None:
                 return self._frame_of(self.function) is not None \
-                    and self._on_stack(self.parent.kstack)
+                    and self.on_stack(self.parent.kstack)
             child = self._look().process(self.cast.child)
             return child is not None and child.proc == self._child_at \
                 and (self._born or child.state in story.UNBORN)
@@ -258,7 +265,7 @@ class Stepping:
 
     def _entered(self, entry: _Entry) -> list[Event]:
         args = tuple(_register(f"a{n}") for n in range(5))
-        stack, part = (self.role() or (self._child_stack, EXEC))
+        stack, part = (self.role() or (self.child_stack, EXEC))
         usual = entry.usual
         if usual == "proc_pagetable":
             if self._child_at is None:
@@ -272,7 +279,7 @@ class Stepping:
                      usual in _FOLDED and not (self.every and usual == "uvmcopy"))
         if usual == "kalloc" and _INTERRUPT in path:
             return []
-        call.back = self._add(_Return(self, _register("ra"), stack, _register("sp")))
+        call.back = self._add(_Return(self, _register("ra"), _register("sp")))
         self._calls.append(call)
         if usual == EXEC:
             self._roles[stack] = EXEC
@@ -314,11 +321,13 @@ class Stepping:
     def _step(self, event: Event) -> Step | None:
         """The step that an event is; None when nothing changed that is seen."""
         self._learn_child()
+        if event.kind == "return" and (event.result or 0) > 0 and self.cast.child is None:
+            self.cast = dataclasses.replace(self.cast, child=event.result)
         whole = event.kind == "return" and event.result is not None and event.result < 0
         now = self._look(whole)
         before, self._last = self._last, now
         pids = (self.cast.parent, self.cast.child)
-        if self._roles.get(self._child_stack or -1) == EXEC and event.kind == "mappages":
+        if self._roles.get(self.child_stack or -1) == EXEC and event.kind == "mappages":
             return self._step_of_exec(event, now)
         found = [c for c in changes.between(before, now)
                  if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
@@ -375,7 +384,7 @@ class Stepping:
     def _after(self, event: Event, now: Snapshot) -> None:
         """What comes next, once a step was told."""
         child = now.process(self.cast.child) if self.cast.child is not None else None
-        if event.kind == "return" and not self._born:
+        if event.kind == "return" and not self._born and (child is None or child.state in story.UNBORN):
             self.over = True
         elif child is not None and not self._born and child.state not in story.UNBORN:
             self._born = True
@@ -383,7 +392,7 @@ class Stepping:
             if not self.life:
                 self.over = True
                 return
-            self._child_stack = child.kstack
+            self.child_stack = child.kstack
             for usual in (EXEC, EXIT):
                 name = self._info.has_function(*FUNCTION_NAMES[usual])
                 if name is not None:
@@ -516,13 +525,13 @@ class Stepping:
             if not b.is_valid():
                 continue
             if isinstance(b, _LifeEntry):
-                on = self._roles.get(self._child_stack or -1) != EXIT and not self.cast.ending
+                on = self._roles.get(self.child_stack or -1) != EXIT and not self.cast.ending
             elif isinstance(b, _Entry):
                 on = any(b.usual in _WATCHED.get(part, ()) for part in parts)
                 if b.usual == "proc_pagetable":
                     on = on and self._child_at is None
             elif b is self._state:
-                on = not self._born or self.cast.ending or self._roles.get(self._child_stack or -1) == EXIT
+                on = not self._born or self.cast.ending or self._roles.get(self.child_stack or -1) == EXIT
             elif b in self._lines:
                 on = FORK in parts
             else:
@@ -550,7 +559,7 @@ class Stepping:
         self._reason = event
 
     def _go(self) -> None:
-        self._reason = None
+        self._reason = self.hindrance = None
         thread = self._thread
         # The one that stands on a breakpoint is the one that steps over it.
         if thread is not None and thread.is_valid() and gdb.selected_thread() != thread:
@@ -567,8 +576,8 @@ class Stepping:
         reason = self._reason
         hit = reason.breakpoints if isinstance(reason, gdb.BreakpointEvent) else []
         theirs = [b for b in hit if b not in self._breakpoints]
-        if theirs or not hit:
-            why = f"your breakpoint {theirs[0].number}" if theirs else \
+        if theirs or not hit or self.hindrance:
+            why = self.hindrance or f"your breakpoint {theirs[0].number}" if theirs else \
                 "Ctrl-C" if getattr(reason, "stop_signal", "") == "SIGINT" else \
                 getattr(reason, "stop_signal", None) or "something else"
             at = self._info.function_at(_register("pc")) or hex(_register("pc"))
@@ -617,7 +626,7 @@ class Stepping:
             frame = frame.older()
         return None
 
-    def _on_stack(self, stack: int) -> bool:
+    def on_stack(self, stack: int) -> bool:
         return 0 < _register("sp") - stack <= _STACK_BYTES
 
     def _function(self, name: str) -> gdb.Symbol:
@@ -641,44 +650,63 @@ class _Call:
         self.back: gdb.Breakpoint
 
 
-class _OnStack(gdb.Breakpoint):
+class _Ours(gdb.Breakpoint):
+    """An internal breakpoint that stops where `wants` says so."""
+
+    def __init__(self, owner: Stepping, address: int) -> None:
+        super().__init__(f"*{address:#x}", internal=True)
+        self.owner, self.address = owner, address
+
+    def wants(self) -> bool:
+        raise NotImplementedError
+
+    def stop(self) -> bool:
+        # GDB stops for an error in here, and takes it for a hit.
+        try:
+            return self.wants()
+        except (KeyboardInterrupt, gdb.error) as error:
+            self.owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
+            return True
+
+
+class _OnStack(_Ours):
     """Stops only who runs on one kernel stack; on any when that is None."""
 
     def __init__(self, owner: Stepping, address: int, stack: int | None) -> None:
-        super().__init__(f"*{address:#x}", internal=True)
-        self.owner, self.address, self.stack = owner, address, stack
+        super().__init__(owner, address)
+        self.stack = stack
 
-    def stop(self) -> bool:
-        return self.stack is None or self.owner._on_stack(self.stack)
+    def wants(self) -> bool:
+        return self.stack is None or self.owner.on_stack(self.stack)
 
 
-class _Return(_OnStack):
+class _Return(_Ours):
     """Stops when the call that was entered with `sp` returns."""
 
-    def __init__(self, owner: Stepping, address: int, stack: int, sp: int) -> None:
-        super().__init__(owner, address, stack)
+    def __init__(self, owner: Stepping, address: int, sp: int) -> None:
+        super().__init__(owner, address)
         self.sp = sp
 
-    def stop(self) -> bool:
+    def wants(self) -> bool:
         return _register("sp") == self.sp
 
 
-class _Entry(gdb.Breakpoint):
+class _Entry(_Ours):
     """A watched function's first instruction."""
 
     def __init__(self, owner: Stepping, address: int, usual: str, name: str) -> None:
-        super().__init__(f"*{address:#x}", internal=True)
-        self.owner, self.address, self.usual, self.name = owner, address, usual, name
+        super().__init__(owner, address)
+        self.usual, self.name = usual, name
 
-    def stop(self) -> bool:
+    def wants(self) -> bool:
         return self.owner.wanted(self.usual)
 
 
 class _LifeEntry(_Entry):
     """exec's or exit's first instruction, for the child."""
 
-    def stop(self) -> bool:
-        return self.owner._on_stack(self.owner._child_stack)
+    def wants(self) -> bool:
+        return self.owner.on_stack(self.owner.child_stack)
 
 
 class _Patched(Reader):
@@ -705,6 +733,8 @@ _NO_STATE = 77
 """Stands for the state of a process that is being made, in kernels that have none."""
 
 _current: Stepping | None = None
+_done: tuple[Cast, int | None] | None = None
+"""Who played in the stepping that came to its end last, and the pid that came next then."""
 
 
 def current() -> Stepping | None:
@@ -735,10 +765,12 @@ def start(only: Process | str | None, every: bool, life: bool) -> Stepping:
 
 def leave() -> None:
     """Ends the stepping there is: nothing of it stays."""
-    global _current
+    global _current, _done
     was, _current = _current, None
     if was is not None:
         gdb.events.before_prompt.disconnect(_at_prompt)
+        if was.over and was.last is not None:
+            _done = was.cast, was.last.snapshot.next_pid
         was.close()
 
 

@@ -213,16 +213,16 @@ class _Teller:
         if result is not None and result >= 0:
             return (f"{self.cast.fork} returns {result}",
                     f"The parent gets the child's pid, {result}; the child will see 0.", "end")
-        allocated, freed = set(self.cast.allocated), set(self.cast.freed)
-        gone = sorted(pa for pa in allocated if _is_free(self.after, pa, pa in freed))
-        kept = sorted(allocated - set(gone))
+        taken = set(self.cast.allocated)
+        kept = sorted(pa for pa in taken if _is_lost(self.after, pa, pa in self.cast.freed))
         text = f"pid {self.cast.parent} gets {result}, and there is no child."
         if kept:
-            text += (f" Of the {len(allocated)} frames that it took {len(kept)} "
-                     f"{'was' if len(kept) == 1 else 'were'} not given back: "
-                     f"{', '.join(map(hex, kept[:4]))}{', ...' if len(kept) > 4 else ''}.")
-        elif allocated:
-            text += f" All {len(allocated)} frames that it took are free again: nothing is lost."
+            text += (f" Of the {count(len(taken), 'frame')} that it took nobody has {', '.join(map(hex, kept[:4]))}"
+                     f"{', ...' if len(kept) > 4 else ''}, and the allocator neither: lost.")
+            if any(h.pid not in (None, self.cast.parent) and h.privilege != "U" for h in self.after.harts):
+                text += " Unless another hart, which is inside the kernel, has just taken them."
+        elif taken:
+            text += (f" All of the {count(len(taken), 'frame')} that it took were given back: nothing is lost.")
         else:
             text += " It had taken no frame."
         return f"{self.cast.fork} fails: it returns {result}", text, "end"
@@ -246,15 +246,15 @@ class _Teller:
 
     def _kfree(self) -> Tuple[str, str, str]:
         pa = self.event.args[0]
-        left = [(p, m) for p, m in users(self.after, pa)
-                if p.pid != self.cast.child or not self.cast.ending]
-        counted = dict(self.after.counts.values).get(pa, 0) if self.after.counts else None
         self.changes.append(Change("-", "frame", self.cast.child, before=f"{pa:#x} to {self.event.function}"))
+        # Who maps it now and did before: another hart may have taken it again.
+        held = {(p.pid, m.va) for p, m in users(self.before, pa)}
+        left = [(p, m) for p, m in users(self.after, pa) if (p.pid, m.va) in held and p.pid != self.cast.child]
         who = ", ".join(f"pid {p.pid} at {self._short(m.va)}" for p, m in left[:3])
-        if counted:
-            users_left = f"{count(counted, 'user')} left"
-            return (f"Frame {pa:#x}: {users_left}",
-                    f"{self.event.function}() takes one from the count of users, and {users_left}"
+        counted = dict(self.before.counts.values).get(pa, 0) - 1 if self.before.counts else 0
+        if counted > 0:
+            return (f"Frame {pa:#x}: {count(counted, 'user')} left",
+                    f"{self.event.function}() takes one from its count of users and leaves {counted}"
                     + (f" ({who})" if who else "") + ": the frame is not free.", "free")
         if who:
             return (f"Frame {pa:#x} is freed while it is mapped",
@@ -449,13 +449,10 @@ class _Teller:
         return f"pid {child.pid} is {child.state}", text, "state"
 
     def _gone(self) -> str:
-        frames = [pa for pa in self.cast.allocated if users(self.after, pa)]
         fry = leaf(self.parent, self.after.layout.fry)
         text = f"Nothing is left of pid {self.cast.child}: its slot may be taken by the next fork."
         if self.cast.ending and fry:
             text += f" pid {self.cast.parent} still has its FRY, frame {fry.pa:#x}."
-        if frames:
-            text += f" But {len(frames)} frames of its are still mapped by others."
         return text
 
     # exec, exit
@@ -554,12 +551,12 @@ class _Teller:
         return ", ".join(found[:3])
 
 
-def _is_free(snapshot: Snapshot, pa: int, given_back: bool) -> bool:
-    """Whether a frame is free; where the free list was not walked, whether it
-    was given back and no process maps it."""
+def _is_lost(snapshot: Snapshot, pa: int, given_back: bool) -> bool:
+    """Whether nobody has a frame, not even the allocator; where the free list
+    was not walked, whether it was not seen given back."""
     if snapshot.free.complete:
-        return any(first <= pa < first + n * PAGE for first, n in snapshot.free.runs)
-    return given_back and not users(snapshot, pa)
+        return any(first <= pa < first + n * PAGE for first, n in snapshot.lost)
+    return not given_back
 
 
 def _folded(changes: Sequence[Change], after: Snapshot) -> Tuple[List[Change], int]:

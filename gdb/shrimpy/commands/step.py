@@ -138,7 +138,7 @@ def ending(stepping: forking.Stepping) -> str:
     """One line on how it ended."""
     cast = stepping.cast
     counted = f"{count(stepping.n_steps, 'step')}, {count(len(cast.allocated), 'frame')} allocated"
-    if stepping.last.phase == "end" and not cast.ending:
+    if cast.child is None or cast.failing:
         return f"end: {stepping.function} made no child; {counted}"
     if cast.ending:
         return f"end: pid {cast.child} is gone; {counted} by {stepping.function}"
