@@ -94,6 +94,7 @@ class Stepping:
         self._entries: list[_Entry] = []
         self._lines: list[gdb.Breakpoint] = []
         self._state: gdb.Breakpoint | None = None
+        self._state_then = b""
         self._switch: gdb.Breakpoint | None = None
         self._return: gdb.Breakpoint | None = None      # where fork's caller goes on
         self._line = Place()
@@ -219,6 +220,16 @@ class Stepping:
         return next(((stack, part) for stack, part in self._roles.items()
                      if 0 < sp - stack <= _STACK_BYTES), None)
 
+    def state_written(self) -> bool:
+        """Whether the child's state is another than at the last stop. When two
+        harts stop at once, QEMU tells of one of them, and what a watchpoint saw
+        on the other is lost."""
+        return self._state is not None and self._state.enabled and self._state_now() != self._state_then
+
+    def _state_now(self) -> bytes:
+        field = self._info.field("proc", "state", "pstate")
+        return bytes(gdb.selected_inferior().read_memory(self._child_at + field.offset, field.type.size))
+
     def wanted(self, usual: str) -> bool:
         """Whether the selected thread, at the function's first instruction, is worth a stop."""
         found = self.role()
@@ -237,6 +248,16 @@ class Stepping:
 
     # What a stop means
 
+    def _select(self, roles: list[tuple[int, str]]) -> None:
+        """Shows the person the hart on which one of those stacks is, the first that is."""
+        threads = gdb.selected_inferior().threads()
+        for stack, _ in roles:
+            for thread in threads:
+                thread.switch()
+                if self.on_stack(stack):
+                    return
+        self._thread.switch()
+
     def _seen(self) -> list[Event]:
         """What happened at this stop; entries are noted and their returns awaited."""
         hit = self._reason.breakpoints
@@ -244,7 +265,9 @@ class Stepping:
         returned = next((call for call in self._calls if call.back in hit), None)
         if returned is not None:
             events.append(self._left(returned))
-        if self._state in hit:
+        if self._state in hit or self.state_written():
+            if self._state not in hit:
+                self._select(self._roles.items())
             events.append(self._at_watch("state"))
         if self._switch in hit:
             events.append(self._at_watch("switch"))
@@ -331,8 +354,10 @@ class Stepping:
             return self._step_of_exec(event, now)
         found = [c for c in changes.between(before, now)
                  if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
+        if self._born and not self.cast.ending:
+            self._note_end(now)
         if self._born and not self.cast.ending:     # who runs where is not what is told
-            found = [c for c in found if c.what != "state" or c.after == "ZOMBIE"]
+            found = [c for c in found if c.what != "state"]
         if event.kind == "uvmcopy":
             self._note_copied(now)
         failed = event.kind in ("kalloc", "mappages", "uvmcopy") and _failed(event)
@@ -397,18 +422,24 @@ class Stepping:
                 name = self._info.has_function(*FUNCTION_NAMES[usual])
                 if name is not None:
                     self._entries.append(self._add(_LifeEntry(self, self._address(name), usual, name)))
-        elif child is not None and child.state == "ZOMBIE" and not self.cast.ending:
-            self.cast = dataclasses.replace(self.cast, ending=True)
-            self._frames = frozenset([m.pa for m in child.mappings] + [t.pa for t in child.tables]
-                                     + [child.trapframe or 0])
-            self._roles.pop(child.kstack, None)
-            reaper = now.process(child.parent) if child.parent is not None else None
-            if reaper is None or reaper.kstack is None:
-                self.over = True
-            else:
-                self._roles[reaper.kstack] = WAIT
         elif child is None and self._born:
             self.over = True
+
+    def _note_end(self, now: Snapshot) -> None:
+        """From here on the child is dead, and who takes its memory apart plays
+        a part: its parent, or who does it already."""
+        child = now.process(self.cast.child)
+        if child is None or child.state not in (*story.UNBORN, "ZOMBIE"):
+            return
+        self.cast = dataclasses.replace(self.cast, ending=True)
+        self._frames = frozenset([m.pa for m in child.mappings] + [t.pa for t in child.tables]
+                                 + [child.trapframe or 0])
+        self._roles.pop(child.kstack, None)
+        reaper = now.process(child.parent if child.parent is not None else now.stop.pid or -1)
+        if reaper is None or reaper.kstack is None:
+            self.over = True
+        else:
+            self._roles[reaper.kstack] = WAIT
 
     # Who the child is, and what it looks like
 
@@ -538,6 +569,8 @@ class Stepping:
                 on = True
             if b.enabled != on:
                 b.enabled = on
+        if self._state is not None:
+            self._state_then = self._state_now()
 
     def _rest(self) -> None:
         """Nothing of ours stops the machine until the next step."""
@@ -663,7 +696,7 @@ class _Ours(gdb.Breakpoint):
     def stop(self) -> bool:
         # GDB stops for an error in here, and takes it for a hit.
         try:
-            return self.wants()
+            return self.wants() or self.owner.state_written()
         except (KeyboardInterrupt, gdb.error) as error:
             self.owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
             return True
