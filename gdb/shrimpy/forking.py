@@ -85,6 +85,7 @@ class Stepping:
         self._child_at: int | None = None       # address of its struct proc
         self.child_stack: int | None = None
         self._born = False                      # it has been RUNNABLE
+        self._reaper: int | None = None         # the kernel stack of who buries it
         self._frames: frozenset[int] = frozenset()      # what it has when it is a zombie
         self._root: int | None = None           # its table before it is installed; 0 when it is gone
         self._new: Process | None = None        # the child with the table that exec fills
@@ -278,6 +279,8 @@ class Stepping:
             events.append(Event("return", self.function, result=_signed(_register("a0")),
                                 at=self._line, path=(self.function,)))
             self._roles.pop(self.parent.kstack, None)
+            if self._reaper == self.parent.kstack:      # the child was quicker
+                self._roles[self._reaper] = WAIT
             self._return.delete()
             self._return = None
         elif any(b in hit for b in self._lines):
@@ -439,7 +442,8 @@ class Stepping:
         if reaper is None or reaper.kstack is None:
             self.over = True
         else:
-            self._roles[reaper.kstack] = WAIT
+            self._reaper = reaper.kstack
+            self._roles.setdefault(self._reaper, WAIT)
 
     # Who the child is, and what it looks like
 

@@ -28,22 +28,26 @@ def processes(snapshot: Snapshot, paint: Painter) -> str:
 
 def tree(snapshot: Snapshot, paint: Painter) -> str:
     """xv6-tree: who is whose child, with each one's two frames."""
+    layout = snapshot.layout
+    return "\n".join(f"{lead}{p.pid} {p.name} {p.state}  FRY {_page_at(p, layout.fry)}"
+                     f"  SHRIMP {_page_at(p, layout.shrimp)}" for lead, p in family(snapshot)) + "\n"
+
+
+def family(snapshot: Snapshot) -> list[tuple[str, Process]]:
+    """Every process, parents first, each with the branches that lead to it."""
     known = {p.pid for p in snapshot.processes}
     children: dict[int | None, list[Process]] = {}
     for p in sorted(snapshot.processes, key=lambda p: p.pid):
         parent = p.parent if p.parent in known and p.parent != p.pid else None
         children.setdefault(parent, []).append(p)
-    lines: list[str] = []
+    found: list[tuple[str, Process]] = []
     shown: set[int] = set()
 
     def branch(p: Process, lead: str, last: bool, top: bool) -> None:
         if p.pid in shown:
             return
         shown.add(p.pid)
-        joint = "" if top else ("└─ " if last else "├─ ")
-        lines.append(f"{lead}{joint}{p.pid} {p.name} {p.state}"
-                     f"  FRY {_page_at(p, snapshot.layout.fry)}"
-                     f"  SHRIMP {_page_at(p, snapshot.layout.shrimp)}")
+        found.append((lead + ("" if top else "└─ " if last else "├─ "), p))
         below = children.get(p.pid, [])
         for child in below:
             branch(child, lead + ("" if top else "   " if last else "│  "),
@@ -53,7 +57,7 @@ def tree(snapshot: Snapshot, paint: Painter) -> str:
         branch(p, "", True, True)
     for p in snapshot.processes:        # parents in a ring: noise, but shown
         branch(p, "", True, True)
-    return "\n".join(lines) + "\n"
+    return found
 
 
 def harts(snapshot: Snapshot, paint: Painter) -> str:
@@ -269,7 +273,7 @@ def change(c: Change) -> str:
         words.append(f"{c.va:#x}")
     text = " ".join(w for w in words if w)
     if c.pte_at is not None:
-        text += (f": entry at {c.pte_at:#x} (level {c.level}) {_entry(c.pte_before)} -> {_entry(c.pte_after)}")
+        text += (f": entry at {c.pte_at:#x} (level {c.level}) {entry(c.pte_before)} -> {entry(c.pte_after)}")
     then = " -> ".join(said for said in (c.before, c.after) if said)
     return f"{text}{',' if c.pte_at is not None else ':'} {then}"
 
@@ -280,7 +284,8 @@ def pairing(told: Pairing, paint: Painter) -> str:
     return f"{paint(role, 'pairing ' + told.state)}: {told.text}"
 
 
-def _entry(value: int | None) -> str:
+def entry(value: int | None) -> str:
+    """What a page table entry held, in words."""
     return "no table" if value is None else f"{value:#x}"
 
 
