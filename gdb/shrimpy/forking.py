@@ -5,8 +5,8 @@ The stops are at functions' first instructions, where the ABI still has the
 arguments in a0 to a4 however the kernel was optimised, at their returns, at
 fork's own lines, and where the child's state is written. Only who runs on the
 kernel stack of the parent, of the child or of whoever buries it stops the
-machine: others may fork at the same time. Between two steps nothing is left
-enabled: whatever the person types runs as if nobody stepped.
+machine: others may fork at the same time. Between two steps no breakpoint is
+there: whatever the person types runs as if nobody stepped.
 """
 
 from __future__ import annotations
@@ -84,20 +84,18 @@ class Stepping:
         self._last: Snapshot
         self._child_at: int | None = None       # address of its struct proc
         self.child_stack: int | None = None
-        self._born = False                      # it has been RUNNABLE
+        self.born = False                      # it has been RUNNABLE
         self._reaper: int | None = None         # the kernel stack of who buries it
         self._frames: frozenset[int] = frozenset()      # what it has when it is a zombie
         self._root: int | None = None           # its table before it is installed; 0 when it is gone
         self._new: Process | None = None        # the child with the table that exec fills
         self._roles: dict[int, str] = {}        # kernel stack -> part
         self._calls: list[_Call] = []
-        self._breakpoints: list[gdb.Breakpoint] = []
-        self._entries: list[_Entry] = []
-        self._lines: list[gdb.Breakpoint] = []
-        self._state: gdb.Breakpoint | None = None
+        self._points: list[_Point] = []
+        self._state: _State | None = None
         self._state_then = b""
-        self._switch: gdb.Breakpoint | None = None
-        self._return: gdb.Breakpoint | None = None      # where fork's caller goes on
+        self._switch: _Field | None = None              # exec gives it another root table
+        self._return: _Return | None = None             # where fork's caller goes on
         self._line = Place()
         self._events: list[Event] = []
         self._reason: gdb.Event | None = None
@@ -117,12 +115,13 @@ class Stepping:
             entry = self._add(_OnStack(self, start, stack))
             with self._listening():
                 while True:
+                    self._arm()
                     self._go()
                     self._last = self._plain()
                     owner = self._last.process(self._last.stop.pid or -1)
                     if not isinstance(self.only, str) or owner is not None and owner.name == self.only:
                         break
-            entry.delete()
+            self._remove(entry)
         else:
             self._last = self._plain()
             owner = self._last.process(self._last.stop.pid or -1)
@@ -136,12 +135,11 @@ class Stepping:
         if at is not None:
             self._return = self._add(_Return(self, at, sp))
         for line_at in _line_starts(function):
-            self._lines.append(self._add(_OnStack(self, line_at, owner.kstack)))
+            self._add(_Line(self, line_at, owner.kstack))
         for usual in dict.fromkeys(name for names in _WATCHED.values() for name in names):
             name = self._info.has_function(*FUNCTION_NAMES.get(usual, (usual,)))
             if name is not None:
-                entry = self._add(_Entry(self, self._address(name), usual, name))
-                self._entries.append(entry)
+                self._add(_Entry(self, self._address(name), usual, name))
         self._line = _place(frame or gdb.newest_frame())
         self._rest()
         return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
@@ -187,7 +185,7 @@ class Stepping:
         self._moves = session.moves()
         # The person moved the machine: returns may have been passed.
         for call in self._calls:
-            call.back.delete()
+            self._remove(call.back)
         self._calls, self._events = [], []
         try:
             if self._child_at is None:
@@ -197,7 +195,7 @@ class Stepping:
                     and self.on_stack(self.parent.kstack)
             child = self._look().process(self.cast.child)
             return child is not None and child.proc == self._child_at \
-                and (self._born or child.state in story.UNBORN)
+                and (self.born or child.state in story.UNBORN)
         except Interrupted:
             return False
 
@@ -205,11 +203,10 @@ class Stepping:
         """No breakpoint and no watchpoint stays, even while Ctrl-C is being hit."""
         self.over = True
         interrupt = None
-        while self._breakpoints:
+        while self._points:
             try:
-                if self._breakpoints[-1].is_valid():
-                    self._breakpoints[-1].delete()
-                self._breakpoints.pop()
+                self._points[-1].arm(False)
+                self._points.pop()
             except KeyboardInterrupt as signal:
                 interrupt = signal
         if interrupt is not None:
@@ -225,11 +222,8 @@ class Stepping:
         """Whether the child's state is another than at the last stop. When two
         harts stop at once, QEMU tells of one of them, and what a watchpoint saw
         on the other is lost."""
-        return self._state is not None and self._state.enabled and self._state_now() != self._state_then
-
-    def _state_now(self) -> bytes:
-        field = self._info.field("proc", "state", "pstate")
-        return bytes(gdb.selected_inferior().read_memory(self._child_at + field.offset, field.type.size))
+        return self._state is not None and self._state.live is not None \
+            and self._state.value() != self._state_then
 
     def wanted(self, usual: str) -> bool:
         """Whether the selected thread, at the function's first instruction, is worth a stop."""
@@ -261,7 +255,7 @@ class Stepping:
 
     def _seen(self) -> list[Event]:
         """What happened at this stop; entries are noted and their returns awaited."""
-        hit = self._reason.breakpoints
+        hit = [p for p in self._points if p.live is not None and p.live in self._reason.breakpoints]
         events = []
         returned = next((call for call in self._calls if call.back in hit), None)
         if returned is not None:
@@ -272,8 +266,8 @@ class Stepping:
             events.append(self._at_watch("state"))
         if self._switch in hit:
             events.append(self._at_watch("switch"))
-        for entry in self._entries:
-            if entry in hit:
+        for entry in hit:
+            if isinstance(entry, _Entry):
                 events += self._entered(entry)
         if self._return is not None and self._return in hit:
             events.append(Event("return", self.function, result=_signed(_register("a0")),
@@ -281,9 +275,9 @@ class Stepping:
             self._roles.pop(self.parent.kstack, None)
             if self._reaper == self.parent.kstack:      # the child was quicker
                 self._roles[self._reaper] = WAIT
-            self._return.delete()
+            self._remove(self._return)
             self._return = None
-        elif any(b in hit for b in self._lines):
+        elif any(isinstance(p, _Line) for p in hit):
             events.append(Event("line", self.function, at=self._line, path=(self.function,)))
         if self._info.function_at(_register("pc")) == self.function and self.role():
             self._line = _place(gdb.newest_frame())
@@ -310,7 +304,7 @@ class Stepping:
         if usual == EXEC:
             self._roles[stack] = EXEC
             self._new = None
-            self._watch_root()
+            self._switch = self._watch(_Field, "pagetable", "pgtbl")
             return [Event(EXEC, entry.name, args, at=at, path=path, text=_string(args[0]))]
         if usual == "mappages" and part == FORK and self._root is None:
             known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
@@ -320,7 +314,7 @@ class Stepping:
 
     def _left(self, call: _Call) -> Event | None:
         self._calls.remove(call)
-        call.back.delete()
+        self._remove(call.back)
         result = _signed(_register("a0"))
         if call.usual == "kalloc":
             if result:
@@ -331,9 +325,9 @@ class Stepping:
             self._root = 0
         if call.usual == EXEC:
             self._roles.pop(call.stack, None)
-            if self._switch is not None and self._switch.is_valid():
-                self._switch.delete()
-            self._switch = None
+            if self._switch is not None:
+                self._remove(self._switch)
+                self._switch = None
             return Event("execed", call.name, call.args, _int(result), call.at, call.path)
         over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
         return Event(call.usual, call.name, call.args,
@@ -357,14 +351,14 @@ class Stepping:
             return self._step_of_exec(event, now)
         found = [c for c in changes.between(before, now)
                  if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
-        if self._born and not self.cast.ending:
+        if self.born and not self.cast.ending:
             self._note_end(now)
-        if self._born and not self.cast.ending:     # who runs where is not what is told
+        if self.born and not self.cast.ending:     # who runs where is not what is told
             found = [c for c in found if c.what != "state"]
         if event.kind == "uvmcopy":
             self._note_copied(now)
         failed = event.kind in ("kalloc", "mappages", "uvmcopy") and _failed(event)
-        if failed and not self._born:
+        if failed and not self.born:
             self.cast = dataclasses.replace(self.cast, failing=True)
         if not found and not failed and event.kind in _NOTHING_SEEN:
             return None
@@ -412,10 +406,10 @@ class Stepping:
     def _after(self, event: Event, now: Snapshot) -> None:
         """What comes next, once a step was told."""
         child = now.process(self.cast.child) if self.cast.child is not None else None
-        if event.kind == "return" and not self._born and (child is None or child.state in story.UNBORN):
+        if event.kind == "return" and not self.born and (child is None or child.state in story.UNBORN):
             self.over = True
-        elif child is not None and not self._born and child.state not in story.UNBORN:
-            self._born = True
+        elif child is not None and not self.born and child.state not in story.UNBORN:
+            self.born = True
             self._root = None
             if not self.life:
                 self.over = True
@@ -424,8 +418,8 @@ class Stepping:
             for usual in (EXEC, EXIT):
                 name = self._info.has_function(*FUNCTION_NAMES[usual])
                 if name is not None:
-                    self._entries.append(self._add(_LifeEntry(self, self._address(name), usual, name)))
-        elif child is None and self._born:
+                    self._add(_LifeEntry(self, self._address(name), usual, name))
+        elif child is None and self.born:
             self.over = True
 
     def _note_end(self, now: Snapshot) -> None:
@@ -467,7 +461,7 @@ class Stepping:
         if len(found) == 1 and found[0].pid:
             self._child_at = found[0].proc
             self.cast = dataclasses.replace(self.cast, child=found[0].pid)
-            self._state = self._watch("state", "pstate")
+            self._state = self._watch(_State, "state", "pstate")
 
     def _in_allocproc(self) -> int | None:
         """The struct proc that allocproc works on, where its variable can be seen."""
@@ -498,13 +492,13 @@ class Stepping:
             if field is not None and root is not None:
                 patch[self._child_at + field.offset] = root, 8
             state = self._info.field("proc", "state", "pstate")
-            if state is not None and not self._born and "USED" not in self._info.enums \
+            if state is not None and not self.born and "USED" not in self._info.enums \
                     and "EMBRYO" not in self._info.enums:
                 patch[self._child_at + state.offset] = _NO_STATE, state.type.size
         if not patch:
             return self._plain(walk_free)
         taken = session.snapshot(walk_free=walk_free, through=lambda r: _Patched(r, patch))
-        return self._named(taken) if not self._born else taken
+        return self._named(taken) if not self.born else taken
 
     def _plain(self, walk_free: bool = False) -> Snapshot:
         return session.snapshot(walk_free=walk_free)
@@ -534,55 +528,38 @@ class Stepping:
 
     # Breakpoints
 
-    def _add(self, made: gdb.Breakpoint) -> gdb.Breakpoint:
-        made.silent = True
-        self._breakpoints = [b for b in self._breakpoints if b.is_valid()]
-        self._breakpoints.append(made)
-        return made
+    def _add(self, point: _Point) -> _Point:
+        self._points.append(point)
+        return point
 
-    def _watch(self, *names: str) -> gdb.Breakpoint | None:
+    def _remove(self, point: _Point) -> None:
+        point.arm(False)
+        self._points.remove(point)
+
+    def _watch(self, kind: type[_Field], *names: str) -> _Field | None:
         field = self._info.field("proc", *names)
         if field is None or self._child_at is None:
             return None
-        kind = "int" if field.type.size == 4 else "long"
-        return self._add(gdb.Breakpoint(f"*({kind} *){self._child_at + field.offset:#x}",
-                                        gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True))
-
-    def _watch_root(self) -> None:
-        self._switch = self._watch("pagetable", "pgtbl")
+        return self._add(kind(self, self._child_at + field.offset, field.type.size))
 
     def _arm(self) -> None:
-        """Enables what can matter now: each that is enabled costs packets, and
-        those that others run into cost a stop."""
-        parts = {part for stack, part in self._roles.items()
-                 if not any(c.folded and c.stack == stack for c in self._calls)}
-        for b in self._breakpoints:
-            if not b.is_valid():
-                continue
-            if isinstance(b, _LifeEntry):
-                on = self._roles.get(self.child_stack or -1) != EXIT and not self.cast.ending
-            elif isinstance(b, _Entry):
-                on = any(b.usual in _WATCHED.get(part, ()) for part in parts)
-                if b.usual == "proc_pagetable":
-                    on = on and self._child_at is None
-            elif b is self._state:
-                on = not self._born or self.cast.ending or self._roles.get(self.child_stack or -1) == EXIT
-            elif b in self._lines:
-                on = FORK in parts
-            else:
-                on = True
-            if b.enabled != on:
-                b.enabled = on
-        if self._state is not None:
-            self._state_then = self._state_now()
+        """Sets what can matter now: each breakpoint costs packets, and those
+        that others run into cost a stop."""
+        # The one that stands on a breakpoint is the one that steps over it.
+        if self._thread is not None and self._thread.is_valid() and gdb.selected_thread() != self._thread:
+            self._thread.switch()
+        folded = {c.stack for c in self._calls if c.folded}
+        parts = {part for stack, part in self._roles.items() if stack not in folded}
+        for point in self._points:
+            point.arm(point.needed(parts))
+        if self._state is not None and self._state.live is not None:
+            self._state_then = self._state.value()
 
     def _rest(self) -> None:
-        """Nothing of ours stops the machine until the next step."""
-        for b in self._breakpoints:
-            if b.is_valid() and b.enabled:
-                b.enabled = False
+        """Nothing of ours is in the machine until the next step."""
+        for point in self._points:
+            point.arm(False)
         self._moves = session.moves()
-        self._thread = gdb.selected_thread()
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -597,10 +574,6 @@ class Stepping:
 
     def _go(self) -> None:
         self._reason = self.hindrance = None
-        thread = self._thread
-        # The one that stands on a breakpoint is the one that steps over it.
-        if thread is not None and thread.is_valid() and gdb.selected_thread() != thread:
-            thread.switch()
         try:
             with _quiet():
                 gdb.execute("continue", to_string=True)
@@ -612,7 +585,7 @@ class Stepping:
             raise Interrupted("the machine ended before the fork was done")
         reason = self._reason
         hit = reason.breakpoints if isinstance(reason, gdb.BreakpointEvent) else []
-        theirs = [b for b in hit if b not in self._breakpoints]
+        theirs = [b for b in hit if all(b != p.live for p in self._points)]
         if theirs or not hit or self.hindrance:
             why = self.hindrance or f"your breakpoint {theirs[0].number}" if theirs else \
                 "Ctrl-C" if getattr(reason, "stop_signal", "") == "SIGINT" else \
@@ -684,30 +657,57 @@ class _Call:
                  path: tuple[str, ...], folded: bool) -> None:
         self.usual, self.name, self.args, self.stack = usual, name, args, stack
         self.at, self.path, self.folded = at, path, folded
-        self.back: gdb.Breakpoint
+        self.back: _Return
 
 
-class _Ours(gdb.Breakpoint):
-    """An internal breakpoint that stops where `wants` says so."""
+class _Point:
+    """A place where the machine is to stop, and GDB's breakpoint there while it
+    is armed: what is not needed is not there at all, and costs nothing."""
 
     def __init__(self, owner: Stepping, address: int) -> None:
-        super().__init__(f"*{address:#x}", internal=True)
         self.owner, self.address = owner, address
+        self.live: gdb.Breakpoint | None = None
 
     def wants(self) -> bool:
+        """Whether the selected thread, which is there, is to be stopped."""
         raise NotImplementedError
+
+    def needed(self, parts: set[str]) -> bool:
+        """Whether it can matter now. parts: those of the stacks on which nothing folded runs."""
+        return True
+
+    def arm(self, on: bool) -> None:
+        if on and self.live is None:
+            self.live = self.make()
+        elif not on and self.live is not None:
+            live, self.live = self.live, None
+            if live.is_valid():
+                live.delete()
+
+    def make(self) -> gdb.Breakpoint:
+        return _Breakpoint(self)
+
+
+class _Breakpoint(gdb.Breakpoint):
+    """GDB's side of a point."""
+
+    def __init__(self, point: _Point) -> None:
+        super().__init__(f"*{point.address:#x}", internal=True)
+        self.silent = True
+        self.point = point
 
     def stop(self) -> bool:
         # GDB stops for an error in here, and takes it for a hit.
+        owner = self.point.owner
         try:
-            return self.wants() or self.owner.state_written()
+            return self.point.wants() or owner.state_written()
         except (KeyboardInterrupt, gdb.error) as error:
-            self.owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
+            owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
             return True
 
 
-class _OnStack(_Ours):
-    """Stops only who runs on one kernel stack; on any when that is None."""
+class _OnStack(_Point):
+    """Who runs on one kernel stack; on any when that is None."""
 
     def __init__(self, owner: Stepping, address: int, stack: int | None) -> None:
         super().__init__(owner, address)
@@ -717,8 +717,15 @@ class _OnStack(_Ours):
         return self.stack is None or self.owner.on_stack(self.stack)
 
 
-class _Return(_Ours):
-    """Stops when the call that was entered with `sp` returns."""
+class _Line(_OnStack):
+    """A line of fork's."""
+
+    def needed(self, parts: set[str]) -> bool:
+        return FORK in parts
+
+
+class _Return(_Point):
+    """Where a call that was entered with `sp` returns to."""
 
     def __init__(self, owner: Stepping, address: int, sp: int) -> None:
         super().__init__(owner, address)
@@ -728,7 +735,7 @@ class _Return(_Ours):
         return _register("sp") == self.sp
 
 
-class _Entry(_Ours):
+class _Entry(_Point):
     """A watched function's first instruction."""
 
     def __init__(self, owner: Stepping, address: int, usual: str, name: str) -> None:
@@ -738,12 +745,42 @@ class _Entry(_Ours):
     def wants(self) -> bool:
         return self.owner.wanted(self.usual)
 
+    def needed(self, parts: set[str]) -> bool:
+        return any(self.usual in _WATCHED.get(part, ()) for part in parts)
+
 
 class _LifeEntry(_Entry):
     """exec's or exit's first instruction, for the child."""
 
     def wants(self) -> bool:
         return self.owner.on_stack(self.owner.child_stack)
+
+    def needed(self, parts: set[str]) -> bool:
+        return EXIT not in parts and not self.owner.cast.ending
+
+
+class _Field(_Point):
+    """A field of the child's struct proc, when it is written."""
+
+    def __init__(self, owner: Stepping, address: int, size: int) -> None:
+        super().__init__(owner, address)
+        self.size = size
+
+    def make(self) -> gdb.Breakpoint:
+        kind = "int" if self.size == 4 else "long"
+        made = gdb.Breakpoint(f"*({kind} *){self.address:#x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True)
+        made.silent = True
+        return made
+
+    def value(self) -> bytes:
+        return bytes(gdb.selected_inferior().read_memory(self.address, self.size))
+
+
+class _State(_Field):
+    """The child's state: who schedules it is not what is told."""
+
+    def needed(self, parts: set[str]) -> bool:
+        return not self.owner.born or self.owner.cast.ending or EXIT in parts
 
 
 class _Patched(Reader):
