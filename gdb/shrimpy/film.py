@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -21,29 +22,28 @@ def film(steps: Sequence[Step], function: str, parent: int, child: Optional[int]
             "steps": [{**encode(step), "snapshot": step.snapshot.to_data()} for step in steps]}
 
 
-class Film:
-    """A film file while it is made: a context manager. The file is there when
-    `write` was called, whole, and else not at all. Raises OSError at once where
-    it cannot be written."""
+def writable(path: str) -> str:
+    """`path` whole, where a film can be written. Raises OSError where it cannot."""
+    path = os.path.abspath(os.path.expanduser(path))
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+    return path
 
-    def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(os.path.expanduser(path))
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(21, "is a directory", self.path)
-        handle, self._draft = tempfile.mkstemp(prefix=".shrimpy-", suffix=".json",
-                                               dir=os.path.dirname(self.path))
-        os.close(handle)
 
-    def __enter__(self) -> "Film":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if os.path.exists(self._draft):
-            os.unlink(self._draft)
-
-    def write(self, data: Dict[str, object]) -> None:
-        with open(self._draft, "w", encoding="utf-8") as file:
+def write(path: str, data: Dict[str, object]) -> None:
+    """Writes the whole file or, whatever happens, none. Raises OSError."""
+    handle, draft = tempfile.mkstemp(prefix=".shrimpy-", suffix=".json", dir=os.path.dirname(path))
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
             json.dump(data, file, separators=(",", ":"))
             file.write("\n")
-        os.chmod(self._draft, 0o644)
-        os.replace(self._draft, self.path)
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

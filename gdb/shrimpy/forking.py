@@ -164,6 +164,7 @@ class Stepping:
                         step = self._step(self._events.pop(0))
                         if step is not None:
                             self._rest()
+                            _select_frame(step.at.function)
                             return step
                     if self.over:
                         return None
@@ -905,6 +906,17 @@ def _place(frame: gdb.Frame, before: bool = False) -> Place:
         return Place(frame.name())
     text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
     return Place(frame.name(), sal.symtab.filename, sal.line, text or None)
+
+
+def _select_frame(function: str | None) -> None:
+    """The frame whose line the step tells of, for the person who looks around."""
+    frame = gdb.newest_frame()
+    for _ in range(_MAX_FRAMES):
+        if frame is None or frame.name() == function:
+            break
+        frame = frame.older()
+    if frame is not None:
+        frame.select()
 
 
 def _string(address: int) -> str:

@@ -249,16 +249,19 @@ def differences(found: list[Change], paint: Painter) -> str:
     return table(["", "WHAT", "PID", "VA", "BEFORE", "AFTER"], rows, paint)
 
 
-def step(number: int, told: Step, paint: Painter, width: int = 96) -> str:
-    """shrimp-step: what happened, where, why it matters, and what it changed."""
+def step(number: int, told: Step, paint: Painter, width: int = 96, brief: bool = False) -> str:
+    """shrimp-step: what happened, where, why it matters, and what it changed.
+    brief: the rest is shown elsewhere."""
     at = told.at
     lines = [paint("title", f"{number}  {told.title}")]
     place = f"{at.file}:{at.line}" if at.file else at.function or ""
     path = " > ".join(told.path)
     lines.append("   " + paint("dim", f"{place}  {path}".strip()))
-    if at.source:
+    if at.source and not brief:
         lines.append(f"   | {at.source}")
     lines += textwrap.wrap(told.caption, max(width, 40), initial_indent="   ", subsequent_indent="   ")
+    if brief:
+        return "\n".join(lines) + "\n"
     lines += ["   " + change(c) for c in told.changes]
     if told.more_changes:
         lines.append(f"   and {told.more_changes} more such entries")

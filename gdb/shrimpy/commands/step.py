@@ -9,6 +9,7 @@ from ..session import session
 from ..snapshot import Process
 from ..story import count
 from .base import Arg, Bad, Command, Opt, painter, programs, with_pid
+from .window import Window
 
 
 class ShrimpStep(Command):
@@ -72,13 +73,13 @@ class ShrimpStep(Command):
             forking.leave()
 
     def _record(self, path, who, every):
-        with film.Film(path) as file:
-            stepping = begin(who, every, life=True)
-            steps = [stepping.last, *finish(stepping)]
-            cast = stepping.cast
-            forking.leave()
-            file.write(film.film(steps, stepping.function, cast.parent, cast.child))
-        gdb.write(f"{file.path}: {len(steps)} steps\n")
+        path = film.writable(path)
+        stepping = begin(who, every, life=True)
+        steps = [stepping.last, *finish(stepping)]
+        cast = stepping.cast
+        forking.leave()
+        film.write(path, film.film(steps, stepping.function, cast.parent, cast.child))
+        gdb.write(f"{path}: {len(steps)} steps\n")
 
 
 def wanted(word: str | None) -> Process | str | None:
@@ -109,7 +110,7 @@ def begin(who: Process | str | None, every: bool, life: bool) -> forking.Steppin
 
 
 def show(stepping: forking.Stepping) -> None:
-    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width()))
+    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.n_shown > 0))
     gdb.flush()
 
 

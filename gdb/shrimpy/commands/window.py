@@ -12,9 +12,11 @@ from .base import KNOWN_ERRORS, one_line
 _LAYOUT = "tui new-layout shrimpy {-horizontal src 3 shrimpy 2} 3 status 0 cmd 2"
 
 
-class Shrimpy:
+class Window:
     """One window. GDB makes it when a layout shows it, and closes it when none
     does any more: only in between is anything done at a prompt."""
+
+    n_shown = 0
 
     def __init__(self, tui: gdb.TuiWindow) -> None:
         self._tui = tui
@@ -22,15 +24,18 @@ class Shrimpy:
         self._drawn: tuple | None = None
         self._lines: list[window.Line] = []
         tui.title = "shrimpy"
+        Window.n_shown += 1
         gdb.events.before_prompt.connect(self._at_prompt)
 
     def close(self) -> None:
+        Window.n_shown -= 1
         gdb.events.before_prompt.disconnect(self._at_prompt)
 
     def render(self) -> None:
         if not self._tui.is_valid():
             return
-        width, height = self._tui.width, self._tui.height
+        # A line as wide as the window would be followed by an empty one.
+        width, height = self._tui.width - 1, self._tui.height
         self._lines = _lines(width)
         self._top = max(0, min(self._top, len(self._lines) - height))
         painter = Painter(bool(gdb.parameter("style enabled")))
@@ -75,7 +80,7 @@ def register() -> None:
     make = getattr(gdb, "register_window_type", None)
     if make is None:            # a GDB without the TUI
         return
-    make("shrimpy", Shrimpy)
+    make("shrimpy", Window)
     try:
         gdb.execute(_LAYOUT, to_string=True)
     except gdb.error as error:  # loaded a second time
