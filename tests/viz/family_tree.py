@@ -138,6 +138,7 @@ def at_rest(made: Family) -> Family:
     made.json["harts"] = []
     for p in made.json["processes"]:
         p["state"] = p["state"].replace("RUNNING", "SLEEPING")
+        p["calls"] = ["sched", "sleep", "sys_pause", "syscall", "usertrap"] if p["state"] == "SLEEPING" else None
     free = made.json["free"]
     free["count"] = sum(n for _, n in free["runs"])
     free["lists"] = [{"name": "kmem.freelist", "count": free["count"]}]

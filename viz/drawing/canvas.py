@@ -75,6 +75,10 @@ class Canvas:
                         fill=fill if fill != style.INK else None, font_weight="bold" if bold else None, **settings)
         self._parts.append(f"<text{_attributes(**settings)}>{escape(printable(s))}</text>")
 
+    def picture(self, svg: str) -> None:
+        """A figure in markup of its own."""
+        self._parts.append(svg)
+
     def define(self, id_: str, markup: str) -> str:
         """A pattern or such, written once; returns how fill= names it."""
         self._definitions[id_] = markup
@@ -94,7 +98,7 @@ class Canvas:
         return "\n".join([
             '<?xml version="1.0" encoding="UTF-8"?>',
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}pt" height="{h}pt" viewBox="0 0 {w} {h}" '
-            f'font-family="{escape(style.SVG_FONTS)}" font-size="{style.FONT_PT}" xml:space="preserve">',
+            f'font-family="{style.SVG_FONTS}" font-size="{style.FONT_PT}" xml:space="preserve">',
             *([f"<defs>{definitions}</defs>"] if definitions else []),
             f'<rect width="{w}" height="{h}" fill="{style.PAPER}"/>',
             *self._parts, "</svg>", ""])

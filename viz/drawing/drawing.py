@@ -12,12 +12,12 @@ class Drawing:
     the same as a plain graph, for those who want to edit it.
 
     title and description are for who cannot see it.
-    A film has `html`, a page that stands alone, and `sheets`, SVG of each sheet of paper; both
-    take many runs of dot, so they are made when asked for.
+    A film has `html`, a page that stands alone, and `sheets`: given True, SVG of each sheet of A4,
+    else of one that is as long as need be. They are large, so they are made when asked for.
     """
     title: str
     description: str
     dot: Optional[str] = None
     svg: Optional[str] = None
     html: Optional[Callable[[], str]] = None
-    sheets: Optional[Callable[[], Sequence[str]]] = None
+    sheets: Optional[Callable[[bool], Sequence[str]]] = None

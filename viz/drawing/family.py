@@ -26,9 +26,11 @@ TITLE = "Who shares what with whom"
 _HEAD, _ROW, _GAP = 19.0, 15.0, 14.0
 _FRAME_HEAD, _FRAME_LINE = 18.0, 12.5
 _FRAME_GAP = 9.0
-_CHANGED = "\u25a0"        # what a mark is called in words
+CHANGED = "\u25a0 beside what this step changed"
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
 _TRACK = 10.0           # between two vertical lines
+_ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
+_LEAST_LANE = 64.0      # between processes and frames
 _FRAME_W = 188.0
 _PAD = 8.0
 _LABEL_W = 46.0
@@ -68,6 +70,7 @@ class _Layout:
     top: float
     bottom: float
     has_heading: bool
+    has_legend: bool
 
 
 def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
@@ -84,13 +87,14 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
 
 
 def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None,
-               changed: Sequence[frozenset[str]] = ()) -> list[Drawing]:
+               changed: Sequence[frozenset[str]] = (), has_legend: bool = True) -> list[Drawing]:
     """A family diagram of each snapshot, all with the same boxes at the same places, without a heading.
 
     What is not there in one step, or no longer, is a faint outline in it. Of the processes, those of
     `pids` or of the last snapshot are drawn, with all their frames. Elements keep their ids from step
     to step: process-SLOT, page-F-SLOT, page-S-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT.
-    changed: of each snapshot, ids of the processes, pages and frames to mark.
+    changed: of each snapshot, ids of the processes, pages and frames to mark. has_legend: whether
+    what the signs mean, and what is not drawn, stands below each.
     Raises VizError as draw does, for any of the snapshots.
     """
     models = [sharing(s) for s in snapshots]
@@ -106,8 +110,8 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
         placed = {p.slot: p for p in order if p.slot in model.members}
         frames = {pa: f for pa, f in model.frames.items() if placed.keys() & set(f.users)}
         steps.append(_Step(snapshot, model, placed, frames, marked))
-    layout = _lay_out(steps, order, has_heading=False)
-    signs = [f"{_CHANGED} beside what this step changed"] if any(changed) else []
+    layout = _lay_out(steps, order, False, has_legend)
+    signs = [CHANGED] if any(changed) else []
     notes = [[*signs, *_notes(step)] for step in steps]
     n_lines = max(len(page.wrapped(lines, page.WIDTH_PT - 2 * MARGIN_PT)) for lines in notes)
     return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
@@ -128,11 +132,13 @@ def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 
 
 # Where things stand
 
-def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True) -> _Layout:
+def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True,
+             has_legend: bool = True) -> _Layout:
     card_end = MARGIN_PT + _card_width(steps, order)
     indent = _indent(order)
-    top = MARGIN_PT if not has_heading else page.heading(Canvas(), TITLE, max((page.wrapped([words.stop_line(s.snapshot)],
-                                            page.WIDTH_PT - 2 * MARGIN_PT) for s in steps), key=len))
+    top = float(MARGIN_PT)
+    if has_heading:
+        top = max(page.heading(Canvas(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
     y, processes = top, {}
     for p in order:
         x = MARGIN_PT + indent * p.depth
@@ -145,12 +151,12 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
             for pa in frames for letter in _LETTERS}
     tracks, n_tracks = _tracks({net: (source, port) for net, (source, port) in ends.items() if source})
     frame_x = page.WIDTH_PT - MARGIN_PT - _FRAME_W
-    lane = frame_x - card_end
-    step_x = min(_TRACK, (lane - 34) / max(1, n_tracks - 1))
-    at = {net: card_end + lane / 2 - 4 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
+    low, high = card_end + _ALARMED, frame_x - _ARROW
+    step_x = min(_TRACK, (high - low) / max(1, n_tracks - 1))
+    at = {net: (low + high) / 2 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
     frames = {pa: replace(box, x=frame_x) for pa, box in frames.items()}
     bottom = max([b.y + b.height for b in (*processes.values(), *frames.values())], default=top)
-    return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading)
+    return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading, has_legend)
 
 
 def _indent(order: Sequence[Placed]) -> float:
@@ -168,7 +174,7 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
                     for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
-    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - 56)
+    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
 
 
 def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
@@ -289,8 +295,10 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -
         _frame(canvas, step, frame, layout.frames[pa])
     for p in step.placed.values():
         _process(canvas, step, p, layout.processes[p.slot])
-    y = _legend(canvas, step, layout.bottom + 18)
-    y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
+    y = layout.bottom
+    if layout.has_legend:
+        y = legend(canvas, step.snapshot, y + 18)
+        y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
     return canvas.svg(page.WIDTH_PT, y + MARGIN_PT)
 
 
@@ -406,7 +414,7 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
                     style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
-            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LINE[letter])
+            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LETTER[letter])
             for line in lines:
                 canvas.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
                 y += _FRAME_LINE
@@ -419,9 +427,9 @@ def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
         _mark(canvas, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
 
 
-def _legend(canvas: Canvas, step: _Step, y: float) -> float:
+def legend(canvas: Canvas, snapshot: Snapshot, y: float) -> float:
     """Signs and what they mean, in one row; returns the y where notes may begin."""
-    layout = step.snapshot.layout
+    layout = snapshot.layout
     page.rule(canvas, y)
     y += 14
     x = MARGIN_PT + page.BADGE_R

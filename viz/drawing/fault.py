@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import kit, page, style, words
-from .canvas import Canvas, corners
-from .dot import quoted
+from .canvas import Canvas, corners, fitting_chars
+from .dot import quoted, shorten
 from .drawing import Drawing
 from .page import LINE_PT, MARGIN_PT
 from .snapshot_json import Snapshot
@@ -106,7 +106,8 @@ def _card(canvas: Canvas, snapshot: Snapshot, fault: _Fault, i: int, y: float) -
     look = f"look at {v.function}()" if v.function else ""
     why = page.wrapped([f"{v.subject}: {v.why}"], _WIDTH - 2 * _PAD, style.FONT_PT)
     place = _place(snapshot, v)
-    left = [place[0], *page.wrapped(place[1:], _LEFT_W - 2 * _PAD)]
+    left = [shorten(place[0], fitting_chars(_LEFT_W - 2 * _PAD, style.SMALL_PT)),
+            *page.wrapped(place[1:], _LEFT_W - 2 * _PAD)]
     found, expected = (_wrap([said or "?"], _RIGHT_W - 16) for said in (v.actual, v.expected))
     advice = page.wrapped([v.explanation or "", *_also(fault)], _WIDTH - 2 * _PAD)
     box_h = [LINE_PT * (len(lines) + 1) + 6 for lines in (found, expected)]

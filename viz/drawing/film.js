@@ -10,7 +10,8 @@
   let timer = null;         // of the step that comes next, while playing
 
   // The step that the address names: itself, or what is inside it.
-  const named = () => steps.indexOf(document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest(".step"));
+  const named = () => location.hash === "" ? 0
+    : steps.indexOf(document.getElementById(location.hash.slice(1))?.closest(".step"));
 
   function show(i) {
     if (i === at) return;

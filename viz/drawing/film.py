@@ -8,18 +8,28 @@ from collections.abc import Sequence
 from typing import Optional
 from xml.etree.ElementTree import Element
 
-from . import family, film_page, svg, words
+from . import family, film_page, strip, svg, words
 from .drawing import Drawing
+from .errors import VizError
 from .film_json import Film, Step
 
 
-def draw(film: Film) -> Drawing:
-    """The film, as a page."""
+def draw(film: Film, steps: Optional[Sequence[int]] = None) -> Drawing:
+    """The film as a page of all its steps, and as a strip of `steps`, counted from 1, or of those that tell most.
+
+    Raises VizError: no Shrimpy layout, a step that is not there.
+    """
+    missing = [n for n in steps or () if not 1 <= n <= len(film.steps)]
+    if missing:
+        raise VizError(f"--steps: expected 1 to {len(film.steps)}, found {missing[0]}")
+    which = sorted({n - 1 for n in steps}) if steps else strip.telling(film)
     cast = _cast(film)
     title = _title(film)
     first, last = (words.stop_line(s.snapshot) for s in (film.steps[0], film.steps[-1]))
     return Drawing(title, f"{len(film.steps)} steps, from {first} to {last}.",
-                   html=lambda: film_page.page(film, title, _pictures(film, cast, range(len(film.steps)))))
+                   html=lambda: film_page.page(film, title, _pictures(film, cast, range(len(film.steps)))),
+                   sheets=lambda on_a4: strip.sheets(film, title, which,
+                                                      _pictures(film, cast, which, has_legend=False), on_a4))
 
 
 def _title(film: Film) -> str:
@@ -31,29 +41,30 @@ def _title(film: Film) -> str:
 
 
 def _cast(film: Film) -> list[int]:
-    """The pids in the picture: parent and child, whose frames the parent shares, and who shares theirs."""
+    """The pids in the picture: parent and child, whose frames the parent shares, and who shares theirs.
+
+    Where two had the same slot, one after the other, the first of these: it is a place in the picture.
+    """
     parents: dict[int, Optional[int]] = {}
+    slots: dict[int, int] = {}
     for step in film.steps:
         for p in step.snapshot.processes:
             parents.setdefault(p.pid, p.parent)
-    cast = [film.parent] + [film.child] * (film.child in parents)
+            slots.setdefault(p.pid, p.slot)
+    wanted = [film.parent, film.child]
     up = parents.get(film.parent)
-    while up in parents and up not in cast:
-        cast.append(up)
-        up = parents[up]
-    cast += sorted(pid for pid, parent in parents.items() if parent in (film.parent, film.child) and pid not in cast)
-    return sorted(cast[:family.LIMIT])
+    while up is not None and up not in wanted:
+        wanted.append(up)
+        up = parents.get(up)
+    wanted += sorted(pid for pid, parent in parents.items() if parent in wanted[:2] and parent is not None)
+    cast = {slots[pid]: pid for pid in reversed(wanted) if pid in slots}
+    return sorted([pid for pid in dict.fromkeys(wanted) if pid in cast.values()][:family.LIMIT])
 
 
-def _pictures(film: Film, cast: Sequence[int], which: Sequence[int]) -> list[Element]:
+def _pictures(film: Film, cast: Sequence[int], which: Sequence[int], has_legend: bool = True) -> list[Element]:
     """The family at each of the steps `which`, in one layout for all."""
-    drawings = family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps])
-    pictures = [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
-    # notes below differ in length; with one size, nothing moves from step to step
-    width, height = (max(float(p.get(side).removesuffix("pt")) for p in pictures) for side in ("width", "height"))
-    for picture in pictures:
-        picture.attrib.update(height=f"{height:g}pt", viewBox=f"0 0 {width:g} {height:g}")
-    return pictures
+    drawings = family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps], has_legend)
+    return [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
 
 
 def _changed(step: Step) -> frozenset[str]:

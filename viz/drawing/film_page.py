@@ -14,28 +14,20 @@ from pathlib import Path
 from typing import Optional
 from xml.etree.ElementTree import Element, tostring
 
-from . import style
+from . import film_words, style, words
 from .film_json import Change, Film, Pairing, Place, Step
 from .web import text
 
 _HERE = Path(__file__).parent
 
-_PHASES = {
-    "start": "Start", "frame": "Frames", "table": "Page tables", "map": "Mapping", "unmap": "Unmapping",
-    "copy": "Copy of memory", "fry": "FRY", "shrimp": "SHRIMP", "state": "Process", "free": "Frames freed",
-    "exec": "exec", "exit": "exit", "wait": "wait", "end": "End"}
-_KINDS = {"+": "new", "-": "gone", "~": "changed"}
-_SIGNS = {"+": "+", "-": "\u2212", "~": "~"}
-_THINGS = {"pte": "PTE", "sz": "size", "root": "root table", "table": "PTE of a table"}
-_PAIRINGS = {"none": ("\u25cb", "No pair"), "pending": ("\u25d4", "Pair pending"), "holds": ("\u25cf", "Pair holds"),
-             "broken": ("\u2715", "Pair broken")}
 _FLAGS = re.compile(r"\b[V-][R-][W-][X-][U-][G-][A-][D-](?![\w-])")
 _TAB_CHARS = 4
 
 # style.py's colours, and what they are in the dark
 _DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", style.HAIRLINE: "#78828b",
          style.STRIPE: "#3a4046", style.PALE_PROCESS: "#1d3a52", style.PALE_FRAME: "#433a10",
-         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57"}
+         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57",
+         style.LETTER["S"]: "#ff9d57"}
 
 
 def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
@@ -60,7 +52,7 @@ def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
 <a class="skip" href="#step-1">Skip to the steps</a>
 <header class="head">
 <h1>{text(title)}</h1>
-<p>{text(film.kernel)}, {n} {"step" if n == 1 else "steps"}</p>
+<p>{text(words.kernel(film.kernel))}, {words.count(n, 'step')}</p>
 </header>
 {_CONTROLS.replace("{n}", str(n))}
 <div class="columns">
@@ -127,32 +119,34 @@ def _list(steps: Sequence[Step]) -> str:
     for phase, run in groupby(numbered, key=lambda one: one[1].phase):
         members = list(run)
         links = "".join(f'<li><a href="#step-{i}">{text(step.title)}</a></li>' for i, step in members)
-        groups.append(f'<li><span>{text(_PHASES.get(phase, phase))}</span>\n<ol start="{members[0][0]}">{links}</ol></li>')
+        groups.append(f'<li><span>{text(film_words.phase(phase))}</span>\n<ol start="{members[0][0]}">{links}</ol></li>')
     return f'<ul class="phases">\n{chr(10).join(groups)}\n</ul>'
 
 
 def _step(i: int, n: int, step: Step, picture: Element) -> str:
     return f"""<section class="step" id="step-{i}" aria-labelledby="step-{i}-title">
-<p class="number"><a href="#step-{i}">Step {i} of {n}</a> <span>{text(_PHASES.get(step.phase, step.phase))}</span></p>
+<p class="number"><a href="#step-{i}">Step {i} of {n}</a> <span>{text(film_words.phase(step.phase))}</span></p>
 <h2 id="step-{i}-title">{text(step.title)}</h2>
 <p class="caption">{text(step.caption)}</p>
 {_pairing(step.pairing)}
 <figure>
 <div class="scroll">{tostring(picture, encoding='unicode')}</div>
 </figure>
+<div class="details">
 {_source(step.at)}
-{_changes(i, step)}
+{_changes(step)}
+</div>
 </section>"""
 
 
 def _pairing(pairing: Pairing) -> str:
-    sign, words = _PAIRINGS[pairing.state]
+    sign, words = film_words.PAIRINGS[pairing.state]
     return (f'<p class="pairing {pairing.state}"><span aria-hidden="true">{sign}</span> <strong>{words}</strong> '
             f"{text(pairing.text)}</p>")
 
 
 def _source(at: Place) -> str:
-    where = text(at.file or "") + (f":{at.line}" if at.file and at.line is not None else "")
+    where = text(film_words.place(at))
     function = f"{text(at.function)}()" if at.function else ""
     place = f"<code>{where}</code>{' in ' if function else ''}" if where else ""
     place += f"<code>{function}</code>" if function else ""
@@ -160,12 +154,12 @@ def _source(at: Place) -> str:
     return f'<div class="source"><p>{place or "The line of the source is not known."}</p>{line}</div>'
 
 
-def _changes(i: int, step: Step) -> str:
+def _changes(step: Step) -> str:
     more = ""
     if step.more_changes:
         more = f'<p class="more">and {step.more_changes} more of the same kind</p>'
     if not step.changes:
-        return f'<p class="more">No page-table entry changed.</p>{more}'
+        return f'<p class="more">Nothing changed in the parent and the child.</p>{more}'
     rows = "\n".join(map(_row, step.changes))
     return f"""<div class="scroll"><table>
 <caption>What changed</caption>
@@ -181,11 +175,10 @@ def _row(change: Change) -> str:
     before, after = _emphasized(change.before, change.after)
     where = "".join(_cell(name, value) for name, value in (
         ("Virtual address", _hex(change.va)), ("Level", change.level), ("PTE at", _hex(change.pte_at))))
-    is_entry = change.pte_at is not None
-    return (f'<tr><th scope="row"><span class="sign" aria-hidden="true">{_SIGNS[change.kind]}</span> '
-            f"{_KINDS[change.kind]} {text(_THINGS.get(change.what, change.what))}</th>{_cell('pid', change.pid)}{where}"
-            f'<td data-name="Before">{_side(change.pte_before, before, is_entry)}</td>'
-            f'<td data-name="After">{_side(change.pte_after, after, is_entry)}</td></tr>')
+    return (f'<tr><th scope="row"><span class="sign" aria-hidden="true">{film_words.SIGNS[change.kind]}</span> '
+            f"{film_words.KINDS[change.kind]} {text(film_words.thing(change))}</th>{_cell('pid', change.pid)}{where}"
+            f'<td data-name="Before">{_side(film_words.value(change, change.pte_before), before)}</td>'
+            f'<td data-name="After">{_side(film_words.value(change, change.pte_after), after)}</td></tr>')
 
 
 def _hex(value: Optional[int]) -> Optional[str]:
@@ -198,10 +191,8 @@ def _cell(name: str, value: Optional[object]) -> str:
     return f'<td data-name="{name}">{value}</td>'
 
 
-def _side(value: Optional[int], meaning: str, is_entry: bool) -> str:
-    if not is_entry:
-        return meaning or "nothing"
-    return (_hex(value) or "no table") + (f"<br>{meaning}" if meaning else "")
+def _side(value: str, meaning: str) -> str:
+    return "<br>".join(filter(None, [value, meaning])) or "nothing"
 
 
 def _emphasized(before: str, after: str) -> tuple[str, str]:

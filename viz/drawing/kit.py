@@ -54,8 +54,8 @@ def judgement(text: str) -> Judgement:
                                free=dataclasses.replace(read.free, runs=tuple(sorted(read.free.runs))))
     verdicts, view = rules.evaluate(read), View(read)
     first = view.first
-    # whose parent's slot is empty is nobody's child either
-    orphans = frozenset(p.slot for p in view.processes if p is not first and (
+    # whose parent's slot is empty is nobody's child either, unless it is being made or taken apart
+    orphans = frozenset(p.slot for p in view.processes if p is not first and p.state != "USED" and (
         is_orphan(view, p) or view.parent(p) is None and view.at(p, read.layout.shrimp) is not None))
     return Judgement(tuple(verdicts), orphans, rules.held_back(verdicts),
                      rules.status(verdicts, read.stop.panicked))

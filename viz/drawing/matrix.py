@@ -20,7 +20,7 @@ from .snapshot_json import Snapshot
 LIMIT = 64
 TITLE = "Who shares what with whom: processes and frames"
 
-_ROW = 11.5
+_ROW = 10.8
 _INDENT, _INDENTS = 7.0, 7          # deeper ones stand as deep as this
 _LEAST_COLUMN, _MOST_COLUMN = 9.5, 17.0
 _NAME_CHARS = 16

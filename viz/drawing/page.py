@@ -47,7 +47,7 @@ def badge(canvas: Canvas, x: float, y: float, letter: str) -> None:
         canvas.text(x, y, letter, 8, "middle", style.PAPER, bold=True)
     else:
         canvas.circle(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, stroke_dasharray="2.6 1.3")
-        canvas.text(x, y, letter, 8, "middle", style.LINE[letter], bold=True)
+        canvas.text(x, y, letter, 8, "middle", style.LETTER[letter], bold=True)
 
 
 def alarm_height(lines: Sequence[str]) -> float:

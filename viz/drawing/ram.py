@@ -324,5 +324,5 @@ def _description(snapshot: Snapshot, ram: RamMap, notes: Sequence[str]) -> str:
     lines = [words.stop_line(snapshot) + ".",
              f"RAM from {snapshot.layout.ram_base:#x} to {snapshot.layout.ram_end:#x}: "
              f"{words.count(sum(counts.values()), 'frame')}."]
-    lines += [f"{_meaning(letter, ram).capitalize()}: {words.count(n, 'frame')}." for letter, n in counts.items()]
+    lines += [f"{'Wrong, ' if letter in ram.wrong else ''}{_meaning(letter, ram).removeprefix('! ')}: {words.count(n, 'frame')}." for letter, n in counts.items()]
     return " ".join([*lines, *(f"{note.rstrip('.')}." for note in notes)])

@@ -23,6 +23,7 @@ FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 LINE_FRY = "#0072B2"
 LINE_SHRIMP = "#D55E00"
 LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
+LETTER = {"F": LINE_FRY, "S": "#A84A00"}    # text needs more contrast than lines: 4.5:1 on every ground here
 LINE_THIRD = "#007A5A"
 DASH = {"F": "solid", "S": "dashed"}
 

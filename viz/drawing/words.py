@@ -23,11 +23,14 @@ def name(process: Process) -> str:
     return f"{process.pid} {shorten(process.name, NAME_CHARS) or '(no name)'}"
 
 
+def kernel(name: str) -> str:
+    """A figure goes into reports: the tree's name tells kernels apart, the way to it does not."""
+    return shorten("/".join(PurePath(name).parts[-KERNEL_PARTS:]), 60) or "kernel"
+
+
 def stop_line(snapshot: Snapshot) -> str:
     """The kernel, and where it stood: what is not known is not said."""
     stop = snapshot.stop
-    # a figure goes into reports: the tree's name tells kernels apart, the way to it does not
-    kernel = shorten("/".join(PurePath(snapshot.kernel).parts[-KERNEL_PARTS:]), 60) or "kernel"
     at = [f"hart {stop.hart}"] if stop.hart is not None else []
     mode = {"U": "user mode", "S": "supervisor mode", "M": "machine mode"}.get(stop.privilege or "")
     at += [mode] if mode else []
@@ -44,7 +47,7 @@ def stop_line(snapshot: Snapshot) -> str:
         code.append(shorten(PurePath(stop.file).name, 30) + line)
     at += [" ".join(code)] if code else []
     state = "panicked" if stop.panicked else "stopped"
-    return f"{kernel} {state}: {', '.join(at) or 'where is not known'}"
+    return f"{kernel(snapshot.kernel)} {state}: {', '.join(at) or 'where is not known'}"
 
 
 def wrap(line: str, n_chars: int) -> list[str]:
@@ -75,6 +78,8 @@ def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
         listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
         parts.insert(0, f"{count(len(pids), 'process', 'processes')} (pid {listed})"
                      + (f" with {count(pairs, 'shared frame')}" if pairs else ""))
+    elif pairs:
+        parts.insert(0, count(pairs, "shared frame"))
     return ["left out: " + "; ".join(parts)]
 
 
@@ -122,7 +127,7 @@ def held_back(model: Sharing) -> list[str]:
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
     """Address and remark in the row of FRY or SHRIMP."""
     if page is None:
-        first = letter == "S" and member.process.parent is None
+        first = letter == "S" and member.process.parent is None and member.process.state != "USED"
         return "none", "first process" if first else "not mapped"
     remark = page.mapping.flags[1:5]
     if not is_drawn:
