@@ -243,8 +243,34 @@ def test_shared_rows_are_filled_and_lead_to_frames_with_their_users():
     filled = re.findall(r'BGCOLOR="(#\w+)" TOOLTIP="(0x\w+) to', one.dot)
     assert {va for color, va in filled if color == style.FILL_FRAME} == {"0x3fffffd000", "0x3fffffc000"}
     assert {va for color, va in filled if color == style.FILL_QUIET} == {"0x2000", "0x3fffffe000", "0x3ffffff000"}
-    arrows = re.findall(r'"space" -> "frame-(0x\w+)-(\w)" .*color="(\S+)", style="(\w+)"', one.dot)
-    assert arrows == [("0x87f04000", "F", style.LINE_FRY, "solid"), ("0x87f03000", "S", style.LINE_SHRIMP, "dashed")]
+    assert arrows(one) == [("0x87f04000", style.LINE_FRY, "solid"), ("0x87f03000", style.LINE_SHRIMP, "dashed")]
+
+
+def arrows(one: drawing.Drawing) -> list[tuple[str, str, str]]:
+    return re.findall(r'"space" -> "frame-(0x\w+)" .*color="(\S+)", style="(\w+)"', one.dot)
+
+
+def test_one_frame_for_fry_and_shrimp_is_drawn_once():
+    made = ft.Family().add(1, None, "init", fry=0x87FA0000).add(2, 1, fry=0x87FA0000, shrimp=0x87FA0000)
+    one = space_of(made, 2)
+    assert [frame for frame, _, _ in arrows(one)] == ["0x87fa0000"] * 2
+    assert said(one).count("frame 0x87fa0000") == 1
+
+
+def test_frame_outside_ram_that_many_map_is_shared():
+    made = ft.Family().add(1, None, "init").add(2, 1)
+    for pid, va, region in ((1, ft.FRY, "fry"), (2, ft.FRY, "fry"), (2, ft.SHRIMP, "shrimp")):
+        process = made.process(pid)
+        process["mappings"] = [m for m in process["mappings"] if m["va"] != hex(va)]
+        made.map(pid, va, 0x1000, region=region, used=False)
+    assert "FRY, 1 page, RW-U, frame 0x1000, also FRY of 1, SHRIMP of 2." in space_of(made, 2).description
+    assert "Physical address 0x1000, FRY of 1, 2, SHRIMP of 2." in walk_of(made, "2:fry").description
+
+
+def test_notes_stand_below_the_frames():
+    made = ft.demo()        # FRY and SHRIMP alone: the column is shorter than the frames beside it
+    at = {t.said: t.top for t in pictures.texts(svg_of(space_of(made)))}
+    assert at["R W X U"] > at["SHRIMP of 4, 5"] and at["R W X U"] > at["0x0"]
 
 
 def test_page_that_nobody_shares_has_no_frame_and_says_so():

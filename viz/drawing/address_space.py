@@ -152,13 +152,14 @@ class _Picture:
             self._address(line.va, y)
         bottom = self.canvas.table("space", self.address_pt, 0, rows, f"address space of {words.name(self.process)}")
         below = self._frames(centres)
+        bottom = max(bottom, below - 12)
         if wrong:
             width = self.frame_pt
             said = [words.wrap("! " + w, n_chars(width)) for w in wrong[:6]]
             if len(wrong) > 6:
                 said.append([f"! and {len(wrong) - 6} more"])
-            self.canvas.table("wrong", self.right + GAP_PT, below, [
-                Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong")
+            bottom = max(bottom, self.canvas.table("wrong", self.right + GAP_PT, below, [
+                Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong"))
         signs = ['<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
         if any(s.key.others.shared for line in self.column for s in line.stretches):
             signs.append('<B>bold on yellow</B> another process uses the frame too')
@@ -193,50 +194,55 @@ class _Picture:
                                  **({"PORT": letter} if letter else {}))])
 
     def _frames(self, centres: dict[str, float]) -> float:
-        """The frames of FRY and SHRIMP with their users; returns where there is room below them."""
-        x, free_y = self.right + GAP_PT, 0.0
-        for region in ("fry", "shrimp"):
-            page = None
-            if self.model and region in centres:
-                member = self.model.members[self.process.slot]
-                page = member.fry if region == "fry" else member.shrimp
-            if page is None:
+        """The frames of FRY and SHRIMP with their users, each once; returns where there is room below them."""
+        free_y = 0.0
+        ports: dict[tuple[int, str], float] = {}
+        for region, centre in centres.items():
+            if self.model is None:
                 continue
-            frame = self.model.frames[page.pa]
-            if not frame.worth_drawing:
+            member = self.model.members[self.process.slot]
+            page = member.fry if region == "fry" else member.shrimp
+            frame = self.model.frames.get(page.pa) if page else None
+            if frame is None or not frame.worth_drawing:
                 continue
-            self.frames.append(frame)
-            free_y = self._frame(frame, region, x, free_y, centres[region]) + 12
+            if (frame.pa, LETTER[region]) not in ports:
+                self.frames.append(frame)
+                found, end = self._frame(frame, LETTER[region], free_y, centre)
+                ports.update({(frame.pa, mark): y for mark, y in found.items()})
+                free_y = end + 12
+            self._arrow(region, frame, centre, ports[frame.pa, LETTER[region]])
         return free_y or ROW_PT
 
-    def _frame(self, frame: SharedFrame, region: str, x: float, free_y: float, centre: float) -> float:
-        letter, chars = LETTER[region], n_chars(self.frame_pt - LETTER_PT)
+    def _frame(self, frame: SharedFrame, letter: str, free_y: float, centre: float) -> tuple[dict[str, float], float]:
+        """A frame's box, its row of `letter` beside `centre` if there is room; where its rows are, and its lower edge."""
+        chars = n_chars(self.frame_pt - LETTER_PT)
         near = {self.process.slot, *frame.users[:8]}
         said = [(mark, words.wrap(what, chars)) for mark, what in words.frame_words(self.model, frame, near)]
         refs = words.refs(self.snapshot, frame)
-        top = [left(self.frame_pt, f"<B>frame {frame.pa:#x}</B>"
-                    + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""), COLSPAN=2)]
-        heights = [6 + 12 * len(part) for _, part in said]
-        above = ROW_PT + (LINE_PT if refs else 0)
-        at = next((i for i, (mark, _) in enumerate(said) if mark == letter), 0)
-        to_port = above + sum(heights[:at]) + heights[at] / 2
-        y = max(free_y, centre - to_port)
-        fill = style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
-        name = f"frame-{frame.pa:#x}-{letter}"
-        rows = [Row(above, top)] + [
-            Row(h, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB"}), left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB")])
-            for h, (mark, part) in zip(heights, said)]
-        for row in rows:
-            for c in row.cells:
-                c.attributes["BGCOLOR"] = fill
-        end = self.canvas.table(name, x, y, rows, f"frame {frame.pa:#x}")
+        top = left(self.frame_pt, f"<B>frame {frame.pa:#x}</B>" + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""),
+                   COLSPAN=2)
+        fill = {"BGCOLOR": style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME}
+        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(top.width, top.markup, {**top.attributes, **fill})])]
+        middles, reached = {}, float(rows[0].height)
+        for mark, part in said:
+            height = 6 + 12 * len(part)
+            rows.append(Row(height, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB", **fill}),
+                                     left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB", **fill)]))
+            middles[mark] = reached + height / 2
+            reached += height
+        y = max(free_y, centre - middles[letter])
+        end = self.canvas.table(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, f"frame {frame.pa:#x}")
+        return {mark: y + middle for mark, middle in middles.items()}, end
+
+    def _arrow(self, region: str, frame: SharedFrame, centre: float, port: float) -> None:
+        """From the row of FRY or SHRIMP to the row of the frame that says so."""
+        x, letter = self.right + GAP_PT, LETTER[region]
         middle = x - GAP_PT / 2
-        points = [(self.right, centre), (middle, centre), (middle, y + to_port), (x, y + to_port)]
-        if abs(centre - y - to_port) < 1:
-            points = [points[0], points[-1]]
-        self.canvas.line("space", name, points, f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}",
+        points = [(self.right, centre), (middle, centre), (middle, port), (x, port)] if abs(centre - port) >= 1 \
+            else [(self.right, centre), (x, port)]
+        self.canvas.line("space", f"frame-{frame.pa:#x}", points,
+                         f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}",
                          color=style.LINE[letter], style=style.DASH[letter], penwidth=1.5)
-        return end
 
 
 def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, list[str], str, bool]:

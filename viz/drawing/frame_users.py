@@ -23,7 +23,7 @@ class FrameUsers:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._layout = snapshot.layout
-        self._frames: list[Frame] = sorted(snapshot.frames, key=lambda f: f.pa)
+        self._frames: list[Frame] = sorted([*snapshot.frames, *_outside_ram(snapshot)], key=lambda f: f.pa)
         self._starts = [f.pa for f in self._frames]
         self._free: list[Run] = sorted(snapshot.free.runs, key=lambda r: r.pa)
         self._free_starts = [r.pa for r in self._free]
@@ -49,6 +49,11 @@ class FrameUsers:
             wrong.add("outside RAM")
         return Others(tuple(sorted(shared)), tuple(sorted(wrong)))
 
+    def at(self, pa: int) -> list[User]:
+        """Every user of the frame at `pa`."""
+        size = self._layout.page_size
+        return [u for f in _within(self._frames, self._starts, pa, pa + size, size) for u in f.users]
+
     def _how(self, theirs: int, ours: int) -> str:
         if theirs == self._layout.fry:
             return "FRY"
@@ -57,15 +62,25 @@ class FrameUsers:
         return "same page" if theirs == ours else "another page"
 
 
+def _outside_ram(snapshot: Snapshot) -> list[Frame]:
+    """Frames that a snapshot does not list, since no allocator has them: a wrong kernel may share them all the same."""
+    layout = snapshot.layout
+    users: dict[tuple[int, int], list[User]] = {}
+    for p in snapshot.processes:
+        for m in p.mappings:
+            if not layout.ram_base <= m.pa < layout.ram_end:
+                users.setdefault((m.pa, m.n_pages), []).append(User("user", p.pid, m.va, None))
+    return [Frame(pa, n_pages, tuple(found)) for (pa, n_pages), found in users.items()]
+
+
 def _within(runs: Sequence, starts: Sequence[int], pa: int, end: int, page_size: int) -> list:
     """Those of `runs`, which have pa and n_pages, that overlap [pa, end)."""
-    first = max(bisect_right(starts, pa) - 1, 0)
     found = []
-    for run in runs[first:]:
-        if run.pa >= end:
+    for i in range(max(bisect_right(starts, pa) - 1, 0), len(runs)):
+        if runs[i].pa >= end:
             break
-        if run.pa + run.n_pages * page_size > pa:
-            found.append(run)
+        if runs[i].pa + runs[i].n_pages * page_size > pa:
+            found.append(runs[i])
     return found
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import style, words
-from .dot import shorten, text
+from .dot import text
 from .drawing import Drawing
 from .errors import VizError
-from .frame_users import pids
+from .frame_users import FrameUsers, pids
 from .kit import PAGE, sv39
 from .label import colored, lines, n_chars, small
 from .placed import LINE_PT, ROW_PT, Canvas, Cell, Point, Row, left, told
@@ -265,7 +265,7 @@ class _Picture:
         whose = self._others(w, step.table)
         rows = [Row(HEAD_PT + LINE_PT * bool(whose), [left(
             TABLE_PT, f'<B>L{step.level} table</B><BR ALIGN="LEFT"/>{small(f"{step.table:#x}")}'
-            + (f'<BR ALIGN="LEFT"/>{small(text("! " + shorten(whose, 17)))}' if whose else ""), COLSPAN=2,
+            + (f'<BR ALIGN="LEFT"/>{small(text("! " + whose))}' if whose else ""), COLSPAN=2,
             BGCOLOR=style.FILL_WRONG if whose else style.FILL_QUIET)])]
         middles, reached, end = {}, 0, y + rows[0].height
         for index in [*picks, 512]:
@@ -300,7 +300,8 @@ class _Picture:
         """Which other process has this table too, which no kernel should let be."""
         found = {u.pid for f in self.snapshot.frames if f.pa == table for u in f.users
                  if u.kind == "table" and u.pid is not None and u.pid != w.address.process.pid}
-        return f"also of {pids(sorted(found))}" if found else ""
+        listed = f"also of {pids(sorted(found))}"
+        return "" if not found else listed if len(listed) <= n_chars(TABLE_PT, style.SMALL_PT) - 2 else f"also of {len(found)} others"
 
     def _ends(self, leaves: Sequence[_Leaf], bars: Sequence[Point]) -> float:
         """The frames, each once, between the fields of the bands; returns where they end."""
@@ -382,12 +383,10 @@ def _frame_users(snapshot: Snapshot, pa: int) -> dict[str, list[int]]:
     """The pids of who uses the frame, by how: "FRY", "a page", "table"."""
     layout = snapshot.layout
     by_how: dict[str, set[int]] = {}
-    for f in snapshot.frames:
-        if f.pa <= pa < f.pa + f.n_pages * PAGE:
-            for u in f.users:
-                if u.pid is not None:
-                    how = {layout.fry: "FRY", layout.shrimp: "SHRIMP"}.get(u.va, "a page") if u.kind == "user" else u.kind
-                    by_how.setdefault(how, set()).add(u.pid)
+    for u in FrameUsers(snapshot).at(pa):
+        if u.pid is not None:
+            how = {layout.fry: "FRY", layout.shrimp: "SHRIMP"}.get(u.va, "a page") if u.kind == "user" else u.kind
+            by_how.setdefault(how, set()).add(u.pid)
     return {how: sorted(found) for how, found in sorted(by_how.items())}
 
 
