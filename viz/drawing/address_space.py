@@ -13,7 +13,7 @@ from .dot import shorten, text
 from .drawing import Drawing
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
-from .label import colored, lines, n_chars, small, width_pt
+from .label import lines, n_chars, small, width_pt
 from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .sharing import Member, SharedFrame, Sharing, sharing
 from .snapshot_json import Process, Snapshot

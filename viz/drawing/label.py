@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil
-from types import MappingProxyType
 
 from . import style, words
 from .dot import quoted, text
@@ -39,22 +38,12 @@ def colored(s: str, color: str) -> str:
     return f'<FONT COLOR="{color}"><B>{text(s)}</B></FONT>'
 
 
-def two_ends(left: str, right: str) -> str:
-    """The content of a cell with CELLPADDING 0: `left` in bold at its left end, `right` at its right."""
-    return ('<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"><TR>'
-            + cell(f"<B>{text(left)}</B>", ALIGN="LEFT") + cell(text(right), ALIGN="RIGHT")
-            + "</TR></TABLE>")
-
-
-def node(name: str, rows: Sequence[str], tip: str, place: Mapping[str, str] = MappingProxyType({}),
-         **attributes: object) -> str:
-    """A node that is a table; each of `rows` is the cells of one row. `place`: attributes of the node,
-    the rest are those of dot's <TABLE>."""
-    settings = "".join(f" {key}={quoted(str(value))}" for key, value in attributes.items())
+def node(name: str, rows: Sequence[str], tip: str, place: Mapping[str, str]) -> str:
+    """A node that is a table; each of `rows` is the cells of one row. `place`: attributes of the node."""
     places = "".join(f", {key}={quoted(value)}" for key, value in place.items())
     table = "".join(f"<TR>{row}</TR>" for row in rows)
     return (f"{quoted(name)} [id={quoted(name)}, tooltip={quoted(tip)}{places}, label=<"
-            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3"{settings}>{table}</TABLE>>];')
+            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3">{table}</TABLE>>];')
 
 
 def small(markup: str, color: str = style.INK) -> str:
@@ -65,12 +54,6 @@ def legend_lines(signs: Sequence[str], notes: Sequence[str], width: int) -> list
     """A line of markup for each of `signs`, then `notes`, wrapped to `width` points."""
     return [f'{line}<BR ALIGN="LEFT"/>' for line in [
         *signs, *(text(line) for note in notes for line in words.wrap(note, n_chars(width, style.SMALL_PT)))]]
-
-
-def legend(signs: Sequence[str], notes: Sequence[str], width: int) -> str:
-    """The node below a figure, of `legend_lines`."""
-    return node("legend", [cell(small("".join(legend_lines(signs, notes, width))), BORDER=0,
-                                ALIGN="LEFT", BALIGN="LEFT", WIDTH=width)], "legend")
 
 
 def graph(name: str, title: str, below_title: Sequence[str], body: Sequence[str], **attributes: object) -> str:
