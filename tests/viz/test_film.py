@@ -262,6 +262,14 @@ def test_a_child_in_the_making_is_neither_an_orphan_nor_wrong(shown: ET.Element)
         assert claim not in said
 
 
+def test_a_child_stands_below_its_parent_and_is_joined_to_it_while_it_has_one(shown: ET.Element):
+    joined = ["parent-2" in {(g.get("id") or "").partition("-")[2] for g in s.iter("g")} for s in steps_of(shown)]
+    assert joined == [False] * 5 + [True] * 5 + [False] * 2
+    x = {name: float(next(g.iter("rect")).get("x")) for g in steps_of(shown)[3].iter("g")
+         for name in [(g.get("id") or "").partition("-")[2]] if name.startswith("process-")}
+    assert x["process-0"] < x["process-1"] < x["process-2"]
+
+
 def test_a_fork_that_made_no_child():
     made = films.film()
     made.update(child=None, steps=made["steps"][:1])
