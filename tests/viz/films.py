@@ -74,6 +74,7 @@ def film() -> dict[str, Any]:
         step("The slot of the child is free again", "end", snapshot(None),
              [change("-", "process", "echo, USED, no parent")]),
     ]
+    steps[4]["caption"] += " Each page of the program gets a frame of the child's own." * 4
     return {"schema": "shrimpy-film", "version": 1, "kernel": "kernel/kernel", "function": "fork", "parent": PARENT,
             "child": CHILD, "steps": steps}
 

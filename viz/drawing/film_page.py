@@ -125,10 +125,12 @@ def _list(steps: Sequence[Step]) -> str:
 
 def _step(i: int, n: int, step: Step, picture: Element) -> str:
     return f"""<section class="step" id="step-{i}" aria-labelledby="step-{i}-title">
+<div class="words">
 <p class="number"><a href="#step-{i}">Step {i} of {n}</a> <span>{text(film_words.phase(step.phase))}</span></p>
 <h2 id="step-{i}-title">{text(step.title)}</h2>
 <p class="caption">{text(step.caption)}</p>
 {_pairing(step.pairing)}
+</div>
 <figure>
 <div class="scroll">{tostring(picture, encoding='unicode')}</div>
 </figure>
