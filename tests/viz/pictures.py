@@ -38,6 +38,16 @@ def texts(svg: bytes | str) -> list[Text]:
 
 def _texts(element: ET.Element, size: float) -> Iterator[Text]:
     size = float(element.get("font-size", size))
+    moved = re.fullmatch(r"scale\(1 1\) rotate\(0\) translate\((\S+) (\S+)\)", element.get("transform", ""))
+    if moved:       # dot's own way to put the origin at the lower left
+        for child in element:
+            for t in _texts(child, size):
+                dx, dy, line = float(moved[1]), float(moved[2]), t.said.replace("\xa0", " ")
+                blank = (len(line) - len(line.lstrip())) * CHAR * t.size    # between two styles in one line
+                if line.strip():
+                    yield Text(line.strip(), t.left + dx + blank, t.top + dy,
+                               t.left + dx + len(line.rstrip()) * CHAR * t.size, t.bottom + dy, t.size)
+        return
     if element.tag == SVG + "text":
         x, y = float(element.get("x")), float(element.get("y"))
         width = len(element.text or "") * CHAR * size

@@ -14,7 +14,7 @@ from .drawing import Drawing
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
 from .label import colored, lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .sharing import Member, SharedFrame, Sharing, sharing
 from .snapshot_json import Process, Snapshot
 from .stretches import Stretch, join
@@ -185,7 +185,7 @@ class _Picture:
         more = "" if len(s.mappings) == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
         if more and not below:
             height += LINE_PT
-        tip = {"TOOLTIP": words.stretch_tip(s), "ID": f"page-{s.va:#x}", "HREF": f"#page-{s.va:#x}"}
+        tip = told(f"page-{s.va:#x}", words.stretch_tip(s))
         bold = f"<B>{where}</B>" if shared else where
         return Row(height, [Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
                             Cell(self.flags_pt, s.key.flags, {"BORDER": 0}),

@@ -13,7 +13,7 @@ from .errors import VizError
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
 from .label import lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .snapshot_json import Mapping, Process, Snapshot
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def draw(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.Chang
     canvas = Canvas()
     bottom = _place(canvas, sections)
     canvas.legend(4, bottom + 8, style.MAX_WIDTH_PT - 24, [
-        "<B>+</B> appeared &#160; <B>-</B> went &#160; <B>~</B> changed &#160; white: as it was, a page before and after; "
-        "<B>yellow</B>: shared"], notes)
+        "<B>+</B> appeared &#160; <B>-</B> went &#160; <B>~</B> changed",
+        "no sign: as it was, before and after what changed; a second line names who else uses the frame (yellow)"], notes)
     return Drawing(title, _description(sections, [*stops, *notes]),
                    canvas.dot("diff", title, [part for stop in stops for part in words.wrap(stop, 92)]))
 
@@ -232,7 +232,7 @@ def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
     after, n_after = said(line.after, line.shared if line.after else "")
     pages = f" {line.pages:,}" if line.pages > 1 else ""
     called = shorten(line.what, 12 - len(pages)) + pages
-    tip = {"TOOLTIP": line.tip, "ID": name, "HREF": f"#{name}"} if line.tip else {}
+    tip = told(name, line.tip) if line.tip else {}
     bold = ("<B>{}</B>" if line.what in NAME.values() and line.sign else '<FONT COLOR="%s">{}</FONT>' % ink).format
     if line.pages:
         middle = [left(address_pt, small(line.where, ink), SIDES="TB", **tip), left(REGION_PT, bold(text(called)) if called else "", SIDES="TRB")]

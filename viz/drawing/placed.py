@@ -37,6 +37,11 @@ def left(width: int, markup: str, **attributes: object) -> Cell:
     return Cell(width, markup, {"ALIGN": "LEFT", "BALIGN": "LEFT", **attributes})
 
 
+def told(name: str, tip: str) -> dict[str, str]:
+    """What a cell needs to keep its tooltip: a name, and a link, here to itself."""
+    return {"TOOLTIP": tip, "ID": name, "HREF": f"#a_{name}"}
+
+
 class Canvas:
     """Collects boxes and lines, in the order in which they are drawn."""
 

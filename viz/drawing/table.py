@@ -12,7 +12,7 @@ from .errors import VizError
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE, sv39
 from .label import lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .snapshot_json import Process, Snapshot
 from .tables import ENTRIES, Entry, PageTable
 
@@ -72,7 +72,8 @@ def _draw(snapshot: Snapshot, table: PageTable, whose: str, process: Optional[Pr
     canvas = Canvas()
     bottom = _place(canvas, table, shown, whose)
     canvas.legend(4, bottom + 10, style.MAX_WIDTH_PT - 24, [
-        "an arrow goes from an entry to the table that it points to; <B>bold</B>: shared with another process",
+        "an arrow goes from an entry to the table that it points to",
+        "<B>bold on yellow</B> another process uses the frame too",
         "<B>V R W X U</B> valid, read, write, execute, user; A and D are in the tooltips"], [*notes, *words.cautions(snapshot)])
     return Drawing(title, _description(table, shown, [stop, about, *notes]),
                    canvas.dot("table", title, [about, *words.wrap(stop, 92)]))
@@ -252,15 +253,14 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     e = g.entries[0]
     name = f"entry-{e.pte_at:#x}"
     value = f" = {e.pte:#x}" if e.pte is not None else ""
-    link = {"ID": name, "HREF": f"#{name}"}
     if g.kind == "table":
         flags = sv39.flags_of(e.pte)[:5] if e.pte is not None else "V----"
-        return Row(ROW_PT, [index, left(rest, flags, SIDES="TRB", TOOLTIP=f"PTE at {e.pte_at:#x}{value}: table {e.target:#x}", **link)])
+        return Row(ROW_PT, [index, left(rest, flags, SIDES="TRB", **told(name, f"PTE at {e.pte_at:#x}{value}: table {e.target:#x}"))])
     if g.kind == "wrong":
         said = words.wrap("! " + (e.wrong[0] if e.wrong else f"points to {e.target:#x}"), n_chars(rest, style.SMALL_PT))
         return Row(7 + LINE_PT * len(said), [
             Cell(index.width, index.markup, {**index.attributes, "BGCOLOR": style.FILL_WRONG}),
-            left(rest, small(lines(said)), SIDES="TRB", BGCOLOR=style.FILL_WRONG, TOOLTIP=f"PTE at {e.pte_at:#x}{value}", **link)])
+            left(rest, small(lines(said)), SIDES="TRB", BGCOLOR=style.FILL_WRONG, **told(name, f"PTE at {e.pte_at:#x}{value}"))])
     m = e.mapping
     assert m is not None
     shared = shared_words(g.others)
@@ -287,7 +287,7 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
         f"; the last at {last.pte_at:#x}" if last is not e else "")
     return Row(ROW_PT + LINE_PT * len(below), [
         Cell(index.width, index.markup, {**index.attributes, **fill}),
-        left(rest, markup + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), SIDES="TRB", TOOLTIP=tip, **fill, **link)])
+        left(rest, markup + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), SIDES="TRB", **fill, **told(name, tip))])
 
 
 def _n_runs(entries: Sequence[Entry]) -> int:

@@ -17,7 +17,7 @@ from .errors import VizError
 from .frame_users import pids
 from .kit import PAGE, sv39
 from .label import colored, lines, n_chars, small
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Point, Row, left
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Point, Row, left, told
 from .snapshot_json import Process, Snapshot
 from .tables import PageTable
 
@@ -276,11 +276,10 @@ class _Picture:
             below = [*value, f"at {picked.pte_at:#x}"]
             height = ROW_PT + LINE_PT * len(below)
             name = f"entry-{slot}-{picked.level}-{picked.pte_at:#x}"
-            tip = {"TOOLTIP": f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}", "ID": name, "HREF": f"#{name}",
-                   "BGCOLOR": fill}
+            tip = told(name, f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}")
             rows.append(Row(height, [Cell(INDEX_PT, f"<B>{index}</B>", {"BGCOLOR": fill, "SIDES": "LTB"}),
                                      left(TABLE_PT - INDEX_PT, f'{sv39.flags_of(picked.pte)}<BR ALIGN="LEFT"/>{small(lines(below))}',
-                                          SIDES="TRB", **tip)]))
+                                          SIDES="TRB", BGCOLOR=fill, **tip)]))
             middles[index] = end + height / 2
             end += height
         self.canvas.table(f"table-{slot}-{step.level}-{step.table:#x}", self._left(depth), y, rows,
