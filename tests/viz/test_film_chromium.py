@@ -16,7 +16,8 @@ VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import films                                        # noqa: E402
-from drawing import film, film_json                 # noqa: E402
+from drawing import cli, film, film_json            # noqa: E402
+from lab import filming                             # noqa: E402
 
 N = len(films.film()["steps"])
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -139,6 +140,32 @@ def key() -> Callable[[str], str]:
         from selenium.webdriver.common.keys import Keys
         return getattr(Keys, name)
     return named
+
+
+def test_a_recorded_film_plays_from_end_to_end(browser: Any, machine: Callable, tmp_path: Path, key):
+    n = filming.record(machine(3), filming.PROGRAM, tmp_path / "film.json")
+    page = tmp_path / "film.html"
+    assert cli.main(["film", str(tmp_path / "film.json"), "-o", str(page)]) == 0
+    assert page.stat().st_size < 2_000_000
+    one = Chromium(browser, page.as_uri()).open()
+    for kind in ("browser", "performance"):
+        one.log(kind)
+    met = []
+    for i in range(1, n + 1):
+        assert one.shown == [i]
+        met.append(one.js("return document.querySelector('.current').innerText"))
+        one.keys(key("ARROW_RIGHT"))
+    assert one.shown == [n]
+    order = [next(i for i, said in enumerate(met) if words in said) for words in (
+        "FRY of the child is mapped", "SHRIMP of the child is mapped", "is RUNNABLE", "is a ZOMBIE", "free again")]
+    assert order == sorted(order)
+    assert "Pair pending" in met[order[0]] and "Pair holds" in met[order[1]] and "kernel/proc.c:" in met[order[1]]
+    wrong = "return [...document.querySelectorAll('.pairing.broken, svg text')].map(e => e.textContent).filter(s => /^(! |✕)/.test(s))"
+    assert one.js(wrong) == [], "our kernel does nothing wrong"
+    for dark in (False, True):
+        one.open(f"#step-{order[1] + 1}", dark=dark, height=1400)
+        assert [found for found in contrasts(one) if found[0] < 4.5] == []
+    assert one.log("browser") == [] and {url.partition("#")[0] for url in one.asked()} <= {one.url}
 
 
 # Steps
