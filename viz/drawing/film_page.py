@@ -119,7 +119,8 @@ def _list(steps: Sequence[Step]) -> str:
     for phase, run in groupby(numbered, key=lambda one: one[1].phase):
         members = list(run)
         links = "".join(f'<li><a href="#step-{i}">{text(step.title)}</a></li>' for i, step in members)
-        groups.append(f'<li><span>{text(film_words.phase(phase))}</span>\n<ol start="{members[0][0]}">{links}</ol></li>')
+        groups.append(f'<li><span>{text(film_words.phase(phase))}</span>\n'
+                      f'<ol start="{members[0][0]}">{links}</ol></li>')
     return f'<ul class="phases">\n{chr(10).join(groups)}\n</ul>'
 
 
