@@ -10,8 +10,8 @@ PARENT, CHILD = 2, 3
 FRAME = ft.fry_frame(PARENT)        # what the two share
 
 
-def snapshot(state: Optional[str], fry: bool = False, shrimp: bool = False, name: str = "", parent: Optional[int] = None,
-             flags: str = "VRW-U---") -> dict[str, Any]:
+def snapshot(state: Optional[str], fry: bool = False, shrimp: bool = False, name: str = "",
+             parent: Optional[int] = None, flags: str = "VRW-U---") -> dict[str, Any]:
     """init, sh, and its child in `state`, None: there is none."""
     made = ft.Family().add(1, None, "init").add(PARENT, 1, "sh", "RUNNING" if state != "RUNNING" else "SLEEPING")
     if state is not None:
@@ -74,6 +74,7 @@ def film() -> dict[str, Any]:
         step("The slot of the child is free again", "end", snapshot(None),
              [change("-", "process", "echo, USED, no parent")]),
     ]
+    steps[4]["caption"] += " Each page of the program gets a frame of the child's own." * 4
     return {"schema": "shrimpy-film", "version": 1, "kernel": "kernel/kernel", "function": "fork", "parent": PARENT,
             "child": CHILD, "steps": steps}
 

@@ -131,7 +131,8 @@ def test_a_step_that_changed_nothing_says_so(shown: ET.Element):
 
 def test_the_pairings_state_is_in_words_and_a_sign(shown: ET.Element):
     said = [words(next(p for p in s.iter("p") if p.get("class", "").startswith("pairing"))) for s in steps_of(shown)]
-    assert [s.split("the")[0].strip() for s in said[:4]] == ["○ No pair", "◔ Pair pending", "◔ Pair pending", "● Pair holds"]
+    assert [s.split("the")[0].strip() for s in said[:4]] == ["○ No pair", "◔ Pair pending", "◔ Pair pending",
+                                                             "● Pair holds"]
     assert said[8].startswith("✕ Pair broken")
 
 
@@ -175,7 +176,8 @@ def test_the_list_links_each_step_by_its_title_in_groups_of_phases(shown: ET.Ele
     groups = [(words(li.find("span")), int(li.find("ol").get("start")), len(li.findall("ol/li")))
               for li in nav.findall("ul/li")]
     assert groups == [("Start", 1, 1), ("Frames", 2, 1), ("FRY", 3, 1), ("SHRIMP", 4, 1), ("Copy of memory", 5, 1),
-                      ("Process", 6, 2), ("End", 8, 1), ("exec", 9, 1), ("exit", 10, 1), ("Unmapping", 11, 1), ("End", 12, 1)]
+                      ("Process", 6, 2), ("End", 8, 1), ("exec", 9, 1), ("exit", 10, 1),
+                      ("Unmapping", 11, 1), ("End", 12, 1)]
 
 
 def test_a_phase_of_a_later_writer_is_shown_as_it_is():
@@ -226,7 +228,7 @@ def test_hostile_strings_are_text_wherever_they_come_from():
     assert html.count("</script>") == 1 and html.count("<!--") == 0
     first = steps_of(root)[0]
     plain = HOSTILE.replace("\x1b", "\ufffd")
-    assert words(first.find("h2")) == plain
+    assert words(next(first.iter("h2"))) == plain
     for sheet in film.draw(film_json.parse(json.dumps(made))).sheets(True):
         ET.fromstring(sheet)
 
@@ -245,7 +247,7 @@ def test_pictures_are_of_one_size_and_what_stays_keeps_its_place(shown: ET.Eleme
 
 
 def marked(section: ET.Element) -> list[str]:
-    return [g.get("id") for g in section.iter("g") for child in g if child.tag == "rect" and child.get("class") == "changed"]
+    return [g.get("id") for g in section.iter("g") if any(child.get("class") == "changed" for child in g)]
 
 
 def test_what_a_step_changed_is_marked_in_its_picture(shown: ET.Element):
@@ -260,6 +262,14 @@ def test_a_child_in_the_making_is_neither_an_orphan_nor_wrong(shown: ET.Element)
     assert "USED, no parent" in said
     for claim in ("orphan", "creator gone", "! "):
         assert claim not in said
+
+
+def test_a_child_stands_below_its_parent_and_is_joined_to_it_while_it_has_one(shown: ET.Element):
+    joined = ["parent-2" in {(g.get("id") or "").partition("-")[2] for g in s.iter("g")} for s in steps_of(shown)]
+    assert joined == [False] * 5 + [True] * 5 + [False] * 2
+    x = {name: float(next(g.iter("rect")).get("x")) for g in steps_of(shown)[3].iter("g")
+         for name in [(g.get("id") or "").partition("-")[2]] if name.startswith("process-")}
+    assert x["process-0"] < x["process-1"] < x["process-2"]
 
 
 def test_a_fork_that_made_no_child():
@@ -354,7 +364,7 @@ def test_strip_of_chosen_steps(tmp_path: Path):
     assert titles == ["3. FRY of the child is mapped", "4. SHRIMP of the child is mapped"]
     assert float(root.get("height").removesuffix("pt")) < 841
     assert any("left out: 10 steps of 12" in (t.text or "") for t in root.iter(SVG + "text"))
-    assert not list(root.iter(SVG + "title")) or root.find(SVG + "title").text == "fork: pid 2 (sh) and its child, pid 3"
+    assert root.find(SVG + "title").text == "fork: pid 2 (sh) and its child, pid 3"
 
 
 def test_strip_as_pdf_has_a_page_for_each_sheet_and_png_is_one_image(tmp_path: Path):
@@ -409,7 +419,8 @@ def bent(*path_and_value) -> str:
     (bent("steps", 3, "changes", 0, "va", 5), ["steps[3].changes[0].va: expected a hex string"]),
     (bent("steps", 3, "snapshot", "version", 9), ["steps[3].snapshot.version: expected 1, found 9"]),
     (bent("steps", 3, "snapshot", "schema", "x"), ["steps[3].snapshot.schema", "shrimpy-snapshot"]),
-    (bent("steps", 3, "snapshot", "processes", 0, "pid", "1"), ["steps[3].snapshot.processes[0].pid", "shrimp-step -record"]),
+    (bent("steps", 3, "snapshot", "processes", 0, "pid", "1"),
+     ["steps[3].snapshot.processes[0].pid", "shrimp-step -record"]),
     (bent("steps", 3, "snapshot", "processes", 0, "slot", 1), ["steps[3].snapshot.processes", "shrimp-step -record"]),
     (bent("steps", 3, "snapshot", "layout", "fry", None), ["layout.fry", "no Shrimpy layout"]),
 ], ids=range(19))
@@ -448,7 +459,8 @@ def test_a_figure_of_a_snapshot_is_no_page(tmp_path: Path):
 
 def test_a_page_is_what_is_written_when_nothing_else_is_asked_for(tmp_path: Path):
     (tmp_path / "f.json").write_text(films.text())
-    done = subprocess.run([sys.executable, str(VIZ), "film", "f.json"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run([sys.executable, str(VIZ), "film", "f.json"], capture_output=True, text=True,
+                          timeout=60, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "film.html\n")
 
 

@@ -100,8 +100,9 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
     models = [sharing(s) for s in snapshots]
     union: dict[int, Member] = {}
     for model in models:
-        union.update({slot: m for slot, m in model.members.items()
-                      if pids is None or m.process.pid in pids})
+        for slot, m in model.members.items():
+            if (pids is None or m.process.pid in pids) and not _is_without_parent(m, union.get(slot)):
+                union[slot] = m
     whole = replace(models[-1], members=union)
     slots = select(whole, LIMIT, pids)
     order = family_order(whole, slots)
@@ -115,6 +116,11 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
     notes = [[*signs, *_notes(step)] for step in steps]
     n_lines = max(len(page.wrapped(lines, page.WIDTH_PT - 2 * MARGIN_PT)) for lines in notes)
     return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
+
+
+def _is_without_parent(now: Member, before: Optional[Member]) -> bool:
+    """Whether a process that has lost its parent is seen: it is being taken apart, and keeps its place."""
+    return before is not None and before.process.pid == now.process.pid and now.process.parent is None
 
 
 def _notes(step: _Step) -> list[str]:
@@ -170,17 +176,24 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
         for p in step.placed.values():
             m = step.model.members[p.slot]
             head = (text_width(len(words.name(m.process)))
-                    + text_width(len(words.role(step.snapshot, m, p.parent is not None)), style.SMALL_PT) + 3 * _PAD)
+                    + text_width(len(words.role(step.snapshot, m, _is_below_parent(step, p))), style.SMALL_PT) + 3 * _PAD)
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
                     for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
     return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
 
 
+def _is_below_parent(step: _Step, place: Placed) -> bool:
+    """Whether it stands below who is its parent in this step: before that is set, and after it is gone, it has a place
+    but no line."""
+    parent = step.model.members.get(place.parent) if place.parent in step.placed else None
+    return parent is not None and step.model.members[place.slot].process.parent == parent.process.pid
+
+
 def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
     """A process's name and role, shortened as far as its card needs it: the name first, down to a few characters."""
     m = step.model.members[place.slot]
-    name, role = words.name(m.process), words.role(step.snapshot, m, place.parent is not None)
+    name, role = words.name(m.process), words.role(step.snapshot, m, _is_below_parent(step, place))
     room = width - 3 * _PAD
     name = shorten(name, max(_LEAST_NAME, fitting_chars(room - text_width(len(role), style.SMALL_PT))))
     return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
@@ -281,7 +294,7 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -
         if pa not in step.frames:
             _ghost(canvas, box)
     for p in step.placed.values():
-        if p.parent is not None and p.parent in step.placed:
+        if _is_below_parent(step, p):
             _tree_line(canvas, step, layout, p)
     for letter in _LETTERS:     # S first: where lines cross, the solid one passes over
         edges = [_Edge.of(step, layout, p.slot, letter) for p in step.placed.values()]

@@ -109,7 +109,18 @@
     bring();
   });
 
+  // How tall the words above the picture are at most, for the style to leave that room in every step.
+  function measure() {
+    const root = document.documentElement;
+    root.classList.add("measured");
+    const heights = steps.map(step => step.querySelector(".words").getBoundingClientRect().height);
+    root.classList.remove("measured");
+    root.style.setProperty("--words", `${Math.ceil(Math.max(...heights))}px`);
+  }
+
   document.documentElement.classList.add("scripted");
+  measure();
+  addEventListener("resize", measure);
   document.querySelector(".controls").hidden = false;
   show(Math.max(named(), 0));
 }

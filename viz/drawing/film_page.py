@@ -119,16 +119,19 @@ def _list(steps: Sequence[Step]) -> str:
     for phase, run in groupby(numbered, key=lambda one: one[1].phase):
         members = list(run)
         links = "".join(f'<li><a href="#step-{i}">{text(step.title)}</a></li>' for i, step in members)
-        groups.append(f'<li><span>{text(film_words.phase(phase))}</span>\n<ol start="{members[0][0]}">{links}</ol></li>')
+        groups.append(f'<li><span>{text(film_words.phase(phase))}</span>\n'
+                      f'<ol start="{members[0][0]}">{links}</ol></li>')
     return f'<ul class="phases">\n{chr(10).join(groups)}\n</ul>'
 
 
 def _step(i: int, n: int, step: Step, picture: Element) -> str:
     return f"""<section class="step" id="step-{i}" aria-labelledby="step-{i}-title">
+<div class="words">
 <p class="number"><a href="#step-{i}">Step {i} of {n}</a> <span>{text(film_words.phase(step.phase))}</span></p>
 <h2 id="step-{i}-title">{text(step.title)}</h2>
 <p class="caption">{text(step.caption)}</p>
 {_pairing(step.pairing)}
+</div>
 <figure>
 <div class="scroll">{tostring(picture, encoding='unicode')}</div>
 </figure>
