@@ -17,6 +17,7 @@ from .text import Painter
 Line = Tuple[str, str]
 """A role of text.STYLES, or "", and the text."""
 
+_HEADINGS = ("family", "frames")
 _CHANGE_ROLES = {"+": "good", "-": "bad", "~": "warn"}
 _PAIRING_ROLES = {"holds": "good", "broken": "bad", "pending": "warn", "none": "dim"}
 
@@ -31,17 +32,26 @@ def content(snapshot: Snapshot, step: Optional[Step], width: int) -> List[Line]:
             lines += _change(c)
         if step.more_changes:
             lines.append(("dim", f"and {step.more_changes} more entries"))
-        lines += wrapped(_PAIRING_ROLES[step.pairing.state], f"pairing {step.pairing.state}: {step.pairing.text}",
-                          width)
+        said = f"pairing {step.pairing.state}"
+        if step.pairing.state == "broken":      # else the frames below say it
+            said += f": {step.pairing.text}"
+        lines += wrapped(_PAIRING_ROLES[step.pairing.state], said, width)
         lines.append(("", ""))
-    lines.append(("title", "family"))
+    lines.append(("title", _HEADINGS[0]))
     changed = {c.pid for c in step.changes} if step is not None else set()
     for lead, p in views.family(snapshot):
         here = " <" if p.pid == snapshot.stop.pid else ""
         lines.append(("warn" if p.pid in changed else "", f"{lead}{p.pid} {p.name or '-'} {p.state}{here}"))
-    lines += [("", ""), ("title", "frames")]
+    lines += [("", ""), ("title", _HEADINGS[1])]
     lines += _frames(snapshot, width)
     return lines
+
+
+def fitted(lines: Sequence[Line], height: int) -> List[Line]:
+    """The lines without what only makes them easier to read, where they are too many."""
+    if len(lines) <= height:
+        return list(lines)
+    return [(role, text) for role, text in lines if text not in ("", *_HEADINGS)]
 
 
 def view(lines: Sequence[Line], width: int, height: int, top: int, paint: Painter) -> str:

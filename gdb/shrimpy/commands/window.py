@@ -36,7 +36,7 @@ class Window:
             return
         # A line as wide as the window would be followed by an empty one.
         width, height = self._tui.width - 1, self._tui.height
-        self._lines = _lines(width)
+        self._lines = window.fitted(_lines(width), height)
         self._top = max(0, min(self._top, len(self._lines) - height))
         painter = Painter(bool(gdb.parameter("style enabled")))
         text = window.view(self._lines, width, height, self._top, painter)
