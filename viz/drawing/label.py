@@ -43,7 +43,7 @@ def node(name: str, rows: Sequence[str], tip: str, place: Mapping[str, str]) -> 
     places = "".join(f", {key}={quoted(value)}" for key, value in place.items())
     table = "".join(f"<TR>{row}</TR>" for row in rows)
     return (f"{quoted(name)} [id={quoted(name)}, tooltip={quoted(tip)}{places}, label=<"
-            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3">{table}</TABLE>>];')
+            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3" COLOR="{style.QUIET}">{table}</TABLE>>];')
 
 
 def small(markup: str, color: str = style.INK) -> str:
@@ -59,7 +59,8 @@ def legend_lines(signs: Sequence[str], notes: Sequence[str], width: int) -> list
 def graph(name: str, title: str, below_title: Sequence[str], body: Sequence[str], **attributes: object) -> str:
     """The whole in DOT: `title` and lines below it at the top left, then the statements of `body`."""
     heading = (f'<B><FONT POINT-SIZE="{style.TITLE_PT}">{text(title)}</FONT></B><BR ALIGN="LEFT"/>'
-               + lines([*below_title, " "]))
+               f'<FONT POINT-SIZE="4"> </FONT><BR ALIGN="LEFT"/>{small(lines(below_title), style.QUIET)}'
+               f'<FONT POINT-SIZE="{style.FONT_PT}"> </FONT><BR ALIGN="LEFT"/>')
     settings = "".join(f"{key}={quoted(str(value))}, " for key, value in attributes.items())
     return "\n".join([
         f"digraph {quoted(name)} {{",

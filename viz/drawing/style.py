@@ -16,7 +16,7 @@ INK = "#000000"
 PAPER = "#FFFFFF"
 
 FILL_PROCESS = "#56B4E9"
-FILL_FRAME = "#F0E442"
+FILL_FRAME = "#FFE894"
 FILL_ORPHAN = "#E69F00"
 FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 
@@ -28,10 +28,10 @@ LINE_THIRD = "#007A5A"
 DASH = {"F": "solid", "S": "dashed"}
 
 QUIET = "#56616B"       # text of less weight, 6:1 on white
-FILL_PATH = "#CDE8F8"   # the sky blue of processes, lighter: where a walk goes
+FILL_PATH = "#D9EAF7"   # the sky blue of processes, lighter: where a walk goes
 FILL_ADDED = "#CFEEDD"  # signs say the same: + - ~
 FILL_GONE = "#F7D9CB"
-FILL_QUIET = "#F2F2F2"
+FILL_QUIET = "#EDF0F3"
 
 PNG_DPI = 192           # twice a screen's 96
 

@@ -12,10 +12,11 @@ from .drawing import Drawing
 def finish_dots(figure: str, drawing: Drawing) -> str:
     """dot's SVG made to stand alone.
 
-    No document type to fetch, no colour that SVG 1.1 does not know, fonts to fall back on, a
+    Blanks at the ends of a run of text kept, no document type to fetch, no colour that SVG 1.1 does not know, fonts to fall back on, a
     title and a description for screen readers, and each tooltip also as the <title> that
     browsers show.
     """
+    figure = figure.replace("<svg ", '<svg xml:space="preserve" ', 1)
     figure = figure.replace('stroke="transparent"', 'stroke="none"')
     figure = re.sub(r"<!DOCTYPE[^>]*>\s*", "", figure)
     figure = figure.replace(f'font-family="{style.FONT}"', f'font-family="{style.SVG_FONTS}"')
