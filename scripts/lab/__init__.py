@@ -11,10 +11,15 @@
 times_in_gdb.py is not imported: GDB sources it, for bench-kit.
 """
 
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
+
+# The kit: of it the modules that need no GDB are imported here.
+if str(ROOT / "gdb") not in sys.path:
+    sys.path.append(str(ROOT / "gdb"))
 
 
 class Trouble(Exception):
