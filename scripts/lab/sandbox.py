@@ -111,9 +111,9 @@ def run(command: Sequence[str], folder: Path, *, environment: Mapping[str, str] 
         need(folder.name)
         if writable and _is_root():
             _give(folder, _user())
-        command = [*_walls(folder, readonly, writable), *_limited(limits), *command]
+        command = [*_walls(folder, readonly, writable), *_limited(limits, counted=writable or not _is_root()), *command]
     else:
-        command = [*_limited(limits, alone=False), *command]
+        command = [*_limited(limits, counted=False), *command]
         environment["PATH"] = _with_ours(environment["PATH"])
     with _Running(command, environment, folder) as running:
         try:
@@ -150,6 +150,8 @@ def _walls(folder: Path, readonly: Sequence[Path], writable: bool) -> list[str]:
     if folder != Path("/"):
         command += [*_way_to(folder), "--bind" if writable else "--ro-bind", str(folder), str(folder), "--chdir", str(folder)]
     command += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    if _is_root() and not writable:
+        return [*command, "--cap-drop", "ALL", "--"]  # the files are ours: nobody else may be able to read them
     if _is_root():
         # As somebody else, who has nothing and cannot get anything.
         user = str(_user())
@@ -225,13 +227,13 @@ def _disarm(folder: Path) -> None:
 
 # The limits
 
-def _limited(limits: Limits, alone: bool = True) -> list[str]:
-    """prlimit(1) and its like, up to the command. alone: it is a user of its own, whose processes can be counted."""
+def _limited(limits: Limits, counted: bool) -> list[str]:
+    """prlimit(1) and its like, up to the command. counted: its processes are, for it is a user of its own."""
     if not shutil.which("prlimit"):
         return []
     command = ["prlimit", f"--as={limits.memory}", f"--fsize={_ONE_FILE}", f"--cpu={int(limits.seconds)}", "--core=0",
                "--nofile=1024", "--"]
-    if alone:
+    if counted:
         command.insert(1, f"--nproc={limits.processes}")
     # Should the machine run out of memory all the same, these are the first to go.
     return [*command, "choom", "-n", "1000", "--", "nice"]
