@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import Trouble, exits, scene, verdict
-from .machine import LIMIT_S, Gone, Machine, Panicked, Silent
+from .machine import LIMIT_S, Endless, Gone, Machine, Panicked, Silent
 from .tree import Kernel
 from .verdict import FAIL, PASS, UNJUDGED, Judgement
 
@@ -20,7 +20,7 @@ _ATTEMPTS = 5
 class Hindrance:
     """Why a scenario did not come to its end.
 
-    kind  "panicked" (the kernel), "hung" (what should come did not within the limit), "ended" (QEMU), "did not run"
+    kind  "panicked" (the kernel), "hung" (what should come did not within the limit), "printed without end", "ended" (QEMU), "did not run"
           (the program), "unjudged" (nothing could be read)
     text  a line for a person, and the console's last lines after it
     """
@@ -131,7 +131,7 @@ class _DidNotRun(Trouble):
     """init and the shell were all there was to judge."""
 
 
-_KINDS = {Panicked: "panicked", Silent: "hung", Gone: "ended", _DidNotRun: "did not run"}
+_KINDS = {Panicked: "panicked", Silent: "hung", Endless: "printed without end", Gone: "ended", _DidNotRun: "did not run"}
 
 
 def _nothing_ran(program: str, ready: str, judgement: Judgement) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -26,6 +27,8 @@ LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
 _TAIL_LINES = 12
+_MOST_PRINTED = 1 << 20  # characters
+_MOST_WRITTEN = 512 << 20  # bytes of one file, by QEMU, besides RAM
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -39,6 +42,10 @@ class Gone(Trouble):
 
 class Silent(Trouble):
     """What was waited for did not come within the limit."""
+
+
+class Endless(Silent):
+    """The console printed more than any kernel has to say."""
 
 
 class Machine:
@@ -82,7 +89,7 @@ class Machine:
             tools.qemu(self.kernel.oldest_qemu), "-machine", "virt,memory-backend=ram", "-bios", "none",
             "-kernel", str(self.kernel.elf), "-m", size, "-smp", str(self.cpus),
             "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
-            "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
+            *tools.qemu_sandbox(), "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
         for number, disk in enumerate(self.kernel.disks):
             copy = self.folder / f"disk{number}"
             shutil.copyfile(disk, copy)
@@ -109,7 +116,7 @@ class Machine:
         with self._log.open("wb") as log:
             self._qemu = subprocess.Popen(
                 arguments, stdin=channel, stdout=channel, stderr=log, cwd=self.folder,
-                start_new_session=not self._interactive, preexec_fn=_die_with_parent(os.getpid()))
+                start_new_session=not self._interactive, preexec_fn=_die_with_parent(os.getpid(), self.kernel.ram_bytes))
         (self.folder / "qemu.pid").write_text(str(self._qemu.pid))
         if not self._interactive:
             threading.Thread(target=self._pump, daemon=True).start()
@@ -143,6 +150,9 @@ class Machine:
             with self._changed:
                 self._text += data.decode("utf-8", "replace").replace("\r", "")
                 self._changed.notify_all()
+            if len(self._text) > _MOST_PRINTED:
+                self._qemu.kill()
+                break
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -194,6 +204,8 @@ class Machine:
         panic = PANIC.search(self._text)
         if panic and (self._text[panic.end():] or self._ended or last_chance):
             raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self.tail())
+        if len(self._text) > _MOST_PRINTED:
+            raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 20} MiB" + self.tail())
         if self._ended:
             raise self._gone()
 
@@ -284,8 +296,9 @@ def _check_port(port: int) -> None:
             raise Trouble(f"GDBPORT={port} cannot be used: {error.strerror}") from None
 
 
-def _die_with_parent(parent: int):
-    """What the child does before QEMU starts, so that our death is QEMU's; None where there is no prctl."""
+def _die_with_parent(parent: int, ram_bytes: int):
+    """What the child does before QEMU starts, so that our death is QEMU's and no file of its grows without end; None
+    where there is no prctl."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
@@ -294,4 +307,6 @@ def _die_with_parent(parent: int):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
+        most = ram_bytes + _MOST_WRITTEN
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     return arrange

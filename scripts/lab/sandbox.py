@@ -227,6 +227,11 @@ def _disarm(folder: Path) -> None:
 
 # The limits
 
+def bounded(memory: int) -> list[str]:
+    """What stands before a command of ours that reads a stranger's files, so that it cannot use all memory, in bytes."""
+    return ["prlimit", f"--as={memory}", "--core=0", "--"] if shutil.which("prlimit") else []
+
+
 def _limited(limits: Limits, counted: bool) -> list[str]:
     """prlimit(1) and its like, up to the command. counted: its processes are, for it is a user of its own."""
     if not shutil.which("prlimit"):
