@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import BUILD, ROOT, Trouble
@@ -12,11 +13,11 @@ FORMATS = ("svg", "pdf", "png")
 _LIMIT_S = 60
 
 
-def draw(figure: str, snapshot: Path, *options: str) -> list[Path]:
-    """Draws a figure into build/diagrams/ in every format; returns the files."""
-    folder = BUILD / "diagrams"
+def draw(figure: str, snapshot: Path, *options: str, folder: Path = BUILD / "diagrams",
+         formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Draws a figure into folder in these formats; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = [folder / f"{figure}.{suffix}" for suffix in FORMATS]
+    outputs = [folder / f"{figure}.{suffix}" for suffix in formats]
     command = [sys.executable, str(ROOT / "viz"), figure, str(snapshot), *options]
     for path in outputs:
         command += ["-o", str(path)]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from . import Trouble, tools
+from . import Trouble, printable, tools
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
 from .tree import Kernel
@@ -27,7 +27,9 @@ LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
 _TAIL_LINES = 12
-_MOST_PRINTED = 1 << 20  # characters
+_WIDEST = 200
+_LONGEST_MATCH = 16 << 10  # of a pattern: what was searched is not searched again
+_MUCH_PRINTED, _MOST_PRINTED = 32 << 10, 1 << 20  # characters
 _MOST_WRITTEN = 512 << 20  # bytes of one file, by QEMU, besides RAM
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -69,6 +71,7 @@ class Machine:
         self._interactive = interactive
         self._text = ""
         self._mark = 0
+        self._calm = 0  # there is no panic before
         self._ended = False
         self._changed = threading.Condition()
         self._note: Path | None = None
@@ -169,7 +172,7 @@ class Machine:
 
     def tail(self) -> str:
         """The console's last lines, to end a message with."""
-        lines = [line for line in self._text.splitlines() if line.strip()][-_TAIL_LINES:]
+        lines = [line[:_WIDEST] for line in printable(self._text).splitlines() if line.strip()][-_TAIL_LINES:]
         if not lines:
             return "" if self._interactive else "\nthe console printed nothing"
         return "\nthe console's last lines:\n" + "\n".join("  | " + line for line in lines)
@@ -181,7 +184,13 @@ class Machine:
         Gone when QEMU ends, Silent after limit_s.
         """
         wanted = re.compile(pattern)
-        match = self.wait_until(lambda text: wanted.search(text, self._mark), limit_s, what or repr(pattern))
+        looked = self._mark
+
+        def found(text: str) -> re.Match[str] | None:
+            nonlocal looked
+            start, looked = max(self._mark, looked - _LONGEST_MATCH), len(text)
+            return wanted.search(text, start)
+        match = self.wait_until(found, limit_s, what or repr(pattern))
         self._mark = match.end()
         return match
 
@@ -193,6 +202,8 @@ class Machine:
             while not (result := found(self._text)):
                 left = deadline - time.monotonic()
                 self.check(last_chance=left <= 0)
+                if left <= 0 and len(self._text) > _MUCH_PRINTED:
+                    raise Endless(f"the kernel prints without end: {len(self._text) >> 10} KiB within {limit_s:g} s" + self.tail())
                 if left <= 0:
                     raise Silent(f"waited {limit_s:g} s in vain for {what}" + self.tail())
                 self._changed.wait(left)
@@ -201,9 +212,11 @@ class Machine:
     def check(self, last_chance: bool = False) -> None:
         """Raises Panicked or Gone if the machine has come to that. A panic counts when its line is complete, or else
         at the last chance."""
-        panic = PANIC.search(self._text)
+        panic = PANIC.search(self._text, self._calm)
+        if not panic:
+            self._calm = max(0, len(self._text) - len("panic: "))
         if panic and (self._text[panic.end():] or self._ended or last_chance):
-            raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self.tail())
+            raise Panicked(f"the kernel panicked: {printable(panic[1].strip())[:_WIDEST]}" + self.tail())
         if len(self._text) > _MOST_PRINTED:
             raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 20} MiB" + self.tail())
         if self._ended:

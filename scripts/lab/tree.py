@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble, recipe, sandbox, tools
+from . import BUILD, ROOT, Trouble, printable, recipe, sandbox, tools
 
 OURS = ROOT / "xv6"
 _RULES = Path(__file__).with_name("rules.mk")
 _OWN_MAKEFILE = ".shrimpy.mk"
 _BUILD_LIMIT_S = 600
-_JOBS = os.cpu_count() or 1
+_JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _MOST_CPUS = 8  # QEMU's virt machine
 _USUAL_CPUS = 3
 _SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
@@ -55,6 +55,7 @@ class Kernel:
     oldest_qemu    the first version of QEMU that has what it needs
     virtio_known   whether it is known which version of virtio-mmio the driver speaks; else modern is assumed
     notes          what was found out or done about it, for a person to read
+    log            what its build said
     """
 
     name: str
@@ -67,6 +68,7 @@ class Kernel:
     oldest_qemu: tuple[int, int] = tools.OLDEST_QEMU
     virtio_known: bool = True
     notes: tuple[str, ...] = ()
+    log: str = ""
 
     def has_program(self, name: str) -> bool:
         """Whether the first disk has a directory entry of this name (struct dirent: 2 bytes, 14 of name)."""
@@ -82,10 +84,10 @@ class Kernel:
 
 
 class NotBuilt(Trouble):
-    """A tree does not build. log: all that was said about it."""
+    """No kernel that boots comes of a tree. log: all that its build said."""
 
-    def __init__(self, said: str, log: str) -> None:
-        super().__init__(said)
+    def __init__(self, said: str, log: str = "") -> None:
+        super().__init__(printable(said))
         self.log = log
 
 
@@ -160,9 +162,21 @@ def _from_tree(source: Path, stranger: bool) -> Kernel:
     copy = _copy_of(source)
     with lock(copy):
         changed, notes = _mirror(source, copy, stranger)
-        notes += _build_foreign(copy, source.name, changed)
+        said, log = _build_foreign(copy, source.name, changed)
         images = [copy / "fs.img"]
-        return _describe(copy, copy / "kernel/kernel", images, notes, name=source.name)
+        kernel = _describe(copy, copy / "kernel/kernel", images, [*notes, *said], name=source.name)
+        return dataclasses.replace(kernel, log=log)
+
+
+def discard(path: str) -> None:
+    """Removes the copy that prepare() made of a tree."""
+    copy = _copy_of(Path(path).expanduser().resolve())
+    if not copy.is_dir():
+        return
+    with lock(copy):
+        shutil.rmtree(copy, ignore_errors=True)
+        for suffix in (".json", ".built"):
+            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
 # Building
@@ -181,7 +195,7 @@ def _clean_environment() -> dict[str, str]:
     """Ours without what an outer make hands down: its KERNEL=... would set theirs."""
     return {name: value for name, value in os.environ.items()
             if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT",
-                            "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON")}
+                            "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON", "OUT", "POINTS", "SANDBOX")}
 
 
 def _make(tree: Path, *arguments: str) -> tuple[int, str]:
@@ -222,8 +236,11 @@ def _cross_prefix() -> str:
     raise Trouble("no RISC-V GCC found: run scripts/setup")
 
 
-def _build_foreign(copy: Path, name: str, changed: bool) -> list[str]:
-    """Builds a copy by our rules, or else by its own Makefile; changed: its sources are others than the last time."""
+def _build_foreign(copy: Path, name: str, changed: bool) -> tuple[list[str], str]:
+    """Builds a copy by our rules, or else by its own Makefile; changed: its sources are others than the last time.
+
+    What is to be said of it, and all that the build said.
+    """
     memory = copy.with_name(copy.name + ".built")
     try:
         last = json.loads(memory.read_text())
@@ -240,10 +257,10 @@ def _build_foreign(copy: Path, name: str, changed: bool) -> list[str]:
         if done.status or done.overrun:
             raise _not_built(name, done.output, done.overrun)
     memory.write_text(json.dumps({"passed": passed, "why": why}))
-    notes = [f"built by its own Makefile, in the sandbox: our rules do not build it, {why}"] if why else []
+    notes = [f"built by its own Makefile, in the sandbox: our rules do not build it: {why}"] if why else []
     if passed:
         notes.append("the compiler rejects this tree; built with " + " ".join(f"-Wno-error={one}" for one in passed))
-    return notes
+    return notes, done.output
 
 
 def _build_by_our_rules(copy: Path, passed: list[str]) -> tuple[sandbox.Done | None, str]:
@@ -251,7 +268,7 @@ def _build_by_our_rules(copy: Path, passed: list[str]) -> tuple[sandbox.Done | N
     try:
         text = recipe.read(copy).makefile(_RULES, _OWN_MAKEFILE)
     except recipe.Unreadable as unreadable:
-        return None, f"whose Makefile they do not understand ({unreadable})"
+        return None, f"they do not understand its Makefile ({unreadable})"
     own = copy / _OWN_MAKEFILE
     if not own.is_file() or own.read_text() != text:
         _remove_products(copy)
@@ -352,7 +369,7 @@ def _mirror(source: Path, copy: Path, stranger: bool) -> tuple[bool, list[str]]:
         n_bytes += status.st_size
         if stranger and (n_bytes > sandbox.LIMITS.disk // 2 or len(now) > sandbox.LIMITS.files // 2):
             raise NotBuilt(f"{source.name} is not built: it is larger than {sandbox.LIMITS.disk >> 21} MiB or "
-                           f"{sandbox.LIMITS.files // 2} files", "")
+                           f"{sandbox.LIMITS.files // 2} files")
     try:
         before = json.loads(manifest.read_text()) if copy.is_dir() else {}
     except (OSError, ValueError):
@@ -382,7 +399,7 @@ def _mirror(source: Path, copy: Path, stranger: bool) -> tuple[bool, list[str]]:
 def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str], name: str | None = None) -> Kernel:
     for product in (elf, *images):
         if not product.is_file():
-            raise Trouble(f"{name or elf}: the build made no {product.name}")
+            raise NotBuilt(f"{name or elf}: the build made no {product.name}")
     theirs = _their_qemu_options(tree) if tree else None
     options: list[str] = []
     ram_bytes = _ram_bytes(tree, theirs)
@@ -390,14 +407,14 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
     if bios and bios != ["none"]:
         image = _inside(tree, bios[0])
         if not image and bios[0] != "default":
-            raise Trouble(f"{name or elf}: its Makefile starts QEMU with -bios {bios[0]}, which is no file of the tree")
+            raise NotBuilt(f"{name or elf}: its Makefile starts QEMU with -bios {bios[0]}, which is no file of the tree")
         options += ["-bios", str(image or bios[0])]
     elif not cpu and not _writes(elf, _PMPADDR0):
         notes = [*notes, "it sets up no PMP; started with -cpu rv64,pmp=false"]
         cpu = ["rv64,pmp=false"]
     if cpu:
         if not re.fullmatch(r"[\w.,=-]+", cpu[0]):
-            raise Trouble(f"{name or elf}: its Makefile starts QEMU with -cpu {cpu[0]}")
+            raise NotBuilt(f"{name or elf}: its Makefile starts QEMU with -cpu {cpu[0]}")
         options += ["-cpu", cpu[0]]
     legacy = _speaks_legacy_virtio(tree, theirs)
     if legacy:
@@ -435,7 +452,7 @@ def _ram_bytes(tree: Path | None, theirs: list[str] | None) -> int:
         if match := re.fullmatch(r"(?:size=)?(\d+)([MG]?)", size, re.I):
             n_bytes = int(match[1]) << (30 if match[2].upper() == "G" else 20)
             if not 1 << 20 <= n_bytes <= _MOST_RAM:
-                raise Trouble(f"its Makefile gives QEMU {size} of memory: expected 1 MiB to {_MOST_RAM >> 20} MiB")
+                raise NotBuilt(f"its Makefile gives QEMU {size} of memory: expected 1 MiB to {_MOST_RAM >> 20} MiB")
             return n_bytes
     return 128 << 20
 

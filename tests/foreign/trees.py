@@ -195,6 +195,8 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     objects = sorted({path.stem for path in (folder / "kernel").glob("*.[cS]")} - {"entry"})
     text = makefile.replace("@OBJS@", _listed("$K/", ["entry.o", *(name + ".o" for name in objects)]))
     if makefile is LISTED:
+        (folder / "conf").mkdir()
+        (folder / "conf/lab.mk").write_text("LAB=pgtbl\n")
         text = text.replace("@PROGRAMS@", _listed("$U/_", programs.split()))
     for word, value in (("OPT", opt), ("DEBUG", debug), ("QEMU", qemu), ("KFLAGS", kernel_flags), ("ULINK", user_link),
                         ("PROGRAMS", programs)):
