@@ -36,6 +36,9 @@ _USERS = 0x400000  # as many as there are process ids
 # Of /etc, what the loader and the names of compilers need.
 _SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 
+# By which root, without any capability, changes the system (proc(5)).
+_KERNEL_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
+
 _WATCH_S = 0.2
 _END_S = 10.0
 
@@ -141,7 +144,8 @@ def _walls(folder: Path, readonly: Sequence[Path], writable: bool) -> list[str]:
             command += ["--symlink", os.readlink(name), name]
         else:
             command += ["--ro-bind-try", name, name]
-    command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777",
+    command += ["--proc", "/proc", *(word for name in _KERNEL_FILES for word in ("--ro-bind-try", name, name)),
+                "--dev", "/dev", "--perms", "1777",
                 *(["--size", str(_SCRATCH)] if "--size" in _bwrap_help() else []), "--tmpfs", "/tmp"]
     for name in _SYSTEM_FILES:
         command += [*_way_to(Path(name)), "--ro-bind-try", name, name]

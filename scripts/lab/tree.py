@@ -22,6 +22,7 @@ from pathlib import Path
 from . import BUILD, ROOT, Trouble, printable, recipe, sandbox, tools
 
 OURS = ROOT / "xv6"
+_COPIES = BUILD / "trees"
 _RULES = Path(__file__).with_name("rules.mk")
 _OWN_MAKEFILE = ".shrimpy.mk"
 _BUILD_LIMIT_S = 600
@@ -154,7 +155,7 @@ def _from_elf(elf: Path) -> Kernel:
 def _copy_of(source: Path) -> Path:
     # make splits names at spaces.
     plain = re.sub(r"[^\w.+-]", "_", source.name)
-    return BUILD / "trees" / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    return _COPIES / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
 
 
 def _from_tree(source: Path, stranger: bool) -> Kernel:
@@ -435,7 +436,7 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
 def _their_qemu_options(tree: Path) -> list[str] | None:
     """What the tree's own Makefile gives QEMU, or None when it does not say (in QEMUOPTS)."""
     told = sandbox.run(["make", "-s", "--no-print-directory", f"TOOLPREFIX={_cross_prefix()}",
-                        "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"], tree, writable=False)
+                        "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"], tree, writable=_COPIES in tree.parents)
     for line in told.output.splitlines():
         if line.startswith("shrimpy:") and line != "shrimpy:":
             with contextlib.suppress(ValueError):
