@@ -218,7 +218,7 @@ class Machine:
         if panic and (self._text[panic.end():] or self._ended or last_chance):
             raise Panicked(f"the kernel panicked: {printable(panic[1].strip())[:_WIDEST]}" + self.tail())
         if len(self._text) > _MOST_PRINTED:
-            raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 20} MiB" + self.tail())
+            raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
         if self._ended:
             raise self._gone()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, tools, tree
+from lab import debugger, machine, tools, tree
 from lab.machine import Endless, Machine
 
 HERE = Path(__file__).resolve().parent
@@ -58,18 +58,23 @@ def test_a_gdb_that_is_not_told_loads_all_of_it(trap, tmp_path):
     assert sprung(tmp_path) == {"by-section", "by-file", "by-gdbinit"}
 
 
-def test_a_kernel_that_prints_without_end_is_cut_and_told_so(build):
-    with Machine(tree.prepare(str(build("endless.S"))), 1) as machine:
+@pytest.mark.parametrize("most,limit_s", [
+    pytest.param(100 << 10, 60, id="at once when it is too much"),
+    pytest.param(1 << 30, 2, id="at the limit"),
+])
+def test_a_kernel_that_prints_without_end_is_cut_and_told_so(build, monkeypatch, most, limit_s):
+    monkeypatch.setattr(machine, "_MOST_PRINTED", most)
+    with Machine(tree.prepare(str(build("endless.S"))), 1) as one:
         with pytest.raises(Endless, match="the kernel prints without end"):
-            machine.boot(limit_s=20)
-        assert len(machine.tail()) < 5000
+            one.boot(limit_s)
+        assert len(one.tail()) < 5000
 
 
 def test_qemu_may_start_no_program_and_files_have_an_end(build):
     options = tools.qemu_sandbox()
     assert "spawn=deny" in options[1], "this QEMU was built without seccomp"
-    with Machine(tree.prepare(str(build("endless.S"))), 1, paused=True) as machine:
-        status = Path(f"/proc/{machine.pid}/status").read_text()
+    with Machine(tree.prepare(str(build("endless.S"))), 1, paused=True) as one:
+        status = Path(f"/proc/{one.pid}/status").read_text()
         assert "\nSeccomp:\t2\n" in status
-        limits = Path(f"/proc/{machine.pid}/limits").read_text()
+        limits = Path(f"/proc/{one.pid}/limits").read_text()
         assert f"Max file size             {(128 + 512) << 20}" in limits

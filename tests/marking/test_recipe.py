@@ -127,6 +127,7 @@ def test_a_build_by_its_own_makefile_is_in_the_sandbox_and_said(tmp_path):
     ("-netdev tap,id=n,script=/tmp/evil", ""),
     ("-device loader,file=/etc/shadow,addr=0x80400000", ""),
     ("-device e1000,netdev=n,romfile=/etc/shadow", ""),
+    ("-device qemu-xhci,id=usb", ""),
     ("-device e1000,netdev=n,bus=pcie.0", "-device e1000,netdev=n,bus=pcie.0,romfile="),
     ("-drive file=/etc/passwd,if=none,id=x1", ""),
     ("-drive file=../secret,if=none,id=x1", ""),
