@@ -17,7 +17,6 @@ from . import ROOT, Trouble, tools
 
 KIT = ROOT / "gdb" / "load.py"
 LIMIT_S = 120.0
-_ASKED = b"@asked@\n"
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class Session:
 
     def __init__(self, elf: Path | str, target: str) -> None:
         self._said = b""
+        self._asked = 0
         self._gdb = subprocess.Popen([tools.gdb(), "-nx", "-q", str(elf)], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(),
                                      start_new_session=True)
@@ -89,10 +89,12 @@ class Session:
 
     def ask(self, *commands: str, limit_s: float = LIMIT_S, alive: Callable[[], object] = lambda: None) -> str:
         """What GDB prints for these commands. alive is called now and then while they run, and may raise."""
-        for command in (*commands, "echo @asked@\\n"):
+        self._asked += 1  # an earlier question's answer may still come, if alive raised
+        for command in (*commands, f"echo @asked {self._asked}@\\n"):
             self.tell(command)
+        end = b"@asked %d@\n" % self._asked
         deadline = time.monotonic() + limit_s
-        while _ASKED not in self._said:
+        while end not in self._said:
             if time.monotonic() > deadline:
                 raise Trouble(f"GDB did not answer {commands} within {limit_s:g} s")
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
@@ -102,7 +104,7 @@ class Session:
                 self._said += data
             else:
                 alive()
-        said, _, self._said = self._said.partition(_ASKED)
+        said, _, self._said = self._said.partition(end)
         return said.decode(errors="replace").replace("(gdb) ", "")
 
     def close(self) -> None:

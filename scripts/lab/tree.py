@@ -192,7 +192,7 @@ def _not_built(name: str, said: str) -> Trouble:
     return Trouble(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in lines[-12:]))
 
 
-def _cross_prefix() -> str:
+def cross_prefix() -> str:
     for prefix in ("riscv64-linux-gnu-", "riscv64-unknown-elf-", "riscv64-elf-", "riscv64-unknown-linux-gnu-"):
         if shutil.which(prefix + "gcc"):
             return prefix
@@ -203,7 +203,7 @@ def _build_foreign(copy: Path, name: str) -> list[str]:
     """Builds kernel/kernel and fs.img in copy. Errors that are only a newer compiler's warnings are let pass."""
     note = copy / ".let-pass"  # for the next time, when what needed it is built already
     passed = note.read_text().split() if note.is_file() else []
-    prefix, jobs = _cross_prefix(), os.cpu_count() or 1
+    prefix, jobs = cross_prefix(), os.cpu_count() or 1
     while True:
         flags = [f"-Wno-error={warning}" for warning in passed]
         status, said = _make(copy, f"TOOLPREFIX={prefix}", "kernel/kernel", "fs.img", jobs=jobs, flags=flags)
@@ -226,7 +226,7 @@ def _build_foreign(copy: Path, name: str) -> list[str]:
 def _compilers_with(flags: Sequence[str]) -> Iterator[str]:
     """A folder for the front of PATH, in which the compilers add flags: a Makefile need not ask for any."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        for name in ("cc", "gcc", _cross_prefix() + "gcc") if flags else ():
+        for name in ("cc", "gcc", cross_prefix() + "gcc") if flags else ():
             if compiler := shutil.which(name):
                 script = Path(folder, name)
                 script.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} "$@" {shlex.join(flags)}\n')
@@ -312,7 +312,7 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
 def _their_qemu_options(tree: Path) -> list[str] | None:
     """What the tree's own Makefile gives QEMU, or None when it does not say (in QEMUOPTS)."""
     told = subprocess.run(
-        ["make", "-s", "-C", str(tree), "--no-print-directory", f"TOOLPREFIX={_cross_prefix()}",
+        ["make", "-s", "-C", str(tree), "--no-print-directory", f"TOOLPREFIX={cross_prefix()}",
          "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, env=_clean_environment())
     for line in told.stdout.splitlines():
