@@ -17,7 +17,6 @@ from . import ROOT, Trouble, sandbox, tools
 
 KIT = ROOT / "gdb" / "load.py"
 LIMIT_S = 120.0
-_ASKED = b"@asked@\n"
 # Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
 _NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
 _MEMORY = 6 << 30
@@ -78,6 +77,7 @@ class Session:
 
     def __init__(self, elf: Path | str, target: str) -> None:
         self._said = b""
+        self._asked = 0
         self._gdb = subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", str(elf)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      env=_environment(), start_new_session=True)
@@ -93,10 +93,12 @@ class Session:
 
     def ask(self, *commands: str, limit_s: float = LIMIT_S, alive: Callable[[], object] = lambda: None) -> str:
         """What GDB prints for these commands. alive is called now and then while they run, and may raise."""
-        for command in (*commands, "echo @asked@\\n"):
+        self._asked += 1  # an earlier question's answer may still come, if alive raised
+        for command in (*commands, f"echo @asked {self._asked}@\\n"):
             self.tell(command)
+        end = b"@asked %d@\n" % self._asked
         deadline = time.monotonic() + limit_s
-        while _ASKED not in self._said:
+        while end not in self._said:
             if time.monotonic() > deadline:
                 raise Trouble(f"GDB did not answer {commands} within {limit_s:g} s")
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
@@ -106,7 +108,7 @@ class Session:
                 self._said += data
             else:
                 alive()
-        said, _, self._said = self._said.partition(_ASKED)
+        said, _, self._said = self._said.partition(end)
         return said.decode(errors="replace").replace("(gdb) ", "")
 
     def close(self) -> None:

@@ -101,16 +101,18 @@ def hindrance() -> str | None:
 
 
 def run(command: Sequence[str], folder: Path, *, environment: Mapping[str, str] | None = None, readonly: Sequence[Path] = (),
-        writable: bool = True, limits: Limits = LIMITS) -> Done:
+        writable: bool = True, trusted: bool = False, limits: Limits = LIMITS) -> Done:
     """Runs command in folder, the one place where it can write, and where it finds itself at the path it has outside.
 
     environment   what it gets besides a PATH and a locale
     readonly      further files and folders it can read, at their own paths
     writable      False: it only reads folder
-    Ends it with all that it started when it exceeds limits. With SANDBOX=none there are limits and no walls.
+    trusted       it is ours: no walls, as with SANDBOX=none
+    Ends it with all that it started when it exceeds limits.
     """
+    walls = wanted() and not trusted
     environment = {"PATH": tool_path(), "LC_ALL": "C", "HOME": "/tmp", "TERM": "dumb", **(environment or {})}
-    if wanted():
+    if walls:
         need(folder.name)
         if writable and _is_root():
             _give(folder, _user())
@@ -123,7 +125,7 @@ def run(command: Sequence[str], folder: Path, *, environment: Mapping[str, str] 
             return _watched(running, folder if writable else None, limits)
         finally:
             running.end()
-            if wanted() and writable:
+            if walls and writable:
                 if _is_root():
                     _give(folder, os.getuid())
                 _disarm(folder)

@@ -115,6 +115,11 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
     return _from_tree(where, stranger)
 
 
+def is_ours(elf: Path) -> bool:
+    """Whether a kernel was built from our sources, which need no sandbox."""
+    return OURS in elf.parents or BUILD / "variants" in elf.parents
+
+
 def built_at(path: str) -> Path:
     """The kernel that make leaves where path is, if it was run there."""
     where = Path(path).expanduser().resolve() if path else OURS
@@ -230,7 +235,7 @@ def _not_built(name: str, said: str, overrun: str | None = None) -> NotBuilt:
     return NotBuilt(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in _lines(said)[-12:]), said)
 
 
-def _cross_prefix() -> str:
+def cross_prefix() -> str:
     for prefix in ("riscv64-linux-gnu-", "riscv64-unknown-elf-", "riscv64-elf-", "riscv64-unknown-linux-gnu-"):
         if shutil.which(prefix + "gcc"):
             return prefix
@@ -283,7 +288,7 @@ def _build(copy: Path, makefile: str, passed: list[str], *readonly: Path) -> san
 
     passed: their names, known from the last time, when what needed it may be built already; those found are added
     """
-    prefix, jobs = _cross_prefix(), _JOBS
+    prefix, jobs = cross_prefix(), _JOBS
     while True:
         with _compilers_with([f"-Wno-error={warning}" for warning in passed]) as folder:
             done = sandbox.run(["make", "--no-print-directory", f"-j{jobs}", "-f", makefile, f"TOOLPREFIX={prefix}",
@@ -305,7 +310,7 @@ def _compilers_with(flags: Sequence[str]) -> Iterator[str]:
     """A folder for the front of PATH, in which the compilers add flags: a Makefile need not ask for any."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         os.chmod(folder, 0o755)  # for whoever builds
-        for name in ("cc", "gcc", _cross_prefix() + "gcc") if flags else ():
+        for name in ("cc", "gcc", cross_prefix() + "gcc") if flags else ():
             if compiler := shutil.which(name):
                 script = Path(folder, name)
                 script.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} "$@" {shlex.join(flags)}\n')
@@ -435,7 +440,7 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
 
 def _their_qemu_options(tree: Path) -> list[str] | None:
     """What the tree's own Makefile gives QEMU, or None when it does not say (in QEMUOPTS)."""
-    told = sandbox.run(["make", "-s", "--no-print-directory", f"TOOLPREFIX={_cross_prefix()}",
+    told = sandbox.run(["make", "-s", "--no-print-directory", f"TOOLPREFIX={cross_prefix()}",
                         "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"], tree, writable=_COPIES in tree.parents)
     for line in told.output.splitlines():
         if line.startswith("shrimpy:") and line != "shrimpy:":

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shrimpy import rules, text, views
-from shrimpy.rules import Verdict
+from shrimpy.rules import Known, Verdict
 from shrimpy.snapshot import Snapshot
 
 from . import Trouble, debugger
@@ -28,15 +28,19 @@ class Judgement:
     point     what the machine had come to there, for a person: "after its parent's exit"; "" for just as it was
     snapshot  all that the kit knew of it
     previous  the snapshot that it was compared with, of an earlier stop of the same run
+    known     what whoever brought the point about knows of it
+    roles     who is who there: "orphan" and the like, and a pid
     """
 
     point: str
-    snapshot: Snapshot
+    snapshot: Snapshot = field(repr=False)
     previous: Snapshot | None = field(default=None, repr=False)
+    known: Known = field(default=Known(), repr=False)
+    roles: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
-        return tuple(rules.evaluate(self.snapshot, self.previous))
+        return tuple(rules.evaluate(self.snapshot, self.previous, self.known))
 
     @property
     def failures(self) -> tuple[Verdict, ...]:
@@ -88,12 +92,13 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
         return Judgement(point, _read(path, said.err), previous)
 
 
-def ask(gdb: debugger.Session, point: str = "", previous: Snapshot | None = None) -> Judgement:
+def ask(gdb: debugger.Session, point: str = "", previous: Snapshot | None = None, known: Known = Known(),
+        roles: tuple[tuple[str, int], ...] = ()) -> Judgement:
     """The machine that a GDB is attached to, and that is stopped."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         path = Path(folder, "snapshot.json")
         said = gdb.ask(f"xv6-snapshot {path}")
-        return Judgement(point, _read(path, said), previous)
+        return Judgement(point, _read(path, said), previous, known, roles)
 
 
 def _read(path: Path, said: str) -> Snapshot:

@@ -20,7 +20,7 @@ def build(tmp_path: Path) -> Callable[[str], Path]:
     """build(source): an ELF file of one of this folder's sources, with an empty disk beside it."""
     def make(source: str) -> Path:
         elf = tmp_path / "kernel"
-        subprocess.run([tree._cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-Wl,--build-id=none",
+        subprocess.run([tree.cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-Wl,--build-id=none",
                         "-o", elf, HERE / source], check=True, timeout=60)
         (tmp_path / "fs.img").write_bytes(bytes(1024))
         return elf
