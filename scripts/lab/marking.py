@@ -115,7 +115,8 @@ def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
     if hindered and status == "not judged" and report.status == FAIL:
         status = "fail"
     return Marks(report.kernel.name, status, printable(line), tuple(cases), tuple(_marks(cases, points, "no scenario shows it")),
-                 seconds, report.kernel.notes, told[1].snapshot if told else None, f"{told[0].name}, {told[1].text.splitlines()[0]}; {told[1].who}" if told else "",
+                 seconds, (*report.kernel.notes, *(f"{one.name}: {note}" for one in report.outcomes for note in one.notes)),
+                 told[1].snapshot if told else None, f"{told[0].name}, {told[1].text.splitlines()[0]}; {told[1].who}" if told else "",
                  tuple((one.name, one.console) for one in report.outcomes), report.kernel.log)
 
 
@@ -153,6 +154,5 @@ def _marks(cases: Sequence[Case], points: Mapping[str, float], unseen: str) -> I
         elif failed:
             output = "\n\n".join(f"{case.scenario}: {case.details}" for case in failed)
         else:
-            reasons = dict.fromkeys(f"{case.scenario}: {case.line}" for case in mine)
-            output = "not judged: " + ("; ".join(reasons) or unseen)
+            output = "not judged: " + ("; ".join(dict.fromkeys(case.line for case in mine)) or unseen)
         yield Mark(rule, passed, most if passed else 0.0, most, output)

@@ -89,9 +89,10 @@ def text(marks: Marks, notes: list[str]) -> str:
         verdict = "pass" if one.passed else "-" if one.output.startswith("not judged") else "FAIL"
         about = one.statement if verdict != "-" else one.output.splitlines()[0]
         lines.append(f"{verdict:6} {_number(one.points):>4}/{_number(one.most):<4}  {one.rule:18} {about}")
-    for case in marks.cases:
-        if case.status == FAILED:
-            lines += ["", f"in {case.scenario}, {case.rule} fails:", case.details.rstrip()]
+    for rule in marks.failed:
+        first, *others = [case for case in marks.cases if case.rule == rule and case.status == FAILED]
+        lines += ["", f"{rule}, in {first.scenario}:", first.details.rstrip()]
+        lines += [f"{rule}, in {case.scenario}: {case.line}" for case in others]
     if marks.snapshot:
         lines += ["", f"{SNAPSHOT} is of the stop that tells most: {printable(marks.stopped)}"]
     return "\n".join(lines) + "\n"

@@ -154,16 +154,17 @@ def _walls(folder: Path, readonly: Sequence[Path], writable: bool) -> list[str]:
     for path in (*_toolchains(), *readonly):
         command += [*_way_to(path), "--ro-bind", str(path), str(path)]
     if folder != Path("/"):
-        command += [*_way_to(folder), "--bind" if writable else "--ro-bind", str(folder), str(folder), "--chdir", str(folder)]
+        command += [*_way_to(folder), "--bind" if writable else "--ro-bind", str(folder), str(folder)]
     command += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    there = ["--chdir", str(folder)]
     if _is_root() and not writable:
-        return [*command, "--cap-drop", "ALL", "--"]  # the files are ours: nobody else may be able to read them
+        return [*command, *there, "--cap-drop", "ALL", "--"]  # the files are ours: nobody else may be able to read them
     if _is_root():
         # As somebody else, who has nothing and cannot get anything.
         user = str(_user())
         return [*command, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--", "setpriv",
-                "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all", "--"]
-    return [*command, "--unshare-user", *(["--disable-userns"] if "--disable-userns" in _bwrap_help() else []),
+                "--reuid", user, "--regid", user, "--clear-groups", "--inh-caps=-all", "--", "env", *there]
+    return [*command, *there, "--unshare-user", *(["--disable-userns"] if "--disable-userns" in _bwrap_help() else []),
             "--cap-drop", "ALL", "--"]
 
 

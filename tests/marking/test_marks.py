@@ -45,7 +45,7 @@ def test_what_passes_has_its_points_and_what_no_stop_shows_has_none():
     told = marks(outcome(family()))
     assert told.status == "pass" and told.line.startswith("PASS: ")
     assert points_of(told)["shrimp-pair"] == (1, 1)
-    assert points_of(told)["exec-keeps"] == (0, 1)     # it takes two stops
+    assert points_of(told)["exec-keeps"] == (0, 1)  # it takes two stops
     assert points_of(told)["count-matches"][1] == 0
     assert told.most == RULE_COUNT  # with that it runs, and without counts
 
