@@ -23,7 +23,7 @@ PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
 WORKERS := 2
 WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams test soak zoo bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo bench clean judged
 .SILENT:
 
 help:
@@ -35,6 +35,7 @@ help:
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
 	echo 'make diagrams   draws the family figure, in build/diagrams'
+	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
@@ -45,7 +46,7 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
-	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'PROGRAM=line    check, film: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'JSON=1          check: the verdicts as JSON'
@@ -103,6 +104,10 @@ core:
 	$(PYTHON) scripts/core $(WHERE)
 
 diagrams: demo
+
+film:
+	scripts/setup run debug draw
+	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program '$(PROGRAM)')
 
 test:
 	scripts/setup

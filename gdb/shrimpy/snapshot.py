@@ -190,9 +190,11 @@ class Snapshot:
 
     def to_json(self) -> str:
         """JSON v1, one line, with a newline at its end."""
-        data = {"schema": SCHEMA, "version": VERSION}
-        data.update(encode(self))
-        return json.dumps(data, separators=(",", ":")) + "\n"
+        return json.dumps(self.to_data(), separators=(",", ":")) + "\n"
+
+    def to_data(self) -> Dict[str, object]:
+        """JSON v1 as the object that `json.dumps` takes."""
+        return {"schema": SCHEMA, "version": VERSION, **encode(self)}
 
     @classmethod
     def from_json(cls, text: str) -> "Snapshot":

@@ -28,3 +28,16 @@ def draw(figure: str, snapshot: Path, *options: str, folder: Path = BUILD / "dia
     if done.returncode:
         raise Trouble((done.stderr.strip().splitlines() or [f"drawing {figure} failed"])[-1])
     return outputs
+
+
+def film(recorded: Path) -> Path:
+    """Makes the page that plays a film file, beside it; returns the page."""
+    page = recorded.with_suffix(".html")
+    try:
+        done = subprocess.run([sys.executable, str(ROOT / "viz"), "film", str(recorded), "-o", str(page)],
+                              capture_output=True, text=True, timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"making the film took more than {_LIMIT_S} s") from None
+    if done.returncode:
+        raise Trouble((done.stderr.strip().splitlines() or ["making the film failed"])[-1])
+    return page

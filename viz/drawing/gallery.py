@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .dot import printable
 from .drawing import Drawing
+from .web import text as _text
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,6 @@ def page(title: str, about: str, shown: Sequence[Shown | Missing], links: Sequen
             f"<style>{_STYLE}</style>\n</head>\n<body>\n<header><h1>{_text(title)}</h1>\n"
             f'<p class="quiet">{_text(about)}</p></header>\n<nav aria-label="Figures"><ul>{entries}{more}</ul></nav>\n'
             f"<main>\n{''.join(map(_section, shown))}</main>\n</body>\n</html>\n")
-
-
-def _text(s: str) -> str:
-    return escape(printable(s))
 
 
 def _id(one: Shown | Missing) -> str:

@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from . import style, svg
 from .drawing import Drawing
 from .errors import VizError
+from .plain import in_words
 
 TIMEOUT_SECONDS = 20    # of one run of a program; what is drawn in good time takes one
 
@@ -25,18 +28,21 @@ class Rendered:
 
 
 def render(drawing: Drawing, kinds: Sequence[str]) -> Rendered:
-    """The figure as each of `kinds`: "dot", "svg", "pdf" or "png"; all in the same layout. Raises VizError."""
+    """The figure as each of `kinds`: "dot", "svg", "pdf", "png" or "html"; all in the same layout. Raises VizError."""
     try:
         return Rendered([_one(drawing, kind) for kind in kinds], [])
     except TookTooLong as e:
-        if drawing.simpler is None:
+        if drawing.svg is not None:
             raise
-        simpler = render(drawing.simpler(), kinds)
-        return Rendered(simpler.figures, [f"{e}; drawn in a simpler layout", *simpler.notes])
+        return Rendered(render(in_words(drawing, str(e)), kinds).figures, [f"{e}; drawn in words only"])
 
 
 def _one(drawing: Drawing, kind: str) -> bytes:
-    if drawing.svg is not None:
+    if kind == "html":
+        return drawing.html().encode("utf-8")
+    if drawing.sheets is not None:
+        return _from_sheets(drawing, kind)
+    if drawing.svg is not None and (kind != "dot" or drawing.dot is None):
         return _from_svg(drawing, kind)
     if kind == "dot":
         return drawing.dot.encode("utf-8")
@@ -49,10 +55,24 @@ def _from_svg(drawing: Drawing, kind: str) -> bytes:
     if kind == "dot":
         raise VizError(f"{drawing.title!r} is drawn without dot; ask for .svg, .pdf or .png")
     data = svg.describe(drawing.svg, drawing)
-    if kind == "svg":
-        return data.encode("utf-8")
+    return data.encode("utf-8") if kind == "svg" else _convert(kind, data)
+
+
+def _from_sheets(drawing: Drawing, kind: str) -> bytes:
+    """PDF has pages, the others are one image."""
+    sheets = drawing.sheets(kind == "pdf")
+    if kind != "pdf":
+        return _from_svg(replace(drawing, svg=sheets[0]), kind)
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        files = [Path(folder) / f"{i:04}.svg" for i in range(len(sheets))]
+        for file, sheet in zip(files, sheets):
+            file.write_text(sheet, encoding="utf-8")
+        return _convert(kind, "", *map(str, files))
+
+
+def _convert(kind: str, source: str, *files: str) -> bytes:
     # sizes are in pt, which rsvg-convert takes to be 1/72 inch at any resolution
-    return run("rsvg-convert", ["-f", kind, "-d", str(style.PNG_DPI), "-p", str(style.PNG_DPI)], data,
+    return run("rsvg-convert", ["-f", kind, "-d", str(style.PNG_DPI), "-p", str(style.PNG_DPI), *files], source,
                "librsvg2-bin", "an .svg file")
 
 

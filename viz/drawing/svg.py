@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 
 from . import style
-from .dot import text
+from .dot import printable, text
 from .drawing import Drawing
 
 
@@ -29,3 +30,20 @@ def describe(figure: str, drawing: Drawing) -> str:
                             f'<title id="title">{text(drawing.title)}</title>\n'
                             f'<desc id="description">{text(drawing.description)}</desc>',
                   figure, count=1)
+
+
+def inlined(drawing: Drawing, prefix: str, label: str) -> ET.Element:
+    """The drawing's own SVG as a part of a page or of a larger figure, in no XML namespace.
+
+    Its ids begin with `prefix`; `label` is its name, the drawing's description its description.
+    """
+    root = ET.fromstring(drawing.svg.encode("utf-8"))
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        for key, value in element.attrib.items():
+            element.set(key, prefix + value if key == "id" else value.replace("url(#", f"url(#{prefix}"))
+    description = ET.Element("desc", id=f"{prefix}description")
+    description.text = printable(drawing.description)
+    root.insert(0, description)
+    root.attrib.update({"role": "img", "aria-label": label, "aria-describedby": description.get("id")})
+    return root
