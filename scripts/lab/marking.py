@@ -11,6 +11,7 @@ from shrimpy.snapshot import Snapshot
 
 from . import printable
 from .checking import Outcome, Report
+from .machine import Gone
 from .points import BUILDS, RUNS, STATEMENTS
 from .tree import NotBuilt
 from .verdict import FAIL, PASS
@@ -92,12 +93,15 @@ class Marks:
         return tuple(name for name in STATEMENTS if name in found)
 
 
-def not_built(name: str, why: NotBuilt, points: Mapping[str, float], seconds: float) -> Marks:
-    """Marks for a tree of which no kernel came."""
+def never_ran(name: str, why: NotBuilt | Gone, points: Mapping[str, float], seconds: float) -> Marks:
+    """Marks for a tree of which no kernel came, or whose kernel QEMU does not even start."""
     line, _, _ = str(why).partition("\n")
-    cases = [Case("build", BUILDS, FAILED, "does not build", printable(line), printable(str(why)))]
-    return Marks(name, "does not build", printable(line), tuple(cases), tuple(_marks(cases, points, "it does not build")), seconds,
-                 (), None, "", (), why.log)
+    if isinstance(why, NotBuilt):
+        status, case = "does not build", Case("build", BUILDS, FAILED, "does not build", printable(line), printable(str(why)))
+    else:
+        status, case = _WORDS["ended"], Case("boot", RUNS, FAILED, "ended", printable(line), printable(str(why)))
+    return Marks(name, status, printable(line), (case,), tuple(_marks([case], points, f"it {status}")), seconds, (), None, "", (),
+                 getattr(why, "log", ""))
 
 
 def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:

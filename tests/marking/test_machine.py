@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab import debugger, machine, tools, tree
 from lab.machine import Endless, Machine
-
-HERE = Path(__file__).resolve().parent
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Callable[[str], Path]:
-    """build(source): an ELF file of one of this folder's sources, with an empty disk beside it."""
-    def make(source: str) -> Path:
-        elf = tmp_path / "kernel"
-        subprocess.run([tree.cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-Wl,--build-id=none",
-                        "-o", elf, HERE / source], check=True, timeout=60)
-        (tmp_path / "fs.img").write_bytes(bytes(1024))
-        return elf
-    return make
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_what_came_in_the_way_is_the_result(kind, status):
 
 
 def test_what_does_not_build_has_that_as_its_result():
-    told = marking.not_built("lab", NotBuilt("lab does not build: kernel/vm.c:1:1: error: \x1b[31mbad\n  | more", "log"),
+    told = marking.never_ran("lab", NotBuilt("lab does not build: kernel/vm.c:1:1: error: \x1b[31mbad\n  | more", "log"),
                              points.DEFAULT, 1)
     assert (told.status, told.points, told.most) == ("does not build", 0, RULE_COUNT)
     assert told.line == "lab does not build: kernel/vm.c:1:1: error: ?[31mbad"
@@ -150,7 +150,7 @@ def test_the_folder_is_whole_and_replaced_whole(tmp_path, wrong, monkeypatch):
     assert names >= {"results.txt", "results.xml", "results.json", "snapshot.json", "console.log", "build.log"}
     assert (out / "console.log").read_text() == "== family\nbooting\n$ \n" and (out / "build.log").read_text() == "make: done\n"
     assert json.loads((out / "snapshot.json").read_text())["schema"] == "shrimpy-snapshot"
-    results.write(out, marking.not_built("lab", NotBuilt("lab does not build: x", "log"), points.DEFAULT, 1))
+    results.write(out, marking.never_ran("lab", NotBuilt("lab does not build: x", "log"), points.DEFAULT, 1))
     assert {path.name for path in out.iterdir()} == {"results.txt", "results.xml", "results.json", "console.log", "build.log"}
     before = (out / "results.json").read_bytes()
 
