@@ -202,7 +202,7 @@ def test_a_makefile_s_other_devices_and_memory_are_kept(bare, tmp_path):
     assert kernel.max_cpus == 4
     assert [image.name for image in kernel.disks] == ["fs.img", "swap.img"]
     options = " ".join(kernel.qemu_options)
-    assert "-netdev user,id=net0 -device e1000,netdev=net0,bus=pcie.0" in options
+    assert "-netdev user,id=net0,restrict=on -device e1000,netdev=net0,bus=pcie.0,romfile=" in options
     assert "hostfwd" not in options and "filter" not in options
 
 
