@@ -4,6 +4,8 @@ CPUS ?=
 KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
+PID ?=
+OUT ?=
 READY ?=
 CORE ?=
 TARGET ?=
@@ -34,7 +36,7 @@ help:
 	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
-	echo 'make diagrams   draws the family figure, in build/diagrams'
+	echo 'make diagrams   every figure for a report, and a page that shows them: build/diagrams/index.html'
 	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests'
@@ -49,6 +51,8 @@ help:
 	echo 'PROGRAM=line    check, film: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
+	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
+	echo 'OUT=folder      diagrams: where to, and not build/diagrams'
 	echo 'JSON=1          check: the verdicts as JSON'
 	echo 'OUT=dir         check: leave marks there, and all they were made from; POINTS=file: what each rule is worth'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
@@ -103,7 +107,9 @@ core:
 	scripts/setup run
 	$(PYTHON) scripts/core $(WHERE)
 
-diagrams: demo
+diagrams:
+	scripts/setup run debug draw
+	$(PYTHON) scripts/diagrams $(WHERE) $(if $(PID),--pid '$(PID)') $(if $(OUT),--out '$(OUT)')
 
 film:
 	scripts/setup run debug draw

@@ -1,43 +1,39 @@
-"""Figures of a snapshot, drawn by viz/."""
+"""Figures of a snapshot and films of a fork, drawn by viz/."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble
+from . import BUILD, ROOT, Trouble, cli
 
 FORMATS = ("svg", "pdf", "png")
+FOLDER = BUILD / "diagrams"
 _LIMIT_S = 60
 
 
-def draw(figure: str, snapshot: Path, *options: str, folder: Path = BUILD / "diagrams",
-         formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Draws a figure into folder in these formats; returns the files."""
+def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS, folder: Path = FOLDER) -> list[Path]:
+    """Draws a figure of a snapshot or a film into folder in each format; returns the files. Raises Trouble."""
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = [folder / f"{figure}.{suffix}" for suffix in formats]
-    command = [sys.executable, str(ROOT / "viz"), figure, str(snapshot), *options]
-    for path in outputs:
-        command += ["-o", str(path)]
+    wanted = [word for suffix in formats for word in ("-o", str(folder / f"{figure}.{suffix}"))]
+    return _viz(figure, str(source), *options, *wanted)
+
+
+def draw_all(snapshot: Path, folder: Path, *options: str) -> list[Path]:
+    """Draws every figure into a folder, and a page that shows them; returns the files. Raises Trouble."""
+    return _viz("all", str(snapshot), "-o", str(folder), *options)
+
+
+def _viz(figure: str, *arguments: str) -> list[Path]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run([sys.executable, str(ROOT / "viz"), figure, *arguments], capture_output=True, text=True,
+                              timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise Trouble(f"drawing {figure} took more than {_LIMIT_S} s") from None
+    said = [line.removeprefix("viz: ") for line in done.stderr.strip().splitlines()]
     if done.returncode:
-        raise Trouble((done.stderr.strip().splitlines() or [f"drawing {figure} failed"])[-1])
-    return outputs
-
-
-def film(recorded: Path) -> Path:
-    """Makes the page that plays a film file, beside it; returns the page."""
-    page = recorded.with_suffix(".html")
-    try:
-        done = subprocess.run([sys.executable, str(ROOT / "viz"), "film", str(recorded), "-o", str(page)],
-                              capture_output=True, text=True, timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        raise Trouble(f"making the film took more than {_LIMIT_S} s") from None
-    if done.returncode:
-        raise Trouble((done.stderr.strip().splitlines() or ["making the film failed"])[-1])
-    return page
+        raise Trouble((said or [f"drawing {figure} failed"])[-1])
+    for note in said:
+        cli.say(note)
+    return [Path(line) for line in done.stdout.splitlines()]

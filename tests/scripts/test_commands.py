@@ -320,7 +320,7 @@ def test_doctor_tells_what_an_absence_costs(tmp_path):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     for line in (r"MISSING +qemu-system-riscv64 .*nothing can be booted", r"MISSING +gdb-multiarch .*no shrimp-check",
-                 r"MISSING +dot .*no family diagram"):
+                 r"MISSING +dot .*figures of page tables"):
         assert re.search(line, done.stdout), done.stdout
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import (address_space, diff, dot, family, fault, film, film_json, kit, matrix, output, ram, render, snapshot_json,
+from . import (address_space, diff, dot, family, fault, film, film_json, gallery, kit, matrix, output, ram, render, snapshot_json,
                strip, table, walk)
 from .drawing import Drawing
 from .errors import VizError
@@ -80,6 +80,14 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one = _figure(figures, "diff", "what has changed between two snapshots",
                   "Draws what has changed between two snapshots of one run.", _diff)
     one.add_argument("after", metavar="AFTER", help="the later snapshot")
+    every = figures.add_parser("all", help="all of them, and a page that shows them",
+                               description="Draws every figure in every format into a folder, with an index.html.")
+    every.add_argument("snapshot", metavar="SNAPSHOT", help="a file of xv6-snapshot's, or - for standard input")
+    every.add_argument("-o", dest="folder", metavar="FOLDER", type=Path, default=Path("."), help="where to; default: here")
+    every.add_argument("--film", metavar="FILM", help="a file of shrimp-step -record's: draws what its fork changed, and the film")
+    every.add_argument("--pid", dest="pids", type=_pids, metavar="PID,...",
+                       help="the processes that figures of one process are drawn of; default: who shares most")
+    every.add_argument("--all", dest="every", action="store_true", help="draw those of every process")
     return parser.parse_args(argv)
 
 
@@ -149,30 +157,54 @@ def chosen(snapshot: Snapshot, pids: Optional[Sequence[int]], every: bool) -> li
     return found
 
 
+def _draw_all(arguments: argparse.Namespace) -> int:
+    """`viz all`; the files' names are printed, and what is not drawn is said."""
+    snapshot = snapshot_json.load(arguments.snapshot)
+    reel = film_json.load(arguments.film) if arguments.film else None
+    processes = [gallery.telling_process(snapshot)] if arguments.pids is None and not arguments.every \
+        else chosen(snapshot, arguments.pids, arguments.every)
+    done = gallery.render_each(gallery.figures(snapshot, processes, reel))
+    folder = output.folder(arguments.folder)
+    sources = [(name, what) for name, what in ((arguments.snapshot, "the snapshot"), (arguments.film, "the recorded film"))
+               if name and Path(name).resolve().parent == folder.resolve()]
+    for one in done:
+        for note in [f"not drawn: {one.why}"] if isinstance(one, gallery.Missing) else one.notes:
+            print(f"{PROG}: {one.figure.stem}: {dot.printable(note)}", file=sys.stderr)
+    index = gallery.page(snapshot, done, [(Path(name).name, what) for name, what in sources])
+    for name, data in [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
+                       (gallery.INDEX, index.encode("utf-8"))]:
+        output.write(folder / name, data)
+        print(folder / name)
+    return 0
+
+
+def _draw_one(arguments: argparse.Namespace) -> int:
+    """Any other figure. Nothing is written unless all of it can be drawn."""
+    names = arguments.outputs or [arguments.figure + arguments.default]
+    kinds = [output.kind(name, arguments.suffixes) for name in names]
+    finished = []
+    for suffix, drawing in arguments.draw(arguments):
+        rendered = render.render(drawing, kinds)
+        finished += [(_with_suffix(name, suffix), data) for name, data in zip(names, rendered.figures)]
+        for note in rendered.notes:
+            print(f"{PROG}: {arguments.figure}{suffix}: {dot.printable(note)}", file=sys.stderr)
+    for name, data in finished:
+        output.write(name, data)
+        print(name)
+    return 0
+
+
 def _with_suffix(name: str, suffix: str) -> str:
     path = Path(name)
     return str(path.with_name(f"{path.stem}{suffix}{path.suffix}")) if suffix else name
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command line `argv`; the exit status is 0, or 2 after one line on stderr.
-
-    Prints the names of the files it wrote. Nothing is written unless all can be drawn.
-    """
+    """Run the command line `argv`, and print the names of the files written; the exit status is 0, or 2
+    after one line on stderr."""
     arguments = _arguments(argv)
-    names = arguments.outputs or [arguments.figure + arguments.default]
     try:
-        kinds = [output.kind(name, arguments.suffixes) for name in names]
-        finished = []
-        for suffix, drawing in arguments.draw(arguments):
-            rendered = render.render(drawing, kinds)
-            finished += [(_with_suffix(name, suffix), data) for name, data in zip(names, rendered.figures)]
-            for note in rendered.notes:
-                print(f"{PROG}: {arguments.figure}{suffix}: {dot.printable(note)}", file=sys.stderr)
-        for name, data in finished:
-            output.write(name, data)
-            print(name)
+        return _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments)
     except VizError as e:
         print(f"{PROG}: {dot.printable(str(e))}", file=sys.stderr)
         return STATUS_ERROR
-    return 0

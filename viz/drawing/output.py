@@ -21,6 +21,15 @@ def kind(name: Union[str, Path], suffixes: Sequence[str] = SUFFIXES) -> str:
     return suffix[1:]
 
 
+def folder(path: Path) -> Path:
+    """`path` as a folder that is there. Raises VizError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise VizError(f"{path}: expected a folder to write to: {e.strerror}") from None
+    return path
+
+
 def write(name: Union[str, Path], data: bytes) -> None:
     """Put `data` in the file `name`; who reads it meanwhile sees the old file or the new one.
 
