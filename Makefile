@@ -14,6 +14,10 @@ SHRIMP ?=
 export SHRIMPY_FRY := $(FRY)
 export SHRIMPY_SHRIMP := $(SHRIMP)
 JSON ?=
+OUT ?=
+POINTS ?=
+SANDBOX ?= $(SHRIMPY_SANDBOX)
+export SHRIMPY_SANDBOX := $(SANDBOX)
 
 PYTHON := python3
 # Debian's pytest has Debian's pexpect and xdist; the first one on PATH may not.
@@ -50,6 +54,8 @@ help:
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
 	echo 'OUT=folder      diagrams: where to, and not build/diagrams'
 	echo 'JSON=1          check: the verdicts as JSON'
+	echo 'OUT=dir         check: leave marks there, and all they were made from; POINTS=file: what each rule is worth'
+	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:
 	scripts/setup
@@ -81,7 +87,8 @@ judged:
 	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
 		$(if $(PROGRAM),--program '$(PROGRAM)') $(if $(READY),--ready '$(READY)') \
 		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)') \
-		$(if $(TARGET),--target '$(TARGET)'); \
+		$(if $(TARGET),--target '$(TARGET)') \
+		$(if $(OUT),--out '$(OUT)') $(if $(POINTS),--points '$(POINTS)'); \
 		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
 
 qemu:

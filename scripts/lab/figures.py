@@ -13,10 +13,10 @@ FOLDER = BUILD / "diagrams"
 _LIMIT_S = 60
 
 
-def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS) -> list[Path]:
-    """Draws a figure of a snapshot or a film into build/diagrams/ in each format; returns the files. Raises Trouble."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    wanted = [word for suffix in formats for word in ("-o", str(FOLDER / f"{figure}.{suffix}"))]
+def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS, folder: Path = FOLDER) -> list[Path]:
+    """Draws a figure of a snapshot or a film into folder in each format; returns the files. Raises Trouble."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [word for suffix in formats for word in ("-o", str(folder / f"{figure}.{suffix}"))]
     return _viz(figure, str(source), *options, *wanted)
 
 

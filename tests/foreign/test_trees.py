@@ -119,7 +119,7 @@ def test_the_two_pages_addresses_can_be_given_where_no_header_has_them(make, tmp
 
 def test_the_images_end_is_the_linkers_where_a_function_has_an_end_of_its_own(tmp_path):
     kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", opt="-O0")))
-    listed = subprocess.run([tree._cross_prefix() + "nm", kernel.elf], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run([tree.cross_prefix() + "nm", kernel.elf], check=True, capture_output=True, text=True).stdout
     with Machine(kernel, 1, paused=True) as machine, debugger.Session(kernel.elf, machine.gdb_target) as gdb:
         said = gdb.ask("break uvmunmap", "continue", "next", "whatis &end", f"xv6-snapshot {tmp_path}/s.json")
     assert "type = uint64 *" in said
@@ -183,7 +183,7 @@ def elf_with(tmp_path):
         source = tmp_path / "kernel.S"
         source.write_text(f".globl _start\n_start: {instruction}\n")
         elf = tmp_path / "kernel"
-        subprocess.run([tree._cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-o", elf, source],
+        subprocess.run([tree.cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-o", elf, source],
                        check=True, timeout=60)
         (tmp_path / "fs.img").write_bytes(bytes(1024))
         return elf

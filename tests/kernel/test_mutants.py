@@ -11,14 +11,14 @@ and has said that it is ready. gdb: on its way to the prompt, on one hart, GDB t
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from lab import scene, variant, verdict
+from lab import debugger, scene, variant, verdict
 from lab.machine import Machine, Panicked
+from shrimpy.rules import Verdict
 
 HERE = Path(__file__).resolve().parent
 MUTANTS = sorted((HERE.parent / "mutants").glob("*.patch"))
@@ -32,14 +32,11 @@ def said_by(path: Path, key: str) -> list[str]:
     return match[1].split()
 
 
-def found_in(machine: Machine, kind: str, names: list[str]) -> tuple[set[str], list[dict]]:
+def found_in(machine: Machine, kind: str, names: list[str]) -> tuple[set[str], tuple[Verdict, ...]]:
     """Plays the scene. What was found: rules that failed, panic, shrimptest; and the failing verdicts."""
     found: set[str] = set()
-    before: list[str] = []
     try:
-        if kind == "gdb":
-            before = " ".join(names).split("; ")
-        else:
+        if kind != "gdb":
             machine.boot()
         if kind == "demo":
             scene.play(machine)
@@ -53,9 +50,11 @@ def found_in(machine: Machine, kind: str, names: list[str]) -> tuple[set[str], l
             assert kind in ("prompt", "gdb")
     except Panicked:
         found.add("panic")
-    told = json.loads(verdict.judge(machine.kernel.elf, target=machine.gdb_target, json=True, before=before).text)
-    failing = [one for one in told["verdicts"] if one["status"] == "fail"]
-    return found | {one["rule"] for one in failing}, failing
+    with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
+        if kind == "gdb":
+            gdb.ask(*" ".join(names).split("; "))
+        failing = verdict.ask(gdb).failures
+    return found | {one.rule for one in failing}, failing
 
 
 @pytest.mark.parametrize("patch", [
@@ -71,8 +70,8 @@ def test_mistake_is_found(machine, patch):
 def test_broken_pairing_names_process_entry_expected_and_actual(machine):
     kernel = variant.build("mutant-two-frames", [HERE.parent / "mutants/two-frames.patch"], programs=PROGRAMS)
     _, failing = found_in(machine(kernel=kernel, boot=False), "prompt", [])
-    pair = next(one for one in failing if one["rule"] == "shrimp-pair")
-    assert (pair["pid"], pair["name"]) == (2, "sh")
-    assert int(pair["pte_at"], 16) and int(pair["pte"], 16) & 1
-    assert "FRY of pid 1 (init)" in pair["expected"] and "frame 0x8" in pair["actual"]
-    assert pair["function"] == "fork"
+    pair = next(one for one in failing if one.rule == "shrimp-pair")
+    assert (pair.pid, pair.name) == (2, "sh")
+    assert pair.pte_at and pair.pte & 1
+    assert "FRY of pid 1 (init)" in pair.expected and "frame 0x8" in pair.actual
+    assert pair.function == "fork"
