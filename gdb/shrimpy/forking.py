@@ -493,9 +493,11 @@ class Stepping:
             if field is not None and root is not None:
                 patch[self._child_at + field.offset] = root, 8
             state = self._info.field("proc", "state", "pstate")
-            if state is not None and not self.born and "USED" not in self._info.enums \
-                    and "EMBRYO" not in self._info.enums:
-                patch[self._child_at + state.offset] = _NO_STATE, state.type.size
+            if state is not None and not self.born and not {"USED", "EMBRYO"} & self._info.enums.keys():
+                at = self._child_at + state.offset
+                with session.memory() as reader:
+                    if not any(reader.read(at, state.type.size)):       # UNUSED until it is RUNNABLE
+                        patch[at] = _NO_STATE, state.type.size
         if not patch:
             return self._plain(walk_free)
         taken = session.snapshot(walk_free=walk_free, through=lambda r: _Patched(r, patch))

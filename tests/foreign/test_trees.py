@@ -100,8 +100,19 @@ def test_fork_is_stepped_through_without_macros_at_o2(tmp_path):
         machine.boot()
         with debugger.Session(kernel.elf, machine.gdb_target) as gdb:
             machine.send("echo hello")
-            said = gdb.ask("shrimp-step")
-    assert "state: USED -> RUNNABLE" in said and "SHRIMP is its parent's FRY" in said.replace("its SHRIMP", "SHRIMP"), said
+            said = gdb.ask("shrimp-step -finish")
+    assert "The user image is copied: " in said and "pairing holds: SHRIMP of pid 3 is FRY of pid 2" in said, said
+
+
+def test_a_tree_without_fry_and_without_a_state_for_the_unborn_is_stepped_through(tmp_path):
+    kernel = tree.prepare(str(trees.of_2020(tmp_path / "lab")))
+    with Machine(kernel, 1) as machine:
+        machine.boot()
+        with debugger.Session(kernel.elf, machine.gdb_target) as gdb:
+            machine.send("echo hello")
+            said = gdb.ask("shrimp-step -finish")
+    assert "Trapframe of the child is mapped" in said and "The user image is copied: " in said, said
+    assert "state: USED -> RUNNABLE" in said and "pairing none: this kernel defines no FRY and SHRIMP" in said
 
 
 def test_the_two_pages_addresses_can_be_given_where_no_header_has_them(make, tmp_path):

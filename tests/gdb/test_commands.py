@@ -132,7 +132,7 @@ def test_diff_tells_what_changed(machine, session):
     gdb.ask("continue")
     said = gdb.ask("xv6-diff")
     assert re.search(r"\+ +process +3 .*echo", said), said
-    assert re.search(r"\+ +mapping +3 +0x3fffffc000 .*shrimp", said), said
+    assert re.search(r"\+ +pte +3 +0x3fffffc000 .*shrimp", said), said
     assert gdb.ask("xv6-diff") == "nothing changed\n"
 
 
