@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shrimpy.rules import Known
+from shrimpy.rules import Known, Verdict
 
 from . import Trouble, exits, scenarios, scene, verdict
 from .machine import LIMIT_S, Gone, Machine, Panicked, Silent
@@ -74,6 +74,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A verdict that failed, where it did first, and at how many stops it did."""
+
+    verdict: Verdict
+    outcome: Outcome
+    judgement: Judgement
+    n_stops: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What check() found out about a kernel."""
 
@@ -86,6 +96,18 @@ class Report:
         """FAIL when a scenario failed; PASS when all passed; else UNJUDGED."""
         found = {one.status for one in self.outcomes}
         return FAIL if FAIL in found else PASS if found == {PASS} else UNJUDGED
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Every failure once: what is wrong at one stop is mostly so at the next."""
+        found: dict[tuple, Failure] = {}
+        for outcome in self.outcomes:
+            for judgement in outcome.judgements:
+                for one in judgement.failures:
+                    key = (one.rule, one.subject, one.va)
+                    first = found.get(key) or Failure(one, outcome, judgement, 0)
+                    found[key] = replace(first, n_stops=first.n_stops + 1)
+        return tuple(found.values())
 
     @property
     def told(self) -> tuple[Outcome, Judgement] | None:
