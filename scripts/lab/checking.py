@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shrimpy.rules import Known, Verdict
 
-from . import Trouble, exits, scenarios, scene, verdict
+from . import Trouble, debugger, exits, scenarios, scene, verdict
 from .machine import LIMIT_S, Gone, Machine, Panicked, Silent
 from .scenarios import GONE, POINTS, PROGRAM, Scenario
 from .tree import Kernel
@@ -148,6 +148,11 @@ _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     """Plays all, one after the other, on one machine while nothing goes wrong, and after that on a new one."""
+    with debugger.Session(kernel.elf) as gdb:
+        yield from _check_with(gdb, kernel, cpus)
+
+
+def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     left = list(scenarios.SCENARIOS)
     while left:
         with Machine(kernel, cpus) as machine:
@@ -156,7 +161,7 @@ def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
             except (Panicked, Silent, Gone) as error:
                 yield _not_booted(machine, error)
                 return
-            with Watch(machine) as watch:
+            with Watch(machine, gdb) as watch:
                 while left:
                     scenario = left.pop(0)
                     outcome = _Play(scenario, watch).outcome()

@@ -164,7 +164,7 @@ def compare(mistake: Mistake, report: Report) -> Finding:
 
 
 def build(mistake: Mistake) -> Kernel:
-    return variant.build(f"zoo-{mistake.name}", [mistake.patch])
+    return variant.build(f"zoo-{mistake.name}", [mistake.patch], like=variant.build("zoo"))
 
 
 def examine(mistake: Mistake) -> Finding:
