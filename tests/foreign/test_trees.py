@@ -57,7 +57,7 @@ def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listi
     pytest.param({"opt": "-O2", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="O2-newer-names"),
 ])
 def test_an_orphan_s_page_freed_by_its_parent_s_exit_is_found(make, tmp_path, how):
-    naive = trees.imitate(tmp_path / "lab", patches=["mutants/parent-first.patch"], **how)
+    naive = trees.imitate(tmp_path / "lab", patches=["zoo/parent-first.patch"], **how)
     done = make("check", f"KERNEL={naive}")
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"^FAIL orphan-alive: pid \d+ \(sh\): its SHRIMP frame (is on the free list|was given to another)",
@@ -72,7 +72,7 @@ def test_a_parent_s_page_freed_by_its_child_s_exit_is_found(make, tmp_path):
 
 
 def test_a_kernel_that_panics_once_the_scene_is_set_has_not_passed(make, tmp_path):
-    lab = trees.imitate(tmp_path / "lab", patches=["mutants/child-frees-shrimp.patch"])
+    lab = trees.imitate(tmp_path / "lab", patches=["zoo/child-frees-shrimp.patch"])
     done = make("check", f"KERNEL={lab}")
     assert done.returncode and "check: the kernel panicked: kfree: frame is free" in done.stderr
     assert not re.search("^PASS", done.stdout, re.M)
