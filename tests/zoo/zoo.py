@@ -13,7 +13,8 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
     ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line
 
 WHO is a role that the scenario gives (orphan, grandchild), a process's name, or `frame` for what is no process's. WHERE is
-FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first.
+FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
+or on how far the scenario gets; its SCENARIO may be `*`, any.
 
 Status 0: all are caught by the right rule; 1: not all.
 """
@@ -36,7 +37,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from lab import BUILD, Trouble, checking, cli, variant, verdict  # noqa: E402
-from lab.checking import Report  # noqa: E402
+from lab.checking import Hindrance, Report  # noqa: E402
 from lab.tree import Kernel  # noqa: E402
 from lab.verdict import Judgement  # noqa: E402
 from shrimpy import text  # noqa: E402
@@ -65,7 +66,7 @@ class Expected:
 
     def _is_subject(self, one: Verdict, judgement: Judgement) -> bool:
         if one.pid is None:
-            return one.subject.split()[0] == self.who
+            return self.who == ("frame" if re.search(r"\bframes?\b", one.subject) else one.subject)
         return one.name == self.who or (self.who, one.pid) in judgement.roles
 
     def _page(self, judgement: Judgement) -> int | None:
@@ -84,6 +85,9 @@ class End:
     def __str__(self) -> str:
         return f"{self.kind} in {self.scenario}: {self.line}"
 
+    def is_met_by(self, scenario: str, hindrance: Hindrance) -> bool:
+        return hindrance.kind == self.kind and self.scenario in ("*", scenario) and self.line in hindrance.line
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -97,7 +101,7 @@ class Mistake:
 
 
 _FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|-) in (\S+)")
-_ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.+)")
+_ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.*)")
 
 
 def read(patch: Path) -> Mistake:
@@ -149,14 +153,13 @@ def compare(mistake: Mistake, report: Report) -> Finding:
              for one in judgement.failures]
     ended = [(outcome.name, outcome.hindrance) for outcome in report.outcomes if outcome.hindrance]
     met = {expected for expected in mistake.fails if any(expected.is_met_by(*stop) for stop in stops)}
-    come = {end for end in mistake.ends for name, hindrance in ended
-            if (name, hindrance.kind) == (end.scenario, end.kind) and end.line in hindrance.line}
+    come = {end for end in mistake.ends if any(end.is_met_by(*one) for one in ended)}
     missed = [str(one) for one in mistake.fails if one not in met] + [
         str(one) for one in mistake.ends if one.must and one not in come]
     allowed = {one.rule for one in mistake.fails} | mistake.also
     wrong = sorted({f"{one.rule} on {one.subject} in {name}" for one, _, name in stops if one.rule not in allowed})
-    wrong += [f"{name}: {hindrance.line}" for name, hindrance in ended if not any(
-        (name, hindrance.kind) == (end.scenario, end.kind) and end.line in hindrance.line for end in mistake.ends)]
+    wrong += [f"{name}: {hindrance.line}" for name, hindrance in ended
+              if not any(end.is_met_by(name, hindrance) for end in mistake.ends)]
     fired = list(dict.fromkeys(one.rule for one, _, _ in stops))
     lines = [f"{one.verdict.rule}: {one.verdict.subject}: {one.verdict.why}" for one in report.failures
              if one.verdict.rule in {each.rule for each in mistake.fails}] or [hindrance.line for _, hindrance in ended]
