@@ -12,7 +12,8 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
     also: RULE...                                 consequences that may fail too; nothing else may
     ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line
 
-WHO is a role that the scenario gives (orphan, grandchild), a process's name, or `frame` for what is no process's. WHERE is
+WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), or `frame` for
+what is no process's. WHERE is
 FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
 or on how far the scenario gets; its SCENARIO may be `*`, any.
 
@@ -67,7 +68,7 @@ class Expected:
     def _is_subject(self, one: Verdict, judgement: Judgement) -> bool:
         if one.pid is None:
             return self.who == ("frame" if re.search(r"\bframes?\b", one.subject) else one.subject)
-        return one.name == self.who or (self.who, one.pid) in judgement.roles
+        return (one.name or "?") == self.who or (self.who, one.pid) in judgement.roles
 
     def _page(self, judgement: Judgement) -> int | None:
         return None if self.where == "-" else getattr(judgement.snapshot.layout, self.where.lower())
