@@ -130,8 +130,8 @@ soak:
 	$(PYTEST) -n $(WORKERS) -q tests --soak
 
 zoo:
-	scripts/setup
-	$(PYTEST) -n $(WORKERS) -v tests/kernel/test_mutants.py --soak
+	scripts/setup run debug test
+	$(PYTHON) tests/zoo/zoo.py
 
 clean:
 	rm -rf build

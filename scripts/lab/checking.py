@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shrimpy.rules import Known
+from shrimpy.rules import Known, Verdict
 
-from . import Trouble, exits, scenarios, scene, verdict
+from . import Trouble, debugger, exits, scenarios, scene, verdict
 from .machine import LIMIT_S, Endless, Gone, Machine, Panicked, Silent
 from .scenarios import GONE, POINTS, PROGRAM, Scenario
 from .tree import Kernel
@@ -74,6 +74,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A verdict that failed, where it did first, and at how many stops it did."""
+
+    verdict: Verdict
+    outcome: Outcome
+    judgement: Judgement
+    n_stops: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What check() found out about a kernel."""
 
@@ -86,6 +96,18 @@ class Report:
         """FAIL when a scenario failed; PASS when all passed; else UNJUDGED."""
         found = {one.status for one in self.outcomes}
         return FAIL if FAIL in found else PASS if found == {PASS} else UNJUDGED
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Every failure once: what is wrong at one stop is mostly so at the next."""
+        found: dict[tuple, Failure] = {}
+        for outcome in self.outcomes:
+            for judgement in outcome.judgements:
+                for one in judgement.failures:
+                    key = (one.rule, one.subject, one.va)
+                    first = found.get(key) or Failure(one, outcome, judgement, 0)
+                    found[key] = replace(first, n_stops=first.n_stops + 1)
+        return tuple(found.values())
 
     @property
     def told(self) -> tuple[Outcome, Judgement] | None:
@@ -126,6 +148,11 @@ _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     """Plays all, one after the other, on one machine while nothing goes wrong, and after that on a new one."""
+    with debugger.Session(kernel.elf) as gdb:
+        yield from _check_with(gdb, kernel, cpus)
+
+
+def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     left = list(scenarios.SCENARIOS)
     while left:
         with Machine(kernel, cpus) as machine:
@@ -134,7 +161,7 @@ def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
             except (Panicked, Silent, Gone) as error:
                 yield _not_booted(machine, error)
                 return
-            with Watch(machine) as watch:
+            with Watch(machine, gdb) as watch:
                 while left:
                     scenario = left.pop(0)
                     outcome = _Play(scenario, watch).outcome()

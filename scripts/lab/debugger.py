@@ -75,13 +75,19 @@ def checked(elf: Path | str, commands: list[str], **how: object) -> str:
 class Session:
     """A GDB with the kit that stays attached to a machine, and answers commands."""
 
-    def __init__(self, elf: Path | str, target: str) -> None:
+    def __init__(self, elf: Path | str, target: str | None = None) -> None:
         self._said = b""
         self._asked = 0
         self._gdb = subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", str(elf)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      env=_environment(), start_new_session=True)
-        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}", f"target remote {target}")
+        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}")
+        if target:
+            self.attach(target)
+
+    def attach(self, target: str) -> None:
+        """To a machine, which stops; the one before may be gone. What is known of the kernel's file stays known."""
+        self.ask("disconnect", f"target remote {target}")
 
     def tell(self, command: str) -> None:
         """Sends a command and does not wait for what it prints: `continue`, before the machine is stopped."""

@@ -17,11 +17,15 @@ _ATTEMPTS = 8
 
 
 class Watch(AbstractContextManager):
-    """From its making on the machine is stopped but for the time between go() and look()."""
+    """From its making on the machine is stopped but for the time between go() and look().
 
-    def __init__(self, machine: Machine) -> None:
+    gdb: with the machine's kernel; it may have looked at another machine before, and may look at another after.
+    """
+
+    def __init__(self, machine: Machine, gdb: debugger.Session) -> None:
         self.machine = machine
-        self._gdb = debugger.Session(machine.kernel.elf, machine.gdb_target)
+        self._gdb = gdb
+        gdb.attach(machine.gdb_target)
         self._monitor = machine.qmp()
         self._runs = False
 
@@ -75,5 +79,4 @@ class Watch(AbstractContextManager):
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._gdb.close()
         self._monitor.close()

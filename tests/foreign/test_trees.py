@@ -57,10 +57,10 @@ def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listi
     pytest.param({"opt": "-O2", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="O2-newer-names"),
 ])
 def test_an_orphan_s_page_freed_by_its_parent_s_exit_is_found(make, tmp_path, how):
-    naive = trees.imitate(tmp_path / "lab", patches=["mutants/parent-first.patch"], **how)
+    naive = trees.imitate(tmp_path / "lab", patches=["zoo/parent-first.patch"], **how)
     done = make("check", f"KERNEL={naive}")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(r"^FAIL orphan-alive: pid \d+ \(sh\): its SHRIMP frame (is on the free list|was given to another)",
+    assert re.search(r"^FAIL orphan-alive: pid \d+ \(shrimpscene\): its SHRIMP frame (is on the free list|was given to another)",
                      done.stdout, re.M), done.stdout
     assert re.search(r"^  look at +freeproc\(\)", done.stdout, re.M)
 
@@ -72,9 +72,9 @@ def test_a_parent_s_page_freed_by_its_child_s_exit_is_found(make, tmp_path):
 
 
 def test_a_kernel_that_panics_once_the_scene_is_set_has_not_passed(make, tmp_path):
-    lab = trees.imitate(tmp_path / "lab", patches=["mutants/child-frees-shrimp.patch"])
+    lab = trees.imitate(tmp_path / "lab", patches=["zoo/child-frees-shrimp.patch"])
     done = make("check", f"KERNEL={lab}")
-    assert done.returncode and "check: the kernel panicked: kfree: frame is free" in done.stderr
+    assert done.returncode == 1 and "check: the kernel panicked: kfree: frame is free" in done.stderr
     assert not re.search("^PASS", done.stdout, re.M)
 
 
@@ -82,8 +82,8 @@ def test_a_lab_done_right_passes_with_fry_from_its_memlayout(make, tmp_path):
     right = trees.imitate(tmp_path / "lab", params("NCPU 1"), params("NPROC 24"))
     done = make("check", f"KERNEL={right}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "lab, 1 hart, cat | cat | (((cat; cat) &); echo settled); judged here: 1 init, 2 sh, 3 cat," in done.stderr
-    assert re.search(r"^pass +orphan-alive +1 ", done.stdout, re.M)
+    assert "lab, 1 hart, 8 scenarios, " in done.stderr
+    assert re.search(r"^pass +orphan-alive +[1-9]", done.stdout, re.M)
     done = make("demo", f"KERNEL={right}")
     assert done.returncode == 0 and "drawn: " in done.stdout, done.stdout + done.stderr
 

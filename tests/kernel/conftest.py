@@ -14,7 +14,6 @@ from lab import debugger
 from lab.machine import Machine
 
 HERE = Path(__file__).resolve().parent
-MUTANTS = HERE.parent / "mutants"
 VARIANTS = HERE / "variants"
 
 

@@ -16,7 +16,7 @@ from lab import rundir, variant
 from lab.tree import OURS, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTANTS = ROOT / "tests" / "mutants"
+ZOO = ROOT / "tests" / "zoo"
 
 
 def make(*words: str, limit_s: float = 100, **environment: str) -> subprocess.CompletedProcess:
@@ -38,7 +38,7 @@ def own_notes(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def broken_elf() -> str:
     """A kernel whose pairs do not share, with its disk beside it."""
-    return str(variant.build("mutant-two-frames", [MUTANTS / "two-frames.patch"]).elf)
+    return str(variant.build("zoo-two-frames", [ZOO / "two-frames.patch"]).elf)
 
 
 def test_demo_judges_and_draws():

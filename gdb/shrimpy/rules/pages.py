@@ -46,8 +46,7 @@ def _pair(bench: Bench, p: Process) -> Verdict:
         return bench.accuse(
             p, "it has no SHRIMP page", expected, "nothing mapped at SHRIMP", "fork",
             "fork must map the parent's FRY frame at the child's SHRIMP before it makes the child "
-            "RUNNABLE, and exec must map it again in the new page table.",
-            va=shrimp_va, others=(parent,))
+            "RUNNABLE, and exec must map it again in the new page table.", va=shrimp_va)
     if mine.pa == shared.pa:
         return bench.passed(subject(p))
     if is_orphan(view, p):
