@@ -118,7 +118,7 @@ film:
 test:
 	scripts/setup
 	$(MAKE) --no-print-directory -C xv6
-	$(PYTEST) -n $(WORKERS) -q tests
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
 
 bench:
 	scripts/setup run debug
@@ -127,7 +127,7 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) -q tests --soak
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests --soak
 
 zoo:
 	scripts/setup run debug test

@@ -22,7 +22,8 @@ from lab import BUILD, Trouble, classes, cores
 import trees
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.limit(300)
+# One worker for all: the class is checked once.
+pytestmark = [pytest.mark.limit(300), pytest.mark.xdist_group("class")]
 
 
 def check_class(*words: object, **environment: str) -> subprocess.CompletedProcess:
@@ -45,7 +46,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hand-ins") / "lab 1"
     folder.mkdir()
     trees.imitate(folder / "good, O'Brien", makefile=trees.LISTED)
-    trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["mutants/two-frames.patch"], counted=False)
+    trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["zoo/two-frames.patch"], counted=False)
     trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED)
     trees.imitate(folder / "hangs", [("kernel/main.c", r"scheduler\(\);", "for(;;);")], makefile=trees.LISTED)
     hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')])
