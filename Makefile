@@ -5,7 +5,6 @@ KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
 PID ?=
-OUT ?=
 READY ?=
 CORE ?=
 TARGET ?=
