@@ -19,12 +19,13 @@ sys.path.insert(0, str(ROOT / "tests/foreign"))
 import trees  # noqa: E402
 
 OF_ONE = {"address-space", "walk", "table"}
+pytestmark = pytest.mark.limit(300)
 
 
 def diagrams(*words: str, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(["make", "diagrams", *words], cwd=ROOT, env={**clean, **environment}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=110)
+                          capture_output=True, text=True, timeout=280)
 
 
 def shown(folder: Path) -> set[str]:
