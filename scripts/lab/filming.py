@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def record(machine: Machine, program: str, path: Path) -> int:
 
     with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
         machine.send(program)
-        said = gdb.ask(f"shrimp-step -record {path}", limit_s=2 * LIMIT_S, alive=alive)
+        said = gdb.ask(f"shrimp-step -record {shlex.quote(str(path))}", limit_s=2 * LIMIT_S, alive=alive)
     ended = _ENDS.search(said)
     if ended is None:
         raise Trouble((said.strip().splitlines() or ["GDB said nothing"])[-1])

@@ -17,7 +17,9 @@ from lab.machine import Machine
 import trees
 
 ANY_KERNEL = {"no-user-supervisor", "frame-in-ram", "pte-legal", "not-on-free-list", "free-list-sound",
-              "frames-conserved", "table-private"}
+              "frames-conserved", "frames-return", "table-private"}
+# Scenarios are played for each tree.
+pytestmark = pytest.mark.limit(300)
 
 
 def params(text: str, file: str = "kernel/param.h") -> list[trees.Edit]:
