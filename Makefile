@@ -22,7 +22,9 @@ PYTHON := python3
 # Debian's pytest has Debian's pexpect and xdist; the first one on PATH may not.
 PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
 WORKERS := 2
-WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
+# A value of the command line as one word of the shell's, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
+WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
 .PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo bench clean judged
 .SILENT:
@@ -84,10 +86,10 @@ check: judged
 judged:
 	+scripts/setup run debug >&2
 	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
-		$(if $(PROGRAM),--program '$(PROGRAM)') $(if $(READY),--ready '$(READY)') \
-		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)') \
-		$(if $(TARGET),--target '$(TARGET)') \
-		$(if $(OUT),--out '$(OUT)') $(if $(POINTS),--points '$(POINTS)'); \
+		$(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) $(if $(READY),--ready $(call quoted,$(READY))) \
+		$(if $(JSON),--json) $(if $(CORE),--core $(call quoted,$(CORE))) \
+		$(if $(TARGET),--target $(call quoted,$(TARGET))) \
+		$(if $(OUT),--out $(call quoted,$(OUT))) $(if $(POINTS),--points $(call quoted,$(POINTS))); \
 		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
 
 qemu:
@@ -96,11 +98,11 @@ qemu:
 
 qemu-gdb:
 	scripts/setup run debug
-	$(PYTHON) scripts/launch $(WHERE) --gdb $(if $(GDBPORT),--gdb-port '$(GDBPORT)')
+	$(PYTHON) scripts/launch $(WHERE) --gdb $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
 
 gdb:
 	scripts/setup debug
-	$(PYTHON) scripts/debug --kernel '$(KERNEL)' $(if $(CORE),--core '$(CORE)') $(if $(TARGET),--target '$(TARGET)')
+	$(PYTHON) scripts/debug --kernel $(call quoted,$(KERNEL)) $(if $(CORE),--core $(call quoted,$(CORE))) $(if $(TARGET),--target $(call quoted,$(TARGET)))
 
 core:
 	scripts/setup run
@@ -108,11 +110,11 @@ core:
 
 diagrams:
 	scripts/setup run debug draw
-	$(PYTHON) scripts/diagrams $(WHERE) $(if $(PID),--pid '$(PID)') $(if $(OUT),--out '$(OUT)')
+	$(PYTHON) scripts/diagrams $(WHERE) $(if $(PID),--pid $(call quoted,$(PID))) $(if $(OUT),--out $(call quoted,$(OUT)))
 
 film:
 	scripts/setup run debug draw
-	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program '$(PROGRAM)')
+	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM)))
 
 test:
 	scripts/setup

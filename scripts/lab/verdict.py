@@ -5,6 +5,7 @@ The rules are the kit's own, run here: they take a snapshot, or two, and nothing
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def judge(elf: Path | str, *, target: str | None = None, core: Path | None = Non
     """A machine, which is stopped for it and runs on afterwards, or a core. Raises Trouble where there is no snapshot."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         path = Path(folder, "snapshot.json")
-        said = debugger.batch(elf, [f"xv6-snapshot {path}"], target=target, core=core)
+        said = debugger.batch(elf, [f"xv6-snapshot {shlex.quote(str(path))}"], target=target, core=core)
         return Judgement(point, _read(path, said.err), previous)
 
 
@@ -97,7 +98,7 @@ def ask(gdb: debugger.Session, point: str = "", previous: Snapshot | None = None
     """The machine that a GDB is attached to, and that is stopped."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         path = Path(folder, "snapshot.json")
-        said = gdb.ask(f"xv6-snapshot {path}")
+        said = gdb.ask(f"xv6-snapshot {shlex.quote(str(path))}")
         return Judgement(point, _read(path, said), previous, known, roles)
 
 

@@ -41,7 +41,7 @@ def processes(folder: Path) -> list[int]:
 
 
 def test_every_figure_of_every_process_is_drawn_into_the_folder_that_is_named(tmp_path):
-    out = tmp_path / "my figures"
+    out = tmp_path / "a student's figures"
     done = diagrams("PID=all", f"OUT={out}")
     assert done.returncode == 0, done.stderr
     assert len(processes(out)) >= 6
