@@ -5,7 +5,6 @@ KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
 PID ?=
-OUT ?=
 READY ?=
 CORE ?=
 TARGET ?=
@@ -52,9 +51,8 @@ help:
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
-	echo 'OUT=folder      diagrams: where to, and not build/diagrams'
 	echo 'JSON=1          check: the verdicts as JSON'
-	echo 'OUT=dir         check: leave marks there, and all they were made from; POINTS=file: what each rule is worth'
+	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:
