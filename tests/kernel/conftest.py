@@ -77,6 +77,13 @@ def loads() -> Kernel:
 
 
 @pytest.fixture(scope="session")
+def small_loads() -> Kernel:
+    """The same with little memory."""
+    return variant.build("small-loads", [VARIANTS / "small-memory.patch"],
+                         programs=sorted(PROGRAMS.glob("*.[ch]")))
+
+
+@pytest.fixture(scope="session")
 def facts(loads: Kernel) -> Facts:
     """Where that kernel keeps what is counted from outside."""
     return Facts(loads.elf)
