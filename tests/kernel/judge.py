@@ -1,6 +1,7 @@
 """Sourced by GDB: judge() prints, as JSON behind @@, the verdicts about this stop, and every hart's registers."""
 
 import json
+import random
 
 import gdb
 from shrimpy import rules
@@ -34,3 +35,98 @@ def judge():
         "pass": sum(v.status == "pass" for v in verdicts),
         "skipped": [(v.rule, v.subject, v.why) for v in verdicts if v.status == "skipped"],
         "harts": _harts()}))
+
+
+PATHS = ("fork", "allocproc", "takeslot", "sharefry", "sharefiles", "adopt", "start", "proc_pagetable", "uvmcopy",
+         "mappages", "exec", "loadpath", "loadfile", "loadsegment", "loadpage", "addstack", "pushargs", "exit", "leavefiles",
+         "reparent", "wait", "zombieof", "bury", "freeproc", "proc_freepagetable", "uvmunmap", "uvmfree", "freetables",
+         "uvmalloc", "uvmdealloc", "kalloc", "kzalloc", "kfree", "kdup", "takefree", "setfree")
+"""Where processes and their page tables are made, changed and taken apart; what is inlined is in its callers."""
+
+BULK = ("memset", "memmove", "copyup", "copydown")
+"""Loops over bytes: from the second time on they are run through."""
+
+
+class Lines:
+    """Stops at every statement of PATHS that is reached, or at one of `every`, once: a breakpoint on each, which
+    goes when it is hit."""
+
+    def __init__(self, most_forks_in_vain, every, seed):
+        gdb.execute("set breakpoint always-inserted on")
+        chosen = [pc for pc in sorted(self._statements()) if random.Random(seed * pc).randrange(every) == 0]
+        self._left = {pc: gdb.Breakpoint("*%#x" % pc, internal=True) for pc in chosen}
+        self._fork = int(gdb.parse_and_eval("(unsigned long)&sys_fork"))
+        self._forks = gdb.Breakpoint("*%#x" % self._fork, internal=True)
+        self._most = self._patience = most_forks_in_vain
+        self.n_statements = len(self._left)
+
+    @staticmethod
+    def _statements():
+        found = set()
+        for name in PATHS:
+            symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
+            if symbol is None:
+                continue
+            block = gdb.block_for_pc(int(symbol.value().address))
+            while block.function is None or block.function.name != name:
+                block = block.superblock
+            table = symbol.symtab.linetable()
+            found.update(item.pc for item in table if block.start <= item.pc < block.end)
+        return found
+
+    def next(self):
+        """Runs to the next one, and judges; or prints what was reached, when as many forks went by without a new one."""
+        while self._patience:
+            gdb.execute("continue", to_string=True)
+            pc = int(gdb.selected_frame().read_register("pc"))
+            reached = self._left.pop(pc, None)
+            if reached:
+                reached.delete()
+                self._patience = self._most
+                judge()
+                return
+            self._patience -= pc == self._fork
+        self._forks.delete()
+        for one in self._left.values():
+            one.delete()
+        print("@@" + json.dumps({"statements": self.n_statements, "reached": self.n_statements - len(self._left)}))
+
+
+class Steps:
+    """Goes on by single instructions, on one hart, where interrupts do not come then (QEMU's sstep mask)."""
+
+    def __init__(self, seed):
+        self._random = random.Random(seed)
+        self._seen = set()
+        self._bulk = [self._range(name) for name in BULK]
+        self.n_steps = 0
+
+    @staticmethod
+    def _range(name):
+        block = gdb.block_for_pc(int(gdb.parse_and_eval("(unsigned long)&" + name)))
+        while block.function is None:
+            block = block.superblock
+        return block.start, block.end
+
+    def next(self, every):
+        """Steps to the next instruction that was never looked at, or to one of `every` of the others, and judges."""
+        while True:
+            frame = gdb.newest_frame()
+            pc = int(frame.read_register("pc")) & (1 << 64) - 1
+            if pc in self._seen and any(start <= pc < end for start, end in self._bulk):
+                gdb.Breakpoint("*%#x" % int(frame.read_register("ra")), internal=True, temporary=True)
+                gdb.execute("continue", to_string=True)
+            else:
+                gdb.execute("stepi", to_string=True)
+            self.n_steps += 1
+            pc = int(gdb.newest_frame().read_register("pc")) & (1 << 64) - 1
+            if pc not in self._seen or self._random.randrange(every) == 0:
+                self._seen.add(pc)
+                judge()
+                return
+
+    def tell(self):
+        """Prints how far it went, and which of the calls were entered."""
+        calls = ("fork", "exec", "exit", "wait", "uvmunmap")
+        print("@@" + json.dumps({"steps": self.n_steps, "instructions": len(self._seen), "calls": [
+            name for name in calls if int(gdb.parse_and_eval("(unsigned long)&" + name)) in self._seen]}))

@@ -93,6 +93,67 @@ def test_no_false_alarm_and_no_false_excuse_for_long(machine, stopper, kernel_fo
     check_load(machine, stopper, kernel_for, load, cpus, 2, 100)
 
 
+def told(gdb, command):
+    """What a function of judge.py says."""
+    said = gdb.ask(f"python {command}")
+    lines = [line.partition("@@")[2] for line in said.splitlines() if "@@" in line]
+    assert lines, f"{command}: {said}"
+    return json.loads(lines[0])
+
+
+def start_storm(machine, stopper, built, cpus, program):
+    """A machine in a storm, and a GDB that has stopped it in a fork."""
+    one = machine(cpus, kernel=built)
+    one.send(program)
+    one.wait_for("storm: ready\n")
+    gdb = stopper(one)
+    gdb.ask(f"source {JUDGE}", "tbreak sys_fork", "continue")
+    return one, gdb
+
+
+def check_report(memory, report, where):
+    assert not report["fail"], f"{where}: {report['fail']}"
+    check_excuses(memory, report, where)
+
+
+def check_lines(machine, stopper, built, cpus, program, every, seed):
+    """Every statement of fork, exec, exit, wait and what they call, or one of `every`, the first time it is reached."""
+    one, gdb = start_storm(machine, stopper, built, cpus, program)
+    gdb.ask(f"python walk = Lines(100, {every}, {seed})")
+    with Facts(built.elf).memory(one) as memory:
+        while "fail" in (report := told(gdb, "walk.next()")):
+            check_report(memory, report, f"{report['function']} under {program} on {cpus} harts")
+    print(f"{program} on {cpus} harts, seed {seed}: {report}")
+    assert report["reached"] > 0.7 * report["statements"] > 0
+
+
+def test_no_false_alarm_at_lines_of_fork_exec_exit_and_wait(machine, stopper, small_loads):
+    check_lines(machine, stopper, small_loads, 3, "storm 2 hungry", every=6, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(1800)
+@pytest.mark.parametrize("cpus, program", [(1, "storm 1"), (3, "storm 2 hungry"), (8, "storm 3")])
+def test_no_false_alarm_at_any_line_of_fork_exec_exit_and_wait(machine, stopper, small_loads, cpus, program):
+    check_lines(machine, stopper, small_loads, cpus, program, every=1, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3600)
+@pytest.mark.parametrize("program", ["storm 3", "storm 4 hungry"])
+def test_no_false_alarm_at_any_instruction_of_fork_exec_exit_and_wait(machine, stopper, small_loads, program):
+    """Each instruction the first time that it is come to, and one of 50 of the later times."""
+    one, gdb = start_storm(machine, stopper, small_loads, 1, program)
+    gdb.ask("python walk = Steps(1)")
+    with Facts(small_loads.elf).memory(one) as memory:
+        for number in range(4000):
+            report = told(gdb, "walk.next(50)")
+            check_report(memory, report, f"judged stop {number}, in {report['function']} under {program}")
+    report = told(gdb, "walk.tell()")
+    print(f"{program}: {report}")
+    assert set(report["calls"]) == {"fork", "exec", "exit", "wait", "uvmunmap"}
+
+
 def test_nothing_is_skipped_at_quiet_points(machine, stopper, loads, facts):
     """With an idle family most points are."""
     one = machine(3, kernel=loads)

@@ -47,5 +47,5 @@ void syscall(struct proc *p) {
 
   if (call == 0)
     printf("pid %d (%s): there is no system call %ld\n", p->pid, p->name, number);
-  p->trapframe->a0 = call ? call() : -1;
+  p->trapframe->a0 = call ? call() : (uint64)-1;
 }

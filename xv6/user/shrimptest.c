@@ -172,7 +172,7 @@ static int promise_2(void) {
   for (int i = 0; i < N_CHILDREN; i++)
     CHECK(ended_well());
   for (int i = 0; i < N_CHILDREN; i++)
-    CHECK(fry[ANSWERS + i] == i + 1);
+    CHECK((int)fry[ANSWERS + i] == i + 1);
   CHECK(fry[ALL] == 77 && fry[0] == 1001);
   return 1;
 }
@@ -455,7 +455,7 @@ static int promise_7(void) {
 
   fry[0] = 71;
   CHECK(holds_in_child(heap_stops));
-  for (int i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+  for (int i = 0; i < (int)(sizeof(segments) / sizeof(segments[0])); i++) {
     CHECK(write_program_at(segments[i].va, segments[i].size));
     CHECK(holds_in_child(run_scratch));
   }
@@ -533,7 +533,7 @@ static const struct {
   {"survivor", role_survivor},
 };
 
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+#define LENGTH(table) (int)(sizeof(table) / sizeof((table)[0]))
 
 int main(int argc, char **argv) {
   for (int i = 0; argc > 1 && i < LENGTH(roles); i++)

@@ -225,7 +225,7 @@ static void bad_sizes(void) {
   // More than the file has: it ends. More than the program has: it fails.
   must(read(open_must("f", O_RDONLY), scratch, 0x7fffffff) == 10);
   must(write(file, scratch, 0x7fffffff) != 0x7fffffff);
-  must(size_of("f") < 10 + heap);
+  must((int)size_of("f") < 10 + heap);
   must(read(file, scratch, 0) == 0 && write(fd[1], scratch, 0) == 0);
 }
 
@@ -314,7 +314,7 @@ static void call_at_random(void) {
   for (int fd = 0; fd < 3; fd++)
     close(fd);
   memset(scratch, 'x', sizeof(scratch));
-  for (int i = 0; i < sizeof(scratch); i += 7)
+  for (uint i = 0; i < sizeof(scratch); i += 7)
     scratch[i] = 0;
   for (int i = 0; i < 6000; i++) {
     uint64 args[3] = {odd_argument(), odd_argument(), odd_argument()};

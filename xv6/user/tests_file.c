@@ -47,8 +47,8 @@ static void any_piece_size(void) {
     int fd = open_must("f", O_CREATE | O_TRUNC | O_RDWR);
 
     fill(big, sizeof(big), i);
-    for (; total < sizeof(big); total += n) {
-      if (n > sizeof(big) - total)
+    for (; total < (int)sizeof(big); total += n) {
+      if (n > (int)sizeof(big) - total)
         n = sizeof(big) - total;
       must(write(fd, big + total, n) == n);
     }
