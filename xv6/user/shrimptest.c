@@ -47,7 +47,7 @@ static int is_fatal(int (*f)(void)) {
   return start(f) >= 0 && wait(&status) >= 0 && status == -1;
 }
 
-static int page_is(volatile uint64 *page, uint64 word) {
+static int page_is(const volatile uint64 *page, uint64 word) {
   for (uint i = 0; i < SHRIMP_WORDS; i++)
     if (page[i] != word)
       return 0;
@@ -467,7 +467,7 @@ static int promise_7(void) {
 // Promise 8: both pages are ordinary memory to system calls.
 
 static int calls_use_shrimp(void) {
-  volatile char *page = (volatile char *)SHRIMP;
+  const volatile char *page = (volatile char *)SHRIMP;
   char c = 0;
 
   CHECK(read(talk[0], (char *)SHRIMP + 100, 5) == 5);

@@ -25,6 +25,7 @@ extern const struct test args_tests[], file_tests[], dir_tests[], disk_tests[],
   pipe_tests[], proc_tests[], exec_tests[], mem_tests[], shrimp_tests[];
 
 #define must(what) ((what) ? (void)0 : fail(__FILE__, __LINE__, #what))
+#define LEAST (-0x7fffffff - 1) // of all ints
 #define LENGTH(table) (int)(sizeof(table) / sizeof((table)[0]))
 
 // In processes: a child's must() counts once its parent looks at its status.
