@@ -19,7 +19,7 @@ PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
 WORKERS := 2
 WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams test soak zoo bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams test soak zoo lint bench clean judged
 .SILENT:
 
 help:
@@ -32,7 +32,8 @@ help:
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
 	echo 'make diagrams   draws the family figure, in build/diagrams'
 	echo 'make bench      instructions per operation, and how long things take'
-	echo 'make soak       the long tests'
+	echo 'make soak       the long tests, with the seeds they ran with'
+	echo 'make lint       static analysis of the kernel, its programs and mkfs'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
@@ -109,11 +110,15 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) -q tests --soak
+	$(PYTEST) -n $(WORKERS) -v -rP tests --soak
 
 zoo:
 	scripts/setup
 	$(PYTEST) -n $(WORKERS) -v tests/kernel/test_mutants.py --soak
+
+lint:
+	scripts/setup run test
+	scripts/lint
 
 clean:
 	rm -rf build
