@@ -47,6 +47,17 @@ BULK = ("memset", "memmove", "copyup", "copydown")
 """Loops over bytes: from the second time on they are run through."""
 
 
+def _block(name):
+    """The code of a function; None when it is inlined everywhere."""
+    symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
+    if symbol is None or symbol.symtab is None:
+        return None
+    block = gdb.block_for_pc(int(symbol.value().address))
+    while block and (block.function is None or block.function.name != name):
+        block = block.superblock
+    return block
+
+
 class Lines:
     """Stops at every statement of PATHS that is reached, or at one of `every`, once: a breakpoint on each, which
     goes when it is hit."""
@@ -64,14 +75,10 @@ class Lines:
     def _statements():
         found = set()
         for name in PATHS:
-            symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
-            if symbol is None:
-                continue
-            block = gdb.block_for_pc(int(symbol.value().address))
-            while block.function is None or block.function.name != name:
-                block = block.superblock
-            table = symbol.symtab.linetable()
-            found.update(item.pc for item in table if block.start <= item.pc < block.end)
+            block = _block(name)
+            if block:
+                table = block.function.symtab.linetable()
+                found.update(item.pc for item in table if block.start <= item.pc < block.end)
         return found
 
     def next(self):
@@ -98,15 +105,8 @@ class Steps:
     def __init__(self, seed):
         self._random = random.Random(seed)
         self._seen = set()
-        self._bulk = [self._range(name) for name in BULK]
+        self._bulk = [(block.start, block.end) for block in map(_block, BULK) if block]
         self.n_steps = 0
-
-    @staticmethod
-    def _range(name):
-        block = gdb.block_for_pc(int(gdb.parse_and_eval("(unsigned long)&" + name)))
-        while block.function is None:
-            block = block.superblock
-        return block.start, block.end
 
     def next(self, every):
         """Steps to the next instruction that was never looked at, or to one of `every` of the others, and judges."""
