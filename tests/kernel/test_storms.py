@@ -70,4 +70,4 @@ def test_nonsense_in_system_calls_is_survived(machine, loads, gdb, holdings, cpu
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("cpus, seed", [(1, 11), (3, 12), (8, 13)])
 def test_nonsense_in_system_calls_is_survived_for_long(machine, loads, gdb, holdings, cpus, seed):
-    check_fuzz(machine, loads, gdb, holdings, cpus, seed, 200, 1500)
+    check_fuzz(machine, loads, gdb, holdings, cpus, seed, 270, 1500)
