@@ -24,7 +24,7 @@ PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
 WORKERS := 2
 WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo lint bench clean judged
 .SILENT:
 
 help:
@@ -38,7 +38,8 @@ help:
 	echo 'make diagrams   every figure for a report, and a page that shows them: build/diagrams/index.html'
 	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
-	echo 'make soak       the long tests'
+	echo 'make soak       the long tests, with the seeds they ran with'
+	echo 'make lint       static analysis of the kernel, its programs and mkfs'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
@@ -125,11 +126,15 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) -q tests --soak
+	$(PYTEST) -n $(WORKERS) -v -rP tests --soak
 
 zoo:
 	scripts/setup run debug test
 	$(PYTHON) tests/zoo/zoo.py
+
+lint:
+	scripts/setup run test
+	scripts/lint
 
 clean:
 	rm -rf build
