@@ -17,7 +17,7 @@ BREAKPOINTS = "maint info breakpoints"      # internal ones too
 
 
 def mutant(name: str) -> tree.Kernel:
-    return variant.build(name, [TESTS / f"mutants/{name}.patch"])
+    return variant.build(name, [TESTS / f"zoo/{name}.patch"])
 
 
 @pytest.fixture

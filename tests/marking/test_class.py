@@ -45,7 +45,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hand-ins") / "lab 1"
     folder.mkdir()
     trees.imitate(folder / "good, O'Brien", makefile=trees.LISTED)
-    trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["mutants/two-frames.patch"], counted=False)
+    trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["zoo/two-frames.patch"], counted=False)
     trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED)
     trees.imitate(folder / "hangs", [("kernel/main.c", r"scheduler\(\);", "for(;;);")], makefile=trees.LISTED)
     hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')])

@@ -16,7 +16,7 @@ from drawing import drawing, fault, render, snapshot_json, style    # noqa: E402
 from lab import variant                                              # noqa: E402
 
 GONE = 0x87FA0000
-MUTANTS = Path(__file__).resolve().parents[1] / "mutants"
+MUTANTS = Path(__file__).resolve().parents[1] / "zoo"
 
 
 def draw(made: ft.Family) -> drawing.Drawing:
