@@ -14,7 +14,7 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
 
 WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), or `frame` for
 what is no process's. WHERE is
-FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
+FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, a number, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
 or on how far the scenario gets; its SCENARIO may be `*`, any.
 
 Status 0: all are caught by the right rule; 1: not all.
@@ -71,7 +71,9 @@ class Expected:
         return (one.name or "?") == self.who or (self.who, one.pid) in judgement.roles
 
     def _page(self, judgement: Judgement) -> int | None:
-        return None if self.where == "-" else getattr(judgement.snapshot.layout, self.where.lower())
+        if self.where == "-":
+            return None
+        return int(self.where, 16) if self.where.startswith("0x") else getattr(judgement.snapshot.layout, self.where.lower())
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Mistake:
     ends: tuple[End, ...]
 
 
-_FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|-) in (\S+)")
+_FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|0x[0-9a-f]+|-) in (\S+)")
 _ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.*)")
 
 
@@ -222,7 +224,7 @@ def examine_all(jobs: int) -> int:
     if left:
         cli.say(f"{len(mistakes)} mistakes, {len(left)} to examine; what is done is in {RESULTS.relative_to(ROOT)}")
         # A job's lines come whole, when it ends: whoever is cut off loses that job only.
-        command = ["parallel", "--will-cite", "--bar", f"--jobs={jobs}", sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
+        command = ["parallel", "--will-cite", "--bar" if sys.stderr.isatty() else "--progress", f"--jobs={jobs}", sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
         with RESULTS.open("a") as results:
             try:
                 subprocess.run([*command, *left], stdout=results, stdin=subprocess.DEVNULL,
