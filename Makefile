@@ -4,6 +4,7 @@ CPUS ?=
 KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
+PID ?=
 READY ?=
 CORE ?=
 TARGET ?=
@@ -12,6 +13,10 @@ SHRIMP ?=
 export SHRIMPY_FRY := $(FRY)
 export SHRIMPY_SHRIMP := $(SHRIMP)
 JSON ?=
+OUT ?=
+POINTS ?=
+SANDBOX ?= $(SHRIMPY_SANDBOX)
+export SHRIMPY_SANDBOX := $(SANDBOX)
 
 PYTHON := python3
 # Debian's pytest has Debian's pexpect and xdist; the first one on PATH may not.
@@ -19,7 +24,7 @@ PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
 WORKERS := 2
 WHERE = --kernel '$(KERNEL)' --cpus '$(CPUS)'
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams test soak zoo lint bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo lint bench clean judged
 .SILENT:
 
 help:
@@ -30,7 +35,8 @@ help:
 	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
-	echo 'make diagrams   draws the family figure, in build/diagrams'
+	echo 'make diagrams   every figure for a report, and a page that shows them: build/diagrams/index.html'
+	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests, with the seeds they ran with'
 	echo 'make lint       static analysis of the kernel, its programs and mkfs'
@@ -42,10 +48,13 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
-	echo 'PROGRAM=line    check: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'PROGRAM=line    check, film: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
+	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
 	echo 'JSON=1          check: the verdicts as JSON'
+	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
+	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:
 	scripts/setup
@@ -77,7 +86,8 @@ judged:
 	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
 		$(if $(PROGRAM),--program '$(PROGRAM)') $(if $(READY),--ready '$(READY)') \
 		$(if $(JSON),--json) $(if $(CORE),--core '$(CORE)') \
-		$(if $(TARGET),--target '$(TARGET)'); \
+		$(if $(TARGET),--target '$(TARGET)') \
+		$(if $(OUT),--out '$(OUT)') $(if $(POINTS),--points '$(POINTS)'); \
 		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
 
 qemu:
@@ -96,7 +106,13 @@ core:
 	scripts/setup run
 	$(PYTHON) scripts/core $(WHERE)
 
-diagrams: demo
+diagrams:
+	scripts/setup run debug draw
+	$(PYTHON) scripts/diagrams $(WHERE) $(if $(PID),--pid '$(PID)') $(if $(OUT),--out '$(OUT)')
+
+film:
+	scripts/setup run debug draw
+	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program '$(PROGRAM)')
 
 test:
 	scripts/setup
@@ -113,8 +129,8 @@ soak:
 	$(PYTEST) -n $(WORKERS) -v -rP tests --soak
 
 zoo:
-	scripts/setup
-	$(PYTEST) -n $(WORKERS) -v tests/kernel/test_mutants.py --soak
+	scripts/setup run debug test
+	$(PYTHON) tests/zoo/zoo.py
 
 lint:
 	scripts/setup run test

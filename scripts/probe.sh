@@ -42,10 +42,19 @@ package_name() {
     fedora) echo "$fedora" ;;
     arch) echo "$arch" ;;
     brew) echo "$brew" ;;
-    debian) [ "$debian" = qemu-system-misc ] && qemu_package || echo "$debian" ;;
+    debian)
+      case $debian in
+        qemu-system-misc) qemu_package ;;
+        chromium) ubuntus chromium-browser ;;
+        chromium-driver) ubuntus chromium-chromedriver ;;
+        *) echo "$debian" ;;
+      esac ;;
     *) echo "$debian" ;;
   esac
 }
+
+# ubuntus NAME: the name of the row at hand where Ubuntu's is another.
+ubuntus() { (. /etc/os-release; [ "$ID" = ubuntu ] && echo "$1" || echo "$debian"); }
 
 # RISC-V left qemu-system-misc for a package of its own in Debian 13 and
 # Ubuntu 25.04. apt knows, once it has lists.

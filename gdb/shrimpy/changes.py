@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
-from .records import record
+import dataclasses
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from .readers import PAGE
+from .records import address, record
 from .snapshot import Mapping, Process, Snapshot
+from .sv39 import Table
+
+EMPTY = 0
+"""What an entry is taken to hold where its table is there and it maps nothing."""
 
 
 @record
 class Change:
     """One difference. kind: "+" appeared, "-" went, "~" became different;
-    what: "process" "state" "parent" "sz" "table" "mapping" "free" "hart";
-    pid and va where they apply; before and after as words for people."""
+    what: "process" "name" "state" "parent" "sz" "root" "table" "pte" "frame"
+    "free"; pid and va where they apply.
+
+    Of a leaf ("pte") and of the entry that points to a table ("table"): pte_at
+    is the entry's physical address, level the table's it is in; pte_before and
+    pte_after are None when that table was not, or is no longer, there.
+    before and after are words for people.
+    """
 
     kind: str
     what: str
-    pid: int | None = None
-    va: int | None = None
+    pid: Optional[int] = None
+    va: Optional[int] = address(default=None)
+    pte_at: Optional[int] = address(default=None)
+    level: Optional[int] = None
+    pte_before: Optional[int] = address(default=None)
+    pte_after: Optional[int] = address(default=None)
     before: str = ""
     after: str = ""
 
 
-def between(before: Snapshot, after: Snapshot) -> list[Change]:
+def between(before: Snapshot, after: Snapshot) -> List[Change]:
     """Every difference in processes, their page tables and the free lists,
-    processes by pid, mappings by address."""
+    processes by pid, entries by address."""
     old = {p.pid: p for p in before.processes}
     new = {p.pid: p for p in after.processes}
-    found: list[Change] = []
+    found: List[Change] = []
     for pid in sorted(old.keys() | new.keys()):
         if pid not in new:
             found.append(Change("-", "process", pid, before=_person(old[pid])))
         elif pid not in old:
             found.append(Change("+", "process", pid, after=_person(new[pid])))
-            found += _mappings(pid, (), new[pid].mappings)
+            bare = dataclasses.replace(new[pid], root=None, tables=(), mappings=())
+            found += of_process(bare, new[pid])
         else:
-            found += _process(old[pid], new[pid])
+            found += of_process(old[pid], new[pid])
     if before.free.count != after.free.count:
         found.append(Change("~", "free", before=f"{before.free.count} frames",
                             after=f"{after.free.count} frames"))
     return found
 
 
-def _process(old: Process, new: Process) -> list[Change]:
+def of_process(old: Process, new: Process) -> List[Change]:
+    """The differences of one process: its fields, its tables, its leaves."""
     found = []
     for what, was, now in (("name", old.name or None, new.name or None), ("state", old.state, new.state),
                            ("parent", old.parent, new.parent), ("sz", old.sz, new.sz),
@@ -51,27 +71,43 @@ def _process(old: Process, new: Process) -> list[Change]:
                                 after=_shown(now, show)))
     was_tables = {t.pa: t for t in old.tables}
     now_tables = {t.pa: t for t in new.tables}
+    there = was_tables.keys(), now_tables.keys()
     for pa in sorted(was_tables.keys() ^ now_tables.keys()):
-        table = was_tables.get(pa) or now_tables[pa]
-        text = f"level {table.level} table {pa:#x}"
-        gone = pa in was_tables
-        found.append(Change("-" if gone else "+", "table", new.pid, table.va,
-                            before=text if gone else "", after="" if gone else text))
-    return found + _mappings(new.pid, old.mappings, new.mappings)
-
-
-def _mappings(pid: int, old: tuple[Mapping, ...], new: tuple[Mapping, ...]) -> list[Change]:
-    was = {m.va: m for m in old}
-    now = {m.va: m for m in new}
-    found = []
+        if pa not in (old.root, new.root):
+            found.append(_table(new.pid, was_tables.get(pa), now_tables.get(pa), there))
+    was = {m.va: m for m in old.mappings}
+    now = {m.va: m for m in new.mappings}
     for va in sorted(was.keys() | now.keys()):
-        if va not in now:
-            found.append(Change("-", "mapping", pid, va, before=_target(was[va])))
-        elif va not in was:
-            found.append(Change("+", "mapping", pid, va, after=_target(now[va])))
-        elif _essence(was[va]) != _essence(now[va]):
-            found.append(Change("~", "mapping", pid, va, _target(was[va]), _target(now[va])))
+        if va not in was or va not in now or _essence(was[va]) != _essence(now[va]):
+            found.append(_leaf(new.pid, was.get(va), now.get(va), there))
     return found
+
+
+def _table(pid: int, was: Optional[Table], now: Optional[Table],
+           there: Tuple[Sequence[int], Sequence[int]]) -> Change:
+    table = now or was
+    text = f"level {table.level} table {table.pa:#x}"
+    values = _values(table.entry, was and was.pte, now and now.pte, there)
+    return Change("+" if was is None else "-", "table", pid, table.va, table.entry,
+                  table.level + 1, *values, text if was else "", text if now else "")
+
+
+def _leaf(pid: int, was: Optional[Mapping], now: Optional[Mapping],
+          there: Tuple[Sequence[int], Sequence[int]]) -> Change:
+    kind = "+" if was is None else "-" if now is None else "~"
+    leaf = now or was
+    same = was is not None and was.pte_at == leaf.pte_at
+    values = _values(leaf.pte_at, was.pte if same else None, now and now.pte, there)
+    return Change(kind, "pte", pid, leaf.va, leaf.pte_at, leaf.level, *values,
+                  _target(was) if was else "", _target(now) if now else "")
+
+
+def _values(at: Optional[int], was: Optional[int], now: Optional[int],
+            there: Tuple[Sequence[int], Sequence[int]]) -> List[Optional[int]]:
+    """What the entry at `at` held before and after, where its table was there."""
+    table = None if at is None else at & -PAGE
+    return [value if value is not None else EMPTY if table in tables else None
+            for value, tables in zip((was, now), there)]
 
 
 def _essence(mapping: Mapping) -> tuple:

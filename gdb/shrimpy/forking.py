@@ -1,228 +1,646 @@
-"""Runs the machine through one fork and looks at it wherever something happens.
+"""Runs the machine through one fork, from one thing that happens to the next,
+and if asked through the child's exec, exit and its parent's wait.
 
 The stops are at functions' first instructions, where the ABI still has the
-arguments in a0 to a4 however the kernel was optimised, and at fork's own lines.
-Only the forking process stops the machine: its kernel stack tells it from others
-that fork at the same time.
+arguments in a0 to a4 however the kernel was optimised, at their returns, at
+fork's own lines, and where the child's state is written. Only who runs on the
+kernel stack of the parent, of the child or of whoever buries it stops the
+machine: others may fork at the same time. Between two steps no breakpoint is
+there: whatever the person types runs as if nobody stepped.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import linecache
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 import gdb
 
-from . import changes, gdbinfo, stop, sv39
-from .changes import Change
+from . import changes, gdbinfo, stop, story
 from .kernel import FUNCTION_NAMES
 from .readers import PAGE, Reader
-from .records import record
 from .session import session
 from .snapshot import Process, Snapshot
+from .story import Cast, Event, Place, Step
 
-# Entered during a fork, by their usual names.
-_WATCHED = ("allocproc", "proc_pagetable", "mappages", "uvmcopy", "uvmunmap", "freeproc")
+FORK, EXEC, EXIT, WAIT = "fork", "exec", "exit", "wait"
+
+_WATCHED = {
+    FORK: ("kalloc", "kfree", "mappages", "uvmcopy", "uvmunmap", "uvmfree", "proc_pagetable"),
+    EXEC: ("mappages",),
+    WAIT: ("kfree", "uvmunmap", "uvmfree"),
+}
+"""What is stopped at, by their usual names, on a stack that plays that part."""
+
+_NOTHING_SEEN = ("line", "uvmcopy", "uvmunmap", "uvmfree", "state", "switch")
+"""What is no step when nothing changed."""
+
+_FOLDED = ("uvmcopy", "uvmunmap", "uvmfree")
+"""Functions that are one step with all that they call."""
 
 # A kernel stack and the gap above it, as trees lay them out.
 _STACK_BYTES = 2 * PAGE
 
-_MAX_STOPS = 2000
+_MAX_STOPS = 20000
+_MAX_FRAMES = 24
+_MAX_COMPARED = 256     # pages of the image
+
+# What a hart is in when an interrupt uses the stack of the process it interrupted.
+_INTERRUPT = "kerneltrap"
 
 
 class Interrupted(Exception):
-    """The machine stopped for another reason than the fork."""
+    """The machine stopped for another reason than what is stepped through."""
 
 
-@record
-class Step:
-    """What was done, and what it changed in the parent or the child."""
+class Stepping:
+    """One fork, and while `life` is set, the life of its child.
 
-    done: str
-    changes: tuple[Change, ...]
-    snapshot: Snapshot
-
-
-class ForkWatch:
-    """A context manager: breakpoints that go when it is left.
-
-    `start` runs to the fork, `steps` through it; `parent` is the process that
-    forks, `first` the snapshot at fork's first instruction.
+    only: the process whose fork is waited for, or a name; None for any.
+    every: a step for each page that uvmcopy copies. `cast` says who plays,
+    `first` is the machine at fork's first instruction, `over` that no step
+    will follow; `unseen` are the functions that this kernel has not, or only
+    inlined: what they do shows at fork's next line. `close` leaves nothing behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: Process | str | None, every: bool, life: bool) -> None:
         stop.require_stopped()
         self._info, _ = session.debuginfo()
         name = self._info.has_function(*FUNCTION_NAMES["fork"])
         if name is None:
             raise gdbinfo.NoKernel("this kernel has no function fork or kfork")
+        self.only, self.every, self.life = only, every, life
         self.function = name
+        self.unseen = tuple(usual for usual in _WATCHED[FORK] if self._info.has_function(usual) is None)
+        self.over = False
+        self.hindrance: str | None = None       # what kept a breakpoint from judging its hit
+        self.n_steps = 0
+        self.last: Step | None = None
         self.parent: Process
         self.first: Snapshot
+        self.cast: Cast
         self._last: Snapshot
         self._child_at: int | None = None       # address of its struct proc
-        self._child_pid: int | None = None
-        self._root: int | None = None           # its table, before it is installed
-        self._breakpoints: list[gdb.Breakpoint] = []
+        self.child_stack: int | None = None
+        self.born = False                      # it has been RUNNABLE
+        self._reaper: int | None = None         # the kernel stack of who buries it
+        self._frames: frozenset[int] = frozenset()      # what it has when it is a zombie
+        self._root: int | None = None           # its table before it is installed; 0 when it is gone
+        self._new: Process | None = None        # the child with the table that exec fills
+        self._roles: dict[int, str] = {}        # kernel stack -> part
+        self._calls: list[_Call] = []
+        self._points: list[_Point] = []
+        self._state: _State | None = None
+        self._state_then = b""
+        self._switch: _Field | None = None              # exec gives it another root table
+        self._return: _Return | None = None             # where fork's caller goes on
+        self._line = Place()
+        self._events: list[Event] = []
         self._reason: gdb.Event | None = None
-        self._return: gdb.Breakpoint | None = None  # where fork's caller goes on
+        self._thread: gdb.InferiorThread | None = None
+        self._moves: int | None = None
 
-    def __enter__(self) -> ForkWatch:
-        gdb.events.stop.connect(self._stopped)
-        return self
+    # From outside
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        gdb.events.stop.disconnect(self._stopped)
-        for breakpoint in self._breakpoints:
-            if breakpoint.is_valid():
-                breakpoint.delete()
-
-    def start(self) -> None:
-        """Runs until a process enters fork; from inside fork, does not run."""
+    def begin(self) -> Step:
+        """Runs until the wanted process enters fork; from inside fork, does
+        not run. The step is fork's beginning."""
         function = self._function(self.function)
-        if self._info.function_at(_register("pc")) != self.function:
-            entry = self._break_at(int(function.value().address), None)
-            self._go()
-            entry.delete()
-        self.first = self._last = session.snapshot(walk_free=False)
-        owner = self.first.process(self.first.stop.pid or 0)
+        start = int(function.value().address)
+        frame = self._frame_of(self.function) if self.only is None and not self._is_done() else None
+        if frame is None:
+            stack = self.only.kstack if isinstance(self.only, Process) else None
+            entry = self._add(_OnStack(self, start, stack))
+            with self._listening():
+                while True:
+                    self._arm()
+                    self._go()
+                    self._last = self._plain()
+                    owner = self._last.process(self._last.stop.pid or -1)
+                    if not isinstance(self.only, str) or owner is not None and owner.name == self.only:
+                        break
+            self._remove(entry)
+        else:
+            self._last = self._plain()
+            owner = self._last.process(self._last.stop.pid or -1)
         if owner is None or owner.kstack is None:
             raise Interrupted(f"{self.function} was entered, but by no process")
-        self.parent = owner
-        if _register("pc") == int(function.value().address):
-            self._return = self._break_at(_register("ra"), owner.kstack)
+        self.first, self.parent = self._last, owner
+        self.cast = Cast(owner.pid, None, self.function)
+        self._roles[owner.kstack] = FORK
+        at, sp = (_register("ra"), _register("sp")) if frame is None else \
+            (frame.older().pc(), int(frame.older().read_register("sp")) & _WORD) if frame.older() else (None, None)
+        if at is not None:
+            self._return = self._add(_Return(self, at, sp))
         for line_at in _line_starts(function):
-            self._break_at(line_at, owner.kstack)
-        for usual in _WATCHED:
-            name = self._info.has_function(*FUNCTION_NAMES[usual])
+            self._add(_Line(self, line_at, owner.kstack))
+        for usual in dict.fromkeys(name for names in _WATCHED.values() for name in names):
+            name = self._info.has_function(*FUNCTION_NAMES.get(usual, (usual,)))
             if name is not None:
-                self._break_at(self._address(name), owner.kstack)
+                self._add(_Entry(self, self._address(name), usual, name))
+        self._line = _place(frame or gdb.newest_frame())
+        self._rest()
+        return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
 
-    def steps(self) -> Iterator[Step]:
-        """Each stop that finds something changed, until the child may run or
-        fork returns."""
-        doing = self._doing()
-        for _ in range(_MAX_STOPS):
-            self._go()
-            self._learn_child()
-            now = self._look()
-            found = [c for c in changes.between(self._last, now)
-                     if c.pid in (self.parent.pid, self._child_pid)]
-            self._last = now
-            if found:
-                yield Step(doing, tuple(found), now)
-            if self._over(now):
+    def _is_done(self) -> bool:
+        """Whether the hart still is in the fork that was stepped through last."""
+        now = self._plain()
+        return _done is not None and now.stop.pid == _done[0].parent and now.next_pid == _done[1] \
+            and now.process(_done[0].child or -1) is not None
+
+    def advance(self) -> Step | None:
+        """Runs to the next thing that happens; None when nothing will any more.
+        Raises Interrupted, and closes, when something else stopped the machine."""
+        if self.over:
+            return None
+        if not self.still_there():
+            raise Interrupted(f"the fork of pid {self.cast.parent} has gone on without shrimp-step")
+        try:
+            with self._listening():
+                for _ in range(_MAX_STOPS):
+                    while self._events:
+                        step = self._step(self._events.pop(0))
+                        if step is not None:
+                            self._rest()
+                            _select_frame(step.at.function)
+                            return step
+                    if self.over:
+                        return None
+                    self._arm()
+                    self._go()
+                    self._events = self._seen()
+        finally:
+            self._rest()
+        raise Interrupted(f"nothing happened in {_MAX_STOPS} stops")
+
+    def still_there(self) -> bool:
+        """Whether what is stepped through is where the last step left it, or
+        only a few steps of the person's further."""
+        thread = gdb.selected_thread()
+        if thread is None or thread.is_running():
+            return False
+        if self._moves == session.moves():
+            return True
+        self._moves = session.moves()
+        # The person moved the machine: returns may have been passed.
+        for call in self._calls:
+            self._remove(call.back)
+        self._calls, self._events = [], []
+        try:
+            if self._child_at is None:
+                self._learn_child(only_one=True)
+            if self._child_at is None:
+                return self._frame_of(self.function) is not None \
+                    and self.on_stack(self.parent.kstack)
+            child = self._look().process(self.cast.child)
+            return child is not None and child.proc == self._child_at \
+                and (self.born or child.state in story.UNBORN)
+        except Interrupted:
+            return False
+
+    def close(self) -> None:
+        """No breakpoint and no watchpoint stays, even while Ctrl-C is being hit."""
+        self.over = True
+        interrupt = None
+        while self._points:
+            try:
+                self._points[-1].arm(False)
+                self._points.pop()
+            except KeyboardInterrupt as signal:
+                interrupt = signal
+        if interrupt is not None:
+            raise interrupt
+
+    def role(self) -> tuple[int, str] | None:
+        """(kernel stack, its part) of the selected thread, if it has one."""
+        sp = _register("sp")
+        return next(((stack, part) for stack, part in self._roles.items()
+                     if 0 < sp - stack <= _STACK_BYTES), None)
+
+    def state_written(self) -> bool:
+        """Whether the child's state is another than at the last stop. When two
+        harts stop at once, QEMU tells of one of them, and what a watchpoint saw
+        on the other is lost."""
+        return self._state is not None and self._state.live is not None \
+            and self._state.value() != self._state_then
+
+    def wanted(self, usual: str) -> bool:
+        """Whether the selected thread, at the function's first instruction, is worth a stop."""
+        found = self.role()
+        if found is None or usual not in _WATCHED.get(found[1], ()):
+            return False
+        inside = [call.usual for call in self._calls if call.stack == found[0]]
+        if any(call.folded for call in self._calls if call.stack == found[0]):
+            return False
+        if "uvmcopy" in inside and usual != "mappages":
+            return False
+        if found[1] == EXEC:
+            return _register("a1") in self._special() and _register("a0") != self._child_root()
+        if found[1] == WAIT:
+            return _register("a0") in (self._frames if usual == "kfree" else (self._child_root(),))
+        return True
+
+    # What a stop means
+
+    def _select(self, roles: list[tuple[int, str]]) -> None:
+        """Shows the person the hart on which one of those stacks is, the first that is."""
+        threads = gdb.selected_inferior().threads()
+        for stack, _ in roles:
+            for thread in threads:
+                thread.switch()
+                if self.on_stack(stack):
+                    return
+        self._thread.switch()
+
+    def _seen(self) -> list[Event]:
+        """What happened at this stop; entries are noted and their returns awaited."""
+        hit = [p for p in self._points if p.live is not None and p.live in self._reason.breakpoints]
+        events = []
+        returned = next((call for call in self._calls if call.back in hit), None)
+        if returned is not None:
+            events.append(self._left(returned))
+        if self._state in hit or self.state_written():
+            if self._state not in hit:
+                self._select(self._roles.items())
+            events.append(self._at_watch("state"))
+        if self._switch in hit:
+            events.append(self._at_watch("switch"))
+        for entry in hit:
+            if isinstance(entry, _Entry):
+                events += self._entered(entry)
+        if self._return is not None and self._return in hit:
+            events.append(Event("return", self.function, result=_signed(_register("a0")),
+                                at=self._line, path=(self.function,)))
+            self._roles.pop(self.parent.kstack, None)
+            if self._reaper == self.parent.kstack:      # the child was quicker
+                self._roles[self._reaper] = WAIT
+            self._remove(self._return)
+            self._return = None
+        elif any(isinstance(p, _Line) for p in hit):
+            events.append(Event("line", self.function, at=self._line, path=(self.function,)))
+        if self._info.function_at(_register("pc")) == self.function and self.role():
+            self._line = _place(gdb.newest_frame())
+        return [e for e in events if e is not None]
+
+    def _entered(self, entry: _Entry) -> list[Event]:
+        args = tuple(_register(f"a{n}") for n in range(5))
+        stack, part = (self.role() or (self.child_stack, EXEC))
+        usual = entry.usual
+        if usual == "proc_pagetable":
+            if self._child_at is None:
+                self._child_at = args[0]
+            return []
+        path, at = self._callers(entry.address)
+        if usual == EXIT:
+            self._roles[stack] = EXIT
+            return [Event(EXIT, entry.name, args, at=at, path=path)]
+        call = _Call(usual, entry.name, args, stack, at, path,
+                     usual in _FOLDED and not (self.every and usual == "uvmcopy"))
+        if usual == "kalloc" and _INTERRUPT in path:
+            return []
+        call.back = self._add(_Return(self, _register("ra"), _register("sp")))
+        self._calls.append(call)
+        if usual == EXEC:
+            self._roles[stack] = EXEC
+            self._new = None
+            self._switch = self._watch(_Field, "pagetable", "pgtbl")
+            return [Event(EXEC, entry.name, args, at=at, path=path, text=_string(args[0]))]
+        if usual == "mappages" and part == FORK and self._root is None:
+            known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
+            if args[0] not in known:
+                self._root = args[0]
+        return []
+
+    def _left(self, call: _Call) -> Event | None:
+        self._calls.remove(call)
+        self._remove(call.back)
+        result = _signed(_register("a0"))
+        if call.usual == "kalloc":
+            if result:
+                self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + (result,))
+        if call.usual == "kfree" and self._roles.get(call.stack) == FORK:
+            self.cast = dataclasses.replace(self.cast, freed=self.cast.freed + (call.args[0],))
+        if call.usual == "uvmfree" and call.args[0] in (self._root, self._child_root()):
+            self._root = 0
+        if call.usual == EXEC:
+            self._roles.pop(call.stack, None)
+            if self._switch is not None:
+                self._remove(self._switch)
+                self._switch = None
+            return Event("execed", call.name, call.args, _int(result), call.at, call.path)
+        over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
+        return Event(call.usual, call.name, call.args,
+                     result if call.usual == "kalloc" else _int(result), call.at, call.path,
+                     within=over.args[1] if over and call.usual == "kalloc" else None)
+
+    def _at_watch(self, kind: str) -> Event:
+        path, _ = self._callers(None)
+        return Event(kind, path[-1] if path else "", at=_place(gdb.newest_frame(), before=True), path=path)
+
+    def _step(self, event: Event) -> Step | None:
+        """The step that an event is; None when nothing changed that is seen."""
+        self._learn_child()
+        if event.kind == "return" and (event.result or 0) > 0 and self.cast.child is None:
+            self.cast = dataclasses.replace(self.cast, child=event.result)
+        whole = event.kind == "return" and event.result is not None and event.result < 0
+        now = self._look(whole)
+        before, self._last = self._last, now
+        pids = (self.cast.parent, self.cast.child)
+        if self._roles.get(self.child_stack or -1) == EXEC and event.kind == "mappages":
+            return self._step_of_exec(event, now)
+        found = [c for c in changes.between(before, now)
+                 if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
+        if self.born and not self.cast.ending:
+            self._note_end(now)
+        if self.born and not self.cast.ending:     # who runs where is not what is told
+            found = [c for c in found if c.what != "state"]
+        if event.kind == "uvmcopy":
+            self._note_copied(now)
+        failed = event.kind in ("kalloc", "mappages", "uvmcopy") and _failed(event)
+        if failed and not self.born:
+            self.cast = dataclasses.replace(self.cast, failing=True)
+        if not found and not failed and event.kind in _NOTHING_SEEN:
+            return None
+        if event.kind == "uvmcopy":
+            event = dataclasses.replace(event, **self._compared(now))
+        step = self._kept(event, before, now, found)
+        self._after(event, now)
+        return step
+
+    def _step_of_exec(self, event: Event, now: Snapshot) -> Step:
+        """One entry of the table that exec fills, while the child still has the old one."""
+        filled = self._look(root=event.args[0])
+        child = filled.process(self.cast.child)
+        bare = self._new or dataclasses.replace(child, root=None, tables=(), mappings=())
+        self._new = child
+        found = [c for c in changes.of_process(bare, child) if c.what in ("pte", "table")]
+        event = dataclasses.replace(event, beside=True)
+        step = self._kept(event, now, filled, found)
+        self.last = dataclasses.replace(step, title=f"exec: {step.title}"[:60], snapshot=now,
+                                        pairing=story.pairing(now, self.cast))
+        return self.last
+
+    def _note_copied(self, now: Snapshot) -> None:
+        """The frames that uvmcopy took count as fork's."""
+        child = now.process(self.cast.child) if self.cast.child is not None else None
+        if child is not None:
+            known = {m.pa for m in self.parent.mappings} | set(self.cast.allocated)
+            taken = {m.pa for m in child.mappings} | {t.pa for t in child.tables}
+            self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + tuple(sorted(taken - known)))
+
+    def _compared(self, now: Snapshot) -> dict[str, int]:
+        """How many of the child's pages were compared with its parent's, and how many are equal."""
+        parent, child = (now.process(pid) if pid is not None else None for pid in (self.cast.parent, self.cast.child))
+        theirs = {m.va: m.pa for m in parent.mappings if m.level == 0} if parent else {}
+        pairs = [(m.pa, theirs[m.va]) for m in child.mappings if theirs.get(m.va, m.pa) != m.pa
+                 and m.level == 0 and m.va not in self._special()][:_MAX_COMPARED] if child else []
+        with session.memory() as reader:
+            return {"compared": len(pairs), "equal": sum(reader.page(a) == reader.page(b) for a, b in pairs)}
+
+    def _kept(self, event: Event, before: Snapshot, now: Snapshot, found: tuple | list) -> Step:
+        self.n_steps += 1
+        self.last = story.tell(event, dataclasses.replace(self.cast, draft=self._root), before, now, found)
+        return self.last
+
+    def _after(self, event: Event, now: Snapshot) -> None:
+        """What comes next, once a step was told."""
+        child = now.process(self.cast.child) if self.cast.child is not None else None
+        if event.kind == "return" and not self.born and (child is None or child.state in story.UNBORN):
+            self.over = True
+        elif child is not None and not self.born and child.state not in story.UNBORN:
+            self.born = True
+            self._root = None
+            if not self.life:
+                self.over = True
                 return
-            doing = self._doing()
-        raise Interrupted(f"{self.function} did not end within {_MAX_STOPS} stops")
+            self.child_stack = child.kstack
+            for usual in (EXEC, EXIT):
+                name = self._info.has_function(*FUNCTION_NAMES[usual])
+                if name is not None:
+                    self._add(_LifeEntry(self, self._address(name), usual, name))
+        elif child is None and self.born:
+            self.over = True
 
-    def outcome(self) -> str:
-        """How it ended, and what the two pages are then."""
-        child = self._last.process(self._child_pid) if self._child_pid else None
-        if child is None:
-            return f"{self.function} made no child"
-        layout = self._last.layout
-        fry, shrimp = _frame(self._last.process(self.parent.pid), layout.fry), \
-            _frame(child, layout.shrimp)
-        if layout.fry is None or layout.shrimp is None:
-            pages = "this kernel has no FRY and SHRIMP"
-        elif fry == shrimp:
-            pages = f"its SHRIMP is its parent's FRY, frame {fry}"
+    def _note_end(self, now: Snapshot) -> None:
+        """From here on the child is dead, and who takes its memory apart plays
+        a part: its parent, or who does it already."""
+        child = now.process(self.cast.child)
+        if child is None or child.state not in (*story.UNBORN, "ZOMBIE"):
+            return
+        self.cast = dataclasses.replace(self.cast, ending=True)
+        self._frames = frozenset([m.pa for m in child.mappings] + [t.pa for t in child.tables]
+                                 + [child.trapframe or 0])
+        self._roles.pop(child.kstack, None)
+        reaper = now.process(child.parent if child.parent is not None else now.stop.pid or -1)
+        if reaper is None or reaper.kstack is None:
+            self.over = True
         else:
-            pages = f"its SHRIMP is {shrimp}, but its parent's FRY is {fry}"
-        return f"pid {child.pid} is {child.state}: {pages}"
+            self._reaper = reaper.kstack
+            self._roles.setdefault(self._reaper, WAIT)
 
-    def _look(self) -> Snapshot:
-        patch = {}
-        if self._child_at is not None and self._root is not None:
+    # Who the child is, and what it looks like
+
+    def _learn_child(self, only_one: bool = False) -> None:
+        """From what proc_pagetable was given, or else: the process that was not
+        there before and has a frame that this fork took, or is the parent's
+        child. only_one: or the only one that is being made at all."""
+        if self.cast.child is not None:
+            return
+        there = {p.pid for p in self.first.processes}
+        if self._child_at is None:
+            self._child_at = self._in_allocproc()
+        now = self._look()
+        found = [p for p in now.processes if p.proc == self._child_at]
+        if self._child_at is None:
+            new = [p for p in now.processes if p.pid not in there and p.state in story.UNBORN]
+            ours = {*self.cast.allocated, self._root} - {None, 0}
+            found = [p for p in new if p.parent == self.cast.parent or p.trapframe in ours or p.root in ours]
+            if only_one and not found and len(new) == 1:
+                found = new
+        if len(found) == 1 and found[0].pid:
+            self._child_at = found[0].proc
+            self.cast = dataclasses.replace(self.cast, child=found[0].pid)
+            self._state = self._watch(_State, "state", "pstate")
+
+    def _in_allocproc(self) -> int | None:
+        """The struct proc that allocproc works on, where its variable can be seen."""
+        table = self._info.symbol("proc")
+        frame = gdb.newest_frame() if self._roles.get((self.role() or (None,))[0]) == FORK else None
+        for _ in range(_MAX_FRAMES):
+            if frame is None or frame.name() == self.function:
+                return None
+            if frame.name() in FUNCTION_NAMES["allocproc"]:
+                break
+            frame = frame.older()
+        for variable in _locals(frame) if frame is not None and table is not None else ():
+            target = variable.type.strip_typedefs()
+            if target.code == gdb.TYPE_CODE_PTR and target.target().strip_typedefs().tag == "proc":
+                value = variable.value(frame)
+                at = None if value.is_optimized_out else int(value) & _WORD
+                if at is not None and 0 <= at - table.address < table.type.size:
+                    return at
+        return None
+
+    def _look(self, walk_free: bool = False, root: int | None = None) -> Snapshot:
+        """The machine, the child with its table before the kernel has installed
+        it, or with another."""
+        root = self._root if root is None else root
+        patch: dict[int, tuple[int, int]] = {}
+        if self._child_at is not None:
             field = self._info.field("proc", "pagetable", "pgtbl")
-            if field is not None:
-                patch = {self._child_at + field.offset: self._root}
+            if field is not None and root is not None:
+                patch[self._child_at + field.offset] = root, 8
+            state = self._info.field("proc", "state", "pstate")
+            if state is not None and not self.born and not {"USED", "EMBRYO"} & self._info.enums.keys():
+                at = self._child_at + state.offset
+                with session.memory() as reader:
+                    if not any(reader.read(at, state.type.size)):       # UNUSED until it is RUNNABLE
+                        patch[at] = _NO_STATE, state.type.size
         if not patch:
-            return session.snapshot(walk_free=False)
-        return self._named(session.snapshot(walk_free=False, through=lambda r: _Patched(r, patch)))
+            return self._plain(walk_free)
+        taken = session.snapshot(walk_free=walk_free, through=lambda r: _Patched(r, patch))
+        return self._named(taken) if not self.born else taken
+
+    def _plain(self, walk_free: bool = False) -> Snapshot:
+        return session.snapshot(walk_free=walk_free)
 
     def _named(self, taken: Snapshot) -> Snapshot:
         """The child's pages called as the parent's at the same addresses, where
-        its sz, which is set last, does not tell."""
+        its sz, which is set last, does not tell; a state that this kernel has
+        no name for called as others do."""
         regions = {m.va: m.region for m in self.parent.mappings}
 
         def named(p: Process) -> Process:
-            return dataclasses.replace(p, mappings=tuple(
+            state = "USED" if p.state == f"?{_NO_STATE}" else p.state
+            return dataclasses.replace(p, state=state, mappings=tuple(
                 dataclasses.replace(m, region=regions.get(m.va, m.region))
                 if m.region == "other" else m for m in p.mappings))
-        return dataclasses.replace(taken, processes=tuple(
-            named(p) if p.proc == self._child_at else p for p in taken.processes))
+        processes = tuple(named(p) if p.proc == self._child_at else p for p in taken.processes)
+        # A state that was never written, of a slot that nobody has taken.
+        return dataclasses.replace(taken, processes=tuple(p for p in processes if p.pid or p.proc != self._child_at))
 
-    def _learn_child(self) -> None:
-        """Who the child is, from what the functions are given."""
-        at = self._info.function_at(_register("pc"))
-        if self._child_at is None and at in FUNCTION_NAMES["proc_pagetable"] \
-                and _register("pc") == self._address(at):
-            self._child_at = _register("a0")
-            self._watch_state()
-        if at == "mappages" and _register("pc") == self._address(at) \
-                and self._child_at is not None:
-            known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
-            if _register("a0") not in known:
-                self._root = _register("a0")
-        if self._child_pid is None and self._child_at is not None:
-            taken = session.snapshot(walk_free=False)
-            self._child_pid = next((p.pid for p in taken.processes
-                                    if p.proc == self._child_at), None)
+    def _child_root(self) -> int | None:
+        child = self._last.process(self.cast.child) if self.cast.child is not None else None
+        return child.root if child else None
 
-    def _watch_state(self) -> None:
-        field = self._info.field("proc", "state", "pstate")
-        if field is not None:
-            self._breakpoints.append(gdb.Breakpoint(
-                f"*(int *){self._child_at + field.offset:#x}", gdb.BP_WATCHPOINT,
-                gdb.WP_WRITE, internal=True))
+    def _special(self) -> tuple:
+        layout = self._last.layout
+        return layout.trampoline, layout.trapframe, layout.fry, layout.shrimp
 
-    def _over(self, now: Snapshot) -> bool:
-        child = now.process(self._child_pid) if self._child_pid else None
-        if child is not None and child.state not in ("USED", "UNUSED"):
-            return True
-        return self._return in self._reason.breakpoints
+    # Breakpoints
 
-    def _doing(self) -> str:
-        """What the machine is about to do, in a person's words."""
-        pc = _register("pc")
-        at = self._info.function_at(pc)
-        if at is None or at == self.function or pc != self._address(at):
-            return f"{at or hex(pc)}, {_place(pc)}"
-        call = at
-        if at == "mappages":
-            va, size, pa, perm = (_register(f"a{n}") for n in (1, 2, 3, 4))
-            call += f"(va {va:#x}, {size} bytes, pa {pa:#x}, {sv39.flags_of(perm | sv39.V)[:6]})"
-        back = _register("ra") - 1
-        return f"{call} for {self._info.function_at(back)}, {_place(back)}"
+    def _add(self, point: _Point) -> _Point:
+        self._points.append(point)
+        return point
+
+    def _remove(self, point: _Point) -> None:
+        point.arm(False)
+        self._points.remove(point)
+
+    def _watch(self, kind: type[_Field], *names: str) -> _Field | None:
+        field = self._info.field("proc", *names)
+        if field is None or self._child_at is None:
+            return None
+        return self._add(kind(self, self._child_at + field.offset, field.type.size))
+
+    def _arm(self) -> None:
+        """Sets what can matter now: each breakpoint costs packets, and those
+        that others run into cost a stop."""
+        # The one that stands on a breakpoint is the one that steps over it.
+        if self._thread is not None and self._thread.is_valid() and gdb.selected_thread() != self._thread:
+            self._thread.switch()
+        folded = {c.stack for c in self._calls if c.folded}
+        parts = {part for stack, part in self._roles.items() if stack not in folded}
+        for point in self._points:
+            point.arm(point.needed(parts))
+        if self._state is not None and self._state.live is not None:
+            self._state_then = self._state.value()
+
+    def _rest(self) -> None:
+        """Nothing of ours is in the machine until the next step."""
+        for point in self._points:
+            point.arm(False)
+        self._moves = session.moves()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        gdb.events.stop.connect(self._stopped)
+        try:
+            yield
+        finally:
+            gdb.events.stop.disconnect(self._stopped)
+
+    def _stopped(self, event: gdb.Event) -> None:
+        self._reason = event
 
     def _go(self) -> None:
-        self._reason = None
+        self._reason = self.hindrance = None
         try:
             with _quiet():
                 gdb.execute("continue", to_string=True)
         except gdb.error:
             if gdb.selected_thread() is not None:
                 raise
-        if gdb.selected_thread() is None:
+        self._thread = gdb.selected_thread()
+        if self._thread is None:
             raise Interrupted("the machine ended before the fork was done")
         reason = self._reason
-        ours = isinstance(reason, gdb.BreakpointEvent) \
-            and any(b in self._breakpoints for b in reason.breakpoints)
-        if not ours:
-            raise Interrupted("stopped by something else before the fork was done")
+        hit = reason.breakpoints if isinstance(reason, gdb.BreakpointEvent) else []
+        theirs = [b for b in hit if all(b != p.live for p in self._points)]
+        if theirs or not hit or self.hindrance:
+            why = self.hindrance or f"your breakpoint {theirs[0].number}" if theirs else \
+                "Ctrl-C" if getattr(reason, "stop_signal", "") == "SIGINT" else \
+                getattr(reason, "stop_signal", None) or "something else"
+            at = self._info.function_at(_register("pc")) or hex(_register("pc"))
+            raise Interrupted(f"stopped by {why} in {at} before the fork was done; it is not stepped through any more")
 
-    def _stopped(self, event: gdb.Event) -> None:
-        self._reason = event
+    # Where
 
-    def _break_at(self, address: int, stack: int | None) -> gdb.Breakpoint:
-        made = _OnStack(address, stack)
-        self._breakpoints.append(made)
-        return made
+    def _callers(self, address: int | None) -> tuple[tuple[str, ...], Place]:
+        """(the functions from the system call's down to the caller of the one
+        at `address`, the line of the caller that is in another file). Without
+        an address: down to the present function, and its line."""
+        names: list[str] = []
+        at = None
+        frame = gdb.newest_frame()
+        file = None
+        if address is not None:
+            file = _file(frame)
+            frame = frame.older()
+        outermost = {n for usual in (FORK, EXEC, EXIT, WAIT) for n in FUNCTION_NAMES[usual]}
+        for _ in range(_MAX_FRAMES):
+            name = frame.name() if frame is not None else None
+            if name is None:
+                break
+            if at is None and (_file(frame) != file or name in outermost):
+                at = _place(frame)
+                names.clear()
+            names.append(name)
+            if name in outermost:
+                break
+            frame = frame.older()
+            if frame is not None and frame.name() == "syscall":
+                break
+        return tuple(reversed(names)), at or Place()
+
+    def _frame_of(self, function: str) -> gdb.Frame | None:
+        """The frame of a function on the selected thread's stack, unless the
+        thread is in user mode."""
+        frame = gdb.newest_frame()
+        if self._info.function_at(_register("pc")) is None:
+            return None
+        for _ in range(_MAX_FRAMES):
+            if frame is None:
+                return None
+            if frame.name() == function and frame.type() != gdb.INLINE_FRAME:
+                return frame
+            frame = frame.older()
+        return None
+
+    def on_stack(self, stack: int) -> bool:
+        return 0 < _register("sp") - stack <= _STACK_BYTES
 
     def _function(self, name: str) -> gdb.Symbol:
         objfile = gdbinfo.kernel_objfile()
@@ -235,21 +653,143 @@ class ForkWatch:
         return next(f.address for f in self._info.functions if f.name == name)
 
 
-class _OnStack(gdb.Breakpoint):
-    """Stops only who runs on one kernel stack; on any when that is None."""
+class _Call:
+    """A call that is not over: `back` stops where it returns to."""
 
-    def __init__(self, address: int, stack: int | None) -> None:
-        super().__init__(f"*{address:#x}", internal=True)
-        self._stack = stack
+    def __init__(self, usual: str, name: str, args: tuple[int, ...], stack: int, at: Place,
+                 path: tuple[str, ...], folded: bool) -> None:
+        self.usual, self.name, self.args, self.stack = usual, name, args, stack
+        self.at, self.path, self.folded = at, path, folded
+        self.back: _Return
+
+
+class _Point:
+    """A place where the machine is to stop, and GDB's breakpoint there while it
+    is armed: what is not needed is not there at all, and costs nothing."""
+
+    def __init__(self, owner: Stepping, address: int) -> None:
+        self.owner, self.address = owner, address
+        self.live: gdb.Breakpoint | None = None
+
+    def wants(self) -> bool:
+        """Whether the selected thread, which is there, is to be stopped."""
+        raise NotImplementedError
+
+    def needed(self, parts: set[str]) -> bool:
+        """Whether it can matter now. parts: those of the stacks on which nothing folded runs."""
+        return True
+
+    def arm(self, on: bool) -> None:
+        if on and self.live is None:
+            self.live = self.make()
+        elif not on and self.live is not None:
+            live, self.live = self.live, None
+            if live.is_valid():
+                live.delete()
+
+    def make(self) -> gdb.Breakpoint:
+        return _Breakpoint(self)
+
+
+class _Breakpoint(gdb.Breakpoint):
+    """GDB's side of a point."""
+
+    def __init__(self, point: _Point) -> None:
+        super().__init__(f"*{point.address:#x}", internal=True)
+        self.silent = True
+        self.point = point
 
     def stop(self) -> bool:
-        return self._stack is None or 0 < _register("sp") - self._stack <= _STACK_BYTES
+        # GDB stops for an error in here, and takes it for a hit.
+        owner = self.point.owner
+        try:
+            return self.point.wants() or owner.state_written()
+        except (KeyboardInterrupt, gdb.error) as error:
+            owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
+            return True
+
+
+class _OnStack(_Point):
+    """Who runs on one kernel stack; on any when that is None."""
+
+    def __init__(self, owner: Stepping, address: int, stack: int | None) -> None:
+        super().__init__(owner, address)
+        self.stack = stack
+
+    def wants(self) -> bool:
+        return self.stack is None or self.owner.on_stack(self.stack)
+
+
+class _Line(_OnStack):
+    """A line of fork's."""
+
+    def needed(self, parts: set[str]) -> bool:
+        return FORK in parts
+
+
+class _Return(_Point):
+    """Where a call that was entered with `sp` returns to."""
+
+    def __init__(self, owner: Stepping, address: int, sp: int) -> None:
+        super().__init__(owner, address)
+        self.sp = sp
+
+    def wants(self) -> bool:
+        return _register("sp") == self.sp
+
+
+class _Entry(_Point):
+    """A watched function's first instruction."""
+
+    def __init__(self, owner: Stepping, address: int, usual: str, name: str) -> None:
+        super().__init__(owner, address)
+        self.usual, self.name = usual, name
+
+    def wants(self) -> bool:
+        return self.owner.wanted(self.usual)
+
+    def needed(self, parts: set[str]) -> bool:
+        return any(self.usual in _WATCHED.get(part, ()) for part in parts)
+
+
+class _LifeEntry(_Entry):
+    """exec's or exit's first instruction, for the child."""
+
+    def wants(self) -> bool:
+        return self.owner.on_stack(self.owner.child_stack)
+
+    def needed(self, parts: set[str]) -> bool:
+        return EXIT not in parts and not self.owner.cast.ending
+
+
+class _Field(_Point):
+    """A field of the child's struct proc, when it is written."""
+
+    def __init__(self, owner: Stepping, address: int, size: int) -> None:
+        super().__init__(owner, address)
+        self.size = size
+
+    def make(self) -> gdb.Breakpoint:
+        kind = "int" if self.size == 4 else "long"
+        made = gdb.Breakpoint(f"*({kind} *){self.address:#x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True)
+        made.silent = True
+        return made
+
+    def value(self) -> bytes:
+        return bytes(gdb.selected_inferior().read_memory(self.address, self.size))
+
+
+class _State(_Field):
+    """The child's state: who schedules it is not what is told."""
+
+    def needed(self, parts: set[str]) -> bool:
+        return not self.owner.born or self.owner.cast.ending or EXIT in parts
 
 
 class _Patched(Reader):
-    """Memory as it will be: some words replaced."""
+    """Memory as it will be: some words replaced, by address: (value, bytes)."""
 
-    def __init__(self, below: Reader, words: dict[int, int]) -> None:
+    def __init__(self, below: Reader, words: dict[int, tuple[int, int]]) -> None:
         super().__init__(below.ram)
         self.source = below.source
         self._below, self._words = below, words
@@ -259,10 +799,60 @@ class _Patched(Reader):
 
     def _read(self, pa: int, n: int) -> bytes:
         data = bytearray(self._below.read(pa, n))
-        for at, word in self._words.items():
-            if pa <= at and at + 8 <= pa + n:
-                data[at - pa:at - pa + 8] = word.to_bytes(8, "little")
+        for at, (word, size) in self._words.items():
+            if pa <= at and at + size <= pa + n:
+                data[at - pa:at - pa + size] = word.to_bytes(size, "little")
         return bytes(data)
+
+
+_WORD = (1 << 64) - 1
+_NO_STATE = 77
+"""Stands for the state of a process that is being made, in kernels that have none."""
+
+_current: Stepping | None = None
+_done: tuple[Cast, int | None] | None = None
+"""Who played in the stepping that came to its end last, and the pid that came next then."""
+
+
+def current() -> Stepping | None:
+    """The stepping that is under way, or None. What the person did since may
+    have ended it: that is said once, and None returned."""
+    if _current is not None and not _still_there():
+        gdb.write(f"shrimp-step: the fork of pid {_current.cast.parent} is not stepped through any more: "
+                  "the machine went on without it\n")
+        leave()
+    return _current
+
+
+def _still_there() -> bool:
+    try:
+        return _current.still_there()
+    except (gdb.error, stop.NotStopped, gdbinfo.NoKernel):
+        return False
+
+
+def start(only: Process | str | None, every: bool, life: bool) -> Stepping:
+    """A new stepping, in the place of the one there was."""
+    global _current
+    leave()
+    _current = Stepping(only, every, life)
+    gdb.events.before_prompt.connect(_at_prompt)
+    return _current
+
+
+def leave() -> None:
+    """Ends the stepping there is: nothing of it stays."""
+    global _current, _done
+    was, _current = _current, None
+    if was is not None:
+        gdb.events.before_prompt.disconnect(_at_prompt)
+        if was.over and was.last is not None:
+            _done = was.cast, was.last.snapshot.next_pid
+        was.close()
+
+
+def _at_prompt() -> None:
+    current()
 
 
 @contextmanager
@@ -292,15 +882,66 @@ def _line_starts(function: gdb.Symbol) -> list[int]:
                    if block.start < entry.pc < block.end})
 
 
-def _frame(process: Process | None, va: int | None) -> str | None:
-    found = next((m for m in process.mappings if m.va == va), None) if process else None
-    return hex(found.pa) if found else None
+def _locals(frame: gdb.Frame) -> Iterator[gdb.Symbol]:
+    """The variables that can be seen from a frame's line, in its function."""
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return
+    while block is not None:
+        yield from (symbol for symbol in block if symbol.is_variable and symbol.addr_class != gdb.SYMBOL_LOC_OPTIMIZED_OUT)
+        if block.function is not None:
+            return
+        block = block.superblock
 
 
-def _place(pc: int) -> str:
-    found = gdb.find_pc_line(pc)
-    return f"{found.symtab.filename}:{found.line}" if found.symtab else hex(pc)
+def _file(frame: gdb.Frame) -> str | None:
+    symtab = frame.find_sal().symtab
+    return symtab.filename if symtab else None
+
+
+def _place(frame: gdb.Frame, before: bool = False) -> Place:
+    """A frame's line. before: that of the instruction before the pc, which
+    has just been executed."""
+    sal = gdb.find_pc_line(frame.pc() - 1) if before else frame.find_sal()
+    if sal.symtab is None or not sal.line:
+        return Place(frame.name())
+    text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
+    return Place(frame.name(), sal.symtab.filename, sal.line, text or None)
+
+
+def _select_frame(function: str | None) -> None:
+    """The frame whose line the step tells of, for the person who looks around."""
+    frame = gdb.newest_frame()
+    for _ in range(_MAX_FRAMES):
+        if frame is None or frame.name() == function:
+            break
+        frame = frame.older()
+    if frame is not None:
+        frame.select()
+
+
+def _string(address: int) -> str:
+    try:
+        return gdb.Value(address).cast(gdb.lookup_type("char").pointer()).string("ascii", "replace", length=-1)[:40]
+    except gdb.error:
+        return ""
 
 
 def _register(name: str) -> int:
-    return int(gdb.newest_frame().read_register(name)) & (1 << 64) - 1
+    return int(gdb.newest_frame().read_register(name)) & _WORD
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _failed(event: Event) -> bool:
+    """Whether a function says that there was no memory."""
+    return not event.result if event.kind == "kalloc" else (event.result or 0) < 0
+
+
+def _int(value: int) -> int:
+    """A register's value as the C int that a function returned in it."""
+    value &= 0xffffffff
+    return value - (1 << 32) if value >> 31 else value

@@ -17,7 +17,7 @@ from .debuginfo import DebugInfo, Field, Range, Symbol, Type
 from .kernel import WANTED, wanted_variables
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
-_LANDMARKS = ("proc_pagetable", "kalloc", "kvminit", "kinit", "main", "pipealloc",
+_LANDMARKS = ("proc_pagetable", "fork", "kfork", "kalloc", "kvminit", "kinit", "main", "pipealloc",
               "filealloc", "exec", "kexec", "usertrap", "syscall", "virtio_disk_init")
 
 _MAX_DEPTH = 8          # of structs inside structs
@@ -118,8 +118,11 @@ class _Collector:
 
     def _lookup(self, name: str) -> gdb.Symbol | None:
         """A global, or a static of any file, of the kernel."""
-        found = self._objfile.lookup_global_symbol(name) \
-            or self._objfile.lookup_static_symbol(name)
+        found = self._defined(name)
+        if found is not None and found.addr_class == gdb.SYMBOL_LOC_UNRESOLVED:
+            # GDB has read a file that declares it and not yet the one that defines it.
+            gdb.execute("maintenance expand-symtabs", to_string=True)
+            found = self._defined(name)
         if found is not None:
             return found
         for block in self._blocks:          # enumerators live in a file's block
@@ -128,6 +131,9 @@ class _Collector:
                     and found.symtab.objfile == self._objfile:
                 return found
         return None
+
+    def _defined(self, name: str) -> gdb.Symbol | None:
+        return self._objfile.lookup_global_symbol(name) or self._objfile.lookup_static_symbol(name)
 
     def _landmark_blocks(self) -> Iterator[gdb.Block]:
         for name in _LANDMARKS:

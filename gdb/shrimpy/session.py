@@ -39,6 +39,10 @@ class Session:
     def _moved(self, _event: object) -> None:
         self._moves += 1
 
+    def moves(self) -> int:
+        """Grows whenever the machine may have moved or been written to."""
+        return self._moves
+
     def debuginfo(self) -> tuple[DebugInfo, str | None]:
         """(the kernel's debug info, where its macros came from), gathered once
         per kernel file. Raises gdbinfo.NoKernel."""

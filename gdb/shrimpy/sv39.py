@@ -56,6 +56,7 @@ class Table:
     level: int = 0                      # 2 is the root
     entry: Optional[int] = address(default=None)    # pa of the PTE that points here
     va: int = address(default=0)        # first virtual address it covers
+    pte: Optional[int] = address(default=None)      # that PTE's value
 
 
 class Leaf(NamedTuple):
@@ -179,7 +180,7 @@ def translate(reader: Reader, root: int, va: int) -> Translation:
         try:
             pte = int.from_bytes(reader.read(pte_at, 8), "little")
         except ReadError as error:
-            return fault(f"level {level}: the table is not in RAM: {error}")
+            return fault(f"level {level}: the table cannot be read: {error}")
         steps.append(Step(level, index, table, pte_at, pte, describe(pte, level)))
         if not pte & V:
             return fault(f"level {level}: V is clear in entry {index}")
@@ -283,7 +284,7 @@ class _Walker:
             self.find("root-outside-ram", root, f"the root table {root:#x} is not a frame of RAM")
             self.complete = False
         else:
-            self.table(root, 2, 0, None)
+            self.table(root, 2, 0, None, None)
 
     def all_findings(self) -> List[Finding]:
         if self.n_untold:
@@ -299,7 +300,8 @@ class _Walker:
         else:
             self.n_untold += 1
 
-    def table(self, pa: int, level: int, va: int, entry: Optional[int]) -> None:
+    def table(self, pa: int, level: int, va: int, entry: Optional[int],
+              pte: Optional[int]) -> None:
         """Visit the table at `pa`, known to be a frame of RAM."""
         if self.budget.n_tables <= 0 or self.budget.n_leaves <= 0:
             if self.complete:
@@ -309,7 +311,7 @@ class _Walker:
             return
         self.budget.n_tables -= 1
         self.seen[pa] = entry
-        self.tables.append(Table(pa, level, entry, va))
+        self.tables.append(Table(pa, level, entry, va, pte))
         try:
             page = self.page(pa)
         except ReadError as error:
@@ -366,7 +368,7 @@ class _Walker:
             other = "it is the root" if first is None else f"the entry at {first:#x} does too"
             self.find("table-repeated", at, f"points to table {pa:#x}, and {other}", va, pte)
         else:
-            self.table(pa, level - 1, va, at)
+            self.table(pa, level - 1, va, at, pte)
 
     def whole_run(self, page: bytes, pa: int, level: int, va: int) -> bool:
         """Take a table whose 512 leaves are one run; False when it is not."""

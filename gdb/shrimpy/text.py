@@ -66,13 +66,18 @@ def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], verbose: bool = Fals
     """Verdicts for people: a line per rule, then each failure in full, then
     one line that says it all. verbose: every verdict has its line."""
     paint = Painter(colour)
-    parts = [_summary(judged, paint)]
+    parts = [summary(judged, paint)]
     if verbose:
         parts.append("\n" + table(["RULE", "SUBJECT", "VERDICT", "WHY"],
                                   [[v.rule, v.subject, paint(v.status, v.status), v.why]
                                    for v in judged], paint))
-    parts.extend("\n" + _failure(v, paint) for v in judged if v.status == FAIL)
+    parts.extend("\n" + failure(v, paint) for v in judged if v.status == FAIL)
     return "".join(parts) + "\n" + paint(*_conclusion(snapshot, judged)) + "\n"
+
+
+def failure(verdict: Verdict) -> str:
+    """One failure in full."""
+    return _failure(verdict, Painter(False))
 
 
 def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
@@ -85,7 +90,8 @@ def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
     }, separators=(",", ":")) + "\n"
 
 
-def _summary(judged: Sequence[Verdict], paint: Painter) -> str:
+def summary(judged: Sequence[Verdict], paint: Painter = Painter(False)) -> str:
+    """A line per rule: how many subjects passed, failed, or could not be judged."""
     rows: List[List[str]] = []
     for rule, statement, group in _by_rule(judged):
         count = Counter(v.status for v in group)
@@ -104,7 +110,8 @@ def _by_rule(judged: Sequence[Verdict]) -> Iterator[tuple]:
         yield rule, group[0].statement, group
 
 
-def _failure(v: Verdict, paint: Painter) -> str:
+def failure(v: Verdict, paint: Painter = Painter(False)) -> str:
+    """A failure in full, for people."""
     where = [f"virtual address {v.va:#x}"] if v.va is not None else []
     if v.pte_at is not None:
         where.append(f"entry at {v.pte_at:#x}" + ("" if v.pte is None else f" = {v.pte:#x}"))

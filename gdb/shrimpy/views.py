@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
 from . import sv39
 from .changes import Change
 from .snapshot import Frame, Hart, Mapping, Process, Snapshot
+from .story import Pairing, Step
 from .text import Painter, table
 
 PAGE = 4096
@@ -26,22 +28,26 @@ def processes(snapshot: Snapshot, paint: Painter) -> str:
 
 def tree(snapshot: Snapshot, paint: Painter) -> str:
     """xv6-tree: who is whose child, with each one's two frames."""
+    layout = snapshot.layout
+    return "\n".join(f"{lead}{p.pid} {p.name} {p.state}  FRY {_page_at(p, layout.fry)}"
+                     f"  SHRIMP {_page_at(p, layout.shrimp)}" for lead, p in family(snapshot)) + "\n"
+
+
+def family(snapshot: Snapshot) -> list[tuple[str, Process]]:
+    """Every process, parents first, each with the branches that lead to it."""
     known = {p.pid for p in snapshot.processes}
     children: dict[int | None, list[Process]] = {}
     for p in sorted(snapshot.processes, key=lambda p: p.pid):
         parent = p.parent if p.parent in known and p.parent != p.pid else None
         children.setdefault(parent, []).append(p)
-    lines: list[str] = []
+    found: list[tuple[str, Process]] = []
     shown: set[int] = set()
 
     def branch(p: Process, lead: str, last: bool, top: bool) -> None:
         if p.pid in shown:
             return
         shown.add(p.pid)
-        joint = "" if top else ("└─ " if last else "├─ ")
-        lines.append(f"{lead}{joint}{p.pid} {p.name} {p.state}"
-                     f"  FRY {_page_at(p, snapshot.layout.fry)}"
-                     f"  SHRIMP {_page_at(p, snapshot.layout.shrimp)}")
+        found.append((lead + ("" if top else "└─ " if last else "├─ "), p))
         below = children.get(p.pid, [])
         for child in below:
             branch(child, lead + ("" if top else "   " if last else "│  "),
@@ -51,7 +57,7 @@ def tree(snapshot: Snapshot, paint: Painter) -> str:
         branch(p, "", True, True)
     for p in snapshot.processes:        # parents in a ring: noise, but shown
         branch(p, "", True, True)
-    return "\n".join(lines) + "\n"
+    return found
 
 
 def harts(snapshot: Snapshot, paint: Painter) -> str:
@@ -243,14 +249,47 @@ def differences(found: list[Change], paint: Painter) -> str:
     return table(["", "WHAT", "PID", "VA", "BEFORE", "AFTER"], rows, paint)
 
 
-def step(title: str, found: Iterable[Change], paint: Painter) -> str:
-    """shrimp-step: what was done, and below it what that changed."""
-    lines = [title]
-    for c in found:
-        at = f" {c.va:#x}" if c.va is not None else ""
-        then = " -> ".join(words for words in (c.before, c.after) if words)
-        lines.append(f"  {c.kind} pid {c.pid} {c.what}{at}: {then}")
+def step(number: int, told: Step, paint: Painter, width: int = 96, brief: bool = False) -> str:
+    """shrimp-step: what happened, where, why it matters, and what it changed.
+    brief: the rest is shown elsewhere."""
+    at = told.at
+    lines = [paint("title", f"{number}  {told.title}")]
+    place = f"{at.file}:{at.line}" if at.file else at.function or ""
+    path = " > ".join(told.path)
+    lines.append("   " + paint("dim", f"{place}  {path}".strip()))
+    if at.source and not brief:
+        lines.append(f"   | {at.source}")
+    lines += textwrap.wrap(told.caption, max(width, 40), initial_indent="   ", subsequent_indent="   ")
+    if brief:
+        return "\n".join(lines) + "\n"
+    lines += ["   " + change(c) for c in told.changes]
+    if told.more_changes:
+        lines.append(f"   and {told.more_changes} more such entries")
+    lines.append("   " + pairing(told.pairing, paint))
     return "\n".join(lines) + "\n"
+
+
+def change(c: Change) -> str:
+    """One change: whose, which entry at which address, from what to what."""
+    words = [c.kind, f"pid {c.pid}" if c.pid is not None else "", c.what]
+    if c.va is not None:
+        words.append(f"{c.va:#x}")
+    text = " ".join(w for w in words if w)
+    if c.pte_at is not None:
+        text += (f": entry at {c.pte_at:#x} (level {c.level}) {entry(c.pte_before)} -> {entry(c.pte_after)}")
+    then = " -> ".join(said for said in (c.before, c.after) if said)
+    return f"{text}{',' if c.pte_at is not None else ':'} {then}"
+
+
+def pairing(told: Pairing, paint: Painter) -> str:
+    """The state of the pairing in one line."""
+    role = {"holds": "good", "broken": "bad", "pending": "warn"}.get(told.state, "dim")
+    return f"{paint(role, 'pairing ' + told.state)}: {told.text}"
+
+
+def entry(value: int | None) -> str:
+    """What a page table entry held, in words."""
+    return "no table" if value is None else f"{value:#x}"
 
 
 def pages(size: int) -> int:

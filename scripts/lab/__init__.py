@@ -11,10 +11,21 @@
 times_in_gdb.py is not imported: GDB sources it, for bench-kit.
 """
 
+import sys
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
+
+# The kit: of it the modules that need no GDB are imported here.
+if str(ROOT / "gdb") not in sys.path:
+    sys.path.append(str(ROOT / "gdb"))
+
+
+def printable(said: str) -> str:
+    """Text of a stranger's, as a terminal and a file can take it: control characters become ?."""
+    return re.sub("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\uffff\U00010000-\U0010ffff]", "?", said)
 
 
 class Trouble(Exception):

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ROOT, Trouble, tools
+from . import ROOT, Trouble, sandbox, tools
 
 KIT = ROOT / "gdb" / "load.py"
 LIMIT_S = 120.0
-_ASKED = b"@asked@\n"
+# Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
+_NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
+_MEMORY = 6 << 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
         file.write(script)
         file.flush()
         try:
-            done = subprocess.run([tools.gdb(), "-nx", "-q", "-batch", "-x", file.name, str(elf)],
+            done = subprocess.run([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", "-batch",
+                                   "-x", file.name, str(elf)],
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                                   timeout=limit_s, env=_environment())
         except subprocess.TimeoutExpired:
@@ -72,12 +75,19 @@ def checked(elf: Path | str, commands: list[str], **how: object) -> str:
 class Session:
     """A GDB with the kit that stays attached to a machine, and answers commands."""
 
-    def __init__(self, elf: Path | str, target: str) -> None:
+    def __init__(self, elf: Path | str, target: str | None = None) -> None:
         self._said = b""
-        self._gdb = subprocess.Popen([tools.gdb(), "-nx", "-q", str(elf)], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(),
-                                     start_new_session=True)
-        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}", f"target remote {target}")
+        self._asked = 0
+        self._gdb = subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", str(elf)],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     env=_environment(), start_new_session=True)
+        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}")
+        if target:
+            self.attach(target)
+
+    def attach(self, target: str) -> None:
+        """To a machine, which stops; the one before may be gone. What is known of the kernel's file stays known."""
+        self.ask("disconnect", f"target remote {target}")
 
     def tell(self, command: str) -> None:
         """Sends a command and does not wait for what it prints: `continue`, before the machine is stopped."""
@@ -89,10 +99,12 @@ class Session:
 
     def ask(self, *commands: str, limit_s: float = LIMIT_S, alive: Callable[[], object] = lambda: None) -> str:
         """What GDB prints for these commands. alive is called now and then while they run, and may raise."""
-        for command in (*commands, "echo @asked@\\n"):
+        self._asked += 1  # an earlier question's answer may still come, if alive raised
+        for command in (*commands, f"echo @asked {self._asked}@\\n"):
             self.tell(command)
+        end = b"@asked %d@\n" % self._asked
         deadline = time.monotonic() + limit_s
-        while _ASKED not in self._said:
+        while end not in self._said:
             if time.monotonic() > deadline:
                 raise Trouble(f"GDB did not answer {commands} within {limit_s:g} s")
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
@@ -102,7 +114,7 @@ class Session:
                 self._said += data
             else:
                 alive()
-        said, _, self._said = self._said.partition(_ASKED)
+        said, _, self._said = self._said.partition(end)
         return said.decode(errors="replace").replace("(gdb) ", "")
 
     def close(self) -> None:
@@ -127,7 +139,7 @@ def interactive(elf: str, *, target: str | None = None, core: str | None = None)
 
     It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
     """
-    command = [tools.gdb(), "-q", "-ex", f"source {KIT}", elf]
+    command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", "-ex", f"source {KIT}", elf]
     command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
     if not sys.stdin.isatty():
         return subprocess.run(command, env=_environment()).returncode

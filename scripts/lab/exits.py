@@ -21,7 +21,7 @@ class _Ended(Exception):
     """The program ended: the prompt is back."""
 
 
-def judge(machine: Machine, program: str, json: bool, limit_s: float) -> list[verdict.Judgement]:
+def judge(machine: Machine, program: str, limit_s: float) -> list[verdict.Judgement]:
     """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back.
 
     Raises what Machine.wait_for() raises; Silent after limit_s with neither an exit nor the prompt.
@@ -45,7 +45,7 @@ def judge(machine: Machine, program: str, json: bool, limit_s: float) -> list[ve
             while len(judgements) < _MOST_STOPS:
                 deadline = time.monotonic() + limit_s
                 gdb.ask("continue", limit_s=2 * limit_s, alive=alive)
-                judgements.append(verdict.ask(gdb, json))
+                judgements.append(verdict.ask(gdb, f"exit {len(judgements) + 1}", judgements[-1].snapshot if judgements else None))
             gdb.ask("delete")
         except (_Ended, Silent) as reason:
             with machine.qmp() as monitor:

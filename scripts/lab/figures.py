@@ -1,4 +1,4 @@
-"""Figures of a snapshot, drawn by viz/."""
+"""Figures of a snapshot and films of a fork, drawn by viz/."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble
+from . import BUILD, ROOT, Trouble, cli
 
 FORMATS = ("svg", "pdf", "png")
+FOLDER = BUILD / "diagrams"
 _LIMIT_S = 60
 
 
-def draw(figure: str, snapshot: Path, *options: str) -> list[Path]:
-    """Draws a figure into build/diagrams/ in every format; returns the files."""
-    folder = BUILD / "diagrams"
+def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS, folder: Path = FOLDER) -> list[Path]:
+    """Draws a figure of a snapshot or a film into folder in each format; returns the files. Raises Trouble."""
     folder.mkdir(parents=True, exist_ok=True)
-    outputs = [folder / f"{figure}.{suffix}" for suffix in FORMATS]
-    command = [sys.executable, str(ROOT / "viz/shrimpyviz.py"), figure, str(snapshot), *options]
-    for path in outputs:
-        command += ["-o", str(path)]
+    wanted = [word for suffix in formats for word in ("-o", str(folder / f"{figure}.{suffix}"))]
+    return _viz(figure, str(source), *options, *wanted)
+
+
+def draw_all(snapshot: Path, folder: Path, *options: str) -> list[Path]:
+    """Draws every figure into a folder, and a page that shows them; returns the files. Raises Trouble."""
+    return _viz("all", str(snapshot), "-o", str(folder), *options)
+
+
+def _viz(figure: str, *arguments: str) -> list[Path]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run([sys.executable, str(ROOT / "viz"), figure, *arguments], capture_output=True, text=True,
+                              timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         raise Trouble(f"drawing {figure} took more than {_LIMIT_S} s") from None
+    said = [line.removeprefix("viz: ") for line in done.stderr.strip().splitlines()]
     if done.returncode:
-        raise Trouble((done.stderr.strip().splitlines() or [f"drawing {figure} failed"])[-1])
-    return outputs
+        raise Trouble((said or [f"drawing {figure} failed"])[-1])
+    for note in said:
+        cli.say(note)
+    return [Path(line) for line in done.stdout.splitlines()]

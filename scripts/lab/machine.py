@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from . import Trouble, tools
+from . import Trouble, printable, tools
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
 from .tree import Kernel
@@ -26,6 +27,10 @@ LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
 _TAIL_LINES = 12
+_WIDEST = 200
+_LONGEST_MATCH = 16 << 10  # of a pattern: what was searched is not searched again
+_MUCH_PRINTED, _MOST_PRINTED = 32 << 10, 1 << 20  # characters
+_MOST_WRITTEN = 512 << 20  # bytes of one file, by QEMU, besides RAM
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -39,6 +44,10 @@ class Gone(Trouble):
 
 class Silent(Trouble):
     """What was waited for did not come within the limit."""
+
+
+class Endless(Silent):
+    """The console printed more than any kernel has to say."""
 
 
 class Machine:
@@ -62,6 +71,7 @@ class Machine:
         self._interactive = interactive
         self._text = ""
         self._mark = 0
+        self._calm = 0  # there is no panic before
         self._ended = False
         self._changed = threading.Condition()
         self._note: Path | None = None
@@ -82,7 +92,7 @@ class Machine:
             tools.qemu(self.kernel.oldest_qemu), "-machine", "virt,memory-backend=ram", "-bios", "none",
             "-kernel", str(self.kernel.elf), "-m", size, "-smp", str(self.cpus),
             "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
-            "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
+            *tools.qemu_sandbox(), "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
         for number, disk in enumerate(self.kernel.disks):
             copy = self.folder / f"disk{number}"
             shutil.copyfile(disk, copy)
@@ -109,7 +119,7 @@ class Machine:
         with self._log.open("wb") as log:
             self._qemu = subprocess.Popen(
                 arguments, stdin=channel, stdout=channel, stderr=log, cwd=self.folder,
-                start_new_session=not self._interactive, preexec_fn=_die_with_parent(os.getpid()))
+                start_new_session=not self._interactive, preexec_fn=_die_with_parent(os.getpid(), self.kernel.ram_bytes))
         (self.folder / "qemu.pid").write_text(str(self._qemu.pid))
         if not self._interactive:
             threading.Thread(target=self._pump, daemon=True).start()
@@ -143,6 +153,9 @@ class Machine:
             with self._changed:
                 self._text += data.decode("utf-8", "replace").replace("\r", "")
                 self._changed.notify_all()
+            if len(self._text) > _MOST_PRINTED:
+                self._qemu.kill()
+                break
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -159,7 +172,7 @@ class Machine:
 
     def tail(self) -> str:
         """The console's last lines, to end a message with."""
-        lines = [line for line in self._text.splitlines() if line.strip()][-_TAIL_LINES:]
+        lines = [line[:_WIDEST] for line in printable(self._text).splitlines() if line.strip()][-_TAIL_LINES:]
         if not lines:
             return "" if self._interactive else "\nthe console printed nothing"
         return "\nthe console's last lines:\n" + "\n".join("  | " + line for line in lines)
@@ -171,7 +184,13 @@ class Machine:
         Gone when QEMU ends, Silent after limit_s.
         """
         wanted = re.compile(pattern)
-        match = self.wait_until(lambda text: wanted.search(text, self._mark), limit_s, what or repr(pattern))
+        looked = self._mark
+
+        def found(text: str) -> re.Match[str] | None:
+            nonlocal looked
+            start, looked = max(self._mark, looked - _LONGEST_MATCH), len(text)
+            return wanted.search(text, start)
+        match = self.wait_until(found, limit_s, what or repr(pattern))
         self._mark = match.end()
         return match
 
@@ -183,6 +202,8 @@ class Machine:
             while not (result := found(self._text)):
                 left = deadline - time.monotonic()
                 self.check(last_chance=left <= 0)
+                if left <= 0 and len(self._text) > _MUCH_PRINTED:
+                    raise Endless(f"the kernel prints without end: {len(self._text) >> 10} KiB within {limit_s:g} s" + self.tail())
                 if left <= 0:
                     raise Silent(f"waited {limit_s:g} s in vain for {what}" + self.tail())
                 self._changed.wait(left)
@@ -191,9 +212,13 @@ class Machine:
     def check(self, last_chance: bool = False) -> None:
         """Raises Panicked or Gone if the machine has come to that. A panic counts when its line is complete, or else
         at the last chance."""
-        panic = PANIC.search(self._text)
+        panic = PANIC.search(self._text, self._calm)
+        if not panic:
+            self._calm = max(0, len(self._text) - len("panic: "))
         if panic and (self._text[panic.end():] or self._ended or last_chance):
-            raise Panicked(f"the kernel panicked: {panic[1].strip()}" + self.tail())
+            raise Panicked(f"the kernel panicked: {printable(panic[1].strip())[:_WIDEST]}" + self.tail())
+        if len(self._text) > _MOST_PRINTED:
+            raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
         if self._ended:
             raise self._gone()
 
@@ -284,8 +309,9 @@ def _check_port(port: int) -> None:
             raise Trouble(f"GDBPORT={port} cannot be used: {error.strerror}") from None
 
 
-def _die_with_parent(parent: int):
-    """What the child does before QEMU starts, so that our death is QEMU's; None where there is no prctl."""
+def _die_with_parent(parent: int, ram_bytes: int):
+    """What the child does before QEMU starts, so that our death is QEMU's and no file of its grows without end; None
+    where there is no prctl."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)
@@ -294,4 +320,6 @@ def _die_with_parent(parent: int):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
+        most = ram_bytes + _MOST_WRITTEN
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     return arrange

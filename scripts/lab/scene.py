@@ -7,9 +7,9 @@ from .machine import LIMIT_S, Machine, Panicked, Silent
 from .tree import Kernel, prepare
 
 
-def kernel_at(path: str) -> Kernel:
+def kernel_at(path: str, stranger: bool = False) -> Kernel:
     """tree.prepare(), with what was found out told, and the disk tried where only trying says how it is driven."""
-    kernel = prepare(path)
+    kernel = prepare(path, stranger)
     if not kernel.virtio_known:
         with Machine(kernel, 1) as machine:
             try:

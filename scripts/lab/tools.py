@@ -30,6 +30,15 @@ def qemu(oldest: tuple[int, int] = OLDEST_QEMU) -> str:
 
 
 @functools.cache
+def qemu_sandbox() -> tuple[str, ...]:
+    """Options by which QEMU gives up what a machine never needs: to run programs, to change who it is. Empty for a QEMU
+    that was built without seccomp."""
+    options = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+    tried = subprocess.run([qemu(), *options, "-machine", "help"], stdin=subprocess.DEVNULL, capture_output=True)
+    return options if tried.returncode == 0 else ()
+
+
+@functools.cache
 def gdb() -> str:
     """The path of a GDB that knows RISC-V and has Python: $GDB, or one of the usual names."""
     wanted = os.environ.get("GDB")

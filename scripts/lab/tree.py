@@ -19,10 +19,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble, tools
+from . import BUILD, ROOT, Trouble, printable, recipe, sandbox, tools
 
 OURS = ROOT / "xv6"
+_COPIES = BUILD / "trees"
+_RULES = Path(__file__).with_name("rules.mk")
+_OWN_MAKEFILE = ".shrimpy.mk"
 _BUILD_LIMIT_S = 600
+_JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _MOST_CPUS = 8  # QEMU's virt machine
 _USUAL_CPUS = 3
 _SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
@@ -32,6 +36,10 @@ _PMPADDR0 = 0x3b0
 _STIMECMP = 0x14d
 
 _PCI_CARDS = ("e1000", "e1000e", "ne2k_pci", "pcnet", "rtl8139", "virtio-net-pci", "vmxnet3")
+_DEVICES = (*_PCI_CARDS, "virtio-net-device", "virtio-rng-device", "virtio-gpu-device", "virtio-keyboard-device",
+            "virtio-mouse-device", "virtio-tablet-device")
+_DEVICE_PROPERTY = r"(id|netdev|bus|addr|mac)=[\w.:-]+"
+_MOST_RAM = 1 << 30
 
 # What a student's own slip earns from any compiler; other warnings may be news to an old tree.
 _SLIPS = frozenset(("format", "implicit-function-declaration", "implicit-int", "incompatible-pointer-types",
@@ -48,6 +56,7 @@ class Kernel:
     oldest_qemu    the first version of QEMU that has what it needs
     virtio_known   whether it is known which version of virtio-mmio the driver speaks; else modern is assumed
     notes          what was found out or done about it, for a person to read
+    log            what its build said
     """
 
     name: str
@@ -60,6 +69,7 @@ class Kernel:
     oldest_qemu: tuple[int, int] = tools.OLDEST_QEMU
     virtio_known: bool = True
     notes: tuple[str, ...] = ()
+    log: str = ""
 
     def has_program(self, name: str) -> bool:
         """Whether the first disk has a directory entry of this name (struct dirent: 2 bytes, 14 of name)."""
@@ -74,11 +84,21 @@ class Kernel:
         return dataclasses.replace(self, qemu_options=options, virtio_known=True, notes=(*self.notes, note))
 
 
-def prepare(path: str | None) -> Kernel:
+class NotBuilt(Trouble):
+    """No kernel that boots comes of a tree. log: all that its build said."""
+
+    def __init__(self, said: str, log: str = "") -> None:
+        super().__init__(printable(said))
+        self.log = log
+
+
+def prepare(path: str | None, stranger: bool = False) -> Kernel:
     """The kernel at path, built if it is a tree; our own when path is empty.
 
     path is a tree of xv6's shape or a kernel's ELF file. A tree that is not ours is built in a copy under
-    build/trees/, so that nothing is added to it.
+    build/trees/, so that nothing is added to it, and in a sandbox.
+    stranger: links that lead out of the tree are not followed, which a person's own may.
+    Raises NotBuilt when the tree does not build.
     """
     if not path or Path(path).expanduser().resolve() == OURS:
         return build_ours(OURS)
@@ -92,7 +112,12 @@ def prepare(path: str | None) -> Kernel:
         raise Trouble(f"KERNEL={path} is an xv6 for the x86: this is for xv6-riscv")
     if not (where / "Makefile").is_file() or not (where / "kernel").is_dir():
         raise Trouble(f"KERNEL={path} is not an xv6 tree: it has no Makefile and kernel/")
-    return _from_tree(where)
+    return _from_tree(where, stranger)
+
+
+def is_ours(elf: Path) -> bool:
+    """Whether a kernel was built from our sources, which need no sandbox."""
+    return OURS in elf.parents or BUILD / "variants" in elf.parents
 
 
 def built_at(path: str) -> Path:
@@ -135,16 +160,29 @@ def _from_elf(elf: Path) -> Kernel:
 def _copy_of(source: Path) -> Path:
     # make splits names at spaces.
     plain = re.sub(r"[^\w.+-]", "_", source.name)
-    return BUILD / "trees" / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    return _COPIES / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
 
 
-def _from_tree(source: Path) -> Kernel:
+def _from_tree(source: Path, stranger: bool) -> Kernel:
+    sandbox.need(source.name)
     copy = _copy_of(source)
     with lock(copy):
-        _mirror(source, copy)
-        notes = _build_foreign(copy, source.name)
+        changed, notes = _mirror(source, copy, stranger)
+        said, log = _build_foreign(copy, source.name, changed)
         images = [copy / "fs.img"]
-        return _describe(copy, copy / "kernel/kernel", images, notes, name=source.name)
+        kernel = _describe(copy, copy / "kernel/kernel", images, [*notes, *said], name=source.name)
+        return dataclasses.replace(kernel, log=log)
+
+
+def discard(path: str) -> None:
+    """Removes the copy that prepare() made of a tree."""
+    copy = _copy_of(Path(path).expanduser().resolve())
+    if not copy.is_dir():
+        return
+    with lock(copy):
+        shutil.rmtree(copy, ignore_errors=True)
+        for suffix in (".json", ".built"):
+            copy.with_name(copy.name + suffix).unlink(missing_ok=True)
 
 
 # Building
@@ -163,18 +201,15 @@ def _clean_environment() -> dict[str, str]:
     """Ours without what an outer make hands down: its KERNEL=... would set theirs."""
     return {name: value for name, value in os.environ.items()
             if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT",
-                            "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON")}
+                            "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON", "OUT", "POINTS", "SANDBOX")}
 
 
-def _make(tree: Path, *arguments: str, jobs: int = os.cpu_count() or 1,
-          flags: Sequence[str] = ()) -> tuple[int, str]:
-    """Runs make in tree, with flags added to every compile. Status, and what it said when the status is not 0."""
-    command = ["make", "-C", str(tree), "--no-print-directory", f"-j{jobs}", *arguments]
+def _make(tree: Path, *arguments: str) -> tuple[int, str]:
+    """Runs make in a tree of ours. Status, and what it said when the status is not 0."""
+    command = ["make", "-C", str(tree), "--no-print-directory", f"-j{_JOBS}", *arguments]
     try:
-        with _compilers_with(flags) as folder:
-            environment = {**_clean_environment(), "LC_ALL": "C", "PATH": f"{folder}:{os.environ.get('PATH', '')}"}
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  env=environment, timeout=_BUILD_LIMIT_S, text=True, errors="replace")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**_clean_environment(), "LC_ALL": "C"}, timeout=_BUILD_LIMIT_S, text=True, errors="replace")
     except FileNotFoundError:
         raise Trouble("make not found: run scripts/setup") from None
     except subprocess.TimeoutExpired:
@@ -186,47 +221,96 @@ _ERRORS = (r":\s(fatal\s)?error:", r"undefined reference|multiple definition|No 
            r"\berror\b")
 
 
-def _not_built(name: str, said: str) -> Trouble:
-    lines = [line for line in said.splitlines() if line.strip()]
-    first = next((line for kind in _ERRORS for line in lines if re.search(kind, line, re.I)), lines[-1])
-    return Trouble(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in lines[-12:]))
+def _lines(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.strip()] or ["make said nothing"]
 
 
-def _cross_prefix() -> str:
+def _first_error(said: str) -> str:
+    lines = _lines(said)
+    return next((line for kind in _ERRORS for line in lines if re.search(kind, line, re.I)), lines[-1])
+
+
+def _not_built(name: str, said: str, overrun: str | None = None) -> NotBuilt:
+    first = f"its build {overrun}" if overrun else _first_error(said)
+    return NotBuilt(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in _lines(said)[-12:]), said)
+
+
+def cross_prefix() -> str:
     for prefix in ("riscv64-linux-gnu-", "riscv64-unknown-elf-", "riscv64-elf-", "riscv64-unknown-linux-gnu-"):
         if shutil.which(prefix + "gcc"):
             return prefix
     raise Trouble("no RISC-V GCC found: run scripts/setup")
 
 
-def _build_foreign(copy: Path, name: str) -> list[str]:
-    """Builds kernel/kernel and fs.img in copy. Errors that are only a newer compiler's warnings are let pass."""
-    note = copy / ".let-pass"  # for the next time, when what needed it is built already
-    passed = note.read_text().split() if note.is_file() else []
-    prefix, jobs = _cross_prefix(), os.cpu_count() or 1
+def _build_foreign(copy: Path, name: str, changed: bool) -> tuple[list[str], str]:
+    """Builds a copy by our rules, or else by its own Makefile; changed: its sources are others than the last time.
+
+    What is to be said of it, and all that the build said.
+    """
+    memory = copy.with_name(copy.name + ".built")
+    try:
+        last = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        last = {"passed": [], "why": ""}
+    passed, why = last["passed"], "" if changed else last["why"]
+    memory.unlink(missing_ok=True)
+    if not why:
+        done, why = _build_by_our_rules(copy, passed)
+    if why:
+        if not last["why"] or changed:
+            _remove_products(copy)
+        done = _build(copy, "Makefile", passed)
+        if done.status or done.overrun:
+            raise _not_built(name, done.output, done.overrun)
+    memory.write_text(json.dumps({"passed": passed, "why": why}))
+    notes = [f"built by its own Makefile, in the sandbox: our rules do not build it: {why}"] if why else []
+    if passed:
+        notes.append("the compiler rejects this tree; built with " + " ".join(f"-Wno-error={one}" for one in passed))
+    return notes, done.output
+
+
+def _build_by_our_rules(copy: Path, passed: list[str]) -> tuple[sandbox.Done | None, str]:
+    """How the build ended, and why it is not good, or nothing."""
+    try:
+        text = recipe.read(copy).makefile(_RULES, _OWN_MAKEFILE)
+    except recipe.Unreadable as unreadable:
+        return None, f"they do not understand its Makefile ({unreadable})"
+    own = copy / _OWN_MAKEFILE
+    if not own.is_file() or own.read_text() != text:
+        _remove_products(copy)
+        own.write_text(text)
+    done = _build(copy, _OWN_MAKEFILE, passed, _RULES)
+    return done, done.overrun or (_first_error(done.output) if done.status else "")
+
+
+def _build(copy: Path, makefile: str, passed: list[str], *readonly: Path) -> sandbox.Done:
+    """Builds kernel/kernel and fs.img in the sandbox. Errors that are only a newer compiler's warnings are let pass.
+
+    passed: their names, known from the last time, when what needed it may be built already; those found are added
+    """
+    prefix, jobs = cross_prefix(), _JOBS
     while True:
-        flags = [f"-Wno-error={warning}" for warning in passed]
-        status, said = _make(copy, f"TOOLPREFIX={prefix}", "kernel/kernel", "fs.img", jobs=jobs, flags=flags)
-        if not status:
-            break
+        with _compilers_with([f"-Wno-error={warning}" for warning in passed]) as folder:
+            done = sandbox.run(["make", "--no-print-directory", f"-j{jobs}", "-f", makefile, f"TOOLPREFIX={prefix}",
+                                f"CC={prefix}gcc", f"LD={prefix}ld", "kernel/kernel", "fs.img"], copy,
+                               environment={"PATH": f"{folder}:{sandbox.tool_path()}"}, readonly=[Path(folder), *readonly])
+        if not done.status or done.overrun:
+            return done
         # A compiler stops at the first file it rejects, so names come one by one.
-        names = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", said)) - _SLIPS - set(passed)
+        names = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", done.output)) - _SLIPS - set(passed)
         if not names and jobs == 1:
-            raise _not_built(name, said)
+            return done
         if not names:
             jobs = 1  # some Makefiles are only fit for that
         passed += sorted(names)
-    if not passed:
-        return []
-    note.write_text("\n".join(passed))
-    return ["the compiler rejects this tree; built with " + " ".join(flags)]
 
 
 @contextlib.contextmanager
 def _compilers_with(flags: Sequence[str]) -> Iterator[str]:
     """A folder for the front of PATH, in which the compilers add flags: a Makefile need not ask for any."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        for name in ("cc", "gcc", _cross_prefix() + "gcc") if flags else ():
+        os.chmod(folder, 0o755)  # for whoever builds
+        for name in ("cc", "gcc", cross_prefix() + "gcc") if flags else ():
             if compiler := shutil.which(name):
                 script = Path(folder, name)
                 script.write_text(f'#!/bin/sh\nexec {shlex.quote(compiler)} "$@" {shlex.join(flags)}\n')
@@ -234,26 +318,64 @@ def _compilers_with(flags: Sequence[str]) -> Iterator[str]:
         yield folder
 
 
-def _walk(source: Path) -> Iterator[Path]:
-    """The files of a tree, as paths below it. What a link points to is a file or folder like any; .git is left out."""
+def _walk(source: Path, stranger: bool) -> Iterator[tuple[Path, bool]]:
+    """The files of a tree, as paths below it, and whether each may be read.
+
+    What a link points to is a file or folder like any, but not of a stranger when it leads out of the tree; .git is
+    left out, and what a build makes.
+    """
+    top = os.path.realpath(source)
     seen = set()
     for folder, subfolders, files in os.walk(source, followlinks=True):
         where = os.path.realpath(folder)
         if where in seen:
             subfolders[:] = []
             continue
+        if stranger and where != top and not where.startswith(top + os.sep):
+            subfolders[:] = []
+            yield Path(folder).relative_to(source), False
+            continue
         seen.add(where)
         subfolders[:] = sorted(name for name in subfolders if name != ".git")
-        yield from (path.relative_to(source) for path in (Path(folder, name) for name in files) if path.is_file())
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.is_file() and not _is_product(path, source):
+                outside = stranger and not os.path.realpath(path).startswith(top + os.sep)
+                yield path.relative_to(source), not outside
 
 
-def _mirror(source: Path, copy: Path) -> None:
-    """Makes copy hold what source holds, built files of the last time kept while they cannot be stale."""
-    manifest = copy.parent / f"{copy.name}.json"
-    now = {}
-    for path in _walk(source):
+def _is_product(path: Path, tree: Path) -> bool:
+    """Whether a build makes this file: what lies there may be of another compiler, or not of these sources at all."""
+    name = path.relative_to(tree).as_posix()
+    if path.suffix in (".o", ".d"):
+        return any(path.with_suffix(suffix).is_file() for suffix in (".c", ".S", ".pl"))
+    return name in ("kernel/kernel", "mkfs/mkfs", "fs.img", _OWN_MAKEFILE) or name.startswith("user/_")
+
+
+def _remove_products(copy: Path) -> None:
+    for path in [path for path in copy.rglob("*") if path.is_file() or path.is_symlink()]:
+        if _is_product(path, copy):
+            path.unlink()
+
+
+def _mirror(source: Path, copy: Path, stranger: bool) -> tuple[bool, list[str]]:
+    """Makes copy hold what source holds, built files of the last time kept while they cannot be stale.
+
+    Whether anything changed since the last time, and what is to be said.
+    """
+    manifest = copy.with_name(copy.name + ".json")
+    now, refused = {}, []
+    n_bytes = 0
+    for path, readable in _walk(source, stranger):
+        if not readable:
+            refused.append(str(path))
+            continue
         status = (source / path).stat()
         now[str(path)] = [status.st_size, status.st_mtime_ns]
+        n_bytes += status.st_size
+        if stranger and (n_bytes > sandbox.LIMITS.disk // 2 or len(now) > sandbox.LIMITS.files // 2):
+            raise NotBuilt(f"{source.name} is not built: it is larger than {sandbox.LIMITS.disk >> 21} MiB or "
+                           f"{sandbox.LIMITS.files // 2} files")
     try:
         before = json.loads(manifest.read_text()) if copy.is_dir() else {}
     except (OSError, ValueError):
@@ -261,7 +383,7 @@ def _mirror(source: Path, copy: Path) -> None:
     changed = [name for name, status in now.items() if before.get(name) != status]
     # make compares times: a file that went, or came back older, would not be rebuilt.
     stale = not before or any(name not in now or now[name][1] < status[1] for name, status in before.items())
-    if stale:
+    if stale or stranger:
         shutil.rmtree(copy, ignore_errors=True)
         changed = list(now)
     manifest.unlink(missing_ok=True)
@@ -272,8 +394,10 @@ def _mirror(source: Path, copy: Path) -> None:
             shutil.copy2(source / name, copy / name)
         except OSError as error:
             raise Trouble(f"{source / name} cannot be read: {error.strerror}") from None
-        (copy / name).chmod((copy / name).stat().st_mode | stat.S_IWUSR)
+        (copy / name).chmod((copy / name).stat().st_mode & 0o755 | stat.S_IRUSR | stat.S_IWUSR)
     manifest.write_text(json.dumps(now))
+    notes = [f"left out, for it leads out of the tree: {', '.join(refused)}"] if refused else []
+    return bool(changed), notes
 
 
 # Finding out what a kernel needs
@@ -281,17 +405,22 @@ def _mirror(source: Path, copy: Path) -> None:
 def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str], name: str | None = None) -> Kernel:
     for product in (elf, *images):
         if not product.is_file():
-            raise Trouble(f"{name or elf}: the build made no {product.name}")
+            raise NotBuilt(f"{name or elf}: the build made no {product.name}")
     theirs = _their_qemu_options(tree) if tree else None
     options: list[str] = []
     ram_bytes = _ram_bytes(tree, theirs)
     cpu, bios = (_after(theirs or [], option)[-1:] for option in ("-cpu", "-bios"))
     if bios and bios != ["none"]:
-        options += ["-bios", str(tree / bios[0]) if (tree / bios[0]).is_file() else bios[0]]
+        image = _inside(tree, bios[0])
+        if not image and bios[0] != "default":
+            raise NotBuilt(f"{name or elf}: its Makefile starts QEMU with -bios {bios[0]}, which is no file of the tree")
+        options += ["-bios", str(image or bios[0])]
     elif not cpu and not _writes(elf, _PMPADDR0):
         notes = [*notes, "it sets up no PMP; started with -cpu rv64,pmp=false"]
         cpu = ["rv64,pmp=false"]
     if cpu:
+        if not re.fullmatch(r"[\w.,=-]+", cpu[0]):
+            raise NotBuilt(f"{name or elf}: its Makefile starts QEMU with -cpu {cpu[0]}")
         options += ["-cpu", cpu[0]]
     legacy = _speaks_legacy_virtio(tree, theirs)
     if legacy:
@@ -311,13 +440,12 @@ def _describe(tree: Path | None, elf: Path, images: list[Path], notes: list[str]
 
 def _their_qemu_options(tree: Path) -> list[str] | None:
     """What the tree's own Makefile gives QEMU, or None when it does not say (in QEMUOPTS)."""
-    told = subprocess.run(
-        ["make", "-s", "-C", str(tree), "--no-print-directory", f"TOOLPREFIX={_cross_prefix()}",
-         "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=_clean_environment())
-    for line in told.stdout.splitlines():
+    told = sandbox.run(["make", "-s", "--no-print-directory", f"TOOLPREFIX={cross_prefix()}",
+                        "--eval=shrimpy-says:;@printf '%s\\n' 'shrimpy:$(QEMUOPTS)'", "shrimpy-says"], tree, writable=_COPIES in tree.parents)
+    for line in told.output.splitlines():
         if line.startswith("shrimpy:") and line != "shrimpy:":
-            return shlex.split(line[len("shrimpy:"):])
+            with contextlib.suppress(ValueError):
+                return shlex.split(line[len("shrimpy:"):])
     return None
 
 
@@ -328,7 +456,10 @@ def _after(options: list[str], name: str) -> list[str]:
 def _ram_bytes(tree: Path | None, theirs: list[str] | None) -> int:
     for size in _after(theirs or [], "-m"):
         if match := re.fullmatch(r"(?:size=)?(\d+)([MG]?)", size, re.I):
-            return int(match[1]) << (30 if match[2].upper() == "G" else 20)
+            n_bytes = int(match[1]) << (30 if match[2].upper() == "G" else 20)
+            if not 1 << 20 <= n_bytes <= _MOST_RAM:
+                raise NotBuilt(f"its Makefile gives QEMU {size} of memory: expected 1 MiB to {_MOST_RAM >> 20} MiB")
+            return n_bytes
     return 128 << 20
 
 
@@ -347,24 +478,32 @@ def _usual_cpus(theirs: list[str] | None, most: int) -> int:
 
 
 def _extra_devices(theirs: list[str], tree: Path) -> tuple[list[str], list[Path]]:
-    """Devices beyond the first disk: network cards as they are, further disks' images.
+    """Devices beyond the first disk: network cards, further disks' images.
 
-    Ports forwarded from the host and packet dumps are left out: they would collide or litter.
+    A network reaches nobody: no ports of this host, no files, no commands (QEMU's -netdev user can give all three).
+    Only options that name nothing of this machine are let through.
     """
     kept: list[str] = []
     images: list[Path] = []
     for option, value in zip(theirs, theirs[1:]):
-        if option == "-netdev":
-            kept += [option, ",".join(part for part in value.split(",") if not part.startswith("hostfwd="))]
-        elif option == "-device" and not value.startswith("virtio-blk"):
+        words = value.split(",")
+        named = dict(word.partition("=")[::2] for word in words[1:])
+        if option == "-netdev" and words[0] == "user" and re.fullmatch(r"\w+", named.get("id", "")):
+            kept += [option, f"user,id={named['id']},restrict=on"]
+        elif option == "-device" and words[0] in _DEVICES and all(re.fullmatch(_DEVICE_PROPERTY, word) for word in words[1:]):
             # Its boot ROM is a package of its own, and nobody boots from it.
-            rom = ",romfile=" if value.split(",")[0] in _PCI_CARDS and "romfile" not in value else ""
-            kept += [option, value + rom]
+            kept += [option, value + (",romfile=" if words[0] in _PCI_CARDS else "")]
         elif option == "-drive" and (match := re.search(r"file=([^,]+)", value)):
-            image = tree / match[1]
-            if image.name != "fs.img" and image.is_file():
+            image = _inside(tree, match[1])
+            if image and image.name != "fs.img":
                 images.append(image)
     return kept, images
+
+
+def _inside(tree: Path, name: str) -> Path | None:
+    """A file of the tree by its name there; None when there is none, or when it leads out of the tree."""
+    path = (tree / name).resolve()
+    return path if tree.resolve() in path.parents and path.is_file() else None
 
 
 def _speaks_legacy_virtio(tree: Path | None, theirs: list[str] | None) -> bool | None:

@@ -15,12 +15,13 @@ _SOURCES = ("*.c", "*.h", "*.S", "*.ld", "*.mk", "Makefile", "README")
 
 
 def build(name: str, patches: Sequence[Path] = (), variables: Sequence[str] = (),
-          programs: Sequence[Path] = ()) -> Kernel:
+          programs: Sequence[Path] = (), like: Kernel | None = None) -> Kernel:
     """Our kernel with patches applied, variables given to make, and further user programs on its disk.
 
     patches    unified diffs against the project's root (a/xv6/...)
     variables  NAME=value
     programs   C files, each a program named like the file, and headers that they include
+    like       a variant without patches, of the same variables and programs: what the patches leave alone is not built again
 
     The same inputs are built once. Raises Trouble when a patch does not apply or the build fails.
     """
@@ -33,7 +34,11 @@ def build(name: str, patches: Sequence[Path] = (), variables: Sequence[str] = ()
     with lock(tree):
         if not (tree / "xv6/Makefile").exists():
             try:
-                _lay_out(tree, files, patches, programs)
+                if like:
+                    shutil.copytree(like.elf.parents[1], tree / "xv6", symlinks=True)
+                    _apply(tree, patches)
+                else:
+                    _lay_out(tree, files, patches, programs)
             except BaseException:
                 shutil.rmtree(tree, ignore_errors=True)
                 raise
@@ -52,11 +57,7 @@ def _lay_out(tree: Path, files: Sequence[Path], patches: Sequence[Path], program
         copy = tree / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
-    for path in patches:
-        done = subprocess.run(["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-d", str(tree), "-i", str(path)],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise Trouble(f"{path.name} does not apply: {' '.join(done.stdout.split())}")
+    _apply(tree, patches)
     names = []
     for path in programs:
         shutil.copy2(path, tree / "xv6/user" / path.name)
@@ -67,6 +68,14 @@ def _lay_out(tree: Path, files: Sequence[Path], patches: Sequence[Path], program
             text = makefile.read()
             makefile.seek(0)
             makefile.write(_with_programs(text, names))
+
+
+def _apply(tree: Path, patches: Sequence[Path]) -> None:
+    for path in patches:
+        done = subprocess.run(["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-d", str(tree), "-i", str(path.resolve())],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise Trouble(f"{path.name} does not apply: {' '.join(done.stdout.split())}")
 
 
 def _with_programs(text: str, names: Sequence[str]) -> str:

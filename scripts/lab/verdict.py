@@ -1,31 +1,65 @@
-"""Stops a machine, judges it, and turns the kit's verdicts into an exit status."""
+"""Stops a machine, takes a snapshot of it through GDB, and judges it by the kit's rules.
+
+The rules are the kit's own, run here: they take a snapshot, or two, and nothing else.
+"""
 
 from __future__ import annotations
 
-import re
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from json import loads
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+from shrimpy import rules, text, views
+from shrimpy.rules import Known, Verdict
+from shrimpy.snapshot import Snapshot
 
 from . import Trouble, debugger
 
 PASS, FAIL, UNJUDGED = 0, 1, 2
-_BEGIN, _END = "@verdicts begin@", "@verdicts end@"
-_WHO = ("python import json; from shrimpy.session import session; "
-        "print('processes', json.dumps([[p.pid, p.name] for p in session.previous.processes]))")
 _SHELL = 2  # its pid in every xv6, after init
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """status: PASS, FAIL or UNJUDGED; text: what shrimp-check printed; settled: no verdict was held back because
-    of where the machine was stopped; processes: the pid and name of each there was."""
+    """One stop of a machine, judged.
 
-    status: int
-    text: str
-    settled: bool
-    processes: tuple[tuple[int, str], ...]
+    point     what the machine had come to there, for a person: "after its parent's exit"; "" for just as it was
+    snapshot  all that the kit knew of it
+    previous  the snapshot that it was compared with, of an earlier stop of the same run
+    known     what whoever brought the point about knows of it
+    roles     who is who there: "orphan" and the like, and a pid
+    """
+
+    point: str
+    snapshot: Snapshot = field(repr=False)
+    previous: Snapshot | None = field(default=None, repr=False)
+    known: Known = field(default=Known(), repr=False)
+    roles: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return tuple(rules.evaluate(self.snapshot, self.previous, self.known))
+
+    @property
+    def failures(self) -> tuple[Verdict, ...]:
+        return tuple(one for one in self.verdicts if one.status == rules.FAIL)
+
+    @property
+    def status(self) -> int:
+        """PASS, FAIL or UNJUDGED."""
+        return rules.status(self.verdicts, self.snapshot.stop.panicked)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no verdict was held back because of where the machine was stopped."""
+        return not rules.held_back(self.verdicts)
+
+    @property
+    def processes(self) -> tuple[tuple[int, str], ...]:
+        """The pid and name of each there was."""
+        return tuple((one.pid, one.name) for one in self.snapshot.processes)
 
     @property
     def saw_a_program(self) -> bool:
@@ -38,43 +72,40 @@ class Judgement:
         """The processes, for a person."""
         return ", ".join(f"{pid} {name}" for pid, name in self.processes)
 
+    @property
+    def text(self) -> str:
+        """As shrimp-check prints it."""
+        return f"stopped at {views.where(self.snapshot)}\n{text.verdicts(self.snapshot, self.verdicts)}"
 
-def judge(elf: Path | str, *, target: str | None = None, core: Path | None = None, json: bool = False,
-          snapshot: Path | None = None, before: list[str] | None = None) -> Judgement:
-    """shrimp-check on a machine, which is stopped for it and runs on afterwards, or on a core.
-
-    snapshot: where to write the snapshot that was judged; before: GDB commands to run first.
-    """
-    commands = [*(before or []), *_question(json)]
-    if snapshot:
-        snapshot.parent.mkdir(parents=True, exist_ok=True)
-        commands.append(f"xv6-snapshot {snapshot}")
-    said = debugger.batch(elf, commands, target=target, core=core)
-    return _judgement(said.out if said.status == 0 else "", said.err)
+    @property
+    def json(self) -> str:
+        """As shrimp-check -json prints it."""
+        return text.verdicts_json(self.snapshot, self.verdicts)
 
 
-def ask(gdb: debugger.Session, json: bool) -> Judgement:
-    """shrimp-check in a GDB that is attached to a stopped machine."""
-    said = gdb.ask(*_question(json))
-    return _judgement(said, said)
+def judge(elf: Path | str, *, target: str | None = None, core: Path | None = None, point: str = "",
+          previous: Snapshot | None = None) -> Judgement:
+    """A machine, which is stopped for it and runs on afterwards, or a core. Raises Trouble where there is no snapshot."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        path = Path(folder, "snapshot.json")
+        said = debugger.batch(elf, [f"xv6-snapshot {path}"], target=target, core=core)
+        return Judgement(point, _read(path, said.err), previous)
 
 
-def _question(json: bool) -> list[str]:
-    """GDB commands that print what _judgement() reads."""
-    return [f"echo {_BEGIN}\\n", "shrimp-check" + (" -json" if json else ""), f"echo {_END}\\n", _WHO,
-            'printf "status %d %d\\n", $shrimp_status, $shrimp_held']
+def ask(gdb: debugger.Session, point: str = "", previous: Snapshot | None = None, known: Known = Known(),
+        roles: tuple[tuple[str, int], ...] = ()) -> Judgement:
+    """The machine that a GDB is attached to, and that is stopped."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        path = Path(folder, "snapshot.json")
+        said = gdb.ask(f"xv6-snapshot {path}")
+        return Judgement(point, _read(path, said), previous, known, roles)
 
 
-def _judgement(said: str, errors: str) -> Judgement:
-    """What GDB said to _question(). Raises Trouble with the last of errors where that is not an answer."""
-    text, _, rest = said.partition(_BEGIN + "\n")[2].partition(_END)
-    status = re.search(r"^status ([012]) (\d+)$", rest, re.M)
-    if not status:
-        lines = [line for line in errors.splitlines() if line.strip()] or ["GDB said nothing"]
+def _read(path: Path, said: str) -> Snapshot:
+    if not path.is_file():
+        lines = [line for line in said.splitlines() if line.strip()] or ["GDB said nothing"]
         raise Trouble(f"the machine could not be judged: {lines[-1]}")
-    who = re.search(r"^processes (.*)$", rest, re.M)
-    return Judgement(int(status[1]), text, status[2] == "0",
-                     tuple((pid, name) for pid, name in loads(who[1])) if who else ())
+    return Snapshot.from_json(path.read_text())
 
 
 def worst(judgements: Sequence[Judgement]) -> Judgement:

@@ -69,6 +69,71 @@ qemu-gdb: $K/kernel .gdbinit fs.img
 	$(QEMU) $(QEMUOPTS) -S $(QEMUGDB)
 """
 
+# As most courses write it: what is built is listed, and part of it depends on which lab it is.
+LISTED = """\
+-include conf/lab.mk
+K=kernel
+U=user
+
+OBJS = \\
+@OBJS@
+ifeq ($(LAB),$(filter $(LAB), net nosuch))
+OBJS += $K/nosuch.o
+endif
+
+# the first of these that is there
+ifndef TOOLPREFIX
+TOOLPREFIX := $(shell if riscv64-unknown-elf-objdump -i 2>&1 | grep 'elf64-big' >/dev/null; \\
+\tthen echo 'riscv64-unknown-elf-'; else echo 'riscv64-linux-gnu-'; fi)
+endif
+QEMU = qemu-system-riscv64
+CC = $(TOOLPREFIX)gcc
+LD = $(TOOLPREFIX)ld
+CFLAGS = -Wall -Werror @OPT@ -fno-omit-frame-pointer @DEBUG@
+ifdef LAB
+LABUPPER = $(shell echo $(LAB) | tr a-z A-Z)
+XCFLAGS += -DSOL_$(LABUPPER) -DLAB_$(LABUPPER)
+endif
+CFLAGS += $(XCFLAGS) @KFLAGS@
+CFLAGS += -MD -mcmodel=medany -ffreestanding -fno-common -nostdlib -mno-relax -fno-builtin -I.
+CFLAGS += $(shell $(CC) -fno-stack-protector -E -x c /dev/null >/dev/null 2>&1 && echo -fno-stack-protector)
+ifneq ($(shell $(CC) -dumpspecs 2>/dev/null | grep -e '[^f]no-pie'),)
+CFLAGS += -fno-pie -no-pie
+endif
+CFLAGS += -fno-tree-loop-distribute-patterns
+LDFLAGS = -z max-page-size=4096
+
+$K/kernel: $(OBJS) $K/kernel.ld
+\t$(LD) $(LDFLAGS) -T $K/kernel.ld -o $K/kernel $(OBJS)
+
+ULIB = $U/start.o $U/usys.o $U/string.o $U/printf.o $U/malloc.o $U/input.o
+
+_%: %.o $(ULIB) $U/user.ld
+\t$(LD) $(LDFLAGS) -T $U/user.ld -o $@ $< $(ULIB)
+
+$U/_zombie: $U/zombie.o $(ULIB)
+\t$(LD) $(LDFLAGS) -T $U/user.ld -o $U/_zombie $U/zombie.o $(ULIB)
+
+mkfs/mkfs: mkfs/mkfs.c $K/fs.h $K/param.h
+\tgcc -Werror -Wall -I. -o mkfs/mkfs mkfs/mkfs.c
+
+UPROGS=\\
+@PROGRAMS@
+
+fs.img: mkfs/mkfs README $(UEXTRA) $(UPROGS)
+\tmkfs/mkfs fs.img README $(UEXTRA) $(UPROGS)
+
+-include kernel/*.d user/*.d
+
+ifndef CPUS
+CPUS := 3
+endif
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
+qemu: $K/kernel fs.img
+\t$(QEMU) $(QEMUOPTS)
+"""
+
 _GDBINIT = """\
 set confirm off
 set architecture riscv:rv64
@@ -107,9 +172,9 @@ LEGACY_DISK = [
 
 def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
             kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
-            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True) -> Path:
+            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE) -> Path:
     """A tree in folder, which must not be there. patches: names below tests/. counted: False for an allocator that
-    keeps no counts."""
+    keeps no counts. makefile: LISTED for one that lists what is built."""
     for path in (ROOT / "xv6").rglob("*"):
         if path.suffix in (".c", ".h", ".S", ".ld") or path.name == "README":
             copy = folder / path.relative_to(ROOT / "xv6")
@@ -127,13 +192,22 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
             path.write_text(text)
             changed += n
         assert changed, f"{name} has no {pattern}"
-    text = _MAKEFILE
+    objects = sorted({path.stem for path in (folder / "kernel").glob("*.[cS]")} - {"entry"})
+    text = makefile.replace("@OBJS@", _listed("$K/", ["entry.o", *(name + ".o" for name in objects)]))
+    if makefile is LISTED:
+        (folder / "conf").mkdir()
+        (folder / "conf/lab.mk").write_text("LAB=pgtbl\n")
+        text = text.replace("@PROGRAMS@", _listed("$U/_", programs.split()))
     for word, value in (("OPT", opt), ("DEBUG", debug), ("QEMU", qemu), ("KFLAGS", kernel_flags), ("ULINK", user_link),
                         ("PROGRAMS", programs)):
         text = text.replace(f"@{word}@", value)
     (folder / "Makefile").write_text(text)
     (folder / ".gdbinit.tmpl-riscv").write_text(_GDBINIT)
     return folder
+
+
+def _listed(prefix: str, names: Sequence[str]) -> str:
+    return " \\\n".join(f"  {prefix}{name}" for name in names) + "\n"
 
 
 def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:

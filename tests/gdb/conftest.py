@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,7 +82,10 @@ class Session:
         self._gdb.sendintr()
 
     def close(self) -> None:
-        self._gdb.close(force=True)
+        # pexpect's own close() gives a busy machine a tenth of a second.
+        self._gdb.kill(signal.SIGKILL)
+        self._gdb.wait()
+        self._gdb.close()
 
 
 @pytest.fixture

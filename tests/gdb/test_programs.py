@@ -1,4 +1,4 @@
-"""User programs: their symbols, breakpoints in one of them, a fork in steps."""
+"""User programs: their symbols, and breakpoints in one of them."""
 
 from __future__ import annotations
 
@@ -55,63 +55,3 @@ def test_a_breakpoint_is_one_processes(machine, session):
     gdb.ask("delete")
     gdb.tell("continue")
     one.wait_for("three")
-
-
-def test_step_shows_the_child_being_built(machine, session, tmp_path):
-    one = machine(3)
-    gdb = session(one)
-    gdb.tell(f"shrimp-step -o {tmp_path}/film.json")
-    gdb.until("waiting for fork: type a command")
-    one.send("echo hello")
-    said = gdb.until("snapshots\r\n")
-    said = said.replace("\r", "")
-    assert re.search(r"pid 2 \(sh\) forks", said)
-    order = [said.index(words) for words in
-             ("+ pid 3 process", "trapframe\n", " fry\n", " shrimp\n", "sz: 0x0 ->", "parent: none -> 2",
-              "state: USED -> RUNNABLE", "pid 3 is RUNNABLE: its SHRIMP is its parent's FRY")]
-    assert order == sorted(order), said
-    assert re.search(r"\+ pid 3 mapping 0x0: .* text\n", said) and " other\n" not in said, said
-    assert "Thread" not in said
-    film = json.loads((tmp_path / "film.json").read_text())
-    assert len(film) > 8 and all(s["schema"] == "shrimpy-snapshot" for s in film)
-    assert "No breakpoints" in gdb.ask("info breakpoints")
-    assert re.search(r"^ +3 +2 +RUNNABLE", gdb.ask("xv6-ps"), re.M)
-
-
-def wait_until_it_runs(one) -> None:
-    """The test's own limit bounds it."""
-    with one.qmp() as monitor:
-        while not monitor.execute("query-status")["running"]:
-            pass
-
-
-def test_ctrl_c_ends_a_step_that_waits(machine, session):
-    one = machine(1)
-    gdb = session(one)
-    gdb.tell("shrimp-step")
-    gdb.until("waiting for fork")
-    wait_until_it_runs(one)
-    gdb.interrupt()
-    said = gdb.ask("info breakpoints")
-    assert "shrimp-step: " in said and "No breakpoints" in said, said
-
-
-def test_a_machine_that_ends_ends_a_step_in_words(machine, session):
-    one = machine(1)
-    gdb = session(one)
-    gdb.tell("shrimp-step")
-    gdb.until("waiting for fork")
-    wait_until_it_runs(one)
-    one.stop()
-    said = gdb.ask("info breakpoints")
-    assert "the machine ended before the fork was done" in said and "No breakpoints" in said, said
-
-
-def test_an_empty_line_does_not_step_again(machine, session):
-    one = machine(1)
-    gdb = session(one)
-    gdb.tell("shrimp-step")
-    gdb.until("waiting for fork")
-    one.send("echo hello")
-    gdb.until("is RUNNABLE: ")
-    assert "waiting" not in gdb.ask("")

@@ -53,11 +53,23 @@ def test_a_parameter_comes_before_all(newer, family_of, ask):
 def test_step_knows_kfork_at_any_optimisation(newer, machine, session):
     one = machine(2, kernel=newer)
     gdb = session(one)
-    gdb.tell("shrimp-step")
-    gdb.until("waiting for kfork")
     one.send("echo hello")
-    said = gdb.until("is its parent's FRY")
-    assert "state: USED -> RUNNABLE" in said and "shrimp" in said
+    assert "pid 2 (sh) calls kfork" in gdb.ask("shrimp-step -life")
+    said = gdb.ask("shrimp-step -finish")
+    assert re.search(r"^\d+  SHRIMP of the child is mapped\n\d+  The user image is copied: 9 pages$", said, re.M), said
+    assert "pid 3 calls kexec 'echo'" in said and "end: pid 3 is gone" in said
+
+
+def test_step_falls_back_on_lines_where_functions_are_inlined(machine, session):
+    """Functions that are not there by their names are as good as inlined everywhere."""
+    inlined = "mappages uvmcopy uvmunmap uvmfree proc_pagetable allocproc"
+    kernel = variant.build("inlined", variables=["EXTRA_CFLAGS=" + " ".join(f"-D{n}={n}_" for n in inlined.split())])
+    one = machine(2, kernel=kernel)
+    gdb = session(one)
+    one.send("echo hello")
+    assert "not functions of this kernel: mappages, uvmcopy, uvmunmap, uvmfree, proc_pagetable; " in gdb.ask("shrimp-step")
+    said = gdb.ask("shrimp-step -finish")
+    assert "SHRIMP of the child is mapped" in said and "pairing holds" in said, said
 
 
 def test_without_fry_the_rest_works_and_the_rules_say_so(newer, family_of, ask, tmp_path):

@@ -21,7 +21,6 @@ sys.path.insert(0, str(HERE))
 
 from facts import Facts  # noqa: E402
 
-MUTANTS = HERE.parent / "mutants"
 VARIANTS = HERE / "variants"
 PROGRAMS = HERE / "programs"
 

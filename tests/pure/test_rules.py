@@ -7,7 +7,7 @@ import pytest
 from judging import failed_rules, failure, failures, reasons, statuses
 from machine import (BASE, FRY, KEPT, PAGE, PANICKED, SHRIMP, TRAMPOLINE, TRAPFRAME, Machine, R, U, W, X,
                      family)
-from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, evaluate, status
+from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, Known, evaluate, status
 from shrimpy.snapshot import Hart, Snapshot
 
 KERNEL_RULES = {r.id for r in RULES if not r.needs_fry}
@@ -29,7 +29,7 @@ def test_every_rule_speaks_and_passes_where_it_can():
     verdicts = evaluate(family().snapshot())
     assert {v.rule for v in verdicts} == {r.id for r in RULES}
     passed = {v.rule for v in verdicts if v.status == PASS}
-    assert passed == {r.id for r in RULES} - {"orphan-alive", "exec-keeps", "fry-zeroed"}
+    assert passed == {r.id for r in RULES} - {"orphan-alive", "exec-keeps", "fry-zeroed", "frames-return"}
     assert status(verdicts) == 0
     assert all(v.statement and v.subject for v in verdicts)
 
@@ -62,7 +62,7 @@ def test_a_kernel_without_fry_is_judged_by_the_other_rules():
     shrimpy = [v for v in verdicts if v.rule not in KERNEL_RULES]
     assert {v.why for v in shrimpy} == {"this kernel defines no FRY"}
     assert {v.status for v in shrimpy} == {SKIPPED}
-    assert {v.status for v in verdicts if v.rule in KERNEL_RULES} == {PASS}
+    assert {v.status for v in verdicts if v.rule in KERNEL_RULES - {"frames-return"}} == {PASS}
     assert status(verdicts) == 2
 
 
@@ -527,3 +527,48 @@ def test_memory_may_reach_shrimp_and_not_beyond(sz, verdict):
 
 def test_trapframe_is_where_the_layout_says():
     assert family().snapshot().layout.trapframe == TRAPFRAME
+
+
+# What only whoever brought the stop about knows
+
+def test_frames_return_is_judged_only_where_all_that_ran_is_known_to_have_ended():
+    m = family()
+    before = m.snapshot()
+    m.put(KEPT, m.alloc())
+    assert statuses(m.snapshot(), "frames-return", before) == [SKIPPED]
+    known = Known(before=before)
+    assert [v.status for v in evaluate(m.snapshot(), before, known) if v.rule == "frames-return"] == [FAIL]
+    m.process(6, m.processes[3], "shrimpdemo")
+    assert [v.why for v in evaluate(m.snapshot(), before, known) if v.rule == "frames-return"] == [
+        "not all that began has ended"]
+
+
+def test_frames_return_passes_a_kernel_that_keeps_as_many_frames_as_before():
+    m = family()
+    first = m.alloc()
+    m.put(KEPT, first)
+    before = m.snapshot()
+    m.put(KEPT, m.alloc())
+    m.free(first)
+    assert [v.status for v in evaluate(m.snapshot(), before, Known(before=before)) if v.rule == "frames-return"] == [PASS]
+
+
+def test_a_program_that_never_writes_its_page_is_judged_like_one_that_never_ran():
+    m = family()
+    at = m.processes[4].fry
+    m.put(at + PAGE - 8, 1)
+    snapshot = m.snapshot()
+    assert set(statuses(snapshot, "fry-zeroed")) == {SKIPPED}
+    judged = [v for v in evaluate(snapshot, None, Known(untouched=frozenset(["shrimpdemo"]))) if v.rule == "fry-zeroed"]
+    assert [(v.pid, v.status) for v in judged if v.status != SKIPPED] == [(None, PASS), (4, FAIL), (None, PASS)]
+
+
+def test_a_child_that_can_run_without_shrimp_is_found_though_its_parent_is_in_fork():
+    m = family()
+    parent, child = m.processes[3], m.processes[4]
+    m.free(m.unmap(child.root, SHRIMP))
+    m.state(child, "RUNNABLE", ["forkret"])
+    harts = running(m, parent, "S", function="mappages")
+    assert [v.pid for v in evaluate(m.snapshot(harts)) if v.rule == "shrimp-pair" and v.status == FAIL] == [4]
+    m.state(child, "USED")
+    assert not failures(m.snapshot(harts))

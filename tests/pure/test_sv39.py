@@ -292,7 +292,7 @@ def test_a_translation_that_faults_says_why(value, why):
 def test_a_translation_through_a_table_outside_ram_faults():
     m = Memory()
     m.put(BASE, 0, pointer(0x1000))
-    assert "not in RAM" in m.translate(0).fault
+    assert "outside RAM" in m.translate(0).fault
 
 
 @pytest.mark.parametrize("flags, access, user, allowed", [

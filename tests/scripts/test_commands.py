@@ -16,7 +16,7 @@ from lab import rundir, variant
 from lab.tree import OURS, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
-MUTANTS = ROOT / "tests" / "mutants"
+ZOO = ROOT / "tests" / "zoo"
 
 
 def make(*words: str, limit_s: float = 100, **environment: str) -> subprocess.CompletedProcess:
@@ -38,7 +38,7 @@ def own_notes(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def broken_elf() -> str:
     """A kernel whose pairs do not share, with its disk beside it."""
-    return str(variant.build("mutant-two-frames", [MUTANTS / "two-frames.patch"]).elf)
+    return str(variant.build("zoo-two-frames", [ZOO / "two-frames.patch"]).elf)
 
 
 def test_demo_judges_and_draws():
@@ -202,7 +202,7 @@ def test_a_makefile_s_other_devices_and_memory_are_kept(bare, tmp_path):
     assert kernel.max_cpus == 4
     assert [image.name for image in kernel.disks] == ["fs.img", "swap.img"]
     options = " ".join(kernel.qemu_options)
-    assert "-netdev user,id=net0 -device e1000,netdev=net0,bus=pcie.0" in options
+    assert "-netdev user,id=net0,restrict=on -device e1000,netdev=net0,bus=pcie.0,romfile=" in options
     assert "hostfwd" not in options and "filter" not in options
 
 
@@ -320,7 +320,7 @@ def test_doctor_tells_what_an_absence_costs(tmp_path):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     for line in (r"MISSING +qemu-system-riscv64 .*nothing can be booted", r"MISSING +gdb-multiarch .*no shrimp-check",
-                 r"MISSING +dot .*no family diagram"):
+                 r"MISSING +dot .*figures of page tables"):
         assert re.search(line, done.stdout), done.stdout
 
 

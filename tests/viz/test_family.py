@@ -16,42 +16,54 @@ VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
-from drawing import dot, family, output, sharing, snapshot_json, style      # noqa: E402
+import pictures                                                      # noqa: E402
+from drawing import cli, dot, drawing, family, output, render, sharing, snapshot_json, style      # noqa: E402
 
 GONE = 0x87FA0000
-SVG = "{http://www.w3.org/2000/svg}"
 
 
-def draw(made: ft.Family, pids=None) -> dot.Drawing:
+def draw(made: ft.Family, pids=None) -> drawing.Drawing:
     return family.draw(snapshot_json.parse(made.text()), pids)
 
 
+def svg_of(one: drawing.Drawing) -> bytes:
+    return render.render(one, ["svg"]).figures[0]
+
+
 def boxes(made: ft.Family, pids=None) -> dict[str, str]:
-    """By node id, the text of its box as dot writes it in SVG, row after row."""
-    root = ET.fromstring(dot.render(draw(made, pids), "svg"))
-    found = {}
-    for g in root.iter(SVG + "g"):
-        if g.get("class") == "node":
-            found[g.get("id")] = "\n".join(t.text for t in g.iter(SVG + "text"))
-    return found
+    """By id, the text of each process's and each frame's box, row after row; legend and notes."""
+    return pictures.groups(svg_of(draw(made, pids)))
 
 
 def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
-    """Visible lines as (letter, from, to); the letter is F, S, or P from parent to child."""
+    """Lines as (letter, from, to); the letter is F, S, or P from parent to child. Where a line ends is
+    where it ends in the picture."""
+    svg = svg_of(draw(made, pids))
+    places = {name: box for name, box in pictures.rects(svg).items() if name.startswith("frame-")}
     found = set()
-    for a, port, b in re.findall(r'^"([^"]+)":"?([\w-]+)"?:\w -> "([^"]+)":', draw(made, pids).dot, re.M):
-        found.add((port if port in "FS" else "P", a, b))
+    for g in ET.fromstring(svg).iter(pictures.SVG + "g"):
+        name = re.fullmatch(r"(edge-([FS])|parent)-(\d+)", g.get("id") or "")
+        if not name:
+            continue
+        if name[1] == "parent":
+            found.add(("P", g[0].text, f"process-{name[3]}"))
+            continue
+        x, y = map(float, re.match(r"M(\S+) ([\d.]+)", g.find(pictures.SVG + "path").get("d")).groups())
+        ends = [frame for frame, (left, top, width, height) in places.items()
+                if left - 8 <= x <= left and top <= y <= top + height]
+        assert len(ends) == 1, f"{name[0]} ends at {x}, {y}: {ends}"
+        found.add((name[2], f"process-{name[3]}", ends[0]))
     return found
 
 
 def run(*arguments: str, stdin: str = "", env: dict | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(VIZ / "shrimpyviz.py"), *arguments], input=stdin,
+    return subprocess.run([sys.executable, str(VIZ), *arguments], input=stdin,
                           capture_output=True, text=True, timeout=60, env=env)
 
 
 def assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
     assert done.returncode == 2
-    assert done.stderr.startswith("shrimpyviz: ") and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("viz: ") and done.stderr.count("\n") == 1, done.stderr
     for word in words:
         assert word in done.stderr
 
@@ -82,25 +94,32 @@ def test_every_process_and_every_shared_frame_has_a_box():
 def test_lines_join_each_page_to_its_frame_and_each_parent_to_its_child():
     frame = {pid: f"frame-{ft.fry_frame(pid):#x}" for pid in (1, 2, 3, 4)}
     process = {pid: f"process-{pid - 1}" for pid in range(1, 7)}
+    name = {1: "1 init", 2: "2 sh", **{pid: f"{pid} shrimpdemo" for pid in range(3, 7)}}
     parents = {2: 1, 3: 2, 4: 3, 5: 3, 6: 4}
     assert edges(ft.demo()) == (
         {("F", process[pid], frame[pid]) for pid in frame}
         | {("S", process[child], frame[parent]) for child, parent in parents.items()}
-        | {("P", process[parent], process[child]) for child, parent in parents.items()})
+        | {("P", f"{name[parent]} is the parent of {name[child]}", process[child])
+           for child, parent in parents.items()})
 
 
 def test_fry_and_shrimp_lines_differ_in_dash_and_in_colour():
-    lines = [line for line in draw(ft.demo()).dot.splitlines() if " -> " in line]
-    fry = {re.search(r'color="(\S+)", style=(\w+)', line).groups() for line in lines if '":F:e' in line}
-    shrimp = {re.search(r'color="(\S+)", style=(\w+)', line).groups() for line in lines if '":S:e' in line}
-    assert len(fry) == len(shrimp) == 1
-    assert all(a != b for a, b in zip(fry.pop(), shrimp.pop()))
+    svg = ET.fromstring(svg_of(draw(ft.demo())))
+    looks = {letter: {(p.get("stroke"), p.get("stroke-dasharray")) for g in svg.iter(pictures.SVG + "g")
+                      if (g.get("id") or "").startswith(f"edge-{letter}") for p in [g.find(pictures.SVG + "path")]}
+             for letter in "FS"}
+    assert len(looks["F"]) == len(looks["S"]) == 1
+    assert all(a != b for a, b in zip(looks["F"].pop(), looks["S"].pop()))
 
 
-def test_box_names_pid_name_state_hart_parent_and_both_pages():
+def test_box_names_pid_name_state_hart_and_both_pages():
     rows = boxes(ft.demo())["process-2"].split("\n")
-    assert rows == ["3 shrimpdemo", "RUNNING hart 1, child of 2",
-                    "FRY", "0x87f03000", "RW-U", "F", "SHRIMP", "0x87f02000", "RW-U", "S"]
+    assert rows == ["3 shrimpdemo", "RUNNING hart 1", "SHRIMP", "0x87f02000", "RW-U", "FRY", "0x87f03000", "RW-U",
+                    "S", "F"]
+
+
+def test_parent_that_is_not_drawn_is_named():
+    assert "SLEEPING, child of 3" in boxes(ft.demo(), [1, 4])["process-3"]
 
 
 def test_first_process_shows_that_it_has_no_shrimp():
@@ -111,7 +130,7 @@ def test_page_that_nobody_shares_is_a_row_and_no_frame():
     shown = boxes(ft.demo())
     assert "0x87f05000\nRW-U, not shared" in shown["process-4"]
     assert "frame-0x87f05000" not in shown
-    assert "left out: 2 frames with one user" in shown["legend"]
+    assert "left out: 2 frames with one user" in shown["notes"]
 
 
 def test_frame_shows_its_users_and_the_kernels_count():
@@ -122,11 +141,20 @@ def test_frame_shows_its_users_and_the_kernels_count():
 def test_frame_says_nothing_of_a_count_that_the_kernel_does_not_keep():
     made = ft.demo()
     made.json["counts"] = None
-    assert boxes(made)["frame-0x87f03000"].startswith("frame 0x87f03000\nF")
+    assert boxes(made)["frame-0x87f03000"].split("\n")[:3] == ["frame 0x87f03000", "", "F"]
+
+
+def test_frame_stands_level_with_its_owners_fry():
+    svg = svg_of(draw(ft.demo()))
+    starts = {e.get("id"): e.find(pictures.SVG + "path").get("d") for e in ET.fromstring(svg).iter(pictures.SVG + "g")
+              if (e.get("id") or "").startswith("edge-F")}
+    assert len(starts) == 4
+    for d in starts.values():
+        assert len(set(re.findall(r"[ML]\S+ (\S+?)(?=[L]|$)", d))) == 1, d
 
 
 def test_title_tells_kernel_hart_pid_and_function():
-    svg = dot.render(draw(ft.demo()), "svg").decode()
+    svg = svg_of(draw(ft.demo())).decode()
     assert "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71" in svg
 
 
@@ -145,69 +173,109 @@ def test_title_of_a_stop_that_is_not_known():
 
 
 def test_orphan_and_the_frame_of_its_gone_creator_are_named_as_such():
-    made = ft.demo().add(7, 1, "left", shrimp=GONE)
+    made = ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE))
     shown = boxes(made)
     assert "orphan, adopted by 1" in shown["process-6"] and "creator gone" in shown["process-6"]
     assert "F\ncreator gone\nS\nSHRIMP of 7" in shown[f"frame-{GONE:#x}"]
     assert "!" not in shown["process-6"] + shown[f"frame-{GONE:#x}"]
 
 
+# What is wrong: what the kit's rules say, and nothing else
+
 def test_freed_frame_that_is_still_mapped_is_marked_by_a_sign_and_words():
-    shown = boxes(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE))
-    assert "!\non the free list, yet\nmapped" in shown[f"frame-{GONE:#x}"]
+    shown = boxes(ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE)))
+    assert "! on the free list, yet" in shown[f"frame-{GONE:#x}"]
+    assert "! orphan-alive: its SHRIMP frame is on the" in shown["process-6"]
 
 
 def test_fry_that_nobody_shares_is_drawn_when_it_is_on_the_free_list():
-    assert "on the free list" in boxes(ft.demo().free(ft.fry_frame(6)))[f"frame-{ft.fry_frame(6):#x}"]
+    shown = boxes(ft.at_rest(ft.demo().free(ft.fry_frame(6))))
+    assert "! on the free list" in shown[f"frame-{ft.fry_frame(6):#x}"]
+    assert "! not-on-free-list" in shown["process-5"]
+
+
+def test_what_the_rules_hold_back_is_told_and_not_marked_as_wrong():
+    made = ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE))
+    made.json["locks"][0].update(held=True, hart=0)
+    shown = boxes(made)
+    assert "? on the free list, yet" in shown[f"frame-{GONE:#x}"]
+    assert not [name for name, said in shown.items() if "!" in said]
+    assert "held back: " in shown["notes"] and "as it stands: on the free list" in draw(made).description
+
+
+def test_process_in_the_middle_of_a_change_is_not_marked():
+    made = ft.at_rest(ft.demo().add(7, 3, shrimp=ft.fry_frame(2)))
+    assert "! shrimp-pair" in boxes(made)["process-6"]
+    made.json["processes"][6]["lock_held"] = True
+    shown = boxes(made)
+    assert "!" not in shown["process-6"] and "held back: 2 verdicts" in shown["notes"]
 
 
 def test_frame_just_before_and_after_a_free_run_is_not_marked():
-    made = ft.demo()
+    made = ft.at_rest(ft.demo())
     made.json["free"]["runs"] = [[hex(ft.fry_frame(1) - 0x3000), 3], [hex(ft.fry_frame(1) + 0x6000), 2]]
     assert "free list" not in "".join(boxes(made).values())
 
 
 def test_reused_frame_names_its_other_user():
     shown = boxes(ft.demo().use(ft.fry_frame(3), "table", 5))
-    assert "!\nalso a page table of pid\n5" in shown["frame-0x87f03000"]
+    assert "? also a page table of pid 5" in shown["frame-0x87f03000"]
 
 
-def test_child_whose_shrimp_is_not_its_parents_fry_is_marked():
-    made = ft.demo().add(7, 3, shrimp=ft.fry_frame(2)).add(8, 3, shrimp=GONE)
+def test_child_whose_shrimp_is_not_its_parents_fry_is_marked_with_the_frame_that_it_should_have():
+    made = ft.at_rest(ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, shrimp=GONE))
     shown = boxes(made)
-    assert "! SHRIMP is pid 2's FRY, not pid 3's" in shown["process-6"]
-    assert "! SHRIMP is nobody's FRY, not pid 3's" in shown["process-7"]
-    assert "!\nFRY of nobody" in shown[f"frame-{GONE:#x}"]
+    assert "! shrimp-pair: its SHRIMP is not its" in shown["process-2"]
+    assert "! FRY of nobody" in shown[f"frame-{GONE:#x}"]
+    assert "F\nFRY of 2" in shown[f"frame-{ft.fry_frame(2):#x}"]      # nobody else shares it
+    assert "!" in shown["edge-S-2"] and "!" not in shown["edge-S-1"]
 
 
-def test_wrong_flags_are_marked_with_found_and_expected():
-    assert "! FRY flags VRWXU, not VRW-U" in boxes(ft.demo().add(7, 3, flags="VRWXU-AD"))["process-6"]
+def test_one_line_for_each_page_and_the_rest_counted():
+    made = ft.at_rest(ft.demo().add(7, 3, shrimp=ft.fry_frame(2)))
+    said = " ".join(boxes(made)["process-6"].split())
+    assert "shrimp-pair: its SHRIMP is not its parent's FRY (and 1 more)" in said and "siblings" not in said
 
 
-def test_accessed_dirty_and_global_bits_are_not_marked():
-    assert "!" not in boxes(ft.demo().add(7, 3, flags="VRW-UG--"))["process-6"]
+def test_failures_about_other_things_are_counted():
+    made = ft.at_rest(ft.programs())
+    made.process(3)["mappings"][-1]["flags"] = "VR-XU-A-"      # a trampoline for users
+    made.process(3)["mappings"][-1]["pte"] = hex(int(made.process(3)["mappings"][-1]["pte"], 16) | 16)
+    assert "not shown: 2 failures that are not about FRY or SHRIMP" in boxes(made)["notes"]
+
+
+def test_wrong_flags_are_marked():
+    assert "! fry-flags: FRY: X is set" in boxes(ft.at_rest(ft.demo().add(7, 3, flags="VRWXU-AD")))["process-6"]
+
+
+def test_accessed_and_dirty_bits_are_not_marked():
+    assert "!" not in boxes(ft.at_rest(ft.demo().add(7, 3, flags="VRW-U---")))["process-6"]
 
 
 def test_missing_pages_are_marked_unless_the_process_is_still_being_made():
-    shown = boxes(ft.demo().add(7, 3, fry=None, shrimp=None).add(8, 3, state="USED", fry=None, shrimp=None))
-    assert "! FRY is not mapped" in shown["process-6"] and "! SHRIMP is not mapped" in shown["process-6"]
+    shown = boxes(ft.at_rest(ft.demo().add(7, 3, fry=None, shrimp=None).add(8, 3, state="USED", fry=None, shrimp=None)))
+    assert "it has no FRY page" in shown["process-6"] and "it has no SHRIMP page" in shown["process-6"]
     assert "!" not in shown["process-7"] and "not mapped" in shown["process-7"]
 
 
 def test_one_global_page_is_marked_as_fry_of_many():
-    made = ft.Family().add(1, None, "init", fry=GONE).add(2, 1, fry=GONE, shrimp=GONE)
-    assert "!\nFRY of 2 processes" in boxes(made)[f"frame-{GONE:#x}"]
+    made = ft.at_rest(ft.Family().add(1, None, "init", fry=GONE).add(2, 1, fry=GONE, shrimp=GONE))
+    assert "! FRY of 2 processes" in boxes(made)[f"frame-{GONE:#x}"]
 
 
 def test_frame_outside_ram_is_marked():
-    assert "outside RAM" in boxes(ft.demo().add(7, 1, shrimp=0x10000000))["frame-0x10000000"]
+    made = ft.at_rest(ft.demo().add(7, 1, shrimp=0x10000000))
+    entry = next(m for m in made.process(7)["mappings"] if m["region"] == "shrimp")
+    made.process(7)["findings"] = [{"kind": "leaf-outside-ram", "at": entry["pte_at"], "text": "maps frame 0x10000000",
+                                    "va": entry["va"], "pte": entry["pte"]}]
+    assert "! outside RAM" in boxes(made)["frame-0x10000000"]
 
 
 def test_held_lock_is_told():
     made = ft.demo()
     made.json["locks"][0].update(held=True, hart=2)
-    assert "lock kmem was held by hart 2" in boxes(made)["legend"]
-    assert "careful" not in boxes(ft.demo())["legend"]
+    assert "lock kmem was held by hart 2" in boxes(made)["notes"]
+    assert "careful" not in boxes(ft.demo())["notes"]
 
 
 def test_free_list_known_in_part_is_told():
@@ -217,9 +285,7 @@ def test_free_list_known_in_part_is_told():
 
 
 def test_fry_inside_a_superpage_is_found_at_its_offset():
-    made = ft.demo()
-    for m in made.json["processes"][0]["mappings"]:
-        m.update(va=hex(ft.FRY & ~0x1FFFFF), pa="0x87e00000", n_pages=512, level=1)
+    made = ft.Family().add(1, None, "init", fry=None).map(1, ft.FRY & ~0x1FFFFF, 0x87E00000, region="other", level=1)
     assert "0x87ffd000" in boxes(made)["process-0"]
 
 
@@ -233,9 +299,9 @@ def test_frames_shared_at_other_addresses_are_counted():
 def test_crowd_is_cut_to_eight_and_the_rest_counted():
     shown = boxes(crowd())
     assert len([name for name in shown if name.startswith("process-")]) == 8
-    legend = shown["legend"].replace("\n", " ")
+    legend = shown["notes"].replace("\n", " ")
     assert "left out: 55 processes (pid 1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, …) with 1 shared frame" in legend
-    assert "SHRIMP of 4, 5, 6, 7, 8,\n9, 10, 53 not drawn" in shown["frame-0x87f03000"]
+    assert "SHRIMP of 4, 5, 6, 7, 8, 9,\n10, 53 not drawn" in shown["frame-0x87f03000"]
 
 
 def test_family_that_shares_is_preferred_to_processes_that_do_not():
@@ -248,7 +314,7 @@ def test_family_that_shares_is_preferred_to_processes_that_do_not():
 
 
 def test_process_with_something_wrong_is_never_left_out():
-    made = crowd().add(90, 3, shrimp=GONE).add(91, 1, "left", shrimp=GONE + 0x1000).free(GONE + 0x1000)
+    made = ft.at_rest(crowd().add(90, 3, shrimp=GONE).add(91, 1, "left", shrimp=GONE + 0x1000).free(GONE + 0x1000))
     shown = boxes(made)
     assert "process-63" in shown and "process-64" in shown
 
@@ -273,7 +339,7 @@ def test_parents_in_a_circle_are_drawn_once_each():
 
 
 def test_snapshot_without_processes_says_so():
-    assert "holds no process" in boxes(ft.Family())["legend"]
+    assert "holds no process" in boxes(ft.Family())["notes"]
 
 
 # Form
@@ -287,38 +353,37 @@ def test_hostile_names_are_shown_as_they_are(name: str):
     made.json["kernel"] = made.json["stop"]["function"] = made.json["stop"]["file"] = name
     made.json["locks"][0].update(held=True, name=name)
     made.json["counts"]["name"] = name
-    svg = dot.render(draw(made), "svg")
-    shown = boxes(made)["process-6"].split("\n")[0].replace("\xa0", " ")
-    assert shown == "7 " + dot.printable(dot.shorten(name, 20) or "(no name)").replace("\\", "\u2216")
-    tips = [a.get("{http://www.w3.org/1999/xlink}title") for a in ET.fromstring(svg).iter(SVG + "a")]
-    assert "process " + shown in [tip.replace("\xa0", " ") for tip in tips if tip]
+    svg = svg_of(draw(made))
+    pictures.assert_readable(svg, style.MAX_WIDTH_PT)
+    expected = "7 " + (dot.printable(dot.shorten(name, 20)) or "(no name)")
+    shown = pictures.groups(svg)["process-6"].split("\n")[0]
+    assert shown == dot.shorten(expected, len(shown)) and len(shown) >= min(9, len(expected))
+    assert pictures.tips(svg)["process-6"] == "process " + expected
+    graph = subprocess.run(["dot", "-Tplain"], input=draw(made).dot.encode(), capture_output=True, check=True)
+    assert graph.stderr == b""
 
 
 def test_state_of_any_length_leaves_the_box_as_it_is():
-    assert boxes(ft.demo().add(7, 3, state="?" * 90))["process-6"].split("\n")[1] == "?????????…, child of 3"
+    assert boxes(ft.demo().add(7, 3, state="?" * 90))["process-6"].split("\n")[1] == "?????????…"
 
 
 def test_tooltips_name_address_and_value_of_the_page_table_entry():
-    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
-    cell = next(g for g in root.iter(SVG + "g") if g.get("id") == "a_process-2-F")
+    tips = pictures.tips(svg_of(draw(ft.demo())))
     expected = "PTE at 0x87e03fe8 = 0x21fc0cd7: 0x3fffffd000 to 0x87f03000"
-    assert [t.text for t in cell.iter(SVG + "title")] == [expected]
-    assert sum(expected in (t.text or "") for t in root.iter(SVG + "title")) == 2   # the cell, and the line
+    assert tips["page-F-2"] == expected
+    assert tips["edge-F-2"] == "FRY of 3 shrimpdemo, " + expected
 
 
-def test_links_lead_to_things_that_exist():
-    root = ET.fromstring(dot.render(draw(ft.demo()), "svg"))
-    ids = [e.get("id") for e in root.iter() if e.get("id")]
-    links = {a.get("{http://www.w3.org/1999/xlink}href") for a in root.iter(SVG + "a")} - {None}
-    assert len(ids) == len(set(ids)) and len(links) > 4
-    assert links <= {"#" + name for name in ids}
+def test_ids_are_given_once():
+    ids = [e.get("id") for e in ET.fromstring(svg_of(draw(ft.demo()))).iter() if e.get("id")]
+    assert len(ids) == len(set(ids)) > 20
 
 
 def test_svg_stands_alone_and_describes_itself():
-    svg = dot.render(draw(ft.demo()), "svg").decode()
+    svg = svg_of(draw(ft.demo())).decode()
     root = ET.fromstring(svg)
-    assert root[0].tag == SVG + "title" and root[0].text == "Who shares what with whom"
-    assert root[1].tag == SVG + "desc" and "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in root[1].text
+    assert root[0].tag == pictures.SVG + "title" and root[0].text == "Who shares what with whom"
+    assert root[1].tag == pictures.SVG + "desc" and "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in root[1].text
     assert root.get("aria-labelledby") == "title description"
     assert "DOCTYPE" not in svg and "transparent" not in svg and "monospace" in svg
 
@@ -328,9 +393,9 @@ def test_same_snapshot_gives_the_same_bytes():
     made = crowd().add(90, 3, shrimp=GONE).free(GONE)
     text = made.text()
     code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
-            "from drawing import dot, family, snapshot_json\n"
+            "from drawing import family, render, snapshot_json\n"
             "d = family.draw(snapshot_json.parse(sys.stdin.read()))\n"
-            "sys.stdout.write(d.dot); sys.stdout.write(dot.render(d, 'svg').decode())")
+            "sys.stdout.write(d.dot); sys.stdout.write(render.render(d, ['svg']).figures[0].decode())")
     seen = set()
     for seed in ("1", "2"):
         seen.add(subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True,
@@ -349,21 +414,76 @@ def deep() -> ft.Family:
     return made
 
 
-@pytest.mark.parametrize("made", [ft.demo, crowd, deep], ids=["demo", "crowd", "deep"])
-def test_figure_reads_well_on_a4_and_dot_has_no_complaint(made):
-    done = subprocess.run(["dot", "-Tplain"], input=draw(made()).dot.encode(), capture_output=True, check=True)
-    assert done.stderr == b""
-    width_inches = float(done.stdout.split()[2])
-    assert width_inches * 72 <= style.MAX_WIDTH_PT
+def bushy() -> ft.Family:
+    """Two families of one parent, an orphan, wrong pairs, long names, a freed frame."""
+    made = ft.Family().add(1, None, "init").add(2, 1, "sh" * 8, state="RUNNING").add(3, 2, "a" * 16).add(4, 3, "b" * 16)
+    made.add(5, 3, shrimp=GONE).add(6, 2, "d" * 16, fry=ft.fry_frame(3)).add(7, 6).add(80000, 1, "left" * 4, shrimp=GONE + 0x1000)
+    return made.free(GONE + 0x1000)
 
 
-@pytest.mark.parametrize("made", [ft.demo, crowd, deep, lambda: ft.demo().add(7, 6, shrimp=None, fry=None)])
+def alone() -> ft.Family:
+    return ft.Family().add(1, None, "init")
+
+
+FAMILIES = [ft.demo, crowd, deep, bushy, alone, ft.Family, lambda: ft.at_rest(bushy()),
+            lambda: ft.at_rest(ft.demo().add(7, 6, shrimp=None, fry=None))]
+
+
+@pytest.mark.parametrize("made", FAMILIES, ids=range(len(FAMILIES)))
+def test_figure_reads_well_on_a4_and_nothing_lies_on_anything(made):
+    svg = svg_of(draw(made()))
+    pictures.assert_readable(svg, style.MAX_WIDTH_PT)
+    placed = [(name, box) for name, box in pictures.rects(svg).items() if name.startswith(("process-", "frame-"))]
+    for i, (one, (x, y, width, height)) in enumerate(placed):
+        for other, (x2, y2, width2, height2) in placed[i + 1:]:
+            assert x + width <= x2 or x2 + width2 <= x or y + height <= y2 or y2 + height2 <= y, (one, other)
+    found = pictures.groups(svg)
+    texts = pictures.texts(svg)
+    for name, (x, y, width, height) in placed:
+        for t in texts:
+            if y <= (t.top + t.bottom) / 2 <= y + height and x <= t.left <= x + width and t.said not in ("F", "S"):
+                assert t.right <= x + width, f"{t} leaves {name}"
+    assert len(placed) == len([name for name in found if name.startswith(("process-", "frame-"))])
+
+
+@pytest.mark.parametrize("made", FAMILIES, ids=range(len(FAMILIES)))
 def test_boxes_of_processes_end_at_one_line(made):
-    plain = subprocess.run(["dot", "-Tplain"], input=draw(made()).dot.encode(), capture_output=True, check=True)
-    nodes = [line.split() for line in plain.stdout.decode().splitlines() if line.startswith("node process-")
-             or line.startswith('node "process-')]
-    assert len(nodes) >= 6
-    assert len({round(float(x) + float(width) / 2, 2) for _, _, x, _, width, *_ in nodes}) == 1
+    boxes = [box for name, box in pictures.rects(svg_of(draw(made()))).items() if name.startswith("process-")]
+    assert len({round(x + width, 2) for x, _, width, _ in boxes}) <= 1
+
+
+@pytest.mark.parametrize("made", FAMILIES, ids=range(len(FAMILIES)))
+def test_lines_up_and_down_of_different_frames_do_not_lie_on_each_other(made):
+    verticals: dict[str, list[tuple[float, float, float]]] = {}
+    for g in ET.fromstring(svg_of(draw(made()))).iter(pictures.SVG + "g"):
+        if (g.get("id") or "").startswith("edge-"):
+            target = re.search(r" to (0x\w+)$", g[0].text)[1] + g.get("id")[5]
+            points = [tuple(map(float, p)) for p in re.findall(r"([\d.]+) ([\d.]+)", g.find(pictures.SVG + "path").get("d"))]
+            verticals.setdefault(target, []).extend(
+                (a[0], min(a[1], b[1]), max(a[1], b[1])) for a, b in zip(points, points[1:])
+                if a[0] == b[0] and abs(a[1] - b[1]) > 1)
+    every = [(target, *line) for target, lines in verticals.items() for line in lines]
+    for a, x, low, high in every:
+        for b, x2, low2, high2 in every:
+            assert a == b or abs(x - x2) > 3 or high <= low2 or high2 <= low, (a, b)
+
+
+def test_steps_keep_every_box_at_its_place():
+    """Of a fork: the parent alone, the child half made, the child whole, the parent gone."""
+    last = ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2)
+    steps = [ft.Family().add(1, None, "init").add(2, 1, "sh"),
+             ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, state="USED", shrimp=None), last]
+    drawn = [svg_of(one) for one in family.draw_steps([snapshot_json.parse(s.text()) for s in steps])]
+    assert len({pictures.page_size(svg) for svg in drawn}) == 1
+    where: dict[str, set] = {}
+    for svg in drawn:
+        for name, box in pictures.rects(svg).items():
+            if name.startswith("process-"):
+                where.setdefault(name, set()).add(box)
+    assert set(where) == {"process-0", "process-1", "process-2"}
+    assert all(len(boxes) == 1 for boxes in where.values()), where
+    assert "process-2" not in pictures.groups(drawn[0]) and "edge-S-2" not in pictures.groups(drawn[1])
+    assert "edge-S-2" in pictures.groups(drawn[2])
 
 
 # The command line
@@ -373,9 +493,9 @@ def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_p
     out.mkdir()
     names = [str(out / f"family.{kind}") for kind in ("dot", "svg", "pdf", "png")]
     done = run("family", str(demo_file), *[a for name in names for a in ("-o", name)])
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "".join(name + "\n" for name in names), "")
     assert sorted(os.listdir(out)) == ["family.dot", "family.pdf", "family.png", "family.svg"]
-    assert (out / "family.dot").read_text().startswith("digraph family {")
+    assert (out / "family.dot").read_text().startswith("digraph sharing {")
     ET.parse(out / "family.svg")
     pdf = (out / "family.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and b"/FontFile" in pdf
@@ -478,38 +598,70 @@ def test_old_file_stays_when_the_new_one_cannot_take_its_place(tmp_path: Path, m
     assert old.read_text() == "old" and os.listdir(tmp_path) == ["a.dot"]
 
 
-def fake_dot(folder: Path, script: str) -> dict:
+def fake(program: str, folder: Path, script: str) -> dict:
     folder.mkdir()
-    (folder / "dot").write_text("#!/bin/sh\n" + script)
-    (folder / "dot").chmod(stat.S_IRWXU)
+    (folder / program).write_text("#!/bin/sh\n" + script)
+    (folder / program).chmod(stat.S_IRWXU)
     return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin"}
 
 
-def test_missing_dot_is_told_and_a_dot_file_needs_none(demo_file: Path, tmp_path: Path):
+@pytest.mark.parametrize("figure, kind, package", [("family", "pdf", "librsvg2-bin"), ("address-space", "svg", "graphviz")])
+def test_missing_program_is_told_and_what_needs_none_is_drawn(figure, kind, package, demo_file: Path, tmp_path: Path):
     env = {**os.environ, "PATH": str(tmp_path)}
-    assert_one_line(run("family", str(demo_file), "-o", str(tmp_path / "a.svg"), env=env), "apt install graphviz")
-    assert run("family", str(demo_file), "-o", str(tmp_path / "a.dot"), env=env).returncode == 0
+    assert_one_line(run(figure, str(demo_file), "-o", str(tmp_path / f"a.{kind}"), env=env), f"apt install {package}")
+    assert run(figure, str(demo_file), "-o", str(tmp_path / "a.dot"), env=env).returncode == 0
+    assert run("family", str(demo_file), "-o", str(tmp_path / "a.svg"), env=env).returncode == 0
 
 
+@pytest.mark.parametrize("figure, kind, program", [("family", "png", "rsvg-convert"), ("address-space", "svg", "dot")])
 @pytest.mark.parametrize("script, words", [
     ("echo half; echo 'Error: out of luck' >&2; exit 3", ["status 3", "out of luck"]),
     ("exit 0", ["status 0"]),
     ("kill -SEGV $$", ["status -11"]),
 ], ids=["fails", "silent", "crashes"])
-def test_dot_that_fails_leaves_the_old_file(script: str, words: list[str], demo_file: Path, tmp_path: Path):
-    old = tmp_path / "a.svg"
+def test_program_that_fails_leaves_the_old_file(figure, kind, program, script: str, words: list[str], demo_file: Path,
+                                                tmp_path: Path):
+    old = tmp_path / f"a.{kind}"
     old.write_text("old")
-    done = run("family", str(demo_file), "-o", str(tmp_path / "new.dot"), "-o", str(old),
-               env=fake_dot(tmp_path / "bin", script))
+    done = run(figure, str(demo_file), "-o", str(tmp_path / "new.dot"), "-o", str(old),
+               env=fake(program, tmp_path / "bin", script))
     assert_one_line(done, *words)
     assert old.read_text() == "old"
-    assert sorted(os.listdir(tmp_path)) == ["a.svg", "bin", "demo.json"]
+    assert sorted(os.listdir(tmp_path)) == [f"a.{kind}", "bin", "demo.json"]
 
 
-def test_dot_that_hangs_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", fake_dot(tmp_path / "bin", f"echo $$ > {tmp_path}/pid; exec sleep 600")["PATH"])
-    monkeypatch.setattr(dot, "TIMEOUT_SECONDS", 1)
-    with pytest.raises(dot.VizError, match="within 1 s"):
-        dot.render(draw(ft.demo()), "svg")
+def hang(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a program on PATH that is still busy at its limit, and leaves its process's id in the file pid."""
+    monkeypatch.setenv("PATH", fake(program, tmp_path / "bin", f"echo $$ > {tmp_path}/pid; exec sleep 600")["PATH"])
+    monkeypatch.setattr(render, "TIMEOUT_SECONDS", 1)
+
+
+def test_figure_that_dot_does_not_finish_is_told_in_words_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hang("dot", tmp_path, monkeypatch)
+    one = drawing.Drawing("A title", "One sentence. And another, with < and &.", dot="digraph {}")
+    done = render.render(one, ["svg", "dot"])
+    assert len(done.notes) == 1 and "within 1 s" in done.notes[0] and "in words only" in done.notes[0]
+    said = " ".join(t.said for t in pictures.texts(done.figures[0]))
+    assert "A title" in said and "In words only: dot: expected a figure within 1 s" in said
+    assert "One sentence. And another, with < and &." in said
+    pictures.assert_readable(done.figures[0], style.MAX_WIDTH_PT)
+    assert done.figures[1] == b"digraph {}"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_note_of_a_figure_told_in_words_goes_to_standard_error(demo_file: Path, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch, capsys):
+    hang("dot", tmp_path, monkeypatch)
+    assert cli.main(["address-space", str(demo_file), "-o", str(tmp_path / "a.svg")]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("viz: address-space: dot: expected a figure within 1 s")
+    assert said.err.count("\n") == 1 and said.out == f"{tmp_path}/a.svg\n"
+
+
+def test_program_that_hangs_on_svg_of_our_own_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hang("rsvg-convert", tmp_path, monkeypatch)
+    with pytest.raises(render.VizError, match="within 1 s"):
+        render.render(draw(ft.demo()), ["png"])
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,28 +1,76 @@
 """The family diagram: who shares what with whom.
 
-Processes stand on the left as a family tree, the frames they share on the right; a line
-runs from the letter F (FRY) or S (SHRIMP) of a process to the same letter at the frame.
+Processes stand on the left as a family tree, frames on the right, each beside its owner and above its
+owner's children. A solid line leads from a process's FRY to the frame that is its own; a dashed one from
+each child's SHRIMP to the same frame. A family is an outline, so where things stand is arithmetic: no
+layout is searched for, and the same boxes can stand still while a fork builds them (draw_steps).
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
 from typing import Optional
 
-from . import style, words
-from .dot import Drawing, quoted, text
-from .sharing import Member, Page, Placed, SharedFrame, Sharing, family_order, select, sharing
+from . import page, style, words
+from .canvas import Canvas, corners, fitting_chars, text_width
+from .dot import shorten
+from .drawing import Drawing
+from .page import MARGIN_PT
+from .sharing import Member, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
+from .sharing_dot import sharing_dot
 from .snapshot_json import Snapshot
 
 LIMIT = 8
 TITLE = "Who shares what with whom"
 
-INDENT_PT = 14
-LEAST_BOX_CHARS = 44     # room for the legend, which is as wide as a process's box
-FRAME_CHARS = 24        # of a line of text in a frame's box
-TITLE_CHARS = 92        # of a line of the title
-CELL_PAD_PT = 8         # what a cell adds to its text, borders included
+_HEAD, _ROW, _GAP = 19.0, 15.0, 14.0
+_FRAME_HEAD, _FRAME_LINE = 18.0, 12.5
+_FRAME_GAP = 9.0
+CHANGED = "\u25a0 beside what this step changed"
+_LETTERS = "SF"         # top down in a process: towards its parent, towards its children
+_TRACK = 10.0           # between two vertical lines
+_ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
+_LEAST_LANE = 64.0      # between processes and frames
+_FRAME_W = 188.0
+_PAD = 8.0
+_LABEL_W = 46.0
+_LEAST_NAME = 9         # characters
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One snapshot, and its part of what is drawn."""
+    snapshot: Snapshot
+    model: Sharing
+    placed: dict[int, Placed]           # by slot
+    frames: dict[int, SharedFrame]      # those that are drawn, by address
+    changed: frozenset[str] = frozenset()       # ids of what is marked
+
+    @property
+    def drawn(self) -> set[int]:
+        return set(self.placed)
+
+
+@dataclass(frozen=True)
+class _Box:
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything stands, in pt; the same for every step."""
+    processes: dict[int, _Box]
+    frames: dict[int, _Box]
+    tracks: dict[tuple[int, str], float]    # x of a frame's vertical line for F, or for S; none where it is straight
+    card_end: float
+    indent: float
+    top: float
+    bottom: float
+    has_heading: bool
+    has_legend: bool
 
 
 def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
@@ -31,180 +79,382 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     Raises VizError: no Shrimpy layout, a pid that is not there, more than LIMIT of them.
     """
     model = sharing(snapshot)
-    slots = select(model, LIMIT, pids)
-    placed = family_order(model, slots)
-    drawn = set(slots)
-    frames = [f for f in model.frames.values() if f.worth_drawing and drawn.intersection(f.users)]
-    here = {f.pa for f in frames}
-    columns = _columns(snapshot, model, placed, here)
-    stop = words.stop_line(snapshot)
-    notes = words.left_out(snapshot, model, drawn, here) + words.cautions(snapshot)
-    body = [_process_node(snapshot, p, model.members[p.slot], here, columns) for p in placed]
-    body += [_frame_node(snapshot, model, f, drawn, columns) for f in frames]
-    body += [_legend_node(snapshot, notes, columns), *_edges(model, placed, here)]
-    return Drawing(_graph(words.wrap(stop, TITLE_CHARS), body), TITLE,
-                   words.description(snapshot, model, placed, frames, [stop, *notes]))
+    placed = {p.slot: p for p in family_order(model, select(model, LIMIT, pids))}
+    frames = {pa: f for pa, f in model.frames.items()
+              if pa in expected_frames(model, placed) or f.worth_drawing and placed.keys() & set(f.users)}
+    step = _Step(snapshot, model, placed, frames)
+    return _drawing(step, _lay_out([step], list(placed.values())), _notes(step))
 
 
-def _cell(content: str, **attributes: object) -> str:
-    """A table cell; `content` is markup, the attributes' values are plain."""
-    settings = "".join(f" {key}={quoted(str(value))}" for key, value in attributes.items())
-    return f"<TD{settings}>{content}</TD>"
+def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = None,
+               changed: Sequence[frozenset[str]] = (), has_legend: bool = True) -> list[Drawing]:
+    """A family diagram of each snapshot, all with the same boxes at the same places, without a heading.
+
+    What is not there in one step, or no longer, is a faint outline in it. Of the processes, those of
+    `pids` or of the last snapshot are drawn, with all their frames. Elements keep their ids from step
+    to step: process-SLOT, page-F-SLOT, page-S-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT.
+    changed: of each snapshot, ids of the processes, pages and frames to mark. has_legend: whether
+    what the signs mean, and what is not drawn, stands below each.
+    Raises VizError as draw does, for any of the snapshots.
+    """
+    models = [sharing(s) for s in snapshots]
+    union: dict[int, Member] = {}
+    for model in models:
+        for slot, m in model.members.items():
+            if (pids is None or m.process.pid in pids) and not _is_without_parent(m, union.get(slot)):
+                union[slot] = m
+    whole = replace(models[-1], members=union)
+    slots = select(whole, LIMIT, pids)
+    order = family_order(whole, slots)
+    steps = []
+    for snapshot, model, marked in zip(snapshots, models, changed or [frozenset()] * len(models)):
+        placed = {p.slot: p for p in order if p.slot in model.members}
+        frames = {pa: f for pa, f in model.frames.items() if placed.keys() & set(f.users)}
+        steps.append(_Step(snapshot, model, placed, frames, marked))
+    layout = _lay_out(steps, order, False, has_legend)
+    signs = [CHANGED] if any(changed) else []
+    notes = [[*signs, *_notes(step)] for step in steps]
+    n_lines = max(len(page.wrapped(lines, page.WIDTH_PT - 2 * MARGIN_PT)) for lines in notes)
+    return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
 
 
-def _lines(lines: Sequence[str]) -> str:
-    return "".join(f'{text(line)}<BR ALIGN="LEFT"/>' for line in lines)
+def _is_without_parent(now: Member, before: Optional[Member]) -> bool:
+    """Whether a process that has lost its parent is seen: it is being taken apart, and keeps its place."""
+    return before is not None and before.process.pid == now.process.pid and now.process.parent is None
 
 
-def _colored(s: str, color: str) -> str:
-    return f'<FONT COLOR="{color}"><B>{text(s)}</B></FONT>'
+def _notes(step: _Step) -> list[str]:
+    return (words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
+            + words.cautions(step.snapshot) + words.held_back(step.model))
 
 
-_INK = {"F": style.LINE_FRY, "S": style.LINE_SHRIMP}
-_DASH = {"F": "solid", "S": "dashed"}
-_WEIGHT = {"F": 6, "S": 1}     # a frame stands beside its owner
+def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 0) -> Drawing:
+    """n_lines: room for so many lines of notes, where several drawings are to be as high."""
+    return Drawing(TITLE, words.description(step.snapshot, step.model, list(step.placed.values()),
+                                            list(step.frames.values()), [words.stop_line(step.snapshot), *notes]),
+                   dot=sharing_dot(TITLE, step.snapshot, step.model, step.drawn, step.frames),
+                   svg=_picture(step, layout, notes, n_lines))
 
 
-def _width_pt(n_chars: int) -> int:
-    return CELL_PAD_PT + ceil(style.CHAR_PT * n_chars)
+# Where things stand
+
+def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True,
+             has_legend: bool = True) -> _Layout:
+    card_end = MARGIN_PT + _card_width(steps, order)
+    indent = _indent(order)
+    top = float(MARGIN_PT)
+    if has_heading:
+        top = max(page.heading(Canvas(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
+    y, processes = top, {}
+    for p in order:
+        x = MARGIN_PT + indent * p.depth
+        height = _HEAD + 2 * _ROW + 2 + max(page.alarm_height(page.alarm_lines(
+            s.model.members[p.slot].wrong, card_end - x)) for s in steps if p.slot in s.placed)
+        processes[p.slot] = _Box(x, y, card_end - x, height)
+        y += height + _GAP
+    frames = _place_frames(steps, processes)
+    ends = {(pa, letter): (_sources(steps, processes, pa, letter), _port(steps, frames, pa, letter))
+            for pa in frames for letter in _LETTERS}
+    tracks, n_tracks = _tracks({net: (source, port) for net, (source, port) in ends.items() if source})
+    frame_x = page.WIDTH_PT - MARGIN_PT - _FRAME_W
+    low, high = card_end + _ALARMED, frame_x - _ARROW
+    step_x = min(_TRACK, (high - low) / max(1, n_tracks - 1))
+    at = {net: (low + high) / 2 + step_x * (i - (n_tracks - 1) / 2) for net, i in tracks.items()}
+    frames = {pa: replace(box, x=frame_x) for pa, box in frames.items()}
+    bottom = max([b.y + b.height for b in (*processes.values(), *frames.values())], default=top)
+    return _Layout(processes, frames, at, card_end, indent, top, bottom, has_heading, has_legend)
 
 
-_LABEL_PT = _width_pt(len("SHRIMP"))
-_ADDRESS_PT = _width_pt(len("0x87654321"))
-_LETTER_PT = _width_pt(2)
+def _indent(order: Sequence[Placed]) -> float:
+    return 20.0 if max((p.depth for p in order), default=0) <= 4 else 12.0
+
+
+def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
+    """Room for the widest line of every process at its depth; what is left goes to the lines."""
+    indent, widest = _indent(order), 0.0
+    for step in steps:
+        for p in step.placed.values():
+            m = step.model.members[p.slot]
+            head = (text_width(len(words.name(m.process)))
+                    + text_width(len(words.role(step.snapshot, m, _is_below_parent(step, p))), style.SMALL_PT) + 3 * _PAD)
+            rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
+                    for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
+            widest = max(widest, indent * p.depth + max(head, *rows))
+    return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
+
+
+def _is_below_parent(step: _Step, place: Placed) -> bool:
+    """Whether it stands below who is its parent in this step: before that is set, and after it is gone, it has a place
+    but no line."""
+    parent = step.model.members.get(place.parent) if place.parent in step.placed else None
+    return parent is not None and step.model.members[place.slot].process.parent == parent.process.pid
+
+
+def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
+    """A process's name and role, shortened as far as its card needs it: the name first, down to a few characters."""
+    m = step.model.members[place.slot]
+    name, role = words.name(m.process), words.role(step.snapshot, m, _is_below_parent(step, place))
+    room = width - 3 * _PAD
+    name = shorten(name, max(_LEAST_NAME, fitting_chars(room - text_width(len(role), style.SMALL_PT))))
+    return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
+
+
+def _page_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
+    own = member.page(letter)
+    return words.page_words(member, own, letter, own is not None and own.pa in step.frames)
+
+
+def _row_y(box: _Box, letter: str) -> float:
+    """The middle of a process's row."""
+    return box.y + _HEAD + _ROW * (_LETTERS.index(letter) + 0.5) + 1
+
+
+def _frame_rows(step: _Step, frame: SharedFrame) -> list[tuple[str, list[str]]]:
+    """The letter and the lines of each row of a frame, without what is odd."""
+    n = fitting_chars(_FRAME_W - 30, style.SMALL_PT)
+    return [(letter, words.wrap(what, n)) for letter, what in words.frame_words(step.model, frame, step.drawn)]
+
+
+def _frame_alarms(frame: SharedFrame) -> list[str]:
+    return page.alarm_lines(frame.odd, _FRAME_W, "! " if frame.is_wrong else "? ")
+
+
+def _frame_height(step: _Step, frame: SharedFrame) -> float:
+    return (_FRAME_HEAD + sum(_FRAME_LINE * len(lines) + 2 for _, lines in _frame_rows(step, frame)) + 3
+            + page.alarm_height(_frame_alarms(frame)))
+
+
+def _place_frames(steps: Sequence[_Step], processes: dict[int, _Box]) -> dict[int, _Box]:
+    """Each frame level with its owner, or with its first user; pushed down where another stands."""
+    wanted = []
+    for pa in sorted({pa for s in steps for pa in s.frames}):
+        height = max(_frame_height(s, s.frames[pa]) for s in steps if pa in s.frames)
+        owners = {slot for s in steps if pa in s.frames for slot in s.frames[pa].fry_of if slot in processes}
+        others = {slot for s in steps if pa in s.frames for slot in s.frames[pa].shrimp_of if slot in processes}
+        if owners:      # its F row level with its owner's FRY
+            y = min(_row_y(processes[slot], "F") for slot in owners) - _FRAME_HEAD - _FRAME_LINE / 2
+        else:
+            y = min(_row_y(processes[slot], "S") for slot in others) - _FRAME_HEAD - _FRAME_LINE / 2
+            y -= _FRAME_LINE + 2 if any(s.frames[pa].creator_gone or s.frames[pa].fry_of
+                                        for s in steps if pa in s.frames) else 0
+        wanted.append((y, pa, height))
+    placed, free_from = {}, min((box.y for box in processes.values()), default=0)
+    for y, pa, height in sorted(wanted):
+        y = max(y, free_from)
+        placed[pa] = _Box(0.0, y, _FRAME_W, height)
+        free_from = y + height + _FRAME_GAP
+    return placed
+
+
+def _sources(steps: Sequence[_Step], processes: dict[int, _Box], pa: int, letter: str) -> list[float]:
+    """Where lines to a frame begin, top down."""
+    slots = {slot for s in steps if pa in s.frames for slot in s.frames[pa].is_page(letter) if slot in processes}
+    return sorted(_row_y(processes[slot], letter) for slot in slots)
+
+
+def _port(steps: Sequence[_Step], frames: dict[int, _Box], pa: int, letter: str) -> float:
+    """Where lines to a frame end: the middle of the first line of that letter's row, in the last step that has it."""
+    found = frames[pa].y + _FRAME_HEAD
+    for s in steps:
+        y = frames[pa].y + _FRAME_HEAD
+        for row, lines in _frame_rows(s, s.frames[pa]) if pa in s.frames else ():
+            if row == letter:
+                found = y + _FRAME_LINE / 2
+            y += _FRAME_LINE * len(lines) + 2
+    return found
+
+
+def _tracks(nets: dict[tuple[int, str], tuple[list[float], float]]) -> tuple[dict[tuple[int, str], int], int]:
+    """A track for each net that is not one straight line, so that no two vertical lines touch; and how many
+    tracks there are. Long ones come first, next to the processes."""
+    spans = {net: (min(*ys, port), max(*ys, port)) for net, (ys, port) in nets.items()
+             if any(abs(y - port) > 0.5 for y in ys)}
+    tracks: list[list[tuple[float, float]]] = []
+    found = {}
+    for net, (low, high) in sorted(spans.items(), key=lambda item: (item[1][0] - item[1][1], item)):
+        i = next((i for i, track in enumerate(tracks)
+                  if all(high + 4 < a or b + 4 < low for a, b in track)), len(tracks))
+        if i == len(tracks):
+            tracks.append([])
+        tracks[i].append((low, high))
+        found[net] = i
+    return found, len(tracks)
+
+
+# What is drawn there
+
+def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -> str:
+    canvas = Canvas()
+    if layout.has_heading:
+        page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
+    for slot, box in layout.processes.items():
+        if slot not in step.placed:
+            _ghost(canvas, box)
+    for pa, box in layout.frames.items():
+        if pa not in step.frames:
+            _ghost(canvas, box)
+    for p in step.placed.values():
+        if _is_below_parent(step, p):
+            _tree_line(canvas, step, layout, p)
+    for letter in _LETTERS:     # S first: where lines cross, the solid one passes over
+        edges = [_Edge.of(step, layout, p.slot, letter) for p in step.placed.values()]
+        for pa in step.frames:  # lines of one frame run into each other, those of two do not
+            net = [e for e in edges if e is not None and e.pa == pa]
+            for e in net:
+                canvas.path(e.path, style.PAPER, stroke_width=5)
+            for e in net:
+                _edge(canvas, e)
+    for pa, frame in step.frames.items():
+        _frame(canvas, step, frame, layout.frames[pa])
+    for p in step.placed.values():
+        _process(canvas, step, p, layout.processes[p.slot])
+    y = layout.bottom
+    if layout.has_legend:
+        y = legend(canvas, step.snapshot, y + 18)
+        y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
+    return canvas.svg(page.WIDTH_PT, y + MARGIN_PT)
+
+
+def _ghost(canvas: Canvas, box: _Box) -> None:
+    canvas.rect(box.x, box.y, box.width, box.height, stroke=style.HAIRLINE, rx=4, stroke_width=0.6,
+                stroke_dasharray="1 3")
+
+
+def _mark(canvas: Canvas, step: _Step, id_: str, x: float, middle: float, height: float) -> None:
+    """A bar at the left of what has changed."""
+    if id_ in step.changed:
+        canvas.rect(x - 4, middle - height / 2, 8, height, style.INK, tip="changed", class_="changed")
+
+
+def _tree_line(canvas: Canvas, step: _Step, layout: _Layout, place: Placed) -> None:
+    child, parent = layout.processes[place.slot], layout.processes[place.parent]
+    m, above = step.model.members[place.slot], step.model.members[place.parent]
+    adopted = m.orphan
+    tip = (f"{words.name(above.process)} has adopted {words.name(m.process)}" if adopted else
+           f"{words.name(above.process)} is the parent of {words.name(m.process)}")
+    x, y = parent.x + layout.indent / 2, child.y + _HEAD / 2
+    # from below the parent's card; a line that other children's lines lie on is drawn once more, as it is
+    with canvas.group(f"parent-{place.slot}", tip):
+        canvas.path(corners([(x, parent.y + parent.height), (x, y), (child.x, y)], 5), style.HAIRLINE,
+                    stroke_width=1.2, stroke_dasharray="2 2.5" if adopted else None)
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Widths in points. Every box ends at one line; the deeper in the tree, the later it begins."""
-    box: int            # of a process that is nobody's child
-    frame: int          # of the text in a frame's box
+class _Edge:
+    """A line from a process's page to a frame. Its path begins at the frame, so that dashes of lines that run
+    into each other fall on each other."""
+    pa: int
+    slot: int
+    letter: str
+    tip: str
+    is_wrong: bool
+    path: str
+    x: float
+    y: float
+    end_x: float
+    end_y: float
 
-    @property
-    def legend_chars(self) -> int:
-        return int((self.box - CELL_PAD_PT) / (style.CHAR_PT * style.SMALL_PT / style.FONT_PT))
-
-
-def _columns(snapshot: Snapshot, model: Sharing, placed: Sequence[Placed], here: set[int]) -> _Columns:
-    box = _width_pt(LEAST_BOX_CHARS)
-    for p in placed:
-        m = model.members[p.slot]
-        head = _width_pt(len(words.name(m.process)) + len(words.role(snapshot, m))) + 2 * CELL_PAD_PT
-        remarks = [words.page_words(m, page, letter, page is not None and page.pa in here)[1]
-                   for letter, page in (("F", m.fry), ("S", m.shrimp))]
-        row = _LABEL_PT + _ADDRESS_PT + _width_pt(max(map(len, remarks))) + _LETTER_PT
-        box = max(box, max(head, row) + INDENT_PT * p.depth)
-    return _Columns(box, _width_pt(FRAME_CHARS))
-
-
-def _node(name: str, rows: Sequence[str], tip: str, **attributes: object) -> str:
-    settings = "".join(f" {key}={quoted(str(value))}" for key, value in attributes.items())
-    table = "".join(f"<TR>{row}</TR>" for row in rows)
-    return (f"{quoted(name)} [id={quoted(name)}, tooltip={quoted(tip)}, label=<"
-            f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="3"{settings}>{table}</TABLE>>];')
-
-
-def _process_node(snapshot: Snapshot, place: Placed, member: Member, here: set[int],
-                  columns: _Columns) -> str:
-    width = columns.box - INDENT_PT * place.depth
-    fill = style.FILL_WRONG if member.wrong else style.FILL_ORPHAN if member.orphan else style.FILL_PROCESS
-    rows = [_cell(_two_ends(words.name(member.process), words.role(snapshot, member)), PORT="head", COLSPAN=4,
-                  BGCOLOR=fill, WIDTH=width, CELLPADDING=0)]
-    rows += [_page_row(place.slot, member, letter, page, here, width)
-             for letter, page in (("F", member.fry), ("S", member.shrimp))]
-    n_chars = int((width - CELL_PAD_PT) / style.CHAR_PT)
-    rows += [_cell(_lines(words.wrap("! " + w, n_chars)), COLSPAN=4, ALIGN="LEFT", BALIGN="LEFT",
-                   BGCOLOR=style.FILL_WRONG) for w in member.wrong]
-    if place.depth:
-        rows[0] = _cell("", BORDER=0, WIDTH=INDENT_PT * place.depth, CELLPADDING=0, ROWSPAN=len(rows)) + rows[0]
-    return _node(_process_id(place.slot), rows, f"process {words.name(member.process)}")
+    @classmethod
+    def of(cls, step: _Step, layout: _Layout, slot: int, letter: str) -> Optional[_Edge]:
+        m = step.model.members[slot]
+        own = m.page(letter)
+        if own is None or own.pa not in step.frames:
+            return None
+        y, x = _row_y(layout.processes[slot], letter), layout.card_end + page.BADGE_R
+        port, end_x = _port([step], layout.frames, own.pa, letter), layout.frames[own.pa].x
+        track = layout.tracks.get((own.pa, letter))
+        start = end_x - 6
+        points = [(start, y), (x, y)] if track is None else [(start, port), (track, port), (track, y), (x, y)]
+        return cls(own.pa, slot, letter, f"{words.PAGE[letter]} of {words.name(m.process)}, {words.pte(own)}",
+                   letter in m.wrong_pages, corners(points, 6), x, y, end_x, points[0][1])
 
 
-def _two_ends(left: str, right: str) -> str:
-    return ('<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"><TR>'
-            + _cell(f"<B>{text(left)}</B>", ALIGN="LEFT") + _cell(text(right), ALIGN="RIGHT")
-            + "</TR></TABLE>")
+def _edge(canvas: Canvas, e: _Edge) -> None:
+    with canvas.group(f"edge-{e.letter}-{e.slot}", e.tip):
+        canvas.path(e.path, style.LINE[e.letter], stroke_width=2.6 if e.is_wrong else 1.6,
+                    stroke_dasharray="5 3" if e.letter == "S" else None)
+        canvas.path(f"M{e.end_x:.2f} {e.end_y:.2f}l-8 -4v8z", fill=style.LINE[e.letter])
+        if e.is_wrong:
+            canvas.rect(e.x + 4, e.y - 6, 9, 12, style.ALARM, rx=2)
+            canvas.text(e.x + 8.5, e.y, "!", style.FONT_PT, "middle", style.PAPER, bold=True)
 
 
-def _page_row(slot: int, member: Member, letter: str, page: Optional[Page], here: set[int],
-              width: int) -> str:
-    is_drawn = page is not None and page.pa in here
-    address, remark = words.page_words(member, page, letter, is_drawn)
-    tip = {"TOOLTIP": words.pte(page), "ID": f"{_process_id(slot)}-{letter}",
-           "HREF": "#" + (_frame_id(page.pa) if is_drawn else _process_id(slot))} if page else {}
-    rest = width - _LABEL_PT - _ADDRESS_PT
-    label = _cell(words.PAGE[letter], ALIGN="LEFT", SIDES="LTB", WIDTH=_LABEL_PT, BGCOLOR=style.PAPER,
-                  PORT=f"{letter}-left")
-    where = _cell(address, ALIGN="LEFT", SIDES="TB", WIDTH=_ADDRESS_PT, BGCOLOR=style.PAPER, **tip)
-    if not is_drawn:
-        return label + where + _cell(text(remark), ALIGN="LEFT", SIDES="TRB", COLSPAN=2, WIDTH=rest,
-                                     BGCOLOR=style.PAPER)
-    return (label + where
-            + _cell(text(remark), ALIGN="LEFT", SIDES="TB", WIDTH=rest - _LETTER_PT, BGCOLOR=style.PAPER)
-            + _cell(_colored(letter, _INK[letter]), PORT=letter, WIDTH=_LETTER_PT, BGCOLOR=style.PAPER))
+def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
+    m = step.model.members[place.slot]
+    name, role = _head(step, place, box.width)
+    alarms = page.alarm_lines(m.wrong, box.width)
+    with canvas.group(f"process-{place.slot}", f"process {words.name(m.process)}", class_="process"):
+        canvas.rect(box.x, box.y, box.width, box.height, style.PAPER, rx=4)
+        canvas.path(f"M{box.x:.2f} {box.y + _HEAD:.2f}v{4 - _HEAD:.2f}q0 -4 4 -4h{box.width - 8:.2f}q4 0 4 4"
+                    f"v{_HEAD - 4:.2f}z", fill=style.PALE_PROCESS)
+        canvas.text(box.x + _PAD, box.y + _HEAD / 2, name, bold=True)
+        canvas.text(box.x + box.width - _PAD, box.y + _HEAD / 2, role, style.SMALL_PT, "end",
+                    style.INK if m.orphan else style.QUIET, font_style="italic" if m.orphan else None)
+        for letter in _LETTERS:
+            _page_row(canvas, step, m, letter, box)
+        if alarms:
+            page.alarm(canvas, box.x, box.y + box.height - page.alarm_height(alarms), box.width, alarms, 4)
+        canvas.rect(box.x, box.y, box.width, box.height, rx=4, stroke=style.ALARM if alarms else style.QUIET,
+                    stroke_width=1.8 if alarms else 0.9)
+        _mark(canvas, step, f"process-{place.slot}", box.x, box.y + _HEAD / 2, _HEAD - 3)
+        for letter in _LETTERS:
+            own = m.page(letter)
+            if own is not None and own.pa in step.frames:
+                page.badge(canvas, box.x + box.width, _row_y(box, letter), letter)
 
 
-def _frame_node(snapshot: Snapshot, model: Sharing, frame: SharedFrame, drawn: set[int],
-                columns: _Columns) -> str:
-    fill = style.FILL_WRONG if frame.wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
-    rows = [_cell(_two_ends(f"frame {frame.pa:#x}", words.refs(snapshot, frame)), COLSPAN=2, CELLPADDING=0,
-                  WIDTH=_LETTER_PT + columns.frame)]
-    rows += [_cell(f"<B>{letter}</B>", SIDES="LTB", WIDTH=_LETTER_PT, VALIGN="TOP",
-                   **({"PORT": letter} if letter in _INK else {}))
-             + _cell(_lines(words.wrap(what, FRAME_CHARS)), SIDES="TRB", WIDTH=columns.frame, ALIGN="LEFT",
-                     BALIGN="LEFT")
-             for letter, what in words.frame_words(model, frame, drawn)]
-    return _node(_frame_id(frame.pa), rows, f"frame {frame.pa:#x}", BGCOLOR=fill)
+def _page_row(canvas: Canvas, step: _Step, member: Member, letter: str, box: _Box) -> None:
+    own = member.page(letter)
+    address, remark = _page_words(step, member, letter)
+    y, x = _row_y(box, letter), box.x + _PAD
+    name = f"page-{letter}-{member.process.slot}"
+    with canvas.group(name, None if own is None else words.pte(own)):
+        _mark(canvas, step, name, box.x, y, _ROW - 3)
+        canvas.text(x, y, words.PAGE[letter], style.SMALL_PT, fill=style.QUIET)
+        canvas.text(x + _LABEL_W, y, address, fill=style.INK if own else style.QUIET)
+        canvas.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, fill=style.QUIET)
 
 
-def _legend_node(snapshot: Snapshot, notes: Sequence[str], columns: _Columns) -> str:
+def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
+    alarms = _frame_alarms(frame)
+    free = any(words.FREE in one for one in frame.odd)
+    fill = style.PALE_FRAME if not free else canvas.stripes("freed", style.STRIPE, style.PAPER, 7, 2)
+    height = _frame_height(step, frame)
+    with canvas.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", class_="frame"):
+        canvas.rect(box.x, box.y, box.width, height, fill, rx=7)
+        canvas.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
+        canvas.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.snapshot, frame),
+                    style.SMALL_PT, "end", style.INK)
+        y = box.y + _FRAME_HEAD
+        for letter, lines in _frame_rows(step, frame):
+            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LETTER[letter])
+            for line in lines:
+                canvas.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
+                y += _FRAME_LINE
+            y += 2
+        if alarms:
+            page.alarm(canvas, box.x, box.y + height - page.alarm_height(alarms), box.width, alarms, 7)
+        canvas.rect(box.x, box.y, box.width, height, rx=7, stroke=style.ALARM if frame.is_wrong else style.EDGE_FRAME,
+                    stroke_width=2.4 if frame.is_wrong else 1.8,
+                    stroke_dasharray="6 3" if frame.creator_gone or free else None)
+        _mark(canvas, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
+
+
+def legend(canvas: Canvas, snapshot: Snapshot, y: float) -> float:
+    """Signs and what they mean, in one row; returns the y where notes may begin."""
     layout = snapshot.layout
-    lines = [
-        f'{_colored("F ───▶", style.LINE_FRY)} FRY {layout.fry:#x}, my page',
-        f'{_colored("S ╌╌╌▶", style.LINE_SHRIMP)} SHRIMP {layout.shrimp:#x}, my parent\'s FRY',
-        f'{_colored("· · ·▶", style.INK)} parent to child &#160; <B>!</B> wrong',
-        *(text(line) for note in notes for line in words.wrap(note, columns.legend_chars))]
-    content = "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines)
-    return _node("legend", [_cell(f'<FONT POINT-SIZE="{style.SMALL_PT}">{content}</FONT>', BORDER=0,
-                                  ALIGN="LEFT", BALIGN="LEFT", WIDTH=columns.box)], "legend")
-
-
-def _process_id(slot: int) -> str:
-    return f"process-{slot}"
-
-
-def _frame_id(pa: int) -> str:
-    return f"frame-{pa:#x}"
-
-
-def _edges(model: Sharing, placed: list[Placed], here: set[int]) -> list[str]:
-    column = [_process_id(p.slot) for p in placed] + ["legend"]
-    lines = ["{ rank=same; " + " ".join(quoted(name) + ";" for name in column) + " }"]
-    lines += [f"{quoted(a)} -> {quoted(b)} [style=invis, weight=100];" for a, b in zip(column, column[1:])]
-    for p in placed:
-        m = model.members[p.slot]
-        if p.parent is not None:
-            tip = f"{words.name(model.members[p.parent].process)} is the parent of {words.name(m.process)}"
-            lines.append(f"{quoted(_process_id(p.parent))}:\"S-left\":w -> {quoted(_process_id(p.slot))}:head:w "
-                         f"[style=dotted, tooltip={quoted(tip)}];")
-        for letter, page in (("F", m.fry), ("S", m.shrimp)):
-            if page and page.pa in here:
-                tip = f"{words.PAGE[letter]} of {words.name(m.process)}, {words.pte(page)}"
-                lines.append(f"{quoted(_process_id(p.slot))}:{letter}:e -> {quoted(_frame_id(page.pa))}:{letter}:w "
-                             f'[color="{_INK[letter]}", style={_DASH[letter]}, penwidth=1.5, weight={_WEIGHT[letter]}, '
-                             f'tooltip={quoted(tip)}];')
-    return lines
-
-
-def _graph(title: Sequence[str], body: Sequence[str]) -> str:
-    heading = f'<B><FONT POINT-SIZE="13">{text(TITLE)}</FONT></B><BR ALIGN="LEFT"/>' + _lines([*title, " "])
-    return "\n".join([
-        "digraph family {",
-        f'graph [rankdir=LR, nodesep=0.12, ranksep=0.6, bgcolor="{style.PAPER}", pad=0.1, '
-        f'fontname="{style.FONT}", fontsize={style.FONT_PT}, tooltip={quoted(TITLE)}, '
-        f"labelloc=t, labeljust=l, label=<{heading}>];",
-        f'node [shape=plain, fontname="{style.FONT}", fontsize={style.FONT_PT}];',
-        f'edge [fontname="{style.FONT}", arrowsize=0.7];',
-        *body,
-        "}",
-    ]) + "\n"
+    page.rule(canvas, y)
+    y += 14
+    x = MARGIN_PT + page.BADGE_R
+    signs = [("F", f"FRY {layout.fry:#x}, my own page"), ("S", f"SHRIMP {layout.shrimp:#x}, my parent's FRY")]
+    with canvas.group("legend"):
+        for letter, what in signs:
+            page.badge(canvas, x, y, letter)
+            canvas.line(x + page.BADGE_R, y, x + 24, y, style.LINE[letter], stroke_width=1.6,
+                        stroke_dasharray="5 3" if letter == "S" else None)
+            canvas.path(f"M{x + 31:.2f} {y:.2f}l-8 -4v8z", fill=style.LINE[letter])
+            canvas.text(x + 36, y, what, style.SMALL_PT)
+            x += 36 + text_width(len(what), style.SMALL_PT) + 16
+        canvas.path(corners([(x, y - 8), (x, y), (x + 12, y)], 5), style.HAIRLINE, stroke_width=1.2)
+        canvas.text(x + 16, y, "child", style.SMALL_PT)
+    return y + 13

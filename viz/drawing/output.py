@@ -2,21 +2,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
 
 from .errors import VizError
 
 SUFFIXES = (".dot", ".svg", ".pdf", ".png")
+FILM_SUFFIXES = (".html", ".svg", ".pdf", ".png")
 
 
-def kind(name: Union[str, Path]) -> str:
-    """"dot", "svg", "pdf" or "png", by the suffix of `name`. Raises VizError."""
+def kind(name: Union[str, Path], suffixes: Sequence[str] = SUFFIXES) -> str:
+    """"dot", "svg", "pdf", "png" or "html", by the suffix of `name`, one of `suffixes`. Raises VizError."""
     suffix = Path(name).suffix
-    if suffix not in SUFFIXES:
-        raise VizError(f"{name}: expected a name that ends in {', '.join(SUFFIXES)}, "
+    if suffix not in suffixes:
+        raise VizError(f"{name}: expected a name that ends in {', '.join(suffixes)}, "
                        f"found {suffix or 'no suffix'}")
     return suffix[1:]
+
+
+def folder(path: Path) -> Path:
+    """`path` as a folder that is there. Raises VizError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise VizError(f"{path}: expected a folder to write to: {e.strerror}") from None
+    return path
 
 
 def write(name: Union[str, Path], data: bytes) -> None:

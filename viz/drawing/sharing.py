@@ -1,17 +1,19 @@
 """Who shares which frame with whom: FRY and SHRIMP of every process, and what is wrong there.
 
-A model of plain data between the snapshot and the figures that show sharing.
+A model of plain data between the snapshot and the figures that show sharing. What is wrong is
+what the kit's rules say is wrong; what merely looks odd, where they hold back, is told as such.
 """
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Iterable, Optional
+from typing import Optional
 
+from . import kit
 from .errors import VizError
+from .frame_users import purpose
 from .snapshot_json import Mapping, Process, Snapshot, User
-
-RIGHT_FLAGS = "VRW-U"       # of "VRWXUGAD"; G, A and D say nothing about sharing
 
 
 @dataclass(frozen=True)
@@ -24,23 +26,33 @@ class Page:
 
 @dataclass(frozen=True)
 class Member:
-    """A process with its two pages; `wrong` holds a line for each thing amiss."""
+    """A process with its two pages; `wrong` holds a line for each page that a verdict accuses, `wrong_pages`
+    their letters F and S."""
     process: Process
     fry: Optional[Page]
     shrimp: Optional[Page]
     orphan: bool
     wrong: tuple[str, ...]
+    wrong_pages: frozenset[str]
+
+    def page(self, letter: str) -> Optional[Page]:
+        return self.fry if letter == "F" else self.shrimp
 
 
 @dataclass(frozen=True)
 class SharedFrame:
-    """A frame that is somebody's FRY or SHRIMP, and all its users. Lists hold slots."""
+    """A frame that is somebody's FRY or SHRIMP, and all its users. Lists hold slots.
+
+    odd: a line for each thing that a frame of a sound kernel at rest does not show; is_wrong: whether a
+    rule failed because of it, or held back.
+    """
     pa: int
     fry_of: tuple[int, ...]
     shrimp_of: tuple[int, ...]
     creator_gone: bool
     count: Optional[int]
-    wrong: tuple[str, ...]
+    odd: tuple[str, ...]
+    is_wrong: bool
 
     @property
     def users(self) -> tuple[int, ...]:
@@ -48,13 +60,18 @@ class SharedFrame:
 
     @property
     def worth_drawing(self) -> bool:
-        return len(self.users) > 1 or self.creator_gone or bool(self.wrong)
+        return len(set(self.users)) > 1 or self.creator_gone or bool(self.odd)
+
+    def is_page(self, letter: str) -> tuple[int, ...]:
+        return self.fry_of if letter == "F" else self.shrimp_of
 
 
 @dataclass(frozen=True)
 class Sharing:
     members: dict[int, Member]          # by slot
     frames: dict[int, SharedFrame]      # by physical address
+    held_back: int                      # verdicts that a later stop will tell
+    elsewhere: int                      # that failed, but not about FRY or SHRIMP
 
 
 def sharing(snapshot: Snapshot) -> Sharing:
@@ -64,10 +81,28 @@ def sharing(snapshot: Snapshot) -> Sharing:
         if va is None:
             raise VizError(f"layout.{name}: expected an address, found null: no Shrimpy layout in "
                            f"{snapshot.kernel}; try `set shrimpy {name} ADDRESS` before the snapshot")
+    judgement = kit.judgement(snapshot.text)
+    failures = [v for v in judgement.failures if v.va in (layout.fry, layout.shrimp)]
     pages = {p.slot: (_page(p, layout.fry, layout.page_size), _page(p, layout.shrimp, layout.page_size))
              for p in snapshot.processes}
-    members = _members(snapshot, pages)
-    return Sharing(members, _frames(snapshot, members))
+    members = {}
+    for p in snapshot.processes:
+        mine = [v for v in failures if v.pid == p.pid and not v.subject.startswith("frame ")]
+        fry, shrimp = pages[p.slot]
+        members[p.slot] = Member(p, fry, shrimp, p.slot in judgement.orphans,
+                                 _told(mine),
+                                 frozenset("F" if v.va == layout.fry else "S" for v in mine))
+    return Sharing(members, _frames(snapshot, members, failures), judgement.n_held_back,
+                   len(judgement.failures) - len(failures))
+
+
+def _told(failures: Iterable[kit.Verdict]) -> tuple[str, ...]:
+    """For each page the first verdict that failed, and how many more there are."""
+    by_page: dict[Optional[int], list[kit.Verdict]] = {}
+    for v in failures:
+        by_page.setdefault(v.va, []).append(v)
+    return tuple(f"{first.rule}: {first.why}" + (f" (and {len(more)} more)" if more else "")
+                 for first, *more in by_page.values())
 
 
 def _page(process: Process, va: int, page_size: int) -> Optional[Page]:
@@ -77,64 +112,41 @@ def _page(process: Process, va: int, page_size: int) -> Optional[Page]:
     return None
 
 
-def _members(snapshot: Snapshot, pages: dict) -> dict[int, Member]:
-    by_pid = {p.pid: p for p in reversed(snapshot.processes)}
-    owners: dict[int, list[int]] = {}
-    for p in snapshot.processes:
-        if pages[p.slot][0]:
-            owners.setdefault(pages[p.slot][0].pa, []).append(p.pid)
-    members = {}
-    for p in snapshot.processes:
-        fry, shrimp = pages[p.slot]
-        parent = by_pid.get(p.parent) if p.parent is not None else None
-        parent_fry = pages[parent.slot][0] if parent else None
-        # init, whose own parent is null, adopts; a pid that is no longer there cannot have
-        adopted = p.parent is not None and (parent is None or parent.parent is None)
-        orphan = adopted and shrimp is not None and shrimp.pa not in owners
-        wrong = []
-        if fry is None and p.state != "USED":
-            wrong.append("FRY is not mapped")
-        if shrimp is None:
-            if p.parent is not None and p.state != "USED":
-                wrong.append("SHRIMP is not mapped")
-        elif not orphan and not (parent_fry and parent_fry.pa == shrimp.pa):
-            whose = " and ".join(f"pid {pid}'s" for pid in owners.get(shrimp.pa, [])) or "nobody's"
-            wrong.append(f"SHRIMP is {whose} FRY, " +
-                         (f"not pid {p.parent}'s" if p.parent is not None else "yet it has no parent"))
-        for name, page in (("FRY", fry), ("SHRIMP", shrimp)):
-            if page and page.mapping.flags[:5] != RIGHT_FLAGS:
-                wrong.append(f"{name} flags {page.mapping.flags[:5]}, not {RIGHT_FLAGS}")
-        members[p.slot] = Member(p, fry, shrimp, orphan, tuple(wrong))
-    return members
-
-
-def _frames(snapshot: Snapshot, members: dict[int, Member]) -> dict[int, SharedFrame]:
+def _frames(snapshot: Snapshot, members: dict[int, Member],
+            failures: Iterable[kit.Verdict]) -> dict[int, SharedFrame]:
     fry_of: dict[int, list[int]] = {}
     shrimp_of: dict[int, list[int]] = {}
     for slot, m in members.items():
         for page, users in ((m.fry, fry_of), (m.shrimp, shrimp_of)):
             if page:
                 users.setdefault(page.pa, []).append(slot)
+    accused = {page.pa for m in members.values() for letter in m.wrong_pages
+               for page in [m.page(letter)] if page}
+    told = {}
+    for v in failures:
+        if v.subject.startswith("frame "):
+            told.setdefault(int(v.subject.split()[1], 16), f"{v.rule}: {v.why}")
     layout = snapshot.layout
     others = _other_users(snapshot)
     runs = sorted((r.pa, r.pa + r.n_pages * layout.page_size) for r in snapshot.free.runs)
     frames = {}
     for pa in sorted(set(fry_of) | set(shrimp_of)):
-        wrong = []
+        odd = []
         i = bisect_right(runs, (pa, 1 << 64))
         if i and pa < runs[i - 1][1]:
-            wrong.append("on the free list, yet mapped")
+            odd.append("on the free list, yet mapped")
         if not layout.ram_base <= pa < layout.ram_end:
-            wrong.append("outside RAM")
+            odd.append("outside RAM")
         if len(fry_of.get(pa, ())) > 1:
-            wrong.append(f"FRY of {len(fry_of[pa])} processes")
+            odd.append(f"FRY of {len(fry_of[pa])} processes")
         creator_gone = pa not in fry_of and all(members[slot].orphan for slot in shrimp_of[pa])
         if pa not in fry_of and not creator_gone:
-            wrong.append("FRY of nobody")
-        wrong += [f"also {_describe(u)}" for u in others.get(pa, ())]
+            odd.append("FRY of nobody")
+        odd += [f"also {_who(u)}" for u in others.get(pa, ())]
+        odd += [told[pa]] if pa in told else []
         frames[pa] = SharedFrame(pa, tuple(fry_of.get(pa, ())), tuple(shrimp_of.get(pa, ())), creator_gone,
                                  snapshot.counts.values.get(pa, 0) if snapshot.counts else None,
-                                 tuple(wrong))
+                                 tuple(odd), bool(odd) and (pa in accused or pa in told))
     return frames
 
 
@@ -145,12 +157,18 @@ def _other_users(snapshot: Snapshot) -> dict[int, list[User]]:
             for f in snapshot.frames}
 
 
-def _describe(user: User) -> str:
-    what = {"user": "user memory", "table": "a page table", "kstack": "a kernel stack",
-            "kernel-table": "a table of the kernel"}.get(user.kind, user.kind)
-    of = f" of pid {user.pid}" if user.pid is not None else ""
-    at = f" at {user.va:#x}" if user.kind == "user" and user.va is not None else ""
-    return what + of + at
+def _who(user: User) -> str:
+    if user.kind == "user" and user.va is not None:
+        return f"page {user.va:#x} of pid {user.pid}"
+    return purpose(user)
+
+
+def expected_frames(model: Sharing, slots: Collection[int]) -> set[int]:
+    """The frames that processes of `slots` should have at SHRIMP and do not, where a rule says so; their owners
+    are of `slots` too."""
+    by_pid = {m.process.pid: m for m in model.members.values()}
+    parents = [by_pid.get(m.process.parent) for slot in slots for m in [model.members[slot]] if "S" in m.wrong_pages]
+    return {parent.fry.pa for parent in parents if parent and parent.fry and parent.process.slot in slots}
 
 
 def select(model: Sharing, limit: int, pids: Optional[Iterable[int]] = None) -> list[int]:
@@ -173,10 +191,13 @@ def select(model: Sharing, limit: int, pids: Optional[Iterable[int]] = None) -> 
         return chosen
     partners: dict[int, set[int]] = {slot: set() for slot in model.members}
     amiss = {slot for slot, m in model.members.items() if m.wrong}
+    by_pid = {m.process.pid: slot for slot, m in model.members.items()}
+    amiss |= {by_pid[m.process.parent] for m in model.members.values()     # whose FRY it should be
+              if "S" in m.wrong_pages and m.process.parent in by_pid}
     for frame in model.frames.values():
         for slot in frame.users:
             partners[slot].update(frame.users)
-        if frame.wrong:
+        if frame.odd:
             amiss.update(frame.users)
 
     def rank(slot: int) -> tuple:

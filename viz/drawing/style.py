@@ -9,20 +9,39 @@ FONT = "DejaVu Sans Mono"
 SVG_FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 FONT_PT = 10
 SMALL_PT = 9
+TITLE_PT = 13
 CHAR_PT = 6.03          # advance of one character of FONT at FONT_PT
 
 INK = "#000000"
 PAPER = "#FFFFFF"
 
 FILL_PROCESS = "#56B4E9"
-FILL_FRAME = "#F0E442"
+FILL_FRAME = "#FFE894"
 FILL_ORPHAN = "#E69F00"
 FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 
 LINE_FRY = "#0072B2"
 LINE_SHRIMP = "#D55E00"
+LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
+LETTER = {"F": LINE_FRY, "S": "#A84A00"}    # text needs more contrast than lines: 4.5:1 on every ground here
+LINE_THIRD = "#007A5A"
+DASH = {"F": "solid", "S": "dashed"}
+
+QUIET = "#56616B"       # text of less weight, 6:1 on white
+FILL_PATH = "#D9EAF7"   # the sky blue of processes, lighter: where a walk goes
+FILL_ADDED = "#CFEEDD"  # signs say the same: + - ~
+FILL_GONE = "#F7D9CB"
+FILL_QUIET = "#EDF0F3"
 
 PNG_DPI = 192           # twice a screen's 96
 
 # 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
 MAX_WIDTH_PT = 580
+
+HAIRLINE = "#9AA7B2"
+STRIPE = "#DCE2E7"
+PALE_PROCESS = "#E9F2F9"
+PALE_FRAME = "#FFF2BF"
+# what must stand out, in black and white too: white text on it has 8:1
+ALARM = "#8F2A00"
+EDGE_FRAME = "#6B5200"

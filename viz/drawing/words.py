@@ -8,12 +8,14 @@ from typing import Optional
 
 from .dot import shorten
 from .sharing import Member, Page, Placed, SharedFrame, Sharing
-from .snapshot_json import Process, Snapshot
+from .snapshot_json import Mapping, Process, Snapshot
+from .stretches import Stretch
 
 NAME_CHARS = 20
 STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
+FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
 
@@ -21,11 +23,14 @@ def name(process: Process) -> str:
     return f"{process.pid} {shorten(process.name, NAME_CHARS) or '(no name)'}"
 
 
+def kernel(name: str) -> str:
+    """A figure goes into reports: the tree's name tells kernels apart, the way to it does not."""
+    return shorten("/".join(PurePath(name).parts[-KERNEL_PARTS:]), 60) or "kernel"
+
+
 def stop_line(snapshot: Snapshot) -> str:
     """The kernel, and where it stood: what is not known is not said."""
     stop = snapshot.stop
-    # a figure goes into reports: the tree's name tells kernels apart, the way to it does not
-    kernel = shorten("/".join(PurePath(snapshot.kernel).parts[-KERNEL_PARTS:]), 60) or "kernel"
     at = [f"hart {stop.hart}"] if stop.hart is not None else []
     mode = {"U": "user mode", "S": "supervisor mode", "M": "machine mode"}.get(stop.privilege or "")
     at += [mode] if mode else []
@@ -42,14 +47,15 @@ def stop_line(snapshot: Snapshot) -> str:
         code.append(shorten(PurePath(stop.file).name, 30) + line)
     at += [" ".join(code)] if code else []
     state = "panicked" if stop.panicked else "stopped"
-    return f"{kernel} {state}: {', '.join(at) or 'where is not known'}"
+    return f"{kernel(snapshot.kernel)} {state}: {', '.join(at) or 'where is not known'}"
 
 
 def wrap(line: str, n_chars: int) -> list[str]:
     return textwrap.wrap(line, n_chars, break_on_hyphens=False) or [""]
 
 
-def _count(n: int, thing: str, things: str = "") -> str:
+def count(n: int, thing: str, things: str = "") -> str:
+    """"1 frame", "2 frames"; `things` is the plural where an s does not make it."""
     return f"{n} {thing if n == 1 else things or thing + 's'}"
 
 
@@ -65,13 +71,15 @@ def left_out(snapshot: Snapshot, model: Sharing, drawn: set[int],
         shared = len({u.pid for u in f.users}) > 1
         elsewhere += f.n_pages * shared
         alone += f.n_pages * (not shared)
-    parts = [_count(alone, "frame with one user", "frames with one user")]
+    parts = [count(alone, "frame with one user", "frames with one user")]
     if elsewhere:
-        parts.append(_count(elsewhere, "frame shared at other addresses", "frames shared at other addresses"))
+        parts.append(count(elsewhere, "frame shared at other addresses", "frames shared at other addresses"))
     if pids:
         listed = ", ".join(map(str, pids[:LISTED_PIDS])) + (", …" if len(pids) > LISTED_PIDS else "")
-        parts.insert(0, f"{_count(len(pids), 'process', 'processes')} (pid {listed})"
-                     + (f" with {_count(pairs, 'shared frame')}" if pairs else ""))
+        parts.insert(0, f"{count(len(pids), 'process', 'processes')} (pid {listed})"
+                     + (f" with {count(pairs, 'shared frame')}" if pairs else ""))
+    elif pairs:
+        parts.insert(0, count(pairs, "shared frame"))
     return ["left out: " + "; ".join(parts)]
 
 
@@ -87,21 +95,39 @@ def cautions(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def role(snapshot: Snapshot, member: Member) -> str:
-    """State and descent, for the right end of a process's first row."""
-    process = member.process
+def state(snapshot: Snapshot, process: Process) -> str:
+    """The state, and the hart that it is on."""
     harts = [f" hart {h.hart}" for h in snapshot.harts if h.pid == process.pid]
-    state = shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+    return shorten(process.state, STATE_CHARS) + "".join(harts[:1])
+
+
+def role(snapshot: Snapshot, member: Member, below_parent: bool = False) -> str:
+    """State and descent, for the right end of a process's first row; below_parent: a line shows whose child it is."""
+    process = member.process
+    its_state = state(snapshot, process)
     if process.parent is None:
-        return f"{state}, no parent"
-    who = "orphan, adopted by" if member.orphan else "child of"
-    return f"{state}, {who} {process.parent}"
+        return f"{its_state}, orphan" if member.orphan else f"{its_state}, no parent"
+    if member.orphan:
+        return f"{its_state}, orphan, adopted by {process.parent}"
+    return its_state if below_parent else f"{its_state}, child of {process.parent}"
+
+
+def held_back(model: Sharing) -> list[str]:
+    """What is not said of this stop, counted."""
+    lines = []
+    if model.held_back:
+        lines.append(f"held back: {count(model.held_back, 'verdict')} on what the machine is in the middle of; "
+                     "a later stop will tell")
+    if model.elsewhere:
+        lines.append(f"not shown: {count(model.elsewhere, 'failure')} that " + ("is" if model.elsewhere == 1 else "are")
+                     + " not about FRY or SHRIMP: see the fault figure")
+    return lines
 
 
 def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
     """Address and remark in the row of FRY or SHRIMP."""
     if page is None:
-        first = letter == "S" and member.process.parent is None
+        first = letter == "S" and member.process.parent is None and member.process.state != "USED"
         return "none", "first process" if first else "not mapped"
     remark = page.mapping.flags[1:5]
     if not is_drawn:
@@ -120,16 +146,32 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
         rows.append(("F", "creator gone"))
     if frame.shrimp_of:
         rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
-    return rows + [("!", w) for w in frame.wrong]
+    return rows
 
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:
     """The kernel's own count of the frame's users, if it keeps one."""
-    return f"{shorten(snapshot.counts.name, 12)} {frame.count}" if snapshot.counts else ""
+    n = str(frame.count)
+    return f"{shorten(snapshot.counts.name, 12 - len(n))} {n}" if snapshot.counts else ""
 
 
 def pte(page: Page) -> str:
-    return f"PTE at {page.mapping.pte_at:#x} = {page.mapping.pte:#x}: {page.va:#x} to {page.pa:#x}"
+    return f"{entry(page.mapping)}: {page.va:#x} to {page.pa:#x}"
+
+
+def stretch_tip(stretch: Stretch) -> str:
+    """Of a row's pages: where they are mapped to, and the entry that says so, or the first and the last."""
+    first, last = stretch.mappings[0], stretch.mappings[-1]
+    if len(stretch.mappings) == 1:
+        size = f", {count(first.n_pages, 'page')}" if first.n_pages > 1 else ""
+        return f"{first.va:#x} to {first.pa:#x}, {first.flags}{size}: {entry(first)}"
+    return (f"{stretch.va:#x} to {stretch.end:#x}, {count(stretch.n_pages, 'page')}: "
+            f"the first to {first.pa:#x}, {first.flags}, {entry(first)}; "
+            f"the last to {last.pa:#x}, {last.flags}, {entry(last)}")
+
+
+def entry(mapping: Mapping) -> str:
+    return f"PTE at {mapping.pte_at:#x} = {mapping.pte:#x}"
 
 
 def _whose(model: Sharing, slots: Sequence[int], drawn: set[int]) -> str:
@@ -156,6 +198,7 @@ def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
         lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
                      + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
     for f in frames:
-        rows = (w if letter != "!" else f"wrong: {w}" for letter, w in frame_words(model, f, drawn))
+        rows = [w for _, w in frame_words(model, f, drawn)] + [
+            f"{'wrong' if f.is_wrong else 'as it stands'}: {w}" for w in f.odd]
         lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
     return " ".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 _MODULES = ("check", "draw", "processes", "memory", "changes", "step", "programs",
-            "functions", "help")
+            "functions", "help", "window")
 
 
 def register() -> None:

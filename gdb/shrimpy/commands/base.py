@@ -21,8 +21,9 @@ from ..text import Painter
 
 
 class Arg(NamedTuple):
-    """A positional argument. kind: "pid" "table" (a pid, or "kernel") "va"
-    "pa" "file" "program" "function" or "word"; choices: what a word may be."""
+    """A positional argument. kind: "pid" "table" (a pid, or "kernel") "who" (a
+    pid or a name) "va" "pid or va" "pa" "file" "program" "function" or "word";
+    choices: what a word may be."""
 
     name: str
     kind: str
@@ -51,6 +52,7 @@ class Command(gdb.Command):
     opts: tuple[Opt, ...] = ()
     kind = gdb.COMMAND_DATA
     live = False
+    repeats = False     # it is live, and says itself when an empty line does it again
 
     def __init__(self) -> None:
         summary, _, rest = (type(self).__doc__ or "").partition("\n")
@@ -69,7 +71,7 @@ class Command(gdb.Command):
         raise NotImplementedError
 
     def invoke(self, argument: str, _from_tty: bool) -> None:
-        if self.live:
+        if self.live and not self.repeats:
             self.dont_repeat()
         try:
             given = self._parse(gdb.string_to_argv(argument))
@@ -106,7 +108,7 @@ class Command(gdb.Command):
         if wanted.kind == "file":
             return gdb.COMPLETE_FILENAME
         offered = candidates(wanted)
-        if wanted.kind == "va":         # FRY or fry, as `virtual` has it
+        if wanted.kind.endswith("va"):  # FRY or fry, as `virtual` has it
             offered += [c.upper() for c in offered]
         return [c for c in offered if c.startswith(word)]
 
@@ -223,24 +225,24 @@ def candidates(wanted: Arg) -> list[str]:
     if wanted.choices:
         return list(wanted.choices)
     if wanted.kind == "program":
-        return _programs()
+        return programs()
     try:
         snapshot = session.snapshot()
     except KNOWN_ERRORS:
         return []
-    if wanted.kind == "pid":
-        return [str(p.pid) for p in snapshot.processes]
-    if wanted.kind == "table":
-        return [str(p.pid) for p in snapshot.processes] + ["kernel"]
-    if wanted.kind == "va":
-        regions = {m.region for p in snapshot.processes for m in p.mappings}
-        return sorted(regions - {"other", "user"})
+    pids = [str(p.pid) for p in snapshot.processes]
+    regions = sorted({m.region for p in snapshot.processes for m in p.mappings} - {"other", "user"})
+    offered = {"pid": pids, "table": [*pids, "kernel"], "va": regions, "pid or va": pids + regions,
+               "who": sorted({*pids, *(p.name for p in snapshot.processes), *programs()})}
+    if wanted.kind in offered:
+        return offered[wanted.kind]
     if wanted.kind == "function":
         return _user_functions({p.name for p in snapshot.processes})
     return []
 
 
-def _programs() -> list[str]:
+def programs() -> list[str]:
+    """The names of the programs in the kernel's tree."""
     try:
         kernel = Path(gdbinfo.kernel_objfile().filename)
     except gdbinfo.NoKernel:

@@ -16,7 +16,7 @@ from .base import Arg, Bad, Command, Opt, painter, write_json
 class Xv6Snapshot(Command):
     """Write all that the kit knows of the machine to FILE, as JSON.
 
-    viz/shrimpyviz.py draws it; xv6-diff compares with it.
+    `python3 viz FIGURE FILE` draws it; xv6-diff compares with it.
     """
 
     name = "xv6-snapshot"

@@ -2,50 +2,153 @@
 
 from __future__ import annotations
 
-import os
-
 import gdb
 
-from .. import views
-from ..forking import ForkWatch
-from .base import Command, Opt, painter
+from .. import film, forking, views
+from ..session import session
+from ..snapshot import Process
+from ..story import count
+from .base import Arg, Bad, Command, Opt, painter, programs, with_pid
+from .window import Window
 
 
 class ShrimpStep(Command):
-    """Watch the next fork build its child, page table by page table.
+    """Step through a fork: stop at each thing that builds the child's memory.
 
-    Runs the machine until a process forks (from inside fork: that one), then
-    through it, and shows after each line that changed something what is new
-    (+), gone (-) or different (~) in the parent and the child. It ends when
-    the child is RUNNABLE, or when fork fails. -o writes every step's snapshot
-    to FILE, a JSON list, for the film.
+    Without a fork under way it waits for the next one, of process PID, of a
+    process called NAME, or of any; where the machine is stopped inside fork,
+    it takes that one. Then each shrimp-step, or an empty line, runs to the next
+    thing: a frame is allocated, a mapping made or removed, the user image
+    copied, FRY and SHRIMP mapped, the child made RUNNABLE. The machine stays
+    stopped there for you to look at.
+    -every     each page of the user image is a step
+    -life      goes on through the child's exec and exit and its parent's wait
+    -finish    runs to the end, with a line for each step
+    -record FILE    all of that, as a film file: viz draws it
+    Ctrl-C, a breakpoint of yours, `continue`: the stepping is over, and nothing
+    of it is left in the machine.
     """
 
     name = "shrimp-step"
     kind = gdb.COMMAND_RUNNING
     live = True
-    opts = (Opt("-o", "FILE"),)
+    repeats = True
+    args = (Arg("PID|NAME", "who", optional=True),)
+    opts = (Opt("-every"), Opt("-life"), Opt("-finish"), Opt("-record", "FILE"))
 
     def run(self, given):
-        film = []
-        paint = painter()
-        with ForkWatch() as watch:
-            gdb.write(f"waiting for {watch.function}: type a command such as ls in the machine's "
-                      "terminal; Ctrl-C here gives up\n")
+        try:
+            self._run(given)
+        except Bad:             # a slip of the person's: what is under way goes on
+            raise
+        except BaseException:
+            forking.leave()
+            raise
+        finally:
+            if forking.current() is None:
+                self.dont_repeat()
+
+    def _run(self, given):
+        stepping = forking.current()
+        who = wanted(given.get("PID|NAME"))
+        if stepping is None:
+            if "-record" in given:
+                self._record(given["-record"], who, "-every" in given)
+                return
+            stepping = begin(who, "-every" in given, "-life" in given)
+            show(stepping)
+        else:
+            parent = stepping.parent
+            if "-record" in given or who is not None and who != parent.name \
+                    and getattr(who, "pid", None) != parent.pid:
+                raise Bad(f"the fork of pid {parent.pid} ({parent.name}) is being stepped through; "
+                          "first, try: shrimp-step -finish")
+            stepping.every |= "-every" in given
+            stepping.life |= "-life" in given
+            if "-finish" not in given:
+                show_next(stepping)
+        if "-finish" in given:
+            finish(stepping)
+        if stepping.over:
+            forking.leave()
+
+    def _record(self, path, who, every):
+        path = film.writable(path)
+        stepping = begin(who, every, life=True)
+        steps = [stepping.last, *finish(stepping)]
+        cast = stepping.cast
+        forking.leave()
+        film.write(path, film.film(steps, stepping.function, cast.parent, cast.child))
+        gdb.write(f"{path}: {len(steps)} steps\n")
+
+
+def wanted(word: str | None) -> Process | str | None:
+    """The process with that pid; a name that some process or program has; None for any. Raises Bad."""
+    if word is None:
+        return None
+    taken = session.snapshot(walk_free=False)
+    if word.isdigit():
+        return with_pid(int(word), taken)
+    names = {p.name for p in taken.processes}
+    if word not in names and word not in programs():
+        raise Bad(f"no process and no program is called {word!r}; processes: {', '.join(sorted(names))}")
+    return word
+
+
+def begin(who: Process | str | None, every: bool, life: bool) -> forking.Stepping:
+    """A stepping at its first step."""
+    stepping = forking.start(who, every, life)
+    of = "" if who is None else f" of {who!r}" if isinstance(who, str) else f" of pid {who.pid} ({who.name})"
+    gdb.write(f"waiting for {stepping.function}{of}: type a command such as ls in the machine's "
+              "terminal; Ctrl-C here gives up\n")
+    if stepping.unseen:
+        gdb.write(f"not functions of this kernel: {', '.join(stepping.unseen)}; what they would do shows at the next "
+                  f"line of {stepping.function}\n")
+    gdb.flush()
+    stepping.begin()
+    return stepping
+
+
+def show(stepping: forking.Stepping) -> None:
+    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.n_shown > 0))
+    gdb.flush()
+
+
+def show_next(stepping: forking.Stepping) -> None:
+    if stepping.advance() is not None:
+        show(stepping)
+    if stepping.over:
+        gdb.write(ending(stepping) + "\n")
+
+
+def finish(stepping: forking.Stepping) -> list:
+    """Runs to the end; the steps there were, a line printed for each."""
+    steps = []
+    paint = painter()
+    while not stepping.over and (step := stepping.advance()) is not None:
+        steps.append(step)
+        if not stepping.over:
+            gdb.write(f"{stepping.n_steps}  {paint('title', step.title)}\n")
             gdb.flush()
-            watch.start()
-            gdb.write(f"pid {watch.parent.pid} ({watch.parent.name}) forks\n")
-            film.append(watch.first)
-            for step in watch.steps():
-                film.append(step.snapshot)
-                gdb.write(views.step(step.done, step.changes, paint))
-                gdb.flush()
-            gdb.write(watch.outcome() + "\n")
-        if "-o" in given:
-            path = os.path.expanduser(given["-o"])
-            with open(path, "w", encoding="utf-8") as file:
-                file.write("[" + ",".join(s.to_json().strip() for s in film) + "]\n")
-            gdb.write(f"{path}: {len(film)} snapshots\n")
+    show(stepping)
+    gdb.write(ending(stepping) + "\n")
+    return steps
+
+
+def ending(stepping: forking.Stepping) -> str:
+    """One line on how it ended."""
+    cast = stepping.cast
+    counted = f"{count(stepping.n_steps, 'step')}, {count(len(cast.allocated), 'frame')} allocated"
+    if cast.child is None or cast.failing:
+        return f"end: {stepping.function} made no child; {counted}"
+    if cast.ending:
+        return f"end: pid {cast.child} is gone; {counted} by {stepping.function}"
+    return f"end: pid {cast.child} can run; {counted}"
+
+
+def width() -> int:
+    """Columns for sentences: GDB's, within what is pleasant to read."""
+    return min(gdb.parameter("width") or 96, 100) - 2
 
 
 def register() -> None:

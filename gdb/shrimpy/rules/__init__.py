@@ -11,24 +11,26 @@ from typing import Iterable, List, Optional, Tuple
 from ..snapshot import Snapshot
 from . import memory, pages
 from .verdict import FAIL, PASS, SKIPPED, Bench, Rule, Verdict, subject
-from .view import View
+from .view import Known, View
 
-__all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Verdict", "evaluate", "held_back", "status",
-           "subject"]
+__all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Known", "Verdict", "evaluate", "held_back",
+           "status", "subject"]
 
 RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES
 
 
-def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None) -> List[Verdict]:
+def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,
+             known: Known = Known()) -> List[Verdict]:
     """A verdict per rule and subject, in RULES' order, subjects by pid.
 
     previous: an earlier snapshot of the same run; the rules about change need
     it, and a lost frame is described by what it last was. An earlier run's is
-    recognised by its higher next_pid, and not used.
+    recognised by its higher next_pid, and not used. known: what the caller
+    knows besides.
     """
     if previous is not None and (previous.next_pid or 0) > (snapshot.next_pid or 0):
         previous = None
-    view = View(snapshot, previous)
+    view = View(snapshot, previous, known)
     verdicts: List[Verdict] = []
     for rule in RULES:
         bench = Bench(rule, view)

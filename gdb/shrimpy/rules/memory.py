@@ -14,6 +14,9 @@ from .view import PAGE, View, count_pages, describe_user, pages_up
 
 _IMAGE = ("text", "data", "user")
 
+_OWN = frozenset(("user", "table", "trapframe", "kstack", "kernel-table"))
+"""Kinds of users that other rules account for."""
+
 _MAX_TOLD = 16
 """Failures of one kind told one by one; the rest is counted."""
 
@@ -332,6 +335,45 @@ def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
         "every frame free or in use", "lost", "freeproc", " ".join(filter(None, told)))
 
 
+def frames_return(bench: Bench) -> Iterator[Verdict]:
+    """Judges where all that ran since an earlier snapshot is known to have ended:
+    compares what the kernel holds for no process that lives."""
+    view, before = bench.view, bench.view.known.before
+    if before is None:
+        yield bench.skipped("RAM", "it takes a run that has ended to compare with")
+        return
+    then = View(before)
+    why = _unaccountable(view) or _unaccountable(then) or view.unsettled() or then.unsettled()
+    if not why and _who(view) != _who(then):
+        why = "not all that began has ended"
+    if why:
+        yield bench.skipped("RAM", why)
+        return
+    had, has = _held(then), _held(view)
+    gained = sorted(has.keys() - had.keys())
+    n_more = len(gained) - len(had.keys() - has.keys())
+    if n_more <= 0:
+        yield bench.passed("RAM")
+        return
+    for pa in gained[:_MAX_TOLD]:
+        holder = describe_user(has[pa], view.snapshot)
+        yield bench.failed(
+            f"frame {pa:#x}", f"{holder} still holds it, though all that ran has ended: {n_more} "
+            "frames did not come back", "a frame that is free again", f"held by {holder}", "freeproc",
+            "A frame that was taken for a process must be freed with it. A pointer that is left in "
+            "a table or a list of the kernel's keeps nobody alive.")
+
+
+def _who(view: View) -> Set[Tuple[int, int]]:
+    return {(p.slot, p.pid) for p in view.processes}
+
+
+def _held(view: View) -> Dict[int, User]:
+    """The frames of the allocator that no process has, by address, and who has them."""
+    return {frame.pa: frame.users[0] for frame in view.snapshot.frames
+            if frame.users and all(u.kind not in _OWN for u in frame.users)}
+
+
 def count_matches(bench: Bench) -> Iterator[Verdict]:
     """Judges frames that a leaf maps, and free ones."""
     view, counts = bench.view, bench.view.snapshot.counts
@@ -398,6 +440,7 @@ RULES = (
     Rule("free-list-sound", "no cycle, no duplicate, every node in range", free_list_sound),
     Rule("frames-conserved", "every frame is the kernel image's, free, or somebody's",
          frames_conserved),
+    Rule("frames-return", "what has ended has given its frames back", frames_return),
     Rule("table-private", "no table page under two roots", table_private),
     Rule("count-matches", "where the kernel keeps counts, count = number of mappings",
          count_matches),

@@ -46,8 +46,7 @@ def _pair(bench: Bench, p: Process) -> Verdict:
         return bench.accuse(
             p, "it has no SHRIMP page", expected, "nothing mapped at SHRIMP", "fork",
             "fork must map the parent's FRY frame at the child's SHRIMP before it makes the child "
-            "RUNNABLE, and exec must map it again in the new page table.",
-            va=shrimp_va, others=(parent,))
+            "RUNNABLE, and exec must map it again in the new page table.", va=shrimp_va)
     if mine.pa == shared.pa:
         return bench.passed(subject(p))
     if is_orphan(view, p):
@@ -180,14 +179,15 @@ def _flags(bench: Bench, p: Process, mine: Mapping, page: str, function: str) ->
 
 
 def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
-    """Judges a process that never ran, and all of them together where no page was
-    ever zeroed: what has run may have written anything."""
+    """Judges a process that never ran, or that is known never to write its page, and
+    all of them together where no page was ever zeroed: what has run may have written
+    anything."""
     view = bench.view
     contents = [p.fry_content for p in view.living()]
     always_junk = contents.count("junk") > 1 and "zero" not in contents
     for p in view.living():
         mine = view.at(p, view.layout.fry)
-        new = p.calls == ("forkret",)
+        new = p.calls == ("forkret",) or p.name in view.known.untouched
         if mine is None or p.fry_content is None:
             yield bench.skipped(subject(p), "it has no FRY page: see fry-flags")
         elif p.fry_content != "zero" and new or p.fry_content == "junk" and always_junk:

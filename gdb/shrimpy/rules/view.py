@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ..frames import Frame, User
 from ..readers import PAGE
@@ -23,12 +23,25 @@ _SWITCHING = frozenset(("swtch", "sched", "yield"))
 _ALLOCATORS = frozenset(("kalloc", "kzalloc", "kfree", "kdup", "memset"))
 
 
+class Known(NamedTuple):
+    """What whoever brought a stop about knows of it, and no snapshot shows.
+
+    before: a snapshot of the same run, where all that began since has ended by
+    now; untouched: the names of programs that never write FRY or SHRIMP.
+    """
+
+    before: Optional[Snapshot] = None
+    untouched: FrozenSet[str] = frozenset()
+
+
 class View:
     """One snapshot, and an earlier one or None, made ready for questions."""
 
-    def __init__(self, snapshot: Snapshot, previous: Optional[Snapshot] = None) -> None:
+    def __init__(self, snapshot: Snapshot, previous: Optional[Snapshot] = None,
+                 known: Known = Known()) -> None:
         self.snapshot = snapshot
         self.previous = previous
+        self.known = known
         self.layout = snapshot.layout
         self.processes = sorted(snapshot.processes, key=lambda p: (p.pid, p.slot))
         self._by_pid = {p.pid: p for p in self.processes}

@@ -1,0 +1,350 @@
+"""The headless check: what is run on a kernel, where it is looked at, and what came of it, as data for whoever reports it.
+
+check() boots, plays and judges; a Report is all that any form of telling needs.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shrimpy.rules import Known, Verdict
+
+from . import Trouble, debugger, exits, scenarios, scene, verdict
+from .machine import LIMIT_S, Endless, Gone, Machine, Panicked, Silent
+from .scenarios import GONE, POINTS, PROGRAM, Scenario
+from .tree import Kernel
+from .verdict import FAIL, PASS, UNJUDGED, Judgement
+from .watch import Watch
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Hindrance:
+    """Why a scenario did not come to its end.
+
+    kind  "panicked" (the kernel), "hung" (what should come did not within the limit), "printed without end", "ended" (QEMU),
+          "did not run" (the program), "unjudged" (nothing could be read)
+    text  a line for a person, and the console's last lines after it
+    """
+
+    kind: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        return self.text.partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one scenario.
+
+    name        "family"
+    looks_at    what it brings about, a phrase
+    judgements  one for each point where the machine was stopped, in their order
+    hindrance   why there are not more of them, or None
+    console     what the console printed meanwhile
+    notes       what else there is to say, in lines
+    """
+
+    name: str
+    looks_at: str
+    judgements: tuple[Judgement, ...]
+    hindrance: Hindrance | None
+    console: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> Judgement | None:
+        """The judgement that tells most: see verdict.worst()."""
+        return verdict.worst(self.judgements) if self.judgements else None
+
+    @property
+    def status(self) -> int:
+        """FAIL when a rule failed at any point; PASS when it came to its end and all that was judged passed; else UNJUDGED."""
+        if self.told is None or self.told.status == FAIL:
+            return UNJUDGED if self.told is None else FAIL
+        # A kernel that panicked has not passed, whatever its page tables are like.
+        return UNJUDGED if self.hindrance else self.told.status
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A verdict that failed, where it did first, and at how many stops it did."""
+
+    verdict: Verdict
+    outcome: Outcome
+    judgement: Judgement
+    n_stops: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What check() found out about a kernel."""
+
+    kernel: Kernel
+    cpus: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def status(self) -> int:
+        """FAIL when a scenario failed; PASS when all passed; else UNJUDGED."""
+        found = {one.status for one in self.outcomes}
+        return FAIL if FAIL in found else PASS if found == {PASS} else UNJUDGED
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Every failure once: what is wrong at one stop is mostly so at the next."""
+        found: dict[tuple, Failure] = {}
+        for outcome in self.outcomes:
+            for judgement in outcome.judgements:
+                for one in judgement.failures:
+                    key = (one.rule, one.subject, one.va)
+                    first = found.get(key) or Failure(one, outcome, judgement, 0)
+                    found[key] = replace(first, n_stops=first.n_stops + 1)
+        return tuple(found.values())
+
+    @property
+    def told(self) -> tuple[Outcome, Judgement] | None:
+        """The stop that is told of where only one can be: the first that failed, or the one that saw most."""
+        judged = [one for one in self.outcomes if one.told]
+        if not judged:
+            return None
+        worst = verdict.worst([one.told for one in judged])
+        return next(one for one in judged if one.told is worst), worst
+
+
+def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> Report:
+    """Runs program, or what any kernel is checked with, and judges the machine where it matters.
+
+    program  a command line; it is judged at each exit of a process until the prompt is back
+    ready    a regular expression: what the program prints when there is something to see; it is judged then
+
+    What a kernel does wrong is in the report. Raises Trouble for what keeps any kernel from being checked: no QEMU, a
+    number of harts out of range.
+    """
+    if program:
+        return Report(kernel, cpus, (_check_program(kernel, cpus, program, ready),))
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        try:
+            equipped = scenarios.equip(kernel, Path(folder))
+        except Trouble as trouble:
+            family = _check_program(kernel, cpus, "", "")
+            return Report(kernel, cpus, (replace(family, notes=(f"no scenarios: {trouble}",)),))
+        return Report(kernel, cpus, tuple(_check_scenarios(equipped, cpus)))
+
+
+# Scenarios
+
+_MOST_STOPS = 40  # until all of a scenario has ended
+_SAID = r"(?<=\n)(?:@(point|cannot|skip) ([^\n]*)\n|\$ )"
+_KNOWN = Known(untouched=frozenset((PROGRAM,)))
+
+
+def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
+    """Plays all, one after the other, on one machine while nothing goes wrong, and after that on a new one."""
+    with debugger.Session(kernel.elf) as gdb:
+        yield from _check_with(gdb, kernel, cpus)
+
+
+def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Outcome]:
+    left = list(scenarios.SCENARIOS)
+    while left:
+        with Machine(kernel, cpus) as machine:
+            try:
+                machine.boot()
+            except (Panicked, Silent, Gone) as error:
+                yield _not_booted(machine, error)
+                return
+            with Watch(machine, gdb) as watch:
+                while left:
+                    scenario = left.pop(0)
+                    outcome = _Play(scenario, watch).outcome()
+                    yield outcome
+                    if outcome.status != PASS or scenario.stays:
+                        break
+
+
+def _not_booted(machine: Machine, error: Trouble) -> Outcome:
+    """What can be said of a machine that has no prompt."""
+    judgements: tuple[Judgement, ...] = ()
+    try:
+        judgements = (verdict.judge(machine.kernel.elf, target=machine.gdb_target, point=_stopped(error)),)
+    except Trouble:
+        pass  # of the two, the error says more
+    return Outcome("boot", "the way to the shell's prompt", judgements, _hindrance(error), machine.console)
+
+
+def _stopped(error: Trouble) -> str:
+    return "where the kernel panicked" if isinstance(error, Panicked) else "where the machine got to"
+
+
+class _AtPrompt(Exception):
+    """The program has ended, or said something, before the machine came to a place."""
+
+
+class _Play:
+    """One scenario on a machine whose shell waits for a line."""
+
+    def __init__(self, scenario: Scenario, watch: Watch) -> None:
+        self._scenario = scenario
+        self._watch = watch
+        self._machine = watch.machine
+        self._start = len(self._machine.console)
+        self._judgements: list[Judgement] = []
+        self._notes: list[str] = []
+
+    def outcome(self) -> Outcome:
+        """Plays it to its end, or as far as the kernel goes."""
+        hindrance = None
+        try:
+            self._play()
+            self._machine.check(last_chance=True)
+        except (Panicked, Silent, _DidNotRun) as error:
+            hindrance = _hindrance(error)
+            try:
+                self._look(_stopped(error), Known(), attempts=1)
+            except Trouble:
+                pass
+        except Trouble as error:
+            hindrance = _hindrance(error)
+        return Outcome(self._scenario.name, self._scenario.looks_at, tuple(self._judgements), hindrance,
+                       self._machine.console[self._start:], tuple(self._notes))
+
+    def _look(self, point: str, known: Known = _KNOWN, **how: object) -> Judgement:
+        previous = self._judgements[-1].snapshot if self._judgements else self._before.snapshot
+        judgement = self._watch.look(point, previous, known, **how)
+        self._judgements.append(judgement)
+        return judgement
+
+    def _play(self) -> None:
+        machine, watch = self._machine, self._watch
+        line = f"{PROGRAM} {self._scenario.name}"
+        self._before = watch.look("before it began")
+        expected = dict(self._scenario.points)
+        watch.go()
+        machine.send(line)
+        machine.wait_for(re.escape(line) + r" *(?=\n)", what=f"the echo of {line!r}")
+        while said := machine.wait_for(_SAID, what=f"the next point of {line!r}"):
+            kind, text = said[1], said[2]
+            if kind is None:
+                break
+            if kind == "cannot":
+                raise _DidNotRun(f"the scenario {self._scenario.name!r} cannot {text}" + machine.tail())
+            if kind == "skip":
+                self._notes.append(text)
+                expected.clear()
+                continue
+            name, roles = _point(text)
+            expected.pop(name, None)
+            if name == "armed":
+                self._fork_moment()
+                expected.pop("mapping", None)
+                continue
+            self._look(POINTS[name], roles=roles)
+            if self._scenario.stays and not expected:
+                return
+            watch.go()
+            machine.send("")
+        if expected:
+            raise _DidNotRun(f"{line!r} ended before this: {next(iter(expected.values()))}" + machine.tail())
+        there = {one[0] for one in self._before.processes}
+        self._look(POINTS[GONE], Known(self._before.snapshot, _KNOWN.untouched), attempts=_MOST_STOPS,
+                   enough=lambda judgement: {one[0] for one in judgement.processes} == there)
+
+    def _fork_moment(self) -> None:
+        """Has the fork that follows stopped where it maps the child's SHRIMP: nobody may run the child yet."""
+        snapshot = self._before.snapshot
+        name, shrimp = dict(snapshot.functions).get("mappages"), snapshot.layout.shrimp
+        self._watch.halt()
+        if name is None or shrimp is None:
+            self._watch.go()
+            self._machine.send("")
+            return
+        start = len(self._machine.console)
+
+        def alive() -> None:
+            self._machine.check()
+            if self._machine.console.find("@", start) >= 0:
+                raise _AtPrompt
+        self._machine.send("")
+        try:
+            self._watch.run_to(f"*{name} if $a1 == {shrimp:#x}", alive)
+            self._look(POINTS["mapping"], attempts=1)
+        except _AtPrompt:
+            self._notes.append(f"fork does not call {name} for SHRIMP")
+        self._watch.go()
+
+
+def _point(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """What follows `@point `: the point's name, and who is who."""
+    name, *roles = text.split()
+    return name, tuple((role, int(pid)) for role, _, pid in (one.partition("=") for one in roles) if pid.isdigit())
+
+
+# One program, or a family
+
+def _check_program(kernel: Kernel, cpus: int, program: str, ready: str) -> Outcome:
+    judgements: list[Judgement] = []
+    hindrance: Trouble | None = None
+    what = program or "the family"
+    with Machine(kernel, cpus) as machine:
+        try:
+            machine.boot()
+            if program and not ready and not program.rstrip().endswith("&"):
+                judgements += exits.judge(machine, program, LIMIT_S)
+                times = "once" if len(judgements) == 1 else f"{len(judgements)} times"
+                what = f"{program}, stopped {times}"
+            else:
+                what = _play(machine, program, ready)
+        except (Panicked, Silent, Gone) as error:
+            hindrance = error
+        try:
+            judgements.append(_judge_settled(machine, alone=not judgements))
+            machine.check(last_chance=True)
+        except Trouble as error:  # a panic in what it did after the scene was set
+            hindrance = hindrance or error
+        told = verdict.worst(judgements) if judgements else None
+        if not hindrance and told and told.status == PASS and not told.saw_a_program:
+            hindrance = _DidNotRun(_nothing_ran(program or what, ready, told) + machine.tail())
+        return Outcome("program" if program else "family", what, tuple(judgements),
+                       hindrance and _hindrance(hindrance), machine.console)
+
+
+class _DidNotRun(Trouble):
+    """init and the shell were all there was to judge."""
+
+
+_KINDS = {Panicked: "panicked", Silent: "hung", Endless: "printed without end", Gone: "ended", _DidNotRun: "did not run"}
+
+
+def _hindrance(error: Trouble) -> Hindrance:
+    return Hindrance(_KINDS.get(type(error), "unjudged"), str(error))
+
+
+def _nothing_ran(program: str, ready: str, judgement: Judgement) -> str:
+    hint = "; say with READY= what it prints when there is something to see" if program.endswith("&") and not ready else ""
+    return f"{program} did not run, or had ended: there was only {judgement.who}{hint}"
+
+
+def _play(machine: Machine, program: str, ready: str) -> str:
+    """scene.play(); to a family that leaves no orphan, one is added."""
+    played = scene.play(machine, program, ready)
+    return f"{played}, {scene.orphan(machine)}" if played == "shrimpdemo" else played
+
+
+def _judge_settled(machine: Machine, alone: bool) -> Judgement:
+    """The verdict at the first stop that allows all of it: a process half made at one is whole at the next.
+
+    alone: it is the only one, so it must have a program to judge.
+    """
+    for _ in range(_ATTEMPTS):
+        judgement = verdict.judge(machine.kernel.elf, target=machine.gdb_target)
+        if judgement.settled and (judgement.saw_a_program or not alone):
+            break
+    return judgement

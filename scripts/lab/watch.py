@@ -1,0 +1,82 @@
+"""A GDB that stays attached to a machine, stops it for a look, and lets it go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from shrimpy.rules import Known
+from shrimpy.snapshot import Snapshot
+
+from . import debugger, verdict
+from .machine import LIMIT_S, Machine, Silent
+from .verdict import FAIL, Judgement
+
+_ATTEMPTS = 8
+
+
+class Watch(AbstractContextManager):
+    """From its making on the machine is stopped but for the time between go() and look().
+
+    gdb: with the machine's kernel; it may have looked at another machine before, and may look at another after.
+    """
+
+    def __init__(self, machine: Machine, gdb: debugger.Session) -> None:
+        self.machine = machine
+        self._gdb = gdb
+        gdb.attach(machine.gdb_target)
+        self._monitor = machine.qmp()
+        self._runs = False
+
+    def go(self) -> None:
+        """Lets the machine run."""
+        self._gdb.tell("continue")
+        self._runs = True
+        deadline = time.monotonic() + LIMIT_S
+        while not self._monitor.execute("query-status")["running"]:
+            if time.monotonic() > deadline:
+                raise Silent(f"the machine did not go on within {LIMIT_S:g} s")
+            time.sleep(0.001)
+
+    def halt(self) -> None:
+        """Stops it, wherever it is."""
+        if self._runs:
+            self._monitor.execute("stop")
+            self._gdb.ask()
+            self._runs = False
+
+    def look(self, point: str, previous: Snapshot | None = None, known: Known = Known(),
+             roles: tuple[tuple[str, int], ...] = (), enough: Callable[[Judgement], bool] = lambda _: True,
+             attempts: int = _ATTEMPTS) -> Judgement:
+        """The machine stopped and judged: at the first stop that allows all of it and is enough, or else the last.
+
+        Between two stops it runs a little: a process half made at one is whole at the next.
+        """
+        failed = None
+        for attempt in range(attempts):
+            if attempt:
+                self.go()
+            self.halt()
+            judgement = verdict.ask(self._gdb, point, previous, known, roles)
+            if judgement.settled and enough(judgement):
+                break
+            if judgement.status == FAIL:
+                failed = failed or judgement
+        return judgement if judgement.status == FAIL else failed or judgement
+
+    def run_to(self, place: str, alive: Callable[[], object]) -> None:
+        """Lets the machine run until it comes to place, as GDB's `break` takes it. alive: see debugger.Session.ask();
+        what it raises is raised with the machine stopped."""
+        self._gdb.ask(f"tbreak {place}")
+        self._runs = True
+        try:
+            self._gdb.ask("continue", limit_s=2 * LIMIT_S, alive=alive)
+            self._runs = False
+        except BaseException:
+            self.halt()
+            self._gdb.ask("delete")
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._monitor.close()

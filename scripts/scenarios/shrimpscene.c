@@ -1,0 +1,444 @@
+// shrimpscene NAME: brings a kernel to the points where its page tables tell most, one after the other.
+//
+// At each it prints `@point NAME ROLE=PID...` and waits for a line on the console, while all others stand still: the host
+// looks meanwhile. It never writes to FRY or SHRIMP. `@cannot WHAT` says that it could not go on, `@skip WHY` that this
+// kernel has no such point.
+#include "calls.h"
+
+static char line[256]; // what print() collects, written at once: others may print too
+static int length;
+
+static void print(const char *s) {
+  while (*s && length < sizeof(line))
+    line[length++] = *s++;
+}
+
+static void number(int n) {
+  char digits[12], *at = digits + sizeof(digits);
+  *--at = 0;
+  do
+    *--at = '0' + n % 10;
+  while (n /= 10);
+  print(at);
+}
+
+static void flush(void) {
+  print("\n");
+  write(1, line, length);
+  length = 0;
+}
+
+static void point(const char *name) {
+  print("@point ");
+  print(name);
+}
+
+static void role(const char *name, int pid) {
+  print(" ");
+  print(name);
+  print("=");
+  number(pid);
+}
+
+// Ends what point() began: the host looks now.
+static void look(void) {
+  char c = 0;
+  flush();
+  while (read(0, &c, 1) == 1 && c != '\n')
+    ;
+}
+
+static void __attribute__((noreturn)) cannot(const char *what) {
+  print("@cannot ");
+  print(what);
+  flush();
+  exit(1);
+}
+
+static void skip(const char *why) {
+  print("@skip ");
+  print(why);
+  flush();
+}
+
+static void connect(int *end) {
+  if (pipe(end) < 0)
+    cannot("pipe");
+}
+
+static int child(void (*does)(void)) {
+  int pid = fork();
+  if (pid < 0)
+    cannot("fork");
+  if (pid == 0) {
+    does();
+    exit(0);
+  }
+  return pid;
+}
+
+static void nothing(void) {}
+
+// The pid of the next who tells. All who could must have been started since connect(ready).
+static int told(void) {
+  int pid;
+  if (ready[1]) {
+    close(ready[1]);
+    ready[1] = 0;
+  }
+  if (read(ready[0], &pid, sizeof(pid)) != sizeof(pid))
+    cannot("go on: a process that should stand still has ended");
+  return pid;
+}
+
+static void begin(void) {
+  if (ready[0])
+    close(ready[0]);
+  connect(ready);
+}
+
+// New processes that stand still, on frames that others may have left.
+static void newcomers(void) {
+  begin();
+  for (int i = 0; i < 3; i++)
+    child(stand);
+  for (int i = 0; i < 3; i++)
+    told();
+}
+
+static void letgo(void) {
+  close(hold[1]);
+  while (wait() > 0)
+    ;
+}
+
+// Fills frames with what is not zero, and gives them back.
+static void soil(void) {
+  enum { BYTES = 8 << 20 };
+  long *from = (long *)sbrk(BYTES, ATONCE);
+  if (from == (long *)-1)
+    return;
+  for (long *at = from; at < from + BYTES / sizeof(long); at++)
+    *at = 0x7368726d70;
+}
+
+static void withchild(void) {
+  child(stand);
+  stand();
+  wait();
+}
+
+static void family(void) {
+  child(soil);
+  wait();
+  begin();
+  int first = child(withchild), second = child(stand), third = 0;
+  for (int i = 0; i < 3; i++) {
+    int pid = told();
+    if (pid != first && pid != second)
+      third = pid;
+  }
+  point("family");
+  role("parent", getpid());
+  role("child", first);
+  role("sibling", second);
+  role("grandchild", third);
+  look();
+  letgo();
+}
+
+static void forking(void) {
+  begin();
+  point("armed");
+  look();
+  int pid = child(stand);
+  told();
+  point("forked");
+  role("parent", getpid());
+  role("child", pid);
+  look();
+  letgo();
+}
+
+static void childfirst(void) {
+  begin();
+  int sibling = child(stand);
+  told();
+  child(nothing);
+  wait();
+  point("child-gone");
+  role("parent", getpid());
+  role("sibling", sibling);
+  look();
+  newcomers();
+  point("child-replaced");
+  role("parent", getpid());
+  role("sibling", sibling);
+  look();
+  letgo();
+}
+
+static int go[2], alive[2];
+
+// Has a child, and exits when it is told to.
+static void dies(void) {
+  char c;
+  if (fork() == 0) {
+    close(go[1]);
+    close(alive[1]);
+    stand();
+    exit(0);
+  }
+  close(hold[1]);
+  close(ready[1]);
+  close(go[1]);
+  read(go[0], &c, 1);
+}
+
+static void orphan(void) {
+  char c;
+  begin();
+  connect(go);
+  connect(alive);
+  int parent = child(dies);
+  close(alive[1]);
+  int orphan = told();
+  point("parent-there");
+  role("parent", parent);
+  role("orphan", orphan);
+  look();
+  close(go[1]);
+  while (read(alive[0], &c, 1) > 0)
+    ;
+  point("parent-zombie");
+  role("parent", parent);
+  role("orphan", orphan);
+  look();
+  wait();
+  point("parent-gone");
+  role("orphan", orphan);
+  look();
+  newcomers();
+  point("parent-replaced");
+  role("orphan", orphan);
+  look();
+  letgo();
+}
+
+static const char *ends(int *end, char *text) {
+  text[0] = 'a' + end[0];
+  text[1] = 'a' + end[1];
+  return text;
+}
+
+static void execs(void) {
+  char text[3] = {0};
+  const char *argv[] = {"shrimpscene", "execed", ends(hold, text), 0};
+  begin();
+  int pid = child(stand);
+  told();
+  point("exec-before");
+  role("process", getpid());
+  role("child", pid);
+  look();
+  exec("shrimpscene", argv);
+  cannot("exec itself");
+}
+
+static void execed(char **argv) {
+  hold[0] = argv[2][0] - 'a';
+  hold[1] = argv[2][1] - 'a';
+  point("exec-after");
+  role("process", getpid());
+  look();
+  letgo();
+}
+
+static void execing(void) {
+  child(execs);
+  close(hold[1]);
+  wait();
+}
+
+static void faults(void) {
+  *(volatile char *)-1L = 0;
+}
+
+static void killing(void) {
+  begin();
+  int pid = child(withchild);
+  int first = told(), second = told();
+  kill(pid);
+  kill(first + second - pid);
+  close(hold[1]);
+  wait();
+  connect(hold);
+  child(faults);
+  wait();
+  newcomers();
+  point("killed");
+  role("parent", getpid());
+  look();
+  letgo();
+}
+
+// Memory runs out: one process has it all, and gives it back page by page while another tries; and the rest before the
+// host looks, so that it need not read so many entries.
+static int ask[2], answer[2], attempt[2], result[2];
+
+static void take(void) {
+  for (int size = 1 << 20; size >= 1 << 12; size >>= 4)
+    for (char *got; (got = sbrk(size, ATONCE)) != (char *)-1;)
+      for (char *page = got; page < got + size; page += 1 << 12)
+        *page = 1;
+}
+
+static void hog(void) {
+  char order, *start = sbrk(0, ATONCE);
+  close(ask[1]);
+  close(attempt[1]);
+  close(result[1]);
+  while (read(ask[0], &order, 1) == 1) {
+    if (order == 't')
+      take();
+    else
+      sbrk(order == 'g' ? -(1 << 12) : start - sbrk(0, ATONCE), ATONCE);
+    write(answer[1], &order, 1);
+  }
+}
+
+static int ordered(char order) {
+  return write(ask[1], &order, 1) == 1 && read(answer[0], &order, 1) == 1;
+}
+
+static void tries(void) {
+  char c, text[3] = {0};
+  const char *argv[] = {"shrimpscene", "loaded", ends(result, text), 0};
+  close(ask[1]);
+  close(answer[1]);
+  close(attempt[1]);
+  while (read(attempt[0], &c, 1) == 1) {
+    exec("shrimpscene", argv);
+    write(result[1], "f", 1);
+  }
+}
+
+static void loaded(char **argv) {
+  write(argv[2][1] - 'a', "d", 1);
+}
+
+static int forked(void) {
+  int pid = fork();
+  if (pid == 0)
+    exit(0);
+  return pid > 0 && wait() == pid;
+}
+
+static int ranexec(void) {
+  char c = 0;
+  return write(attempt[1], "", 1) == 1 && read(result[0], &c, 1) == 1 && c == 'd';
+}
+
+// Until it works: each time one more page is free than the last.
+static void untilitworks(int (*works)(void)) {
+  for (int freed = 0; freed < 500; freed++)
+    if (works() || !ordered('g'))
+      return;
+}
+
+static void memory(void) {
+  connect(ask);
+  connect(answer);
+  connect(attempt);
+  connect(result);
+  int trier = child(tries), owner = child(hog);
+  close(answer[1]);
+  close(result[1]);
+  if (!ordered('t')) {
+    skip("this kernel gives memory lazily, and kills who touches too much");
+  } else {
+    ordered('e');
+    point("memory-full");
+    role("owner", owner);
+    look();
+    ordered('t');
+    untilitworks(forked);
+    ordered('e');
+    point("memory-fork");
+    role("owner", owner);
+    look();
+    ordered('t');
+    untilitworks(ranexec);
+    ordered('e');
+    point("memory-exec");
+    role("owner", owner);
+    role("trier", trier);
+    look();
+  }
+  close(ask[1]);
+  close(attempt[1]);
+  letgo();
+}
+
+// As much as the kernel promises, where promises cost nothing.
+static void grows(void) {
+  if (sbrk(1 << 30, LAZILY) != (char *)-1)
+    for (int size = 1 << 30; size >= 1 << 12; size >>= 1)
+      while (sbrk(size, LAZILY) != (char *)-1)
+        ;
+  stand();
+}
+
+static void loadshigh(void) {
+  char one[3] = {0}, other[3] = {0};
+  const char *argv[] = {"shrimphigh", ends(hold, one), ends(ready, other), 0};
+  exec("shrimphigh", argv);
+  stand();
+}
+
+static void heap(void) {
+  begin();
+  int grown = child(grows), high = child(loadshigh);
+  told();
+  told();
+  point("heap");
+  role("grown", grown);
+  role("high", high);
+  look();
+  letgo();
+}
+
+static int is(const char *a, const char *b) {
+  while (*a && *a == *b)
+    a++, b++;
+  return *a == *b;
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 1 ? argv[1] : "";
+
+  if (is(name, "execed") || is(name, "loaded")) {
+    (name[0] == 'e' ? execed : loaded)(argv);
+    return 0;
+  }
+  connect(hold);
+  if (is(name, "family"))
+    family();
+  else if (is(name, "fork"))
+    forking();
+  else if (is(name, "child"))
+    childfirst();
+  else if (is(name, "orphan"))
+    orphan();
+  else if (is(name, "exec"))
+    execing();
+  else if (is(name, "kill"))
+    killing();
+  else if (is(name, "memory"))
+    memory();
+  else if (is(name, "heap"))
+    heap();
+  else
+    cannot("play what it does not know");
+  return 0;
+}

@@ -1,0 +1,189 @@
+"""What a stranger's build can do to this machine: nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab import Trouble, sandbox
+from lab.sandbox import Done, Limits
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The copy that a build may write; beside it somebody else's."""
+    (tmp_path / "neighbour").mkdir()
+    (tmp_path / "neighbour/proc.c").write_text("their solution\n")
+    (tmp_path / "copy").mkdir()
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def run(folder: Path) -> Callable[..., Done]:
+    """run(script, ...): a shell's script in the sandbox."""
+    def start(script: str, **limits: float) -> Done:
+        return sandbox.run(["sh", "-c", script], folder, limits=Limits(**{"seconds": 20.0, **limits}))
+    return start
+
+
+@pytest.fixture
+def listener():
+    """A server of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+# As it is: should it be possible, nothing changes.
+SYSCTL = "cat /proc/sys/kernel/panic >/tmp/value && cat /tmp/value >/proc/sys/kernel/panic"
+REACHES = {
+    "another submission": "cat ../neighbour/proc.c",
+    "a file of the system": "cat /etc/passwd",
+    "a place beside the copy": "touch ../neighbour/mine && echo written",
+    "the environment": "env | grep SECRET",
+    "other processes": "kill -0 $PARENT && echo seen",
+    "this machine's servers": "perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); "
+                              "connect(S, sockaddr_in($ENV{PORT}, INADDR_LOOPBACK)) and print \"reached\"'",
+}
+
+
+def reach(folder: Path, script: str, port: int) -> Done:
+    script = script.replace("$PARENT", str(os.getpid())).replace("$ENV{PORT}", str(port))
+    return sandbox.run(["sh", "-c", script], folder, limits=Limits(seconds=20))
+
+
+@pytest.mark.parametrize("what", REACHES)
+def test_out_of_reach(folder, listener, monkeypatch, what):
+    monkeypatch.setenv("SECRET", "SECRET")
+    done = reach(folder, REACHES[what], listener)
+    assert done.status != 0 or not done.output, done
+    assert not (folder.parent / "neighbour/mine").exists()
+
+
+@pytest.mark.parametrize("what", [one for one in REACHES if one != "the environment"])  # which is cleared all the same
+def test_within_reach_without_the_sandbox(folder, listener, unsandboxed, what):
+    done = reach(folder, REACHES[what], listener)
+    assert done.status == 0, done
+
+
+def test_only_the_copy_is_written_and_it_is_a_workplace(run, folder):
+    done = run("for place in / /usr /etc /dev /proc/sys/kernel; do touch $place/mine && echo $place; done 2>/dev/null;"
+               f"({SYSCTL}) 2>/dev/null && echo sysctl;"
+               "echo 'int main(void) { return 0; }' >/tmp/a.c && cc -o a.out /tmp/a.c && ./a.out && touch made && echo works")
+    assert done == Done(0, "works\n")
+    status = (folder / "made").stat()
+    assert status.st_uid == os.getuid()
+
+
+def test_a_folder_that_is_only_read_is_not_written(folder):
+    (folder / "there").touch()
+    done = sandbox.run(["sh", "-c", "touch mine || ls"], folder, writable=False)
+    assert "there" in done.output and not (folder / "mine").exists()
+    done = sandbox.run(["sh", "-c", SYSCTL], folder, writable=False)
+    assert done.status
+
+
+@pytest.mark.parametrize("script,limits,said", [
+    ("yes", {"output": 100_000}, "printed more than 97 KiB"),
+    ("sleep 60", {"seconds": 1.0}, "took more than 1 s"),
+    ("exec >/dev/null 2>&1; sleep 60", {"seconds": 1.0}, "took more than 1 s"),
+    ("while :; do head -c 10000000 /dev/zero >file$((n += 1)); done", {"disk": 50 << 20}, "wrote more than 50 MiB"),
+    ("while :; do : >file$((n += 1)); done", {"files": 500}, "made more than 500 files"),
+    ("perl -e 'fork; fork; $x = \"a\" x 50_000_000; sleep 60'", {"memory": 120 << 20}, "used more than 120 MiB of memory"),
+])
+def test_limits(run, script, limits, said):
+    done = run(script, **limits)
+    assert done.overrun == said
+    assert len(done.output) <= limits.get("output", 1 << 20)
+
+
+def test_a_fork_bomb_is_bounded_and_nothing_of_it_is_left(run, folder):
+    (folder / "bomb").write_text("#!/bin/sh\n./bomb & ./bomb & wait\nsleep 60\n")
+    (folder / "bomb").chmod(0o755)
+    done = run("./bomb", seconds=2.0, processes=40)
+    assert done.overrun == "took more than 2 s"
+    assert "Cannot fork" in done.output
+    assert not processes_in(folder)
+
+
+def test_what_a_build_leaves_in_the_background_ends_with_it(run, folder):
+    done = run("sleep 60 >/dev/null 2>&1 & echo done")
+    assert done == Done(0, "done\n")
+    assert not processes_in(folder)
+
+
+def processes_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if os.readlink(process).startswith(str(folder)):
+                found.append((process.parent / "cmdline").read_text())
+        except OSError:
+            pass
+    return found
+
+
+def test_what_would_be_dangerous_to_open_is_gone_afterwards(run, folder):
+    run("ln -s /etc/passwd out; ln -s ../neighbour up; echo a >file; ln -s file inside; mkfifo fifo; chmod 6755 file")
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "inside"]
+    assert not (folder / "file").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
+
+
+def test_as_a_user_who_is_not_root(tmp_path):
+    """The walls are others then: a namespace of users."""
+    if os.getuid():
+        pytest.skip("every test here is run so")
+    place = tmp_path / "copy"
+    place.mkdir()
+    for folder in (place, *(one for one in place.parents if one.stat().st_uid == 0 and one != Path("/"))):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    os.chown(place, 1234, 1234)
+    program = ("import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from lab import sandbox;"
+               "print(sandbox.run(['sh', '-c', 'id -u; touch a; cat /etc/passwd; unshare -Ur true || echo fenced;"
+               "b() { b | b & }; b; sleep 9'], Path(sys.argv[2]), limits=sandbox.Limits(seconds=3, processes=30)))")
+    done = subprocess.run(["/usr/bin/python3", "-B", "-c", program, str(Path(sandbox.__file__).parents[1]), str(place)],
+                          user=1234, group=1234, extra_groups=[], capture_output=True, text=True, timeout=60, cwd="/")
+    assert done.stdout.startswith("Done(status=") and "1234" in done.stdout, done.stderr
+    assert "fenced" in done.stdout and "Cannot fork" in done.stdout and "root:" not in done.stdout
+    assert (place / "a").exists()
+
+
+def test_without_bubblewrap_a_stranger_s_tree_is_refused_in_one_line(folder, monkeypatch, tmp_path):
+    for name in ("sh", "env"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox.hindrance.cache_clear()
+    try:
+        with pytest.raises(Trouble, match=r"^copy is built and run in a sandbox, and there is none: bubblewrap is not installed.*"
+                                          r"SANDBOX=none$"):
+            sandbox.run(["sh", "-c", "touch mine"], folder)
+        assert not (folder / "mine").exists()
+        monkeypatch.setenv("SHRIMPY_SANDBOX", "none")
+        assert sandbox.run(["sh", "-c", ": >mine"], folder).status == 0
+    finally:
+        sandbox.hindrance.cache_clear()
+
+
+def test_a_bubblewrap_that_cannot_work_here_is_told_from_one_that_is_not_there(folder, monkeypatch, tmp_path):
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    sandbox.hindrance.cache_clear()
+    try:
+        with pytest.raises(Trouble, match="does not work here: bwrap: No permissions to create new namespace; in a container"):
+            sandbox.run(["true"], folder)
+    finally:
+        sandbox.hindrance.cache_clear()
+
+
+def test_another_word_for_the_sandbox_is_refused(folder, monkeypatch):
+    monkeypatch.setenv("SHRIMPY_SANDBOX", "off")
+    with pytest.raises(Trouble, match="SANDBOX=off: expected none"):
+        sandbox.run(["true"], folder)

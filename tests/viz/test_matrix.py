@@ -1,0 +1,160 @@
+"""The matrix: who shares what with whom, for as many processes as there can be."""
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+VIZ = Path(__file__).resolve().parents[2] / "viz"
+sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
+
+import family_tree as ft                                            # noqa: E402
+import pictures                                                      # noqa: E402
+from drawing import drawing, matrix, render, snapshot_json, style   # noqa: E402
+
+GONE = 0x87FA0000
+
+
+def draw(made: ft.Family, pids=None) -> drawing.Drawing:
+    return matrix.draw(snapshot_json.parse(made.text()), pids)
+
+
+def svg_of(made: ft.Family, pids=None) -> bytes:
+    return render.render(draw(made, pids), ["svg"]).figures[0]
+
+
+def grid(made: ft.Family, pids=None) -> dict[str, dict[str, str]]:
+    """By a process's label, by a frame's address, the letter where they meet in the picture."""
+    svg = svg_of(made, pids)
+    texts = pictures.texts(svg)
+    columns = {(t.left + t.right) / 2: t.said for t in texts if t.bottom - t.top > 30}
+    rows: dict[str, dict[str, str]] = {}
+    for g in ET.fromstring(svg).iter(pictures.SVG + "g"):
+        if not (g.get("id") or "").startswith("process-"):
+            continue
+        said = [t for t in g.findall(pictures.SVG + "text") if t.text != "!"]
+        cells = {}
+        for cell in g.findall(pictures.SVG + "g"):
+            text = cell.find(pictures.SVG + "text")
+            x = float(text.get("x"))
+            near = min(columns, key=lambda column: abs(column - x))
+            assert abs(near - x) < 4, f"{text.text} stands under no frame"
+            cells[columns[near]] = text.text
+        rows[said[0].text] = cells
+    return rows
+
+
+def many(n: int = 64, parent=lambda pid: pid // 2) -> ft.Family:
+    made = ft.Family().add(1, None, "init")
+    for pid in range(2, n + 1):
+        made.add(pid, parent(pid))
+    return made
+
+
+def chain(n: int) -> ft.Family:
+    return many(n, lambda pid: pid - 1)
+
+
+def test_rows_are_processes_columns_are_shared_frames_and_letters_say_how():
+    frame = {pid: f"{ft.fry_frame(pid):#x}" for pid in range(1, 5)}
+    assert grid(ft.demo()) == {
+        "1 init": {frame[1]: "F"}, "2 sh": {frame[1]: "S", frame[2]: "F"},
+        "3 shrimpdemo": {frame[2]: "S", frame[3]: "F"}, "5 shrimpdemo": {frame[3]: "S"},
+        "4 shrimpdemo": {frame[3]: "S", frame[4]: "F"}, "6 shrimpdemo": {frame[4]: "S"}}
+
+
+def test_frames_nobody_shares_are_counted():
+    assert "left out: 2 frames with one user" in pictures.groups(svg_of(ft.demo()))["notes"]
+
+
+def test_families_are_blocks():
+    """A frame's column comes where its owner's row does, and its children's rows follow."""
+    rows = grid(many())
+    order = list(dict.fromkeys(frame for cells in rows.values() for frame, letter in cells.items() if letter == "F"))
+    columns = [t.said for t in sorted(pictures.texts(svg_of(many())), key=lambda t: t.left) if t.bottom - t.top > 30]
+    assert columns == order and len(rows) == 64
+
+
+@pytest.mark.parametrize("made", [ft.demo, many, lambda: chain(64), lambda: many(64, lambda pid: 1), ft.Family,
+                                  lambda: ft.at_rest(ft.demo().add(7, 3, "x" * 40, shrimp=ft.fry_frame(2))),
+                                  lambda: many(70)], ids=range(7))
+def test_figure_reads_well_on_a4(made):
+    svg = svg_of(made())
+    pictures.assert_readable(svg, style.MAX_WIDTH_PT)
+    width, height = pictures.page_size(svg)
+    assert height <= width * 1.5        # of A4's text, which is 1.54 times as high as wide
+
+
+def test_what_does_not_fit_is_counted():
+    made = many(70)
+    rows, notes = grid(made), pictures.groups(svg_of(made))["notes"].replace("\n", " ")
+    assert len(rows) == matrix.LIMIT and "left out: 6 processes (pid " in notes
+    deep = chain(64)
+    n_columns = len({frame for cells in grid(deep).values() for frame in cells})
+    assert n_columns < 63
+    assert f"{63 - n_columns} shared frames" in pictures.groups(svg_of(deep))["notes"]
+
+
+def test_frame_with_something_odd_is_never_left_out():
+    made = ft.at_rest(chain(63).add(90, 63, shrimp=GONE))
+    assert f"{GONE:#x}" in {frame for cells in grid(made).values() for frame in cells}
+
+
+def test_wrong_page_is_marked_where_a_rule_failed_and_told_in_words():
+    made = ft.at_rest(ft.demo().add(7, 3, shrimp=ft.fry_frame(2)))
+    svg = svg_of(made)
+    assert "! pid 7: shrimp-pair: its SHRIMP is not its parent's FRY" in pictures.groups(svg)["notes"]
+    assert pictures.groups(svg)["process-6"].startswith("!\n7 shrimpdemo")
+    made.json["processes"][6]["lock_held"] = True
+    svg = svg_of(made)
+    assert "!" not in pictures.groups(svg)["process-6"] and "held back: 2 verdicts" in pictures.groups(svg)["notes"]
+
+
+def test_page_that_is_fry_and_shrimp_of_one_process_has_a_letter_of_its_own():
+    made = ft.at_rest(ft.Family().add(1, None, "init", fry=GONE).add(2, 1, "sh", fry=GONE, shrimp=GONE))
+    assert grid(made)["2 sh"] == {f"{GONE:#x}": "B"}
+    assert "both, FRY and SHRIMP" in pictures.groups(svg_of(made))["legend"]
+
+
+def test_other_use_of_a_shared_frame_has_its_letter():
+    made = ft.demo().use(ft.fry_frame(3), "table", 6)
+    assert grid(made)["6 shrimpdemo"][f"{ft.fry_frame(3):#x}"] == "T"
+    assert "page table" in pictures.groups(svg_of(made))["legend"]
+
+
+def test_nothing_shared_and_nobody_there_are_said():
+    assert "no frame here is shared" in pictures.groups(svg_of(ft.Family().add(1, None, "init")))["notes"]
+    assert "the snapshot holds no process" in pictures.groups(svg_of(ft.Family()))["notes"]
+
+
+def test_pids_choose_the_rows():
+    assert list(grid(ft.demo(), [4, 6])) == ["4 shrimpdemo", "6 shrimpdemo"]
+
+
+def test_kernel_without_fry_is_one_clear_line():
+    made = ft.demo()
+    made.json["layout"]["fry"] = None
+    with pytest.raises(render.VizError, match="layout.fry: expected an address, found null: no Shrimpy layout"):
+        draw(made)
+
+
+def test_tooltip_has_address_flags_and_entry():
+    svg = svg_of(ft.demo()).decode()
+    assert "SHRIMP of 4 shrimpdemo, PTE at 0x87e04fe0 = 0x21fc0cd7: 0x3fffffc000 to 0x87f03000" in svg
+
+
+def test_hostile_names_are_shown_as_they_are():
+    for name in ('<b>&"', "\\N\x01\ud800", "", "é漢" * 40):
+        made = ft.demo().add(7, 3, name)
+        pictures.assert_readable(svg_of(made), style.MAX_WIDTH_PT)
+        done = subprocess.run(["dot", "-Tplain"], input=draw(made).dot.encode(), capture_output=True, check=True)
+        assert done.stderr == b""
+
+
+def test_description_names_every_frame_and_its_users():
+    said = draw(ft.demo()).description
+    assert "6 processes, 4 frames" in said or "6 processes," in said and "4 frames." in said
+    assert "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in said

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""The zoo: every known mistake, built into our kernel, and what `make check` says of it.
+
+usage: zoo.py [--jobs N]     examines all that no earlier run has, and prints the table
+       zoo.py one NAME...    examines these and prints a line of JSON for each
+
+A mistake is a patch. Before the patch comes what it is and what must be found:
+
+    mistake: what it is
+    seen: what a student would see of it
+    fails: RULE on WHO at WHERE in SCENARIO       one line for each verdict that must be there
+    also: RULE...                                 consequences that may fail too; nothing else may
+    ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line
+
+WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), or `frame` for
+what is no process's. WHERE is
+FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
+or on how far the scenario gets; its SCENARIO may be `*`, any.
+
+Status 0: all are caught by the right rule; 1: not all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from lab import BUILD, Trouble, checking, cli, variant, verdict  # noqa: E402
+from lab.checking import Hindrance, Report  # noqa: E402
+from lab.tree import Kernel  # noqa: E402
+from lab.verdict import Judgement  # noqa: E402
+from shrimpy import text  # noqa: E402
+from shrimpy.rules import RULES, Verdict  # noqa: E402
+
+RESULTS = BUILD / "zoo" / "results.jsonl"
+_LIMIT_S = "15"  # of one wait; a mistake may well hang the kernel
+_HARTS = 3
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A verdict that must be there."""
+
+    rule: str
+    who: str
+    where: str
+    scenario: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} on {self.who} at {self.where} in {self.scenario}"
+
+    def is_met_by(self, one: Verdict, judgement: Judgement, scenario: str) -> bool:
+        return (one.rule, scenario) == (self.rule, self.scenario) and self._is_subject(one, judgement) and \
+            self._page(judgement) == (None if one.va is None else one.va & -4096)
+
+    def _is_subject(self, one: Verdict, judgement: Judgement) -> bool:
+        if one.pid is None:
+            return self.who == ("frame" if re.search(r"\bframes?\b", one.subject) else one.subject)
+        return (one.name or "?") == self.who or (self.who, one.pid) in judgement.roles
+
+    def _page(self, judgement: Judgement) -> int | None:
+        return None if self.where == "-" else getattr(judgement.snapshot.layout, self.where.lower())
+
+
+@dataclass(frozen=True)
+class End:
+    """A scenario that does not come to its end. must: it never does; else it may or may not."""
+
+    kind: str
+    scenario: str
+    line: str
+    must: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.scenario}: {self.line}"
+
+    def is_met_by(self, scenario: str, hindrance: Hindrance) -> bool:
+        return hindrance.kind == self.kind and self.scenario in ("*", scenario) and self.line in hindrance.line
+
+
+@dataclass(frozen=True)
+class Mistake:
+    name: str
+    patch: Path
+    mistake: str
+    seen: str
+    fails: tuple[Expected, ...]
+    also: frozenset[str]
+    ends: tuple[End, ...]
+
+
+_FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|-) in (\S+)")
+_ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.*)")
+
+
+def read(patch: Path) -> Mistake:
+    """What a patch says of itself. Raises Trouble, with the line, for what it does not say or says wrongly."""
+    said: dict[str, list[str]] = {}
+    for line in patch.read_text().partition("\n--- ")[0].splitlines():
+        key, _, value = line.partition(": ")
+        said.setdefault(key, []).append(value)
+    if unknown := said.keys() - {"mistake", "seen", "fails", "also", "ends", "ends?"}:
+        raise Trouble(f"{patch.name}: expected mistake, seen, fails, also or ends, found {unknown.pop()!r}")
+    if any(len(said.get(key, [])) != 1 for key in ("mistake", "seen", "also")) or not said.keys() & {"fails", "ends"}:
+        raise Trouble(f"{patch.name}: expected one line each of mistake:, seen: and also:, and a fails: or ends:")
+    fails = [_parsed(_FAILS, value, patch) for value in said.get("fails", [])]
+    ends = [(*_parsed(_ENDS, value, patch), key == "ends") for key in ("ends", "ends?") for value in said.get(key, [])]
+    also = frozenset(said["also"][0].split()) - {"nothing"}
+    if strange := {*also, *(rule for rule, *_ in fails)} - {rule.id for rule in RULES}:
+        raise Trouble(f"{patch.name}: there is no rule {strange.pop()}")
+    return Mistake(patch.stem, patch, said["mistake"][0], said["seen"][0], tuple(Expected(*one) for one in fails), also,
+                   tuple(End(*one) for one in ends))
+
+
+def _parsed(form: re.Pattern[str], value: str, patch: Path) -> tuple[str, ...]:
+    match = form.fullmatch(value)
+    if not match:
+        raise Trouble(f"{patch.name}: expected {form.pattern}, found {value!r}")
+    return match.groups()
+
+
+def all_mistakes() -> list[Mistake]:
+    return [read(patch) for patch in sorted(HERE.glob("*.patch"))]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How the check's report differs from what it must say.
+
+    missed: of what must be found; wrong: what must not; fired: the rules that failed; shown: the first line that the
+    student reads.
+    """
+
+    missed: tuple[str, ...]
+    wrong: tuple[str, ...]
+    fired: tuple[str, ...]
+    shown: str
+
+
+def compare(mistake: Mistake, report: Report) -> Finding:
+    stops = [(one, judgement, outcome.name) for outcome in report.outcomes for judgement in outcome.judgements
+             for one in judgement.failures]
+    ended = [(outcome.name, outcome.hindrance) for outcome in report.outcomes if outcome.hindrance]
+    met = {expected for expected in mistake.fails if any(expected.is_met_by(*stop) for stop in stops)}
+    come = {end for end in mistake.ends if any(end.is_met_by(*one) for one in ended)}
+    missed = [str(one) for one in mistake.fails if one not in met] + [
+        str(one) for one in mistake.ends if one.must and one not in come]
+    allowed = {one.rule for one in mistake.fails} | mistake.also
+    wrong = sorted({f"{one.rule} on {one.subject} in {name}" for one, _, name in stops if one.rule not in allowed})
+    wrong += [f"{name}: {hindrance.line}" for name, hindrance in ended
+              if not any(end.is_met_by(name, hindrance) for end in mistake.ends)]
+    fired = list(dict.fromkeys(one.rule for one, _, _ in stops))
+    lines = [f"{one.verdict.rule}: {one.verdict.subject}: {one.verdict.why}" for one in report.failures
+             if one.verdict.rule in {each.rule for each in mistake.fails}] or [hindrance.line for _, hindrance in ended]
+    return Finding(tuple(missed), tuple(wrong), tuple(fired), lines[0] if lines else "nothing")
+
+
+def build(mistake: Mistake) -> Kernel:
+    return variant.build(f"zoo-{mistake.name}", [mistake.patch], like=variant.build("zoo"))
+
+
+def examine(mistake: Mistake) -> Finding:
+    """Builds the kernel with the mistake, and gives it to the same check that a student's tree gets."""
+    return compare(mistake, checking.check(build(mistake), _HARTS))
+
+
+# All of them
+
+def _recipe(mistake: Mistake) -> str:
+    """A name for all that the result depends on."""
+    recipe = hashlib.sha256(mistake.patch.read_bytes())
+    for folder in ("xv6", "gdb/shrimpy", "scripts/lab", "scripts/scenarios", "tests/zoo"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".c", ".h", ".S", ".ld", ".py"):
+                recipe.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return recipe.hexdigest()[:16]
+
+
+def _results() -> dict[tuple[str, str], Finding]:
+    """What earlier runs found, by name and recipe. A line that was cut off is no result."""
+    found = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
+        try:
+            one = json.loads(line)
+            found[one["name"], one["recipe"]] = Finding(*(tuple(one[key]) for key in ("missed", "wrong", "fired")), one["shown"])
+        except (ValueError, KeyError):
+            continue
+    return found
+
+
+def examine_each(names: Sequence[str]) -> int:
+    for name in names:
+        mistake = read(HERE / f"{name}.patch")
+        try:
+            finding = examine(mistake)
+        except Trouble as trouble:
+            print(f"zoo: {name}: {trouble}", file=sys.stderr)
+            continue
+        print(json.dumps({"name": name, "recipe": _recipe(mistake), "missed": finding.missed, "wrong": finding.wrong,
+                          "fired": finding.fired, "shown": finding.shown}), flush=True)
+    return 0
+
+
+def examine_all(jobs: int) -> int:
+    mistakes = all_mistakes()
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    keys = {one.name: (one.name, _recipe(one)) for one in mistakes}
+    there = _results()
+    left = [one.name for one in mistakes if keys[one.name] not in there]
+    if left:
+        cli.say(f"{len(mistakes)} mistakes, {len(left)} to examine; what is done is in {RESULTS.relative_to(ROOT)}")
+        # A job's lines come whole, when it ends: whoever is cut off loses that job only.
+        command = ["parallel", "--will-cite", "--bar", f"--jobs={jobs}", sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
+        with RESULTS.open("a") as results:
+            try:
+                subprocess.run([*command, *left], stdout=results, stdin=subprocess.DEVNULL,
+                               env={"SHRIMPY_LIMIT": _LIMIT_S, **os.environ})
+            except FileNotFoundError:
+                raise Trouble("GNU parallel not found: run scripts/setup test") from None
+        there = _results()
+    RESULTS.write_text("".join(json.dumps({"name": name, "recipe": recipe, "missed": one.missed, "wrong": one.wrong,
+                                           "fired": one.fired, "shown": one.shown}) + "\n"
+                               for (name, recipe), one in sorted(there.items()) if keys.get(name) == (name, recipe)))
+    return tell(mistakes, {one.name: there.get(keys[one.name]) for one in mistakes})
+
+
+def tell(mistakes: Sequence[Mistake], found: dict[str, Finding | None]) -> int:
+    """The table, what is wrong with it, and what no page table shows. 0 when all is as it must be."""
+    rows, troubles = [], []
+    for mistake in mistakes:
+        finding = found[mistake.name]
+        expected = ", ".join(dict.fromkeys(one.rule for one in mistake.fails)) or ", ".join(one.kind for one in mistake.ends)
+        if finding is None:
+            troubles.append(f"{mistake.name}: not examined")
+        else:
+            troubles += [f"{mistake.name}: missed: {one}" for one in finding.missed]
+            troubles += [f"{mistake.name}: must not fail: {one}" for one in finding.wrong]
+        bad = finding is None or finding.missed or finding.wrong
+        rows.append(["BAD" if bad else "ok", mistake.name, expected, ", ".join(finding.fired) or "-" if finding else "",
+                     finding.shown if finding else ""])
+    print(text.table(["", "MISTAKE", "EXPECTED", "FIRED", "SHOWN"], rows), end="")
+    for line in troubles:
+        print(line)
+    n_bad = sum(row[0] == "BAD" for row in rows)
+    print(f"\n{len(rows) - n_bad} of {len(rows)} mistakes are caught by the right rule; "
+          f"tests/zoo/unseen.md has those that no page table shows")
+    return 1 if n_bad else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Examines every known mistake with make check's own scenarios.")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    parser.add_argument("what", nargs="*", metavar="one NAME", help="only these, as lines of JSON")
+    args = parser.parse_args()
+    if args.what and args.what[0] != "one":
+        raise Trouble(f"expected one NAME..., found {args.what[0]}")
+    return examine_each(args.what[1:]) if args.what else examine_all(args.jobs)
+
+
+if __name__ == "__main__":
+    cli.run(main, trouble_status=verdict.UNJUDGED)

@@ -1,0 +1,339 @@
+"""The address space of one process: one column, its top address first.
+
+What other processes use too is filled, and FRY and SHRIMP lead to their frames on the right.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+from . import style, words
+from .dot import shorten, text
+from .drawing import Drawing
+from .frame_users import FrameUsers, Others, shared_words
+from .kit import PAGE
+from .label import lines, n_chars, small, width_pt
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
+from .sharing import Member, SharedFrame, Sharing, sharing
+from .snapshot_json import Process, Snapshot
+from .stretches import Stretch, join
+
+LIMIT = 36              # rows
+GAP_PT = 40             # between the column and the frames
+BOX_PT = 166            # of a region's box, where addresses leave room enough
+FRAME_PT = width_pt(17) # of a frame's box, at least
+RUNS_PT = width_pt(14)   # of what is said of several runs of frames
+LETTER_PT = width_pt(2)
+LETTER = {"fry": "F", "shrimp": "S"}
+LABEL = {"fry": "FRY", "shrimp": "SHRIMP"}
+REMARK = {
+    "trampoline": "the kernel's way in and out",
+    "trapframe": "registers during a trap",
+    "guard": "user accesses fault",
+}
+
+
+class Like(NamedTuple):
+    """What the pages of one row have in common. flags: "RWXU", - for a clear bit."""
+    region: str
+    flags: str
+    level: int
+    others: Others
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the column: pages [va, end), or what is not mapped, or what is left out."""
+    va: int
+    end: int
+    kind: str                               # "mapped" "gap" "left out"
+    stretches: tuple[Stretch, ...] = ()
+
+
+def draw(snapshot: Snapshot, process: Process) -> Drawing:
+    """The address space of `process`."""
+    title = f"What is mapped where in {words.name(process)}"
+    model = sharing(snapshot) if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None else None
+    column = list(reversed(column_of(snapshot, process)))
+    member = model.members[process.slot] if model else None
+    notes = [*_left_out(column), *_missing(snapshot, process, member), *words.cautions(snapshot)]
+    wrong = list(dict.fromkeys([*(member.wrong if member else ()),
+                                *(f"{_name(s)} {s.va:#x}: {w}" for line in column for s in line.stretches
+                                  for w in s.key.others.wrong)]))
+    stop = words.stop_line(snapshot)
+    role = words.role(snapshot, member) if member else words.state(snapshot, process)
+    about = f"{role}, size {_size(process.sz)}, root table {_hex(process.root)}"
+    picture = _Picture(snapshot, process, model, column)
+    picture.draw(wrong, notes)
+    return Drawing(title, _description(column, [stop, about, *notes], wrong, picture.frames, model),
+                   picture.canvas.dot("address-space", title, [about, *words.wrap(stop, 92)]))
+
+
+def column_of(snapshot: Snapshot, process: Process) -> list[Line]:
+    """The rows by address, at most LIMIT: neighbouring pages that are alike are one, and what is not
+    mapped between them; what does not fit is left out, and what is shared, special or wrong last."""
+    users = FrameUsers(snapshot)
+    stretches = join(process.mappings, lambda m: Like(m.region, m.flags[1:5], m.level, users.others(process, m)))
+    ranks = sorted(range(len(stretches)), key=lambda i: _rank(stretches[i]))[:LIMIT]
+    while True:
+        column = _with_gaps(stretches, set(ranks), snapshot.layout.maxva)
+        if sum(map(_weight, column)) <= LIMIT:
+            return column
+        ranks.pop()
+
+
+def _weight(line: Line) -> float:
+    """The height of a row, in rows of one line."""
+    if line.kind != "mapped":
+        return 1 + (line.kind == "left out") * LINE_PT / ROW_PT
+    s = line.stretches[0]
+    n_below = max((s.key.region in (*REMARK, *LETTER)) + bool(s.key.others.shared) + len(s.key.others.wrong) + bool(s.key.level),
+                  s.n_pages > 1)
+    return 1 + n_below * LINE_PT / ROW_PT
+
+
+def _rank(stretch: Stretch) -> tuple:
+    like = stretch.key
+    special = like.region not in ("text", "data", "heap", "user", "other")
+    return like.region not in LETTER, not like.others.wrong, not special, not like.others.shared, -stretch.n_pages, stretch.va
+
+
+def _with_gaps(stretches: Sequence[Stretch], kept: set[int], end: int) -> list[Line]:
+    """All of [0, end) as rows; neighbours that are not kept become one, with the gaps between them."""
+    rows: list[tuple[str, list[Stretch]]] = []
+    for i, s in enumerate(stretches):
+        if i not in kept and rows and rows[-1][0] == "left out":
+            rows[-1][1].append(s)
+        else:
+            rows.append(("mapped" if i in kept else "left out", [s]))
+    column: list[Line] = []
+    reached = 0
+    for kind, found in rows:
+        if found[0].va > reached:
+            column.append(Line(reached, found[0].va, "gap"))
+        column.append(Line(found[0].va, found[-1].end, kind, tuple(found)))
+        reached = found[-1].end
+    if reached < end:
+        column.append(Line(reached, end, "gap"))
+    return column
+
+
+class _Picture:
+    """One drawing while it is made."""
+
+    def __init__(self, snapshot: Snapshot, process: Process, model: Optional[Sharing], column: Sequence[Line]) -> None:
+        self.snapshot, self.process, self.model, self.column = snapshot, process, model, column
+        self.canvas = Canvas()
+        self.frames: list[SharedFrame] = []
+        self.address_pt = width_pt(max([len(f"{line.end:#x}") for line in column] + [len("0x3ffffff000")]))
+        mapped = [line.stretches[0] for line in column if line.kind == "mapped"]
+        self.pa_pt = max([width_pt(len("0x80000000")), *(width_pt(len(f"{s.first.pa:#x}")) for s in mapped),
+                          *(RUNS_PT for s in mapped if len(s.frame_runs) > 1)])
+        self.flags_pt = width_pt(5)
+        room = style.MAX_WIDTH_PT - 16 - self.address_pt - self.flags_pt - self.pa_pt - GAP_PT
+        self.box_pt = min(BOX_PT, room - FRAME_PT)
+        self.frame_pt = room - self.box_pt
+        self.right = self.address_pt + self.box_pt + self.flags_pt + self.pa_pt
+
+    def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
+        y, rows, centres = 0.0, [], {}
+        heads = (("addresses", self.address_pt), ("region, pages", self.box_pt), ("flags", self.flags_pt), ("frames", self.pa_pt))
+        self.canvas.table("heads", 0, -ROW_PT - 6, [Row(ROW_PT, [
+            left(width, small(head, style.QUIET), BORDER=0, **({"ALIGN": "RIGHT"} if head == "addresses" else {}))
+            for head, width in heads])], "columns")
+        self._address(self.column[0].end if self.column else 0, y)
+        for line in self.column:
+            row = self._row(line)
+            if line.kind == "mapped" and line.stretches[0].key.region in LETTER:
+                centres.setdefault(line.stretches[0].key.region, y + row.height / 2)
+            rows.append(row)
+            y += row.height
+            self._address(line.va, y)
+        bottom = self.canvas.table("space", self.address_pt, 0, rows, f"address space of {words.name(self.process)}")
+        below = self._frames(centres)
+        bottom = max(bottom, below - 12)
+        if wrong:
+            width = self.frame_pt
+            said = [words.wrap("! " + w, n_chars(width)) for w in wrong[:6]]
+            if len(wrong) > 6:
+                said.append([f"! and {len(wrong) - 6} more"])
+            bottom = max(bottom, self.canvas.table("wrong", self.right + GAP_PT, below, [
+                Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong"))
+        signs = ['<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
+        if any(s.key.others.shared for line in self.column for s in line.stretches):
+            signs.append('<B>bold on yellow</B> another process uses the frame too')
+        self.canvas.legend(4, bottom + 12, style.MAX_WIDTH_PT - 20, signs, notes)
+
+    def _address(self, va: int, y: float) -> None:
+        """An address beside the line between two rows."""
+        self.canvas.words(f"address-{va:#x}", 0, y - ROW_PT / 2, self.address_pt, small(f"{va:#x}"), f"{va:#x}", ALIGN="RIGHT")
+
+    def _row(self, line: Line) -> Row:
+        head, remark, fill, shared = _box(line, self.process, self.model)
+        chars = n_chars(self.box_pt, style.SMALL_PT)
+        below = [part for one in remark for part in words.wrap(one, chars)]
+        middle = left(self.box_pt, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
+        height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
+        if line.kind != "mapped":
+            ends = "T" * (line is self.column[0]) + "B" * (line is self.column[-1])
+            between = Cell(self.box_pt, middle.markup, {"SIDES": "LR" + ends if line.kind == "gap" else "LRTB"})
+            return Row(height + (10 if len(self.column) <= LIMIT // 2 else 0), [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
+        s = line.stretches[0]
+        letter = LETTER.get(s.key.region)
+        runs = s.frame_runs
+        where = f"{runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs"
+        more = "" if len(s.mappings) == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
+        if more and not below:
+            height += LINE_PT
+        tip = told(f"page-{s.va:#x}", words.stretch_tip(s))
+        bold = f"<B>{where}</B>" if shared else where
+        return Row(height, [Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
+                            Cell(self.flags_pt, s.key.flags, {"BORDER": 0}),
+                            left(self.pa_pt, bold + (f'<BR ALIGN="LEFT"/>{more}' if more else ""), BORDER=0,
+                                 **({"PORT": letter} if letter else {}))])
+
+    def _frames(self, centres: dict[str, float]) -> float:
+        """The frames of FRY and SHRIMP with their users, each once; returns where there is room below them."""
+        free_y = 0.0
+        ports: dict[tuple[int, str], float] = {}
+        for region, centre in centres.items():
+            if self.model is None:
+                continue
+            member = self.model.members[self.process.slot]
+            page = member.fry if region == "fry" else member.shrimp
+            frame = self.model.frames.get(page.pa) if page else None
+            if frame is None or not frame.worth_drawing:
+                continue
+            if (frame.pa, LETTER[region]) not in ports:
+                self.frames.append(frame)
+                found, end = self._frame(frame, LETTER[region], free_y, centre)
+                ports.update({(frame.pa, mark): y for mark, y in found.items()})
+                free_y = end + 12
+            self._arrow(region, frame, centre, ports[frame.pa, LETTER[region]])
+        return free_y or ROW_PT
+
+    def _frame(self, frame: SharedFrame, letter: str, free_y: float, centre: float) -> tuple[dict[str, float], float]:
+        """A frame's box, its row of `letter` beside `centre` if there is room; where its rows are, and its lower edge."""
+        chars = n_chars(self.frame_pt - LETTER_PT)
+        near = {self.process.slot, *frame.users[:8]}
+        said = [(mark, words.wrap(what, chars)) for mark, what in words.frame_words(self.model, frame, near)]
+        refs = words.refs(self.snapshot, frame)
+        top = left(self.frame_pt, f"<B>frame {frame.pa:#x}</B>" + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""),
+                   COLSPAN=2)
+        fill = {"BGCOLOR": style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME}
+        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(top.width, top.markup, {**top.attributes, **fill})])]
+        middles, reached = {}, float(rows[0].height)
+        for mark, part in said:
+            height = 6 + 12 * len(part)
+            rows.append(Row(height, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB", **fill}),
+                                     left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB", **fill)]))
+            middles[mark] = reached + height / 2
+            reached += height
+        y = max(free_y, centre - middles[letter])
+        end = self.canvas.table(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, f"frame {frame.pa:#x}")
+        return {mark: y + middle for mark, middle in middles.items()}, end
+
+    def _arrow(self, region: str, frame: SharedFrame, centre: float, port: float) -> None:
+        """From the row of FRY or SHRIMP to the row of the frame that says so."""
+        x, letter = self.right + GAP_PT, LETTER[region]
+        middle = x - GAP_PT / 2
+        points = [(self.right, centre), (middle, centre), (middle, port), (x, port)] if abs(centre - port) >= 1 \
+            else [(self.right, centre), (x, port)]
+        self.canvas.line("space", f"frame-{frame.pa:#x}", points,
+                         f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}",
+                         color=style.LINE[letter], style=style.DASH[letter], penwidth=1.5)
+
+
+def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, list[str], str, bool]:
+    """Of a row: the markup of its first line, what is said below, its fill, whether another process shares it."""
+    if line.kind == "gap":
+        return small(_gap(line), style.QUIET), [], style.PAPER, False
+    pages = sum(s.n_pages for s in line.stretches)
+    if line.kind == "left out":
+        return small(f"{words.count(len(line.stretches), 'row')} left out"), [words.count(pages, "page")], style.PAPER, False
+    like = line.stretches[0].key
+    remark = [REMARK[like.region]] if like.region in REMARK else []
+    if like.level:
+        remark.append(words.count(pages >> 9 * like.level, f"superpage of {_size(PAGE << 9 * like.level)}",
+                                  f"superpages of {_size(PAGE << 9 * like.level)}"))
+    if like.region in LETTER:
+        others = shared_words(like.others)
+        remark.append("my page" if like.region == "fry" else "my parent's FRY")
+        if not others:
+            remark[-1] += ", not shared"
+    elif like.others.shared:
+        remark.append("also " + shared_words(like.others))
+    remark += ["! " + w for w in like.others.wrong]
+    shared = bool(like.others.shared)
+    fill = style.FILL_WRONG if like.others.wrong else style.FILL_FRAME if shared else \
+        style.PAPER if like.flags[3] == "U" else style.FILL_QUIET
+    letter = LETTER.get(like.region)
+    name = f"<B>{text(LABEL[like.region])}</B>" if letter else text(shorten(like.region, 14))
+    return name + text(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
+
+
+def _gap(line: Line) -> str:
+    """What a row that maps nothing says: Sv39 has no addresses between its halves (Privileged 4.4.1)."""
+    if line.va < 1 << 63 < line.end:
+        return "no Sv39 addresses"
+    return f"{_size(line.end - line.va)} not mapped"
+
+
+def _name(stretch: Stretch) -> str:
+    return LABEL.get(stretch.key.region, stretch.key.region)
+
+
+def _size(n_bytes: int) -> str:
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if n_bytes >= unit:
+            # rounded down: all but 32 KiB of 256 GiB is not 256 GiB
+            return f"{n_bytes * 100 // unit / 100:.2f}".rstrip("0").rstrip(".") + f" {name}"
+    return f"{n_bytes >> 10} KiB" if not n_bytes % 1024 else f"{n_bytes} bytes"
+
+
+def _hex(value: Optional[int]) -> str:
+    return "none" if value is None else f"{value:#x}"
+
+
+def _left_out(column: Sequence[Line]) -> list[str]:
+    folded = [s for line in column if line.kind == "left out" for s in line.stretches]
+    if not folded:
+        return []
+    shared = sum(bool(s.key.others.shared) for s in folded)
+    return [f"left out: {words.count(len(folded), 'row')} of {words.count(sum(s.n_pages for s in folded), 'page')}"
+            + (f", {shared} of them shared" if shared else "")]
+
+
+def _missing(snapshot: Snapshot, process: Process, member: Optional[Member]) -> list[str]:
+    """Why there is less than a reader may look for."""
+    if process.root is None:
+        return ["this process has no page table"]
+    if not process.mappings:
+        return ["its page table maps nothing"]
+    if member is None:
+        return ["FRY and SHRIMP are not known in this kernel"]
+    return ["no SHRIMP: it has no parent"] if member.shrimp is None and process.parent is None else []
+
+
+def _description(column: Sequence[Line], around: Sequence[str], wrong: Sequence[str], frames: Sequence[SharedFrame],
+                 model: Optional[Sharing]) -> str:
+    """The figure in sentences."""
+    said = [line.rstrip(".") + "." for line in around]
+    for line in column:
+        span = f"{line.va:#x} to {line.end:#x}"
+        pages = words.count(sum(s.n_pages for s in line.stretches), "page")
+        if line.kind == "gap":
+            said.append(f"{span}: {_gap(line)}.")
+        elif line.kind == "left out":
+            said.append(f"{span}: {words.count(len(line.stretches), 'row')} left out, {pages}.")
+        else:
+            s = line.stretches[0]
+            runs = s.frame_runs
+            where = f"frame {runs[0][0]:#x}" if s.n_pages == 1 else \
+                f"frames from {runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs of frames"
+            shared = shared_words(s.key.others)
+            said.append(f"{span}: {_name(s)}, {pages}, {s.key.flags}, {where}"
+                        + (f", also {shared}" if shared else "") + ".")
+    said += [f"Wrong: {w}." for w in wrong]
+    return " ".join(said)

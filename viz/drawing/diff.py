@@ -1,0 +1,258 @@
+"""What has changed between two snapshots of one run: rows of before and after, process by process."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Optional
+
+from . import style, words
+from .dot import shorten, text
+from .drawing import Drawing
+from .errors import VizError
+from .frame_users import FrameUsers, Others, shared_words
+from .kit import PAGE
+from .label import lines, n_chars, small, width_pt
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
+from .snapshot_json import Mapping, Process, Snapshot
+
+if TYPE_CHECKING:
+    from .kit import changes as kit_changes
+
+LIMIT = 36              # rows
+SIGN_PT = width_pt(2)
+REGION_PT = width_pt(12)
+MACHINE = "the machine"
+NAME = {"fry": "FRY", "shrimp": "SHRIMP"}
+FILL = {"+": style.FILL_ADDED, "-": style.FILL_GONE, "~": style.FILL_PATH, "": style.PAPER}
+WORD = {"+": "appeared", "-": "went", "~": "changed", "": "as it was"}
+LEAF = ("mapping", "pte")       # what a change calls a leaf entry
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row. sign: "+" "-" "~", or "" for what is only there to be oriented by. where: an address, or what
+    has changed; pages 0 where it is no mapping. shared: who else uses the frame, after it or before it went."""
+    sign: str
+    where: str
+    what: str
+    before: str
+    after: str
+    tip: str = ""
+    shared: str = ""
+    pages: int = 0
+    va: int = -1
+
+    @property
+    def interest(self) -> tuple:
+        return not self.sign, self.pages > 0 and not self.shared and self.what not in ("FRY", "SHRIMP"), -self.pages, self.va
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one process, or of the machine."""
+    title: str
+    sign: str
+    lines: tuple[Line, ...]
+    n_left_out: int = 0
+
+
+def draw(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.Change]") -> Drawing:
+    """What `changed`, the kit's comparison of the two, as a figure. Raises VizError for two different machines."""
+    if before.kernel != after.kernel:
+        raise VizError(f"expected two snapshots of one kernel, found {before.kernel} and {after.kernel}")
+    if before.layout != after.layout:
+        raise VizError("layout: expected two snapshots of one machine, found two layouts; take both in one run")
+    title = "What has changed"
+    sections, notes = _fit(_sections(before, after, changed))
+    stops = [f"before: {words.stop_line(before)}", f"after: {words.stop_line(after)}"]
+    if not sections:
+        notes.append("nothing has changed in processes, page tables or free frames")
+    notes += [f"{when}: {note}" for when, one in (("before", before), ("after", after)) for note in words.cautions(one)]
+    canvas = Canvas()
+    bottom = _place(canvas, sections)
+    canvas.legend(4, bottom + 8, style.MAX_WIDTH_PT - 24, [
+        "<B>+</B> appeared &#160; <B>-</B> went &#160; <B>~</B> changed",
+        "no sign: as it was, before and after what changed; a second line names who else uses the frame (yellow)"], notes)
+    return Drawing(title, _description(sections, [*stops, *notes]),
+                   canvas.dot("diff", title, [part for stop in stops for part in words.wrap(stop, 92)]))
+
+
+def _sections(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.Change]") -> list[Section]:
+    old, new = ({p.pid: p for p in reversed(s.processes)} for s in (before, after))
+    users = FrameUsers(before), FrameUsers(after)
+    by_pid: dict[Optional[int], list] = {}
+    for c in changed:
+        by_pid.setdefault(c.pid, []).append(c)
+    made = []
+    for pid, found in by_pid.items():
+        if pid is None:
+            continue
+        was, now = old.get(pid), new.get(pid)
+        sign = "~" if was and now else "+" if now else "-"
+        person = now or was
+        title = words.name(person) + (f", {words.state(after if now else before, person)}"
+                                      + (f", child of {person.parent}" if person.parent is not None else ", no parent"))
+        fields = [] if sign != "~" else [Line(c.kind, c.what, "", c.before, c.after) for c in found
+                                         if c.what not in (*LEAF, "table")]
+        made.append(Section(title, sign, (*fields, *_tables(was, now), *_mappings(was, now, found, users))))
+    machine = by_pid.get(None, ())
+    if machine:
+        made.append(Section(MACHINE, "~", tuple(Line(c.kind, _NAMES.get(c.what, c.what), "", c.before, c.after)
+                                                      for c in machine)))
+    return made
+
+
+_NAMES = {"free": "free list"}
+
+
+def _tables(was: Optional[Process], now: Optional[Process]) -> list[Line]:
+    """The tables that a process has got, and those that it has lost."""
+    old, new = ({t.pa for t in p.tables} if p else set() for p in (was, now))
+    made = []
+    for sign, found in (("-", sorted(old - new)), ("+", sorted(new - old))):
+        if found:
+            listed = ", ".join(f"{pa:#x}" for pa in found[:2]) + (" …" if len(found) > 2 else "")
+            made.append(Line(sign, words.count(len(found), "table"), "", listed if sign == "-" else "",
+                             listed if sign == "+" else "", ", ".join(f"{pa:#x}" for pa in found[:64])))
+    return made
+
+
+def _mappings(was: Optional[Process], now: Optional[Process], changed: Sequence,
+              users: tuple[FrameUsers, FrameUsers]) -> list[Line]:
+    """Leaves by address: those that changed, neighbours that are alike joined, and one before and after each."""
+    old, new = ({m.va: m for m in p.mappings} if p else {} for p in (was, now))
+    if now is None:         # its process tells of all of them
+        return _joined([("-", m, None) for m in sorted(old.values(), key=lambda m: m.va)], was, now, users)
+    signs = {c.va: c.kind for c in changed if c.what in LEAF}
+    if was is None:
+        signs = dict.fromkeys(new, "+")
+    order = sorted(old.keys() | new.keys())
+    near = set()
+    for i, va in enumerate(order):
+        if va in signs:
+            near.update(order[max(i - 1, 0):i + 2])
+    return _joined([(signs.get(va, ""), old.get(va), new.get(va)) for va in order if va in near], was, now, users)
+
+
+def _joined(rows: Sequence[tuple[str, Optional[Mapping], Optional[Mapping]]], was: Optional[Process], now: Optional[Process],
+            users: tuple[FrameUsers, FrameUsers]) -> list[Line]:
+    groups: list[tuple[tuple, list]] = []
+    for sign, a, b in rows:
+        m = b or a
+        assert m is not None
+        others = users[1].others(now, b) if b and now else users[0].others(was, m) if was else Others((), ())
+        key = (sign, m.region, m.level, a and a.flags[:5], b and b.flags[:5], others)
+        last = groups[-1][1][-1] if groups else None
+        if last and groups[-1][0] == key and (end := (last[1] or last[0])).va + end.n_pages * PAGE == m.va:
+            groups[-1][1].append((a, b))
+        else:
+            groups.append((key, [(a, b)]))
+    made = []
+    for (sign, region, _, _, _, others), pairs in groups:
+        first = pairs[0][1] or pairs[0][0]
+        n = sum((b or a).n_pages for a, b in pairs)
+        said = [_frames([pair[i] for pair in pairs if pair[i]]) for i in (0, 1)]
+        tip = "; ".join(f"{when} PTE at {m.pte_at:#x} = {m.pte:#x}" for when, m in zip(("before", "after"), pairs[0]) if m)
+        shared = ", ".join([*filter(None, [shared_words(others)]), *("! " + w for w in others.wrong)])
+        made.append(Line(sign, f"{first.va:#x}", NAME.get(region, region), *said, f"{first.va:#x}: {tip}", shared, n, first.va))
+    return made
+
+
+def _frames(mappings: Sequence[Mapping]) -> str:
+    if not mappings:
+        return ""
+    runs = 1 + sum(b.pa != a.pa + a.n_pages * PAGE for a, b in zip(mappings, mappings[1:]))
+    where = f"{mappings[0].pa:#x}" if runs == 1 else f"{runs} runs of frames"
+    return f"{mappings[0].flags[1:5]} {where}"
+
+
+def _fit(sections: list[Section]) -> tuple[list[Section], list[str]]:
+    """At most LIMIT rows: what only orients goes first, then what is least of interest, counted."""
+    if sum(1 + len(s.lines) for s in sections) > LIMIT:
+        sections = [Section(s.title, s.sign, tuple(line for line in s.lines if line.sign)) for s in sections]
+    notes = []
+    if len(sections) > LIMIT // 4:
+        machine = [s for s in sections if s.title == MACHINE]
+        processes = [s for s in sections if s.title != MACHINE]
+        gone = processes[LIMIT // 4 - len(machine):]
+        notes.append(f"left out: {words.count(len(gone), 'process', 'processes')} with "
+                     f"{words.count(sum(len(s.lines) for s in gone), 'changed row')}")
+        sections = processes[:LIMIT // 4 - len(machine)] + machine
+    most = LIMIT    # rows to a process
+    while most > 1 and sum(_weight(_shortened(s, most)) for s in sections) > LIMIT:
+        most -= 1
+    return [_shortened(s, most) for s in sections], notes
+
+
+def _weight(section: Section) -> float:
+    """The height of a section, in rows of one line."""
+    return 1.5 + len(section.lines) + sum(bool(line.shared) for line in section.lines) * LINE_PT / ROW_PT \
+        + (section.n_left_out > 0)
+
+
+def _shortened(section: Section, n_rows: int) -> Section:
+    """The `n_rows` most telling rows of a section, in their order."""
+    if len(section.lines) <= n_rows:
+        return section
+    kept = sorted(nsmallest(n_rows, range(len(section.lines)), key=lambda i: section.lines[i].interest))
+    return Section(section.title, section.sign, tuple(section.lines[i] for i in kept), len(section.lines) - n_rows)
+
+
+def _place(canvas: Canvas, sections: Sequence[Section]) -> float:
+    address_pt = width_pt(max([len("0x3ffffff000"), *(len(line.where) for s in sections for line in s.lines if line.pages)]))
+    rest = style.MAX_WIDTH_PT - 24 - SIGN_PT - address_pt - REGION_PT
+    value_pt = rest // 2
+    y = 0.0
+    heads = [(SIGN_PT, ""), (address_pt, "address"), (REGION_PT, "region, pages"), (value_pt, "before"), (value_pt, "after")]
+    if sections:
+        y = canvas.table("heads", 4, y, [Row(ROW_PT, [left(w, small(h, style.QUIET) if h else "", BORDER=0) for w, h in heads])], "columns")
+    whole = sum(w for w, _ in heads)
+    for i, s in enumerate(sections):
+        rows = [Row(20, [Cell(SIGN_PT, f"<B>{s.sign}</B>", {"BGCOLOR": FILL[s.sign], "SIDES": "LTB"}),
+                         left(whole - SIGN_PT, f"<B>{text(s.title)}</B>", COLSPAN=4, SIDES="TRB", BGCOLOR=FILL[s.sign])])]
+        rows += [_row(f"row-{i}-{k}", line, address_pt, value_pt) for k, line in enumerate(s.lines)]
+        if s.n_left_out:
+            rows.append(Row(ROW_PT, [left(whole, small(f"{words.count(s.n_left_out, 'row')} more, left out", style.QUIET), COLSPAN=5)]))
+        y = canvas.table(f"section-{i}", 4, y, rows, s.title) + 10
+    return y
+
+
+def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
+    fill = {"BGCOLOR": FILL[line.sign]}
+    ink = style.INK if line.sign else style.QUIET
+    yellow = {"BGCOLOR": style.FILL_WRONG if "! " in line.shared else style.FILL_FRAME} if line.shared and line.sign else {}
+
+    def said(s: str, shared: str = "") -> tuple[str, int]:
+        parts = words.wrap(s, n_chars(value_pt)) if s else []
+        below = words.wrap(shared, n_chars(value_pt, style.SMALL_PT)) if shared else []
+        markup = lines(parts) if line.sign else f'<FONT COLOR="{ink}">{lines(parts)}</FONT>' if parts else ""
+        return markup + (small(lines(below), ink) if below else ""), len(parts) + len(below)
+    before, n_before = said(line.before, line.shared if not line.after else "")
+    after, n_after = said(line.after, line.shared if line.after else "")
+    pages = f" {line.pages:,}" if line.pages > 1 else ""
+    called = shorten(line.what, 12 - len(pages)) + pages
+    tip = told(name, line.tip) if line.tip else {}
+    bold = ("<B>{}</B>" if line.what in NAME.values() and line.sign else '<FONT COLOR="%s">{}</FONT>' % ink).format
+    if line.pages:
+        middle = [left(address_pt, small(line.where, ink), SIDES="TB", **tip), left(REGION_PT, bold(text(called)) if called else "", SIDES="TRB")]
+    else:
+        middle = [left(address_pt + REGION_PT, text(line.where), COLSPAN=2, SIDES="TRB", **tip)]
+    return Row(ROW_PT + LINE_PT * max(n_before - 1, n_after - 1, 0), [
+        Cell(SIGN_PT, f"<B>{line.sign}</B>" if line.sign else "", {**fill, "SIDES": "LTB"}), *middle,
+        left(value_pt, before, **(yellow if not line.after else {})), left(value_pt, after, **(yellow if line.after else {}))])
+
+
+def _description(sections: Sequence[Section], around: Sequence[str]) -> str:
+    """The figure in sentences."""
+    said = [line.rstrip(".") + "." for line in around]
+    for s in sections:
+        parts = []
+        for line in s.lines:
+            pages = f", {words.count(line.pages, 'page')}" if line.pages else ""
+            then = " to ".join(filter(None, [line.before, line.after])) if line.sign == "~" else line.after or line.before
+            parts.append(" ".join(filter(None, [line.what, line.where])) + f"{pages} {WORD[line.sign]}: {then}"
+                         + (f", {line.shared}" if line.shared else ""))
+        left_out = [f"{words.count(s.n_left_out, 'row')} left out"] if s.n_left_out else []
+        said.append(f"{s.title} {WORD[s.sign]}" + (": " + "; ".join(parts + left_out) if parts or left_out else "") + ".")
+    return " ".join(said)

@@ -1,0 +1,210 @@
+"""The fault diagram: what is wrong?
+
+A card for each thing that breaks a rule: the entry as it is, where it leads, where it should lead, and the
+function to look at. What the rules hold back is never drawn as wrong.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import kit, page, style, words
+from .canvas import Canvas, corners, fitting_chars
+from .dot import quoted, shorten
+from .drawing import Drawing
+from .page import LINE_PT, MARGIN_PT
+from .snapshot_json import Snapshot
+
+LIMIT = 6
+TITLE = "What is wrong"
+
+_HEAD = 18.0
+_PAD = 9.0
+_LEFT_W, _RIGHT_W = 208.0, 246.0
+_WIDTH = page.WIDTH_PT - 2 * MARGIN_PT
+_REASONS = 12           # lines of why verdicts were skipped
+_ALSO = 3               # further rules that one thing breaks
+_CAUSES = ("frame-in-ram", "pte-legal", "table-private")    # an entry that is no entry makes other rules fail too
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One thing that is wrong: the verdict that tells most, and what else fails because of it."""
+    verdict: kit.Verdict
+    also: tuple[kit.Verdict, ...]
+
+
+def draw(snapshot: Snapshot) -> Drawing:
+    """What the rules say is wrong in `snapshot`, the first LIMIT things of it; or that nothing is."""
+    judgement = kit.judgement(snapshot.text)
+    faults = _faults(judgement.failures)
+    summary = _summary(judgement)
+    if not faults:
+        return _calm(snapshot, judgement, summary)
+    shown, left_out = faults[:LIMIT], faults[LIMIT:]
+    notes = [summary, *_left_out(left_out), *words.cautions(snapshot)]
+    canvas = Canvas()
+    y = page.heading(canvas, TITLE, [words.stop_line(snapshot)])
+    for i, fault in enumerate(shown):
+        y = _card(canvas, snapshot, fault, i, y) + 12
+    page.rule(canvas, y)
+    y = page.notes(canvas, y + 6, notes)
+    lines = [_sentence(snapshot, f) for f in shown]
+    return Drawing(TITLE, " ".join([words.stop_line(snapshot) + ".", *lines, *(f"{n.rstrip('.')}." for n in notes)]),
+                   dot=_dot(snapshot, shown, notes), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+
+
+def _faults(failures: Sequence[kit.Verdict]) -> list[_Fault]:
+    """Failures that accuse the same entry, or the same subject, are one; causes first, then in the rules' order."""
+    by_thing: dict[object, list[kit.Verdict]] = {}
+    for v in sorted(failures, key=lambda v: v.rule not in _CAUSES):
+        by_thing.setdefault((v.pid, v.va) if v.va is not None else v.subject, []).append(v)
+    return [_Fault(first, tuple(also)) for first, *also in by_thing.values()]
+
+
+def _summary(judgement: kit.Judgement) -> str:
+    held = judgement.n_held_back
+    n = len(judgement.failures)
+    return (f"{words.count(n, 'verdict') if n else 'no verdict'} failed, {judgement.count('pass')} passed, "
+            f"{judgement.count('skipped')} skipped" + (f", {held} of them for what the machine is in the middle of"
+                                                       if held else ""))
+
+
+def _left_out(faults: Sequence[_Fault]) -> list[str]:
+    if not faults:
+        return []
+    rules = Counter(f.verdict.rule for f in faults)
+    return [f"! left out: {words.count(len(faults), 'more thing')} wrong: "
+            + ", ".join(f"{rule} {n}" for rule, n in sorted(rules.items()))]
+
+
+def _place(snapshot: Snapshot, v: kit.Verdict) -> list[str]:
+    """What is accused: whose, which page, and the entry with its value."""
+    layout = snapshot.layout
+    names = {layout.fry: "FRY", layout.shrimp: "SHRIMP", layout.trapframe: "trapframe", layout.trampoline: "trampoline"}
+    lines = [v.subject]
+    if v.va is not None:
+        name = names.get(v.va, "")
+        whose = f" of pid {v.pid}" if v.pid is not None and not v.subject.startswith("pid ") else ""
+        lines.append(f"{name + ' ' if name else ''}VA {v.va:#x}{whose}")
+    if v.pte_at is not None:
+        lines.append(f"PTE at {v.pte_at:#x}")
+        if v.pte is not None:
+            lines.append(f"  = {v.pte:#x}, " + (kit.sv39.flags_of(v.pte) if v.pte & kit.sv39.V else "not valid"))
+    return lines
+
+
+def _wrap(lines: Sequence[str], width: float) -> list[str]:
+    return page.wrapped(lines, width - 2 * _PAD)
+
+
+def _card(canvas: Canvas, snapshot: Snapshot, fault: _Fault, i: int, y: float) -> float:
+    """Draws one fault from y down; returns the y of its lower edge."""
+    v = fault.verdict
+    x = float(MARGIN_PT)
+    look = f"look at {v.function}()" if v.function else ""
+    why = page.wrapped([f"{v.subject}: {v.why}"], _WIDTH - 2 * _PAD, style.FONT_PT)
+    place = _place(snapshot, v)
+    left = [shorten(place[0], fitting_chars(_LEFT_W - 2 * _PAD, style.SMALL_PT)),
+            *page.wrapped(place[1:], _LEFT_W - 2 * _PAD)]
+    found, expected = (_wrap([said or "?"], _RIGHT_W - 16) for said in (v.actual, v.expected))
+    advice = page.wrapped([v.explanation or "", *_also(fault)], _WIDTH - 2 * _PAD)
+    box_h = [LINE_PT * (len(lines) + 1) + 6 for lines in (found, expected)]
+    left_h = LINE_PT * len(left) + 10
+    middle_h = max(sum(box_h) + 8, left_h)
+    height = _HEAD + 13 * len(why) + 10 + middle_h + 8 + LINE_PT * len(advice) + 6
+    with canvas.group(f"fault-{i}", f"{v.rule}: {v.statement}"):
+        canvas.rect(x, y, _WIDTH, height, style.PAPER, rx=5)
+        canvas.path(f"M{x:.2f} {y + _HEAD:.2f}v{5 - _HEAD:.2f}q0 -5 5 -5h{_WIDTH - 10:.2f}q5 0 5 5v{_HEAD - 5:.2f}z",
+                    fill=style.ALARM)
+        canvas.text(x + _PAD, y + _HEAD / 2, f"! {v.rule}", fill=style.PAPER, bold=True)
+        canvas.text(x + _WIDTH - _PAD, y + _HEAD / 2, look, fill=style.PAPER, bold=True, anchor="end")
+        at = y + _HEAD + 5
+        for line in why:
+            canvas.text(x + _PAD, at + 6.5, line, bold=True)
+            at += 13
+        at += 6
+        lx, rx = x + _PAD, x + _WIDTH - _PAD - _RIGHT_W
+        ly = at + (middle_h - left_h) / 2
+        canvas.rect(lx, ly, _LEFT_W, left_h, style.PALE_PROCESS, style.QUIET, rx=4, stroke_width=0.9)
+        for j, line in enumerate(left):
+            canvas.text(lx + _PAD, ly + 5 + LINE_PT * (j + 0.5), line, style.SMALL_PT, bold=j == 0)
+        by = at + (middle_h - sum(box_h) - 8) / 2
+        for name, lines, h, wrong in (("is", found, box_h[0], True), ("should be", expected, box_h[1], False)):
+            _leads_to(canvas, (lx + _LEFT_W, ly + left_h / 2 + (-6 if wrong else 6)), rx, by, h, name, lines, wrong)
+            by += h + 8
+        at += middle_h + 8
+        for line in advice:
+            canvas.text(x + _PAD, at + LINE_PT / 2, line, style.SMALL_PT, fill=style.QUIET)
+            at += LINE_PT
+        canvas.rect(x, y, _WIDTH, height, rx=5, stroke=style.ALARM, stroke_width=1.2)
+    return y + height
+
+
+def _leads_to(canvas: Canvas, start: tuple[float, float], x: float, y: float, height: float, name: str,
+              lines: Sequence[str], wrong: bool) -> None:
+    """The line from an entry to what it is, solid, or should be, dashed; and that."""
+    ink = style.ALARM if wrong else style.INK
+    end = y + height / 2
+    turn = (start[0] + x) / 2 - 8
+    canvas.path(corners([start, (turn, start[1]), (turn, end), (x - 6, end)], 6), ink,
+                stroke_width=2.2 if wrong else 1.4, stroke_dasharray=None if wrong else "4 3")
+    canvas.path(f"M{x:.2f} {end:.2f}l-8 -4v8z", fill=ink)
+    canvas.rect(x, y, _RIGHT_W, height, style.PAPER if not wrong else "#FBE9E2", ink, rx=6,
+                stroke_width=2.0 if wrong else 1.2, stroke_dasharray=None if wrong else "4 3")
+    canvas.text(x + _PAD, y + 3 + LINE_PT / 2, name, style.SMALL_PT, fill=ink, bold=True)
+    for j, line in enumerate(lines):
+        canvas.text(x + _PAD, y + 3 + LINE_PT * (j + 1.5), line, style.SMALL_PT)
+
+
+def _also(fault: _Fault) -> list[str]:
+    lines = [f"also {v.rule}: {v.why}" for v in fault.also[:_ALSO]]
+    more = len(fault.also) - _ALSO
+    return lines + ([f"and {words.count(more, 'more rule')}"] if more > 0 else [])
+
+
+def _sentence(snapshot: Snapshot, fault: _Fault) -> str:
+    v = fault.verdict
+    at = ", ".join(line.strip() for line in _place(snapshot, v)[1:])
+    also = "".join(f" {line}." for line in _also(fault))
+    return (f"{v.rule}, {v.subject}: {v.why}{f' ({at})' if at else ''}; is {v.actual}; should be {v.expected}"
+            + (f"; look at {v.function}()" if v.function else "") + f".{also}")
+
+
+def _calm(snapshot: Snapshot, judgement: kit.Judgement, summary: str) -> Drawing:
+    """Nothing failed: how much passed, what was skipped, and why."""
+    said = "Nothing is wrong" if judgement.status == 0 else "Nothing failed, and too little could be judged"
+    reasons = Counter((v.rule, v.why) for v in judgement.verdicts if v.status == "skipped")
+    lines = [f"skipped {n}: {rule}: {why}" for (rule, why), n in reasons.items()]
+    if len(lines) > _REASONS:
+        rest = sum(list(reasons.values())[_REASONS:])
+        lines[_REASONS:] = [f"and {rest} more"]
+    notes = [*lines, *words.cautions(snapshot)]
+    canvas = Canvas()
+    y = page.heading(canvas, said, [words.stop_line(snapshot)])
+    canvas.rect(MARGIN_PT, y, _WIDTH, 30, style.PALE_PROCESS, style.QUIET, rx=5, stroke_width=0.9)
+    canvas.text(MARGIN_PT + _PAD + 3, y + 15, summary, bold=True)
+    y = page.notes(canvas, y + 40, notes)
+    return Drawing(said, " ".join([words.stop_line(snapshot) + ".", summary + ".", *(f"{n.rstrip('.')}." for n in notes)]),
+                   dot=_dot(snapshot, [], [said, summary, *notes]), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+
+
+def _dot(snapshot: Snapshot, faults: Sequence[_Fault], notes: Sequence[str]) -> str:
+    """The same as a plain graph, to lay out and edit."""
+    def label(lines: Sequence[str]) -> str:
+        return '"' + "".join(quoted(line)[1:-1] + "\\l" for line in lines) + '"'
+    body = []
+    for i, fault in enumerate(faults):
+        v = fault.verdict
+        body += [f'"fault-{i}" [label={label([v.rule, *_place(snapshot, v), *words.wrap(v.why, 50), f"look at {v.function}()"])}];',
+                 f'"is-{i}" [penwidth=2, label={label(words.wrap(v.actual or "?", 40))}];',
+                 f'"should-{i}" [style=dashed, label={label(words.wrap(v.expected or "?", 40))}];',
+                 f'"fault-{i}" -> "is-{i}" [label="is", penwidth=2];',
+                 f'"fault-{i}" -> "should-{i}" [label="should be", style=dashed];']
+    wrapped = [part for n in [words.stop_line(snapshot), *notes] for part in words.wrap(n, 90)]
+    return "\n".join([
+        "digraph fault {",
+        f'graph [rankdir=LR, labelloc=b, fontname="{style.FONT}", fontsize={style.FONT_PT}, label={label(wrapped)}];',
+        f'node [shape=box, fontname="{style.FONT}", fontsize={style.FONT_PT}];',
+        f'edge [fontname="{style.FONT}", fontsize={style.FONT_PT}];', *body, "}", ""])

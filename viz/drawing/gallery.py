@@ -1,0 +1,155 @@
+"""All figures of a snapshot, and the page that shows them and links to their files."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Callable, Optional, Union
+
+from . import address_space, diff, family, fault, film, kit, matrix, ram, render, table, walk, words
+from .drawing import Drawing
+from .errors import VizError
+from .film_json import Film
+from .sharing import sharing
+from .snapshot_json import Process, Snapshot
+from .web import text
+
+INDEX = "index.html"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure to draw: its files are called `stem`, and `kinds`, after it, are their suffixes. The page shows the
+    SVG; `picture` is what to draw for that of a film."""
+    stem: str
+    question: str
+    draw: Callable[[], Drawing]
+    kinds: tuple[str, ...] = ("svg", "pdf", "png")
+    picture: Optional[Callable[[], Drawing]] = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure that was rendered, and what a person should be told of it."""
+    figure: Figure
+    drawing: Drawing
+    files: tuple[tuple[str, bytes], ...]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A figure that could not be drawn, and why."""
+    figure: Figure
+    why: str
+
+
+def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Film]) -> list[Figure]:
+    """What there is to draw of `snapshot`, each figure of one process for each of `processes`; with a film,
+    what its fork changed, and the film itself."""
+    def of_each(stem: str, question: str, draw: Callable[[Snapshot, Process], Drawing]) -> list[Figure]:
+        return [Figure(f"{stem}-{p.pid}" if len(processes) > 1 else stem, f"{question} {words.name(p)}?",
+                       lambda p=p: draw(snapshot, p)) for p in processes]
+    found = [Figure("family", "Who shares what with whom?", lambda: family.draw(snapshot)),
+             *of_each("address-space", "What is mapped where in", address_space.draw),
+             *of_each("walk", "How do FRY and SHRIMP translate for", _walk),
+             *of_each("table", "What does the page table look like of", table.draw),
+             Figure("matrix", "Who shares what with whom, among all processes?", lambda: matrix.draw(snapshot)),
+             Figure("ram", "Who owns each frame of RAM?", lambda: ram.draw(snapshot)),
+             Figure("fault", "What is wrong?", lambda: fault.draw(snapshot))]
+    if reel:
+        found += [Figure("diff", f"What has {reel.function} changed?", lambda: _fork(reel)),
+                  Figure("film", f"How does {reel.function} build it?", lambda: film.draw(reel), ("html", "pdf"),
+                         lambda: film.draw(reel, [_still(reel)]))]
+    return found
+
+
+def telling_process(snapshot: Snapshot) -> Process:
+    """The process of `snapshot` whose two frames have most users, the youngest of these. Raises VizError
+    where there is none."""
+    if not snapshot.processes:
+        raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
+    n_users = {p.slot: 0 for p in snapshot.processes}
+    if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None:
+        for frame in sharing(snapshot).frames.values():
+            for slot in frame.users:
+                n_users[slot] += len(frame.users)
+    return max(snapshot.processes, key=lambda p: (n_users[p.slot], p.pid))
+
+
+def _walk(snapshot: Snapshot, process: Process) -> Drawing:
+    """How the process's SHRIMP and its parent's FRY meet in a frame, or where it has not both, its own two."""
+    parents = [p for p in snapshot.processes if p.pid == process.parent]
+    wanted = [(parents[0], "fry"), (process, "shrimp")] if parents else [(process, "fry"), (process, "shrimp")]
+    known = [walk.address(snapshot, p, name) for p, name in wanted if getattr(snapshot.layout, name) is not None]
+    return walk.draw(snapshot, known or [walk.address(snapshot, process, hex(m.va)) for m in process.mappings[:1]])
+
+
+def _fork(reel: Film) -> Drawing:
+    """From fork's first instruction to its return."""
+    ends = [s for s in reel.steps if s.phase == "end"] or reel.steps[-1:]
+    before, after = reel.steps[0].snapshot, ends[0].snapshot
+    return diff.draw(before, after, kit.changes.between(kit.snapshot(before.text), kit.snapshot(after.text)))
+
+
+def _still(reel: Film) -> int:
+    """The number of the step at which the child gets SHRIMP, or of the last."""
+    return next((n for n, step in enumerate(reel.steps, 1) if step.phase == "shrimp"), len(reel.steps))
+
+
+def render_each(wanted: Sequence[Figure]) -> list[Union[Shown, Missing]]:
+    """Each figure in each of its kinds; what cannot be drawn is told, and keeps none of the others."""
+    found: list[Union[Shown, Missing]] = []
+    for figure in wanted:
+        try:
+            drawing = figure.draw()
+            kinds = figure.kinds + (("dot",) if drawing.dot is not None else ())
+            done = render.render(drawing, kinds)
+            rendered = [*zip(kinds, done.figures)]
+            if figure.picture:
+                rendered += [("svg", render.render(figure.picture(), ["svg"]).figures[0])]
+            files = tuple((f"{figure.stem}.{kind}", data) for kind, data in rendered)
+            found.append(Shown(figure, drawing, files, done.notes))
+        except VizError as e:
+            found.append(Missing(figure, str(e)))
+    return found
+
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --rule: #ccc; --quiet: #595959; --link: #0b57a4; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eaeaea; --paper: #161616; --rule: #444; --quiet: #ababab; --link: #8cc2ff; } }
+body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; color: var(--ink); background: var(--paper);
+  font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 0 0 .3rem; }
+p { margin: .2rem 0; } .quiet, figcaption { color: var(--quiet); } a { color: var(--link); }
+section { border-top: 1px solid var(--rule); margin-top: 1.5rem; padding-top: 1rem; break-inside: avoid; }
+figure { margin: 0; } figure > a { display: block; background: #fff; padding: .8rem; border-radius: 6px; margin: .6rem 0; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; } figcaption { font-size: .85rem; }
+nav ul { columns: 2; padding-left: 1.2rem; margin: .6rem 0; }
+@media print { nav { display: none; } :root { --ink: #000; --paper: #fff; } }
+"""
+
+
+def page(snapshot: Snapshot, shown: Sequence[Union[Shown, Missing]], data: Sequence[tuple[str, str]]) -> str:
+    """HTML of the page that shows the figures; `data` are (file, what it is) to link to as well."""
+    title = f"Figures of {words.kernel(snapshot.kernel)}"
+    entries = "".join(f'<li><a href="#{text(one.figure.stem)}">{text(one.figure.question)}</a></li>' for one in shown)
+    more = " · ".join(f'<a href="{text(file)}">{text(what)}</a>' for file, what in data)
+    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{text(title)}</title>\n'
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n<header><h1>{text(title)}</h1>\n"
+            f'<p class="quiet">{text(words.stop_line(snapshot))}</p><p>{more}</p></header>\n'
+            f'<nav aria-label="Figures"><ul>{entries}</ul></nav>\n'
+            f"<main>\n{''.join(map(_section, shown))}</main>\n</body>\n</html>\n")
+
+
+def _section(one: Union[Shown, Missing]) -> str:
+    head = f'<section id="{text(one.figure.stem)}"><h2>{text(one.figure.question)}</h2>\n'
+    if isinstance(one, Missing):
+        return f"{head}<p>Not drawn: {text(one.why)}</p></section>\n"
+    links = " · ".join(f'<a href="{text(name)}">{text(name.rpartition(".")[2].upper())}</a>' for name, _ in one.files)
+    notes = "".join(f"<p>{text(note)}</p>" for note in one.notes)
+    image = f"{text(one.figure.stem)}.svg"
+    return (f'{head}<p class="quiet">{links}</p>{notes}<figure><a href="{text(one.files[0][0])}">'
+            f'<img src="{image}" alt="{text(one.drawing.title)}"></a>'
+            f"<figcaption>{text(one.drawing.description)}</figcaption></figure></section>\n")

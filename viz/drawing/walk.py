@@ -1,0 +1,411 @@
+"""How addresses translate: the fields of each, the entries they pick, the frame they end in.
+
+Columns stand below the fields that index them. Addresses of one process share a band and
+the tables that they share; frames stand on the right, each once, so that who ends in the
+same frame is seen to.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from . import style, words
+from .dot import text
+from .drawing import Drawing
+from .errors import VizError
+from .frame_users import FrameUsers, pids
+from .kit import PAGE, sv39
+from .label import colored, lines, n_chars, small
+from .placed import LINE_PT, ROW_PT, Canvas, Cell, Point, Row, left, told
+from .snapshot_json import Process, Snapshot
+from .tables import PageTable
+
+LIMIT = 3
+TABLE_PT = 106
+INDEX_PT = 27
+STEP_PT = 7             # between the lines of two addresses
+HEAD_PT = 30
+FIELD_PT = 30
+LEVELS = (2, 1, 0)
+FIELDS = ("VPN[2]", "VPN[1]", "VPN[0]", "offset")
+_INKS = ((style.LINE_FRY, "solid"), (style.LINE_SHRIMP, "dashed"), (style.LINE_THIRD, "dotted"))
+
+
+@dataclass(frozen=True)
+class Address:
+    """A virtual address of one process, and what a person calls it."""
+    process: Process
+    va: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """An address with its translation; letter tells it from others in the figure, ink and dash its lines."""
+    address: Address
+    letter: str
+    ink: str
+    dash: str
+    table: PageTable
+    result: sv39.Translation
+
+    @property
+    def n_offset_bits(self) -> int:
+        return 12 + 9 * (self.result.level or 0)
+
+    @property
+    def frame(self) -> Optional[int]:
+        """The physical address that its page, or superpage, starts at."""
+        return None if self.result.pa is None else self.result.pa & -sv39.span(self.result.level)
+
+
+def address(snapshot: Snapshot, process: Process, said: str) -> Address:
+    """What `said` means in `process`: a number, or a region. Raises VizError."""
+    layout = snapshot.layout
+    places = {name: getattr(layout, name) for name in ("fry", "shrimp", "trapframe", "trampoline")}
+    for m in sorted(process.mappings, key=lambda m: -m.va):
+        if places.get(m.region) is None:
+            places[m.region] = m.va
+    name = said.lower()
+    if name in places:
+        if places[name] is None:
+            raise VizError(f"{said}: expected a region of the snapshot, found none known; try an address")
+        return Address(process, places[name], name.upper() if name in ("fry", "shrimp") else name)
+    try:
+        va = int(said, 0)
+    except ValueError:
+        there = ", ".join(sorted(name for name, va in places.items() if va is not None))
+        raise VizError(f"expected an address or a region, found {said!r}; pid {process.pid} has {there}") from None
+    if va != sv39.canonical(va):
+        raise VizError(f"expected an Sv39 address, whose bits 63 to 39 equal bit 38, found {said}; "
+                       f"user addresses are below {layout.maxva:#x}")
+    region = next((m.region for m in process.mappings if m.va <= va < m.va + m.n_pages * PAGE), "")
+    return Address(process, va, region.upper() if region in ("fry", "shrimp") else region)
+
+
+def draw(snapshot: Snapshot, addresses: Sequence[Address]) -> Drawing:
+    """How `addresses` translate. Raises VizError: more than LIMIT, a process without a page table."""
+    if not 1 <= len(addresses) <= LIMIT:
+        raise VizError(f"expected 1 to {LIMIT} addresses, found {len(addresses)}; draw the others in a figure of their own")
+    walks = _walks(snapshot, addresses)
+    picture = _Picture(snapshot, walks)
+    stop = words.stop_line(snapshot)
+    title = _title(walks)
+    cautions = words.cautions(snapshot)
+    return Drawing(title, _description(snapshot, walks, [stop, *cautions]),
+                   picture.dot(title, words.wrap(stop, 92), cautions))
+
+
+def _walks(snapshot: Snapshot, addresses: Sequence[Address]) -> list[Walk]:
+    walks = []
+    tables: dict[int, PageTable] = {}
+    for i, a in enumerate(addresses):
+        if a.process.root is None:
+            raise VizError(f"pid {a.process.pid}: expected a page table, found none ({a.process.state}); try another pid")
+        table = tables.setdefault(a.process.slot, PageTable(a.process))
+        letter = {"FRY": "F", "SHRIMP": "S"}.get(a.name, "ABC"[i])
+        ink, dash = _INKS["FS".index(letter) if letter in "FS" else i]
+        walks.append(Walk(a, letter, ink, dash, table, table.translate(a.va, snapshot.layout)))
+    return walks
+
+
+def _title(walks: Sequence[Walk]) -> str:
+    named = [w.address.name or hex(w.address.va) for w in walks]
+    owners = [w.address.process for w in walks]
+    verb = "translate" if len(walks) > 1 else "translates"
+    if len({p.slot for p in owners}) == 1:
+        return f"How {_and(named)} {verb} in {words.name(owners[0])}"
+    return f"How {_and([f'{name} of {p.pid}' for name, p in zip(named, owners)])} {verb}"
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """Where a walk leaves its last entry: for a frame, or for the reason why there is none."""
+    walk: Walk
+    tail: str
+    at: Point
+    field_top: float
+    field_bottom: float
+
+
+class _Picture:
+    """One drawing while it is made. Columns 0 to 2 are the tables of levels 2 to 0, column 3 the frames."""
+
+    def __init__(self, snapshot: Snapshot, walks: Sequence[Walk]) -> None:
+        self.snapshot, self.walks = snapshot, walks
+        self.canvas = Canvas()
+        self.bands: dict[int, list[Walk]] = {}
+        for w in walks:
+            self.bands.setdefault(w.address.process.slot, []).append(w)
+        self.fields: list[float] = []       # where those of each band begin
+        self.n_lines = max(map(len, self.bands.values()))
+        self.gap = 22 + STEP_PT * (self.n_lines - 1)
+
+    def dot(self, title: str, below_title: Sequence[str], notes: Sequence[str]) -> str:
+        y, leaves, bars = 0.0, [], []
+        for slot, walks in self.bands.items():
+            top, y, found = self._band(slot, walks, y)
+            bars.append(top)
+            leaves += found
+            y += 16
+        y = max(y, self._ends(leaves, bars) + 10)
+        inks = dict.fromkeys((w.letter, w.dash, w.ink) for w in self.walks)
+        signs = [" ".join(colored(f"{letter} {_DASH_SIGN[dash]}", ink) for letter, dash, ink in inks)
+                 + " a field picks the entry; the offset, the byte in the frame (yellow: shared)",
+                 "<B>───▶</B> an entry's PPN: where the next table is, or the frame",
+                 "<B>entry</B> index, flags, value, and its physical address = table + 8 × index"]
+        self.canvas.legend(4, y, self._left(3) + TABLE_PT - 4, signs, notes)
+        return self.canvas.dot("walk", title, below_title)
+
+    def _left(self, column: int) -> float:
+        return self.gap + column * (TABLE_PT + self.gap)
+
+    def _line_x(self, column: int, i: int, n: int) -> float:
+        """Where the line of the i-th of n addresses of a band goes down, left of a column."""
+        return self._left(column) - 10 - STEP_PT * (n - 1 - i)
+
+    def _band(self, slot: int, walks: Sequence[Walk], y: float) -> tuple[tuple[float, float], float, list[_Leaf]]:
+        """The tables of one process; returns the space of its fields, its lower edge, and where its walks end."""
+        process = walks[0].address.process
+        began = y
+        x = self._left(0) - 10
+        for i, w in enumerate(walks):
+            called = f"{w.address.name} " if w.address.name else ""
+            self.canvas.words(f"address-{slot}-{i}", x, y, 500,
+                              f"{colored(w.letter, w.ink)} {text(called)}<B>{w.address.va:#x}</B> of {text(words.name(process))}",
+                              f"{w.address.va:#x}")
+            y += LINE_PT + 3
+        y += 6
+        spans = []
+        for i, w in enumerate(walks):
+            spans.append((y, y + FIELD_PT))
+            if not i:
+                self.fields.append(y)
+            self._fields(slot, i, len(walks), w, y)
+            y += FIELD_PT + 5
+        ended = y
+        satp = 8 << 60 | walks[0].table.root >> 12
+        y = self.canvas.table(f"satp-{slot}", self._left(0), y + 8, [Row(HEAD_PT, [
+            left(TABLE_PT, f'satp, Sv39<BR ALIGN="LEFT"/>{small(f"{satp:#x}")}', BGCOLOR=style.FILL_QUIET)])], "satp")
+        bottom, found = self._tables(slot, walks, spans, y + 14)
+        return (began, ended), bottom, found
+
+    def _fields(self, slot: int, i: int, n: int, w: Walk, y: float) -> None:
+        values = sv39.indices(w.address.va)
+        level = w.result.level or 0
+        for column in range(3 - level + 1):
+            x = self._line_x(column, i, n) - 5
+            last = column == 3 - level
+            right = self._left(3 if last else column) + TABLE_PT
+            bits = w.n_offset_bits if last else 9
+            value = w.address.va & (1 << bits) - 1 if last else values[column]
+            shown = f"{value:#x}" if last else str(value)
+            head = f"{FIELDS[3] if last else FIELDS[column]} = {shown}"
+            self.canvas.table(f"field-{slot}-{i}-{column}", x, y, [Row(FIELD_PT, [Cell(
+                round(right - x), f'{colored(w.letter, w.ink)} <B>{text(head)}</B><BR/>{small(f"{value:0{bits}b}")}')])],
+                f"{w.letter}: {head}")
+
+    def _tables(self, slot: int, walks: Sequence[Walk], spans: Sequence[Point],
+                top: float) -> tuple[float, list[_Leaf]]:
+        """All tables of a band, column by column; see _band."""
+        placed: dict[tuple[int, int], dict[int, float]] = {}    # (level, table) -> entry -> its middle
+        heads: dict[tuple[int, int], float] = {}
+        free = {level: top for level in LEVELS}
+        leaves, drawn = [], set()
+        for depth, level in enumerate(LEVELS):
+            def above(w: Walk) -> float:
+                """Where its entry in the column before stands: tables keep that order, so that no two lines cross."""
+                before = w.result.steps[depth - 1]
+                return placed[before.level, before.table][before.index] if depth else 0
+            for w in sorted((w for w in walks if len(w.result.steps) > depth), key=above):
+                table = w.result.steps[depth].table
+                if (level, table) not in placed:
+                    picks = {o.result.steps[depth].index for o in walks
+                             if len(o.result.steps) > depth and o.result.steps[depth].table == table}
+                    heads[level, table] = free[level] + HEAD_PT / 2
+                    placed[level, table], end = self._table(slot, w, depth, sorted(picks), free[level])
+                    free[level] = end + 12
+            for w in walks:
+                if len(w.result.steps) == depth + 1 and depth < 2:      # its way leads through the columns to the right
+                    for below in LEVELS[depth + 1:]:
+                        free[below] = max(free[below], placed[level, w.result.steps[depth].table][w.result.steps[depth].index] + 12)
+        for i, w in enumerate(walks):
+            for depth, s in enumerate(w.result.steps):
+                name, y = f"table-{slot}-{s.level}-{s.table:#x}", placed[s.level, s.table][s.index]
+                x, apart = self._line_x(depth, i, len(walks)), 6 * (i - (len(walks) - 1) / 2)
+                self.canvas.line(f"field-{slot}-{i}-{depth}", name, [(x, spans[i][1]), (x, y + apart), (self._left(depth), y + apart)],
+                                 f"{FIELDS[depth]} of {w.letter} picks entry {s.index}", color=w.ink, style=w.dash)
+                right = self._left(depth) + TABLE_PT
+                if depth == 0 and ("satp", slot) not in drawn:
+                    drawn.add(("satp", slot))
+                    middle = self._left(0) + TABLE_PT / 2
+                    self.canvas.line(f"satp-{slot}", name, [(middle, top - 14), (middle, top)],
+                                     f"satp's PPN is the root table {s.table:#x}", penwidth=1.5)
+                if depth + 1 < len(w.result.steps):
+                    following = w.result.steps[depth + 1]
+                    key = (s.pte_at, following.table)
+                    if key not in drawn:
+                        drawn.add(key)
+                        turn, head = right + 6, heads[following.level, following.table]
+                        self.canvas.line(name, f"table-{slot}-{following.level}-{following.table:#x}",
+                                         [(right, y), (turn, y), (turn, head), (self._left(depth + 1), head)],
+                                         f"entry {s.index} points to table {following.table:#x}", penwidth=1.5)
+                else:
+                    leaves.append(_Leaf(w, name, (right, y), *spans[i]))
+        return max(free.values()), leaves
+
+    def _table(self, slot: int, w: Walk, depth: int, picks: Sequence[int], y: float) -> tuple[dict[int, float], float]:
+        """An excerpt of a table: the entries that are picked, the others counted."""
+        step = w.result.steps[depth]
+        whose = self._others(w, step.table)
+        rows = [Row(HEAD_PT + LINE_PT * bool(whose), [left(
+            TABLE_PT, f'<B>L{step.level} table</B><BR ALIGN="LEFT"/>{small(f"{step.table:#x}")}'
+            + (f'<BR ALIGN="LEFT"/>{small(text("! " + whose))}' if whose else ""), COLSPAN=2,
+            BGCOLOR=style.FILL_WRONG if whose else style.FILL_QUIET)])]
+        middles, reached, end = {}, 0, y + rows[0].height
+        for index in [*picks, 512]:
+            if index > reached:
+                rows.append(Row(ROW_PT, [Cell(TABLE_PT, small(text(_between(w.table, step.table, reached, index)), style.QUIET),
+                                              {"COLSPAN": 2})]))
+                end += ROW_PT
+            reached = index + 1
+            if index == 512:
+                break
+            picked = next(o.result.steps[depth] for o in self.walks if len(o.result.steps) > depth
+                          and o.table is w.table and (o.result.steps[depth].table, o.result.steps[depth].index) == (step.table, index))
+            fill = style.FILL_PATH if picked.pte & sv39.V and not self._fails_at(picked, depth) else style.FILL_WRONG
+            value = [f"{picked.pte:#x}"] if w.table.known(picked.pte_at) else []
+            below = [*value, f"at {picked.pte_at:#x}"]
+            height = ROW_PT + LINE_PT * len(below)
+            name = f"entry-{slot}-{picked.level}-{picked.pte_at:#x}"
+            tip = told(name, f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}")
+            rows.append(Row(height, [Cell(INDEX_PT, f"<B>{index}</B>", {"BGCOLOR": fill, "SIDES": "LTB"}),
+                                     left(TABLE_PT - INDEX_PT, f'{sv39.flags_of(picked.pte)}<BR ALIGN="LEFT"/>{small(lines(below))}',
+                                          SIDES="TRB", BGCOLOR=fill, **tip)]))
+            middles[index] = end + height / 2
+            end += height
+        self.canvas.table(f"table-{slot}-{step.level}-{step.table:#x}", self._left(depth), y, rows,
+                          f"level {step.level} table {step.table:#x} of {words.name(w.address.process)}")
+        return middles, end
+
+    def _fails_at(self, step: sv39.Step, depth: int) -> bool:
+        return any(w.result.fault and len(w.result.steps) == depth + 1 and w.result.steps[depth] == step for w in self.walks)
+
+    def _others(self, w: Walk, table: int) -> str:
+        """Which other process has this table too, which no kernel should let be."""
+        found = {u.pid for f in self.snapshot.frames if f.pa == table for u in f.users
+                 if u.kind == "table" and u.pid is not None and u.pid != w.address.process.pid}
+        listed = f"also of {pids(sorted(found))}"
+        return "" if not found else listed if len(listed) <= n_chars(TABLE_PT, style.SMALL_PT) - 2 else f"also of {len(found)} others"
+
+    def _ends(self, leaves: Sequence[_Leaf], bars: Sequence[Point]) -> float:
+        """The frames, each once, between the fields of the bands; returns where they end."""
+        ends: dict[object, list[_Leaf]] = {}
+        for leaf in leaves:
+            ends.setdefault((leaf.walk.frame, leaf.walk.result.level) if leaf.walk.frame is not None else leaf, []).append(leaf)
+        order = sorted(ends.values(), key=lambda found: sum(f.at[1] for f in found) / len(found))
+        free = bars[0][1] + 10
+        for i, found in enumerate(order):
+            rows = self._frame(found) if found[0].walk.frame is not None else self._fault(found[0])
+            height = sum(r.height for r in rows)
+            y = max(free, min(f.at[1] for f in found) - HEAD_PT / 2)
+            for start, stop in bars[1:]:
+                if y < stop and y + height > start:
+                    y = max(free, start - height - 4) if start - height - 4 >= free else stop + 10
+            self._reach(found, rows, f"end-{i}", y, i)
+            free = y + height + 14
+        return free - 14
+
+    def _reach(self, found: Sequence[_Leaf], rows: Sequence[Row], name: str, y: float, order: int) -> None:
+        """A box of column 3 at `y`, and the lines to it."""
+        x = self._left(3)
+        self.canvas.table(name, x, y, rows, "frame" if found[0].walk.frame is not None else "page fault")
+        head = y + rows[0].height / 2
+        for i, leaf in enumerate(found):
+            w = leaf.walk
+            turn = x - self.gap + 3.5
+            good = w.frame is not None
+            self.canvas.line(leaf.tail, name, [leaf.at, (turn, leaf.at[1]), (turn, head), (x, head)],
+                             f"the entry points to frame {w.frame:#x}" if good else w.result.fault or "", penwidth=1.5,
+                             **({} if good else {"style": "dotted"}))
+            if not good:
+                continue
+            band = self.bands[w.address.process.slot]
+            at = self._line_x(3, band.index(w), len(band))
+            target = y + rows[0].height + sum(r.height for r in rows[1:1 + i]) + rows[1 + i].height / 2
+            field = f"field-{w.address.process.slot}-{band.index(w)}-{3 - (w.result.level or 0)}"
+            start = leaf.field_bottom if target > leaf.field_bottom else leaf.field_top
+            if any(min(start, target) < top < max(start, target) for top in self.fields if top != leaf.field_top):
+                continue        # not through the fields of another process; the letter says it
+            self.canvas.line(field, name, [(at, start), (at, target), (x, target)], f"the offset of {w.letter}",
+                             color=w.ink, style=w.dash)
+
+    def _frame(self, found: Sequence[_Leaf]) -> list[Row]:
+        w = found[0].walk
+        what = f"superpage, {sv39.span(w.result.level) >> 20} MiB" if w.result.level else "frame"
+        users = _frame_users(self.snapshot, w.frame)
+        fill = style.FILL_FRAME if sum(map(len, users.values())) > 1 else style.FILL_PATH
+        rows = [Row(HEAD_PT, [left(TABLE_PT, f'{what}<BR ALIGN="LEFT"/><B>{w.frame:#x}</B>', BGCOLOR=fill)])]
+        for leaf in found:
+            o = leaf.walk
+            rows.append(Row(HEAD_PT, [left(TABLE_PT, f'{colored(o.letter, style.INK)} of {o.address.process.pid}: PA'
+                                           f'<BR ALIGN="LEFT"/><B>{o.result.pa:#x}</B>', BGCOLOR=fill)]))
+        chars = n_chars(TABLE_PT, style.SMALL_PT)
+        said = [part for how, found_pids in users.items() for part in words.wrap(f"{how} of {pids(found_pids)}", chars)]
+        if said:
+            rows.append(Row(8 + LINE_PT * len(said), [left(TABLE_PT, small(lines(said)))]))
+        return rows
+
+    def _fault(self, leaf: _Leaf) -> list[Row]:
+        said = words.wrap(leaf.walk.result.fault or "", n_chars(TABLE_PT, style.SMALL_PT))
+        return [Row(HEAD_PT + LINE_PT * len(said), [left(TABLE_PT, f'<B>! page fault</B><BR ALIGN="LEFT"/>{small(lines(said))}',
+                                                         BGCOLOR=style.FILL_WRONG)])]
+
+
+_DASH_SIGN = {"solid": "───▶", "dashed": "╌╌╌▶", "dotted": "···▶"}
+
+
+def _between(table: PageTable, pa: int, first: int, end: int) -> str:
+    """Entries [first, end) of a table, counted."""
+    n_valid = sum(e.n for e in table.entries[pa] if first <= e.index < end)
+    span = f"{first}" if end == first + 1 else f"{first}–{end - 1}"
+    if n_valid == end - first:
+        return f"{span}: valid" if n_valid == 1 else f"{span}: all valid"
+    return f"{span}: {n_valid} valid" if n_valid else f"{span}: invalid"
+
+
+def _frame_users(snapshot: Snapshot, pa: int) -> dict[str, list[int]]:
+    """The pids of who uses the frame, by how: "FRY", "a page", "table"."""
+    layout = snapshot.layout
+    by_how: dict[str, set[int]] = {}
+    for u in FrameUsers(snapshot).at(pa):
+        if u.pid is not None:
+            how = {layout.fry: "FRY", layout.shrimp: "SHRIMP"}.get(u.va, "a page") if u.kind == "user" else u.kind
+            by_how.setdefault(how, set()).add(u.pid)
+    return {how: sorted(found) for how, found in sorted(by_how.items())}
+
+
+def _description(snapshot: Snapshot, walks: Sequence[Walk], around: Sequence[str]) -> str:
+    """The figure in sentences."""
+    said = [line.rstrip(".") + "." for line in around]
+    for w in walks:
+        a = w.address
+        vpn = sv39.indices(a.va)
+        said.append(f"{w.letter}: {a.name + ' ' if a.name else ''}{a.va:#x} in {words.name(a.process)}, VPN[2] {vpn[0]}, "
+                    f"VPN[1] {vpn[1]}, VPN[0] {vpn[2]}, offset {vpn[3]:#x}, root table {w.table.root:#x}.")
+        said += [f"Level {s.level}: entry {s.index} at {s.pte_at:#x} = {s.pte:#x}, {s.text}." for s in w.result.steps]
+        if w.result.fault:
+            said.append(f"Page fault: {w.result.fault}.")
+        else:
+            used = "".join(f", {how} of {pids(found)}" for how, found in _frame_users(snapshot, w.frame or 0).items())
+            said.append(f"Physical address {w.result.pa:#x}{used}.")
+    for pa in sorted({w.frame for w in walks if w.frame is not None}):
+        met = [w for w in walks if w.frame == pa]
+        if len(met) > 1:
+            said.append(f"{_and([f'{w.letter} of {w.address.process.pid}' for w in met])} end in one frame, {pa:#x}.")
+    return " ".join(said)
