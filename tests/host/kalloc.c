@@ -81,7 +81,8 @@ static void allocate(int zeroed) {
 static void change(int i, int by) {
   if (count[i] == 0) {
     must(panics(by > 0 ? kdup(frame(i)) : kfree(frame(i))));
-    locked = 0;             // who panics does not let go
+    locked = 0;             // who panics does not let go, nor take back what it has counted
+    kmem.refs[i] = 0;
     return;
   }
   if (by > 0)

@@ -34,7 +34,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("piece, more", [("kalloc", END), ("string", []), ("path", [])])
 def test_piece_of_the_kernel_does_what_its_model_does(tmp_path, piece, more, seed):
     program = build(HERE / f"{piece}.c", tmp_path / piece, *KERNEL, *more)
-    done = run(program, seed)
+    done = run(program, str(seed))
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
 
 

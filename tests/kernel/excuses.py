@@ -127,6 +127,7 @@ _LASTING: list[tuple[str, Callable]] = [
     (r"it has run, and may have written its page", lambda c, p: c.has_run(p)),
     (r"no process here has outlived its parent", lambda c, p: not c.outlived()),
     (r"it takes an earlier snapshot to compare with", lambda c, p: True),
+    (r"it takes a run that has ended to compare with", lambda c, p: True),
 ]
 _SENTENCES = _PASSING + _LASTING
 
