@@ -154,6 +154,7 @@ def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
 
 def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     left = list(scenarios.SCENARIOS)
+    limit_s = LIMIT_S / 4
     while left:
         with Machine(kernel, cpus) as machine:
             try:
@@ -164,8 +165,10 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Ou
             with Watch(machine, gdb) as watch:
                 while left:
                     scenario = left.pop(0)
-                    outcome = _Play(scenario, watch).outcome()
+                    outcome = _Play(scenario, watch, limit_s).outcome()
                     yield outcome
+                    if outcome.hindrance and outcome.hindrance.kind == "hung":
+                        limit_s = LIMIT_S / 12  # it is not waited for as long again
                     if outcome.status != PASS or scenario.stays:
                         break
 
@@ -191,8 +194,9 @@ class _AtPrompt(Exception):
 class _Play:
     """One scenario on a machine whose shell waits for a line."""
 
-    def __init__(self, scenario: Scenario, watch: Watch) -> None:
+    def __init__(self, scenario: Scenario, watch: Watch, limit_s: float) -> None:
         self._scenario = scenario
+        self._limit_s = limit_s  # of the wait for one point
         self._watch = watch
         self._machine = watch.machine
         self._start = len(self._machine.console)
@@ -229,8 +233,8 @@ class _Play:
         expected = dict(self._scenario.points)
         watch.go()
         machine.send(line)
-        machine.wait_for(re.escape(line) + r" *(?=\n)", what=f"the echo of {line!r}")
-        while said := machine.wait_for(_SAID, what=f"the next point of {line!r}"):
+        machine.wait_for(re.escape(line) + r" *(?=\n)", self._limit_s, what=f"the echo of {line!r}")
+        while said := machine.wait_for(_SAID, self._limit_s, what=f"the next point of {line!r}"):
             kind, text = said[1], said[2]
             if kind is None:
                 break

@@ -45,7 +45,7 @@ from shrimpy import text  # noqa: E402
 from shrimpy.rules import RULES, Verdict  # noqa: E402
 
 RESULTS = BUILD / "zoo" / "results.jsonl"
-_LIMIT_S = "15"  # of one wait; a mistake may well hang the kernel
+_LIMIT_S = "40"  # of the wait for the prompt; a mistake may well hang the kernel
 _HARTS = 3
 
 
