@@ -117,7 +117,7 @@ film:
 test:
 	scripts/setup
 	$(MAKE) --no-print-directory -C xv6
-	$(PYTEST) -n $(WORKERS) -q tests
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
 
 bench:
 	scripts/setup run debug
@@ -126,7 +126,7 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) -v -rP tests --soak
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -v -rP tests --soak
 
 zoo:
 	scripts/setup run debug test

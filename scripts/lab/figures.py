@@ -21,16 +21,19 @@ def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FO
 
 
 def draw_all(snapshot: Path, folder: Path, *options: str) -> list[Path]:
-    """Draws every figure into a folder, and a page that shows them; returns the files. Raises Trouble."""
-    return _viz("all", str(snapshot), "-o", str(folder), *options)
+    """Draws every figure into a folder, and a page that shows them; returns the files. Raises Trouble.
+
+    How long that takes goes with the processes that are drawn: each run of dot and rsvg-convert has viz's own limit.
+    """
+    return _viz("all", str(snapshot), "-o", str(folder), *options, limit_s=None)
 
 
-def _viz(figure: str, *arguments: str) -> list[Path]:
+def _viz(figure: str, *arguments: str, limit_s: float | None = _LIMIT_S) -> list[Path]:
     try:
         done = subprocess.run([sys.executable, str(ROOT / "viz"), figure, *arguments], capture_output=True, text=True,
-                              timeout=_LIMIT_S, stdin=subprocess.DEVNULL)
+                              timeout=limit_s, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        raise Trouble(f"drawing {figure} took more than {_LIMIT_S} s") from None
+        raise Trouble(f"drawing {figure} took more than {limit_s} s") from None
     said = [line.removeprefix("viz: ") for line in done.stderr.strip().splitlines()]
     if done.returncode:
         raise Trouble((said or [f"drawing {figure} failed"])[-1])

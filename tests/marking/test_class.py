@@ -22,7 +22,8 @@ from lab import BUILD, Trouble, classes, cores
 import trees
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.limit(300)
+# One worker for all: the class is checked once.
+pytestmark = [pytest.mark.limit(300), pytest.mark.xdist_group("class")]
 
 
 def check_class(*words: object, **environment: str) -> subprocess.CompletedProcess:

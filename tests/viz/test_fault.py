@@ -16,7 +16,7 @@ from drawing import drawing, fault, render, snapshot_json, style    # noqa: E402
 from lab import variant                                              # noqa: E402
 
 GONE = 0x87FA0000
-MUTANTS = Path(__file__).resolve().parents[1] / "zoo"
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
 
 def draw(made: ft.Family) -> drawing.Drawing:
@@ -148,7 +148,7 @@ def test_hostile_names_are_shown_as_they_are():
 
 @pytest.mark.limit(300)
 def test_real_kernel_that_maps_two_frames_is_drawn_with_the_entry_that_is_wrong(machine, gdb, tmp_path: Path):
-    kernel = variant.build("mutant-two-frames", [MUTANTS / "two-frames.patch"])
+    kernel = variant.build("zoo-two-frames", [ZOO / "two-frames.patch"])
     path = tmp_path / "snapshot.json"
     gdb(kernel.elf, [f"xv6-snapshot {path}"], target=machine(kernel=kernel).gdb_target)
     snapshot = snapshot_json.load(str(path))

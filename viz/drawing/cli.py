@@ -161,8 +161,8 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     """`viz all`; the files' names are printed, and what is not drawn is said."""
     snapshot = snapshot_json.load(arguments.snapshot)
     reel = film_json.load(arguments.film) if arguments.film else None
-    processes = [gallery.telling_process(snapshot)] if arguments.pids is None and not arguments.every \
-        else chosen(snapshot, arguments.pids, arguments.every)
+    processes = chosen(snapshot, arguments.pids, arguments.every) if arguments.pids or arguments.every and snapshot.processes \
+        else gallery.telling_processes(snapshot)
     done = gallery.render_each(gallery.figures(snapshot, processes, reel))
     folder = output.folder(arguments.folder)
     sources = [(name, what) for name, what in ((arguments.snapshot, "the snapshot"), (arguments.film, "the recorded film"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from typing import Callable, NoReturn, Optional, Union
 
 from . import address_space, diff, family, fault, film, kit, matrix, ram, render, table, walk, words
 from .drawing import Drawing
@@ -48,7 +48,7 @@ def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Fil
     what its fork changed, and the film itself."""
     def of_each(stem: str, question: str, draw: Callable[[Snapshot, Process], Drawing]) -> list[Figure]:
         return [Figure(f"{stem}-{p.pid}" if len(processes) > 1 else stem, f"{question} {words.name(p)}?",
-                       lambda p=p: draw(snapshot, p)) for p in processes]
+                       lambda p=p: draw(snapshot, p)) for p in processes] or [Figure(stem, f"{question} a process?", _of_none)]
     found = [Figure("family", "Who shares what with whom?", lambda: family.draw(snapshot)),
              *of_each("address-space", "What is mapped where in", address_space.draw),
              *of_each("walk", "How do FRY and SHRIMP translate for", _walk),
@@ -63,17 +63,18 @@ def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Fil
     return found
 
 
-def telling_process(snapshot: Snapshot) -> Process:
-    """The process of `snapshot` whose two frames have most users, the youngest of these. Raises VizError
-    where there is none."""
-    if not snapshot.processes:
-        raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
+def _of_none() -> NoReturn:
+    raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
+
+
+def telling_processes(snapshot: Snapshot) -> list[Process]:
+    """The process of `snapshot` whose two frames have most users, the youngest of these; none where there is none."""
     n_users = {p.slot: 0 for p in snapshot.processes}
     if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None:
         for frame in sharing(snapshot).frames.values():
             for slot in frame.users:
                 n_users[slot] += len(frame.users)
-    return max(snapshot.processes, key=lambda p: (n_users[p.slot], p.pid))
+    return sorted(snapshot.processes, key=lambda p: (n_users[p.slot], p.pid))[-1:]
 
 
 def _walk(snapshot: Snapshot, process: Process) -> Drawing:
