@@ -26,7 +26,7 @@ WORKERS := 2
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo lint bench clean judged
 .SILENT:
 
 help:
@@ -40,7 +40,8 @@ help:
 	echo 'make diagrams   every figure for a report, and a page that shows them: build/diagrams/index.html'
 	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
-	echo 'make soak       the long tests'
+	echo 'make soak       the long tests, with the seeds they ran with'
+	echo 'make lint       static analysis of the kernel, its programs and mkfs'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
@@ -53,9 +54,8 @@ help:
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
-	echo 'OUT=folder      diagrams: where to, and not build/diagrams'
 	echo 'JSON=1          check: the verdicts as JSON'
-	echo 'OUT=dir         check: leave marks there, and all they were made from; POINTS=file: what each rule is worth'
+	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:
@@ -128,11 +128,15 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests --soak
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -v -rP tests --soak
 
 zoo:
 	scripts/setup run debug test
 	$(PYTHON) tests/zoo/zoo.py
+
+lint:
+	scripts/setup run test
+	scripts/lint
 
 clean:
 	rm -rf build

@@ -82,12 +82,19 @@ class _Collector:
 
     def collect(self) -> tuple[DebugInfo, str | None]:
         functions, objects, labels = _elf_symbols(self._objfile.filename)
+        places = {one.name: one for one in objects}
         symbols = {}
         for name in wanted_variables(objects):
             symbol = self._lookup(name)
-            if symbol is not None and symbol.is_variable:
+            if symbol is None:
+                continue
+            if symbol.is_variable:
                 symbols[name] = Symbol(int(symbol.value().address),
                                        self._type(symbol.type, name))
+            elif symbol.addr_class == gdb.SYMBOL_LOC_UNRESOLVED and name in places:
+                # The extern of a file that GDB has read before the one that defines it.
+                symbols[name] = Symbol(places[name].address, self._type(
+                    _completed(symbol.type, places[name].size), name))
         for name, at in labels.items():
             symbols.setdefault(name, Symbol(at, Type("other")))
         for tag in WANTED.structs:
@@ -241,6 +248,14 @@ def _elf_symbols(path: str) -> tuple[list[Range], list[Range], dict[str, int]]:
         return *file.symbols(), file.addresses(WANTED.labels)
     except (OSError, elf.ElfError):
         return [], [], {}
+
+
+def _completed(given: gdb.Type, size: int) -> gdb.Type:
+    """A declared type; of an array without its length, with what makes it `size` bytes."""
+    real = given.strip_typedefs()
+    if real.code != gdb.TYPE_CODE_ARRAY or real.sizeof or not real.target().sizeof:
+        return real
+    return real.target().array(size // real.target().sizeof - 1)
 
 
 def _scalar_kind(real: gdb.Type) -> str:

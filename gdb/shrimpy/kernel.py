@@ -477,11 +477,15 @@ class Kernel:
                 start, stack = sp, self._bytes(place[0], place[1], "a kernel stack") or b""
             if fp - start > len(stack):
                 return None
-            name = self.info.function_at(_word(stack, fp - 8 - start, 8))
-            if name is None:
+            saved, below = (_word(stack, fp - n - start, 8) for n in (8, 16))
+            name = self.info.function_at(saved)
+            if name is not None:
+                names.append(name)
+            elif fp < saved <= start + len(stack):
+                below = saved       # a leaf: GCC saves nothing but the caller's fp then
+            else:
                 return None
-            names.append(name)
-            sp, fp = fp, _word(stack, fp - 16 - start, 8)
+            sp, fp = fp, below
         return tuple(names)
 
     # Parts

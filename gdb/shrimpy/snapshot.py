@@ -10,6 +10,7 @@ import bisect
 import dataclasses
 import gc
 import json
+from pathlib import PurePath
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from . import sv39
@@ -22,6 +23,7 @@ from .records import Runs, address, decode, encode, many, names, one, pairs, rec
 
 SCHEMA = "shrimpy-snapshot"
 VERSION = 1
+_KERNEL_PARTS = 3       # tree/kernel/kernel
 
 
 @record
@@ -231,6 +233,11 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
             gc.enable()
 
 
+def _named(path: str) -> str:
+    """What a snapshot calls a kernel: the tree's name tells kernels apart; the way to it is this machine's business."""
+    return "/".join(PurePath(path).parts[-_KERNEL_PARTS:])
+
+
 class _Taking:
     """The parts of one snapshot while they are put together."""
 
@@ -262,7 +269,7 @@ class _Taking:
         counts = kernel.counts((end - layout.ram_base) // PAGE, layout.ram_base)
         harts = self._harts(harts, pid_at)
         return Snapshot(
-            source=self.reader.source, kernel=kernel.info.kernel, layout=layout,
+            source=self.reader.source, kernel=_named(kernel.info.kernel), layout=layout,
             stop=self._stop(stop, harts), harts=harts,
             locks=tuple(Lock(*lock) for lock in sorted(kernel.locks(), key=lambda k: k[0])),
             processes=tuple(processes), kernel_table=self.kernel_table,

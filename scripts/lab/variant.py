@@ -20,7 +20,7 @@ def build(name: str, patches: Sequence[Path] = (), variables: Sequence[str] = ()
 
     patches    unified diffs against the project's root (a/xv6/...)
     variables  NAME=value
-    programs   C files, each a program named like the file
+    programs   C files, each a program named like the file, and headers that they include
     like       a variant without patches, of the same variables and programs: what the patches leave alone is not built again
 
     The same inputs are built once. Raises Trouble when a patch does not apply or the build fails.
@@ -61,7 +61,8 @@ def _lay_out(tree: Path, files: Sequence[Path], patches: Sequence[Path], program
     names = []
     for path in programs:
         shutil.copy2(path, tree / "xv6/user" / path.name)
-        names.append(path.stem)
+        if path.suffix == ".c":
+            names.append(path.stem)
     if names:
         with (tree / "xv6/user/programs.mk").open("r+") as makefile:
             text = makefile.read()

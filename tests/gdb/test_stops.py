@@ -205,3 +205,14 @@ def test_without_an_image_the_lists_are_walked_by_packets(family, ask, tmp_path)
     file, packets = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("file", "packets"))
     assert packets.pop("source") == "remote" and file.pop("source") == "ram-file"
     assert file == packets
+
+
+@pytest.mark.parametrize("read_first", ["spinlock.c", "sched.c", "uart.c"])
+def test_variables_are_found_whatever_file_gdb_has_read_first(kernel, gdb, read_first):
+    """The file at the stop may only declare what another one defines."""
+    said = gdb(kernel.elf, [
+        f"list {read_first}:1,2",
+        "python from shrimpy import gdbinfo; info, _ = gdbinfo.collect(gdbinfo.kernel_objfile())",
+        "python found = [info.symbol(name) for name in ('cpus', 'proc', 'wait_lock', 'initproc')]",
+        "python print('@@', all(found), found[0].type.count, found[0].type.element.name, found[1].type.count)"])
+    assert "@@ True 8 cpu 64" in said

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from lab import debugger
+from lab import debugger, variant
 from lab.machine import Machine
+from lab.tree import Kernel
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from facts import Facts  # noqa: E402
+
 VARIANTS = HERE / "variants"
+PROGRAMS = HERE / "programs"
 
 
 @pytest.fixture
@@ -59,3 +67,46 @@ def stopper() -> Iterator[Callable[..., Stopper]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def loads() -> Kernel:
+    """Our kernel, with the programs of these tests on its disk."""
+    return variant.build("loads", programs=sorted(PROGRAMS.glob("*.[ch]")))
+
+
+@pytest.fixture(scope="session")
+def small_loads() -> Kernel:
+    """The same with little memory."""
+    return variant.build("small-loads", [VARIANTS / "small-memory.patch"],
+                         programs=sorted(PROGRAMS.glob("*.[ch]")))
+
+
+@pytest.fixture(scope="session")
+def facts(loads: Kernel) -> Facts:
+    """Where that kernel keeps what is counted from outside."""
+    return Facts(loads.elf)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a leak would change: free frames, entries of the tables of open files and inodes, live processes."""
+
+    free: int
+    files: int
+    inodes: int
+    processes: int
+
+
+@pytest.fixture
+def holdings(free_frames: Callable[[Machine], int], facts: Facts) -> Callable[..., Holdings]:
+    """holdings(machine, wanted=None): counted from outside; again until they are what is wanted, as init buries
+    orphans in its own time, but not for ever."""
+    def count(machine: Machine, wanted: Holdings | None = None) -> Holdings:
+        for _ in range(20 if wanted else 1):
+            with facts.memory(machine) as memory:
+                now = Holdings(free_frames(machine), memory.open_files(), memory.inodes(), len(memory.procs()))
+            if now == wanted:
+                break
+        return now
+    return count

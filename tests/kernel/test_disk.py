@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import os
+import random
+import re
 import shutil
+import signal
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -179,8 +184,8 @@ def written(log: Path) -> Iterator[tuple[int, bytes]]:
 
 @pytest.fixture
 def boot_image(kernel, machine) -> Callable:
-    """boot_image(image, log=None): a machine on that very file, its writes recorded in log."""
-    def boot(image: Path, log: Path | None = None):
+    """boot_image(image, log=None, kernel=...): a machine on that very file, its writes recorded in log."""
+    def boot(image: Path, log: Path | None = None, kernel=kernel):
         last = f"driver=raw,node-name=x0,file.driver=file,file.filename={image}"
         if log:
             log.touch()
@@ -224,3 +229,95 @@ def test_disk_is_whole_at_every_write_and_the_kernel_recovers(kernel, mkfs, boot
         boot_image(cut).stop()
         assert Image(cut.read_bytes()).get(state.log * BLOCK) == 0
         assert faults(mkfs, cut) == []
+
+
+_IN_MODIFY = 2          # Linux, inotify(7)
+
+
+class Writes:
+    """The writes to a file by whatever process, as they happen: inotify. Some that follow fast count as one."""
+
+    def __init__(self, path: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = libc.inotify_init()
+        if libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_MODIFY) < 0:
+            raise OSError(ctypes.get_errno(), "inotify")
+
+    def await_one(self) -> None:
+        os.read(self._descriptor, 16)       # one struct inotify_event without a name
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def last_written(said: str) -> int:
+    """The last entry that ledger told of, or 0. Its line is complete."""
+    return max((int(n) for n in re.findall(r"ledger: (\d+) written\n", said)), default=0)
+
+
+def cut_power(one, chance: random.Random, image: Path, n_reported: int) -> str:
+    """Kills QEMU in the middle of its writing, at one of its writes or when one more entry is reported; which."""
+    if chance.random() < 0.75:
+        number = chance.randint(1, 300)
+        writes = Writes(image)
+        for _ in range(number):
+            writes.await_one()
+        writes.close()
+        when = f"at write {number}"
+    else:
+        number = n_reported + chance.randint(1, 12)
+        one.wait_until(lambda said: last_written(said) >= number)
+        when = f"at entry {number}"
+    os.kill(one.pid, signal.SIGKILL)
+    one.stop()
+    return when
+
+
+def check_power_cuts(loads, mkfs, boot_image, tmp_path, seed, n_cuts):
+    """Each cut is of another boot on the same disk, which begins with what the last one left."""
+    chance = random.Random(seed)
+    image = tmp_path / "fs.img"
+    shutil.copyfile(loads.disks[0], image)
+    reported = replayed = 0
+    for number in range(n_cuts + 1):
+        one = boot_image(image, kernel=loads)
+        if reported:
+            said = one.run(f"ledger check {reported}")
+            assert "ledger: right" in said, f"cut {number} of seed {seed}, {when}, {reported} reported: {said}"
+        with one.qmp() as monitor:
+            monitor.execute("stop")         # nothing is on its way to the disk any more
+            found = faults(mkfs, image)
+            assert not found, f"cut {number} of seed {seed}, {when}: {found}"
+            monitor.execute("cont")
+        if number == n_cuts:
+            break
+        # With others at the disk, who returns first may have to wait for their commit: no claim is made then.
+        alone = chance.random() < 0.7
+        if not alone:
+            one.send("stressfs &")
+            one.wait_for("stressfs starting\n")
+        one.send(f"ledger write {reported + 1}")
+        one.wait_for("ledger: ")
+        when = cut_power(one, chance, image, reported) + ("" if alone else ", beside stressfs")
+        if alone:
+            reported = last_written(one.console) or reported
+        else:
+            reported = 0
+        state = Image(image.read_bytes())
+        replayed += state.get(state.log * BLOCK) > 0
+        found = [line for line in faults(mkfs, image) if "without a name" not in line]
+        assert not found, f"cut {number} of seed {seed}, {when}, before the next boot: {found}"
+    return replayed
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_disk_survives_power_cuts(loads, mkfs, boot_image, tmp_path, seed):
+    check_power_cuts(loads, mkfs, boot_image, tmp_path, seed, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3600)
+@pytest.mark.parametrize("seed", [2])
+def test_disk_survives_a_hundred_power_cuts(loads, mkfs, boot_image, tmp_path, seed):
+    replayed = check_power_cuts(loads, mkfs, boot_image, tmp_path, seed, 100)
+    assert replayed > 10, "most cuts were to hit a transaction between its commit and its end"

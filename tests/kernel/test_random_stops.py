@@ -1,32 +1,176 @@
-"""shrimp-check has no false alarm wherever the machine is stopped."""
+"""shrimp-check has no false alarm, and no false excuse, wherever the machine is stopped."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from excuses import Court, is_lasting
+from facts import Facts, Registers
 from lab import variant
 
 LAYOUTS = Path(__file__).resolve().parent.parent / "gdb"     # kernels that lay memory out differently
-REPORT = ("python import json; from shrimpy import rules; from shrimpy.session import session; "
-          "s = session.snapshot(); v = rules.evaluate(s); "
-          "print('@@' + json.dumps({'function': s.stop.function, 'privilege': s.stop.privilege, "
-          "'n': len(s.processes), 'fail': [repr(x) for x in v if x.status == 'fail'], "
-          "'pass': sum(x.status == 'pass' for x in v)}))")
+JUDGE = Path(__file__).resolve().parent / "judge.py"         # sourced by GDB: judge(), told as JSON behind @@
 
 FORKTESTS = ";".join(["forktest"] * 8)
 FAMILY = 6  # init, sh and shrimpdemo's four
 
+# What a machine is doing: what is typed, and what it prints when it does.
+LOADS = {
+    "usertests": ("usertests", "usertests starting\n"),
+    "forktest": (FORKTESTS, "fork test\n"),
+    "storm": ("storm {seed}", "storm: ready\n"),
+    "hungry storm": ("storm {seed} hungry", "storm: ready\n"),
+}
+
+
+@pytest.fixture
+def kernel_for(loads, small_loads):
+    """kernel_for(load): the kernel on which it does what it should soon."""
+    return lambda load: small_loads if load.startswith("hungry") else loads
+
 
 def reports(stopper, machine, n, seed):
+    """What judge() says at each of n random stops."""
     gdb = stopper(machine, seed)
+    gdb.ask(f"source {JUDGE}")
     for number in range(n):
-        said = gdb.stop(REPORT)
+        said = gdb.stop("python judge()")
         lines = [line.partition("@@")[2] for line in said.splitlines() if "@@" in line]
         assert lines, f"stop {number}: the kit said: {said}"
         yield json.loads(lines[0])
+
+
+def check_excuses(memory, report, where):
+    """Every reason for skipping is true by memory itself; at a quiet point none is about the moment. Was it quiet?"""
+    court = Court(memory, [Registers(*hart) for hart in report["harts"]])
+    lies = [one for one in report["skipped"] if not court.is_true(one[1], one[2])]
+    assert not lies, f"{where}: not true: {lies}"
+    quiet = court.is_quiet()
+    if quiet:
+        idle = [one for one in report["skipped"] if not is_lasting(one[2])]
+        assert not idle, f"{where}: quiet, and yet: {idle}"
+    return quiet
+
+
+def check_load(machine, stopper, kernel_for, load, cpus, seed, n):
+    """n stops under a load; how many were quiet."""
+    program, ready = LOADS[load]
+    built = kernel_for(load)
+    one = machine(cpus, kernel=built)
+    program = program.format(seed=seed)
+    one.send(program)
+    one.wait_for(ready)
+    seen = Counter()
+    with Facts(built.elf).memory(one) as memory:
+        for number, report in enumerate(reports(stopper, one, n, seed)):
+            where = f"stop {number} of seed {seed} under {load} on {cpus} harts, in {report['function']}"
+            assert not report["fail"], f"{where}: {report['fail']}"
+            seen["quiet"] += check_excuses(memory, report, where)
+            seen["judged"] += report["pass"] > 0
+            seen["crowded"] += report["n"] > 2
+            if one.console.rstrip(" ").endswith("$"):
+                one.send(program)
+    told = ", ".join(f"{what} {seen[what]}" for what in ("judged", "crowded", "quiet"))
+    print(f"{n} stops under {load} on {cpus} harts, seed {seed}: {told}")
+    assert seen["judged"] >= n // 2 and seen["crowded"] >= n // 4, told
+    return seen["quiet"]
+
+
+@pytest.mark.parametrize("load, cpus", [("usertests", 3), ("forktest", 8), ("storm", 1), ("hungry storm", 8)])
+def test_no_false_alarm_and_no_false_excuse(machine, stopper, kernel_for, load, cpus):
+    check_load(machine, stopper, kernel_for, load, cpus, 1, 30)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(1800)
+@pytest.mark.parametrize("cpus", [1, 3, 8])
+@pytest.mark.parametrize("load", LOADS)
+def test_no_false_alarm_and_no_false_excuse_for_long(machine, stopper, kernel_for, load, cpus):
+    check_load(machine, stopper, kernel_for, load, cpus, 2, 100)
+
+
+CALLS = {"fork", "exec", "exit", "wait", "uvmunmap"}
+
+
+def told(gdb, command):
+    """What a function of judge.py says."""
+    said = gdb.ask(f"python {command}")
+    lines = [line.partition("@@")[2] for line in said.splitlines() if "@@" in line]
+    assert lines, f"{command}: {said}"
+    return json.loads(lines[0])
+
+
+def start_storm(machine, stopper, built, cpus, program):
+    """A machine in a storm, and a GDB that has stopped it in a fork."""
+    one = machine(cpus, kernel=built)
+    one.send(program)
+    one.wait_for("storm: ready\n")
+    gdb = stopper(one)
+    gdb.ask(f"source {JUDGE}", "tbreak sys_fork", "continue")
+    return one, gdb
+
+
+def check_report(memory, report, where):
+    assert not report["fail"], f"{where}: {report['fail']}"
+    check_excuses(memory, report, where)
+
+
+def check_lines(machine, stopper, built, cpus, program, every, seed):
+    """Every statement of fork, exec, exit, wait and what they call, or one of `every`, the first time it is reached."""
+    one, gdb = start_storm(machine, stopper, built, cpus, program)
+    gdb.ask(f"python walk = Lines(100, {every}, {seed})")
+    with Facts(built.elf).memory(one) as memory:
+        while "fail" in (report := told(gdb, "walk.next()")):
+            check_report(memory, report, f"{report['function']} under {program} on {cpus} harts")
+    print(f"{program} on {cpus} harts, seed {seed}: {report}")
+    assert report["reached"] > 0.7 * report["statements"] > 0
+
+
+def test_no_false_alarm_at_lines_of_fork_exec_exit_and_wait(machine, stopper, small_loads):
+    check_lines(machine, stopper, small_loads, 3, "storm 2 hungry", every=6, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(1800)
+@pytest.mark.parametrize("cpus, program", [(1, "storm 1"), (3, "storm 2 hungry"), (8, "storm 3")])
+def test_no_false_alarm_at_any_line_of_fork_exec_exit_and_wait(machine, stopper, small_loads, cpus, program):
+    check_lines(machine, stopper, small_loads, cpus, program, every=1, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3600)
+@pytest.mark.parametrize("program", ["storm 3", "storm 4 hungry"])
+def test_no_false_alarm_at_any_instruction_of_fork_exec_exit_and_wait(machine, stopper, small_loads, program):
+    """Each instruction the first time that it is come to, and one of 100 of the later times, until each call has
+    been gone through and 500 more."""
+    one, gdb = start_storm(machine, stopper, small_loads, 1, program)
+    gdb.ask("python walk = Steps(1)")
+    left, number = None, 0
+    with Facts(small_loads.elf).memory(one) as memory:
+        while left != 0:
+            number += 1
+            report = told(gdb, "walk.next(100)")
+            check_report(memory, report, f"judged stop {number}, in {report['function']} under {program}")
+            if left is not None:
+                left -= 1
+            elif number % 100 == 0 and set(told(gdb, "walk.tell()")["calls"]) == CALLS:
+                left = 500
+    print(f"{program}: {number} stops judged, {told(gdb, 'walk.tell()')}")
+
+
+def test_nothing_is_skipped_at_quiet_points(machine, stopper, loads, facts):
+    """With an idle family most points are."""
+    one = machine(3, kernel=loads)
+    one.send("shrimpdemo &")
+    one.wait_for("shrimpdemo: ready[^\n]*\n")
+    with facts.memory(one) as memory:
+        n_quiet = sum(check_excuses(memory, report, f"stop {number}")
+                      for number, report in enumerate(reports(stopper, one, 20, 3)))
+    assert n_quiet >= 15
 
 
 def check_stops(machine, stopper, program, n, seed, modes="SU", **how):

@@ -319,6 +319,17 @@ def test_a_process_that_never_ran_waits_in_forkret():
     assert m.snapshot().process(5).calls == ("forkret",)
 
 
+def test_calls_go_on_past_a_leaf_that_saved_no_return_address():
+    """The function that kernelvec interrupted: GCC's leaves save the caller's frame pointer alone, at fp - 8."""
+    m = family()
+    p = m.processes[4]
+    m.calls(p, ["sched", "yield", "kerneltrap", "kalloc", "uvmunmap", "fork", "usertrap"])
+    fp = p.kstack + PAGE - 32 * 4       # where uvmunmap would have saved where kalloc returns to
+    m.put(p.stack_frame + fp - p.kstack - 8, fp + 32)
+    m.put(p.stack_frame + fp - p.kstack - 16, 0)
+    assert m.snapshot().process(4).calls == ("sched", "yield", "kerneltrap", "uvmunmap", "fork", "usertrap")
+
+
 @pytest.mark.parametrize("fp", [0, 8, 1 << 63, (1 << 64) - 16, BASE])
 def test_a_stack_that_cannot_be_followed_has_no_calls(fp):
     m = family()

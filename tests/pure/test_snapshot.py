@@ -1,5 +1,6 @@
 """A snapshot is plain data, the same for the same memory, and goes to JSON."""
 
+import dataclasses
 import json
 
 import pytest
@@ -175,3 +176,9 @@ def test_reads_grow_with_the_tables_and_nothing_else(n_processes):
     n_tables = sum(len(p.tables) for p in seen.processes) + len(seen.kernel_table.tables)
     # A table each, and for each process its kernel stack's end and FRY's.
     assert reader.n_reads <= n_tables + 2 * n_processes + 40
+
+
+def test_a_snapshot_names_the_kernels_tree_and_not_the_way_to_it():
+    made = family()
+    made.info = dataclasses.replace(made.info, kernel="/home/someone/secret/lab/kernel/kernel")
+    assert made.snapshot().kernel == "lab/kernel/kernel"

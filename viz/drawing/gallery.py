@@ -18,11 +18,13 @@ INDEX = "index.html"
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure to draw: its files are called `stem`, and `kinds`, after it, are their suffixes."""
+    """A figure to draw: its files are called `stem`, and `kinds`, after it, are their suffixes. The page shows the
+    SVG; `picture` is what to draw for that of a film."""
     stem: str
     question: str
     draw: Callable[[], Drawing]
     kinds: tuple[str, ...] = ("svg", "pdf", "png")
+    picture: Optional[Callable[[], Drawing]] = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,13 @@ def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Fil
              *of_each("address-space", "What is mapped where in", address_space.draw),
              *of_each("walk", "How do FRY and SHRIMP translate for", _walk),
              *of_each("table", "What does the page table look like of", table.draw),
-             Figure("matrix", "Who shares what with whom, of all processes?", lambda: matrix.draw(snapshot)),
+             Figure("matrix", "Who shares what with whom, among all processes?", lambda: matrix.draw(snapshot)),
              Figure("ram", "Who owns each frame of RAM?", lambda: ram.draw(snapshot)),
              Figure("fault", "What is wrong?", lambda: fault.draw(snapshot))]
     if reel:
         found += [Figure("diff", f"What has {reel.function} changed?", lambda: _fork(reel)),
-                  Figure("film", f"How does {reel.function} build it?", lambda: film.draw(reel), ("html", "pdf", "svg"))]
+                  Figure("film", f"How does {reel.function} build it?", lambda: film.draw(reel), ("html", "pdf"),
+                         lambda: film.draw(reel, [_still(reel)]))]
     return found
 
 
@@ -89,6 +92,11 @@ def _fork(reel: Film) -> Drawing:
     return diff.draw(before, after, kit.changes.between(kit.snapshot(before.text), kit.snapshot(after.text)))
 
 
+def _still(reel: Film) -> int:
+    """The number of the step at which the child gets SHRIMP, or of the last."""
+    return next((n for n, step in enumerate(reel.steps, 1) if step.phase == "shrimp"), len(reel.steps))
+
+
 def render_each(wanted: Sequence[Figure]) -> list[Union[Shown, Missing]]:
     """Each figure in each of its kinds; what cannot be drawn is told, and keeps none of the others."""
     found: list[Union[Shown, Missing]] = []
@@ -97,7 +105,10 @@ def render_each(wanted: Sequence[Figure]) -> list[Union[Shown, Missing]]:
             drawing = figure.draw()
             kinds = figure.kinds + (("dot",) if drawing.dot is not None else ())
             done = render.render(drawing, kinds)
-            files = tuple((f"{figure.stem}.{kind}", data) for kind, data in zip(kinds, done.figures))
+            rendered = [*zip(kinds, done.figures)]
+            if figure.picture:
+                rendered += [("svg", render.render(figure.picture(), ["svg"]).figures[0])]
+            files = tuple((f"{figure.stem}.{kind}", data) for kind, data in rendered)
             found.append(Shown(figure, drawing, files, done.notes))
         except VizError as e:
             found.append(Missing(figure, str(e)))

@@ -14,7 +14,7 @@ struct spinlock;
 struct stat;
 struct superblock;
 
-#define NELEM(x) (sizeof(x) / sizeof((x)[0]))
+#define NELEM(x) (int)(sizeof(x) / sizeof((x)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 // Keeps x until here, so that a debugger sees it at every line above; costs a
 // register.

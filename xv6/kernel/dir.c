@@ -60,7 +60,7 @@ static uint find(struct inode *dp, uint i,
     struct buf *b = ibread(dp, i / EPB);
     uint stop = MIN(n, (i / EPB + 1) * EPB);
     for (; i < stop; i++) {
-      union entry *e = b ? (union entry *)b->data + i % EPB : (void *)&hole;
+      const union entry *e = b ? (union entry *)b->data + i % EPB : &hole;
       if (!wanted(e, key))
         continue;
       *inum = e->d.inum;

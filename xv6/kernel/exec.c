@@ -23,7 +23,7 @@ struct image {
 // out or the file too short. ip must be locked.
 static char *loadpage(struct inode *ip, uint off, uint n) {
   char *frame = kalloc();
-  if (frame && readi(ip, 0, (uint64)frame, off, n) != n) {
+  if (frame && readi(ip, 0, (uint64)frame, off, n) != (int)n) {
     kfree(frame);
     return 0;
   }

@@ -82,7 +82,8 @@ static uint take_block(uint dev) {
     }
     brelse(b);
     bit = 0;
-    map = (map + 1) % n_maps;
+    if (++map >= n_maps)
+      map = 0;
   }
   return 0;
 }

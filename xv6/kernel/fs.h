@@ -23,7 +23,7 @@ struct superblock {         // block 1
 };
 
 #define NDIRECT 12
-#define NINDIRECT (BSIZE / sizeof(uint))
+#define NINDIRECT (BSIZE / (int)sizeof(uint))
 #define MAXFILE (NDIRECT + NINDIRECT) // blocks in the largest file
 
 struct dinode {             // an inode on the disk

@@ -37,7 +37,7 @@ static void convert(char kind, int wide, va_list *ap) {
   switch (kind) {
   case 'd': {
     long value = wide ? va_arg(*ap, long) : va_arg(*ap, int);
-    putnumber(value < 0 ? -(uint64)value : value, 10, value < 0);
+    putnumber(value < 0 ? -(uint64)value : (uint64)value, 10, value < 0);
     break;
   }
   case 'u':

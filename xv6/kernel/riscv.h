@@ -57,7 +57,7 @@ typedef uint64 *pagetable_t;           // one table: 512 entries
 #define MI_TIMER (1L << 7)
 
 // scause (Privileged 4.1.8)
-#define CAUSE_INTERRUPT (1L << 63)
+#define CAUSE_INTERRUPT (1UL << 63)
 #define CAUSE_ECALL_U 8
 #define CAUSE_LOAD_PAGE 13
 #define CAUSE_STORE_PAGE 15

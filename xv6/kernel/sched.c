@@ -187,7 +187,7 @@ void sleep(void *chan, struct spinlock *lk) {
 
 // Wakes who sleeps on chan: all, or only the one that is given.
 // No process's lock may be held.
-static void wake(void *chan, struct proc *only) {
+static void wake(void *chan, const struct proc *only) {
   struct queue *q = sleepers(chan);
 
   acquire(&q->lock);

@@ -6,7 +6,7 @@
 
 typedef uint64 __attribute__((may_alias)) word;
 
-#define WORD sizeof(word)
+#define WORD (long)sizeof(word)
 #define BULK (16 * WORD)
 #define MISALIGNED(address) ((uint64)(address) % WORD)
 

@@ -46,6 +46,6 @@ void syscall(struct proc *p) {
   uint64 (*call)(void) = number < NELEM(table) ? table[number] : 0;
 
   if (call == 0)
-    printf("pid %d (%s): there is no system call %ld\n", p->pid, p->name, number);
-  p->trapframe->a0 = call ? call() : -1;
+    printf("pid %d (%s): there is no system call %ld\n", p->pid, p->name, (long)number);
+  p->trapframe->a0 = call ? call() : (uint64)-1;
 }

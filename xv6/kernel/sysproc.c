@@ -43,7 +43,7 @@ uint64 sys_sbrk(void) {
   int n = argument(0), how = argument(1);
   uint64 before = myproc()->sz;
   int failed = how == SBRK_LAZY && n > 0 ? growlazily(n) : growproc(n);
-  return failed ? -1 : before;
+  return failed ? (uint64)-1 : before;
 }
 
 // Sleeps for n ticks. 0, or -1 when killed.
@@ -52,7 +52,7 @@ uint64 sys_sleep(void) {
 
   acquire(&tickslock);
   uint start = ticks;
-  while (result == 0 && n > 0 && ticks - start < n) {
+  while (result == 0 && n > 0 && ticks - start < (uint)n) {
     if (killed(myproc()))
       result = -1;
     else

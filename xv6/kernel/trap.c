@@ -140,7 +140,7 @@ static uint64 leave(struct proc *p) {
 // To user mode for the first time.
 void enteruser(void) {
   struct proc *p = myproc();
-  void (*go)(uint64) = (void (*)(uint64))(TRAMPOLINE + (userret - trampoline));
+  void (*go)(uint64) = (void (*)(uint64))(TRAMPOLINE + (uint64)userret - (uint64)trampoline);
 
   p->trapframe->kernel_satp = MAKE_SATP(kernel_pagetable);
   p->trapframe->kernel_sp = p->kstack + PGSIZE;

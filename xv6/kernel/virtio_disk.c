@@ -78,7 +78,7 @@ static void negotiate(void) {
   }
   if (offered[0] & 1u << FEATURE_BLK_RO)
     panic("virtio disk: the disk is read-only");
-  uint32 wanted[2] = {1u << FEATURE_BLK_FLUSH, 1u << (FEATURE_VERSION_1 - 32)};
+  const uint32 wanted[2] = {1u << FEATURE_BLK_FLUSH, 1u << (FEATURE_VERSION_1 - 32)};
   for (int word = 0; word < 2; word++) {
     *reg(REG_DRIVER_FEATURES_SEL) = word;
     *reg(REG_DRIVER_FEATURES) = offered[word] & wanted[word];

@@ -306,7 +306,7 @@ int copyinstr(pagetable_t pagetable, char *dst, uint64 srcva, uint64 max) {
     if (from == 0)
       return -1;
     uint64 n = MIN(max, PGSIZE - srcva % PGSIZE);
-    for (char *end = from + n; from < end; from++, dst++)
+    for (const char *end = from + n; from < end; from++, dst++)
       if ((*dst = *from) == 0)
         return 0;
     srcva += n;

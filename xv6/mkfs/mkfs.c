@@ -27,7 +27,7 @@
 static uchar *image;
 static struct superblock sb; // in the host's byte order
 
-static void fail(const char *format, ...) {
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...) {
   va_list args;
   va_start(args, format);
   fprintf(stderr, "mkfs: ");
@@ -264,7 +264,7 @@ static uint *owner;         // of each data block: an inode, or 0
 static uint *names;         // of each inode: entries found that name it
 static uint *subdirs;       // of each directory
 
-static void fault(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static void fault(const char *format, ...) {
   va_list args;
   va_start(args, format);
   vprintf(format, args);

@@ -16,7 +16,7 @@ static void print_row(const char *name, const struct stat *st) {
   static const char blanks[] = "              ";
   uint n = strlen(name);
 
-  printf("%s%s %d %d %lu\n", name, blanks + (n < DIRSIZ ? n : DIRSIZ),
+  printf("%s%s %d %u %lu\n", name, blanks + (n < DIRSIZ ? n : DIRSIZ),
          st->type, st->ino, st->size);
 }
 

@@ -55,7 +55,7 @@ static void format(int fd, const char *f, va_list args) {
       long v = wide ? va_arg(args, long) : va_arg(args, int);
       if (v < 0)
         put(&out, '-');
-      put_number(&out, v < 0 ? -(uint64)v : v, 10, 1);
+      put_number(&out, v < 0 ? -(uint64)v : (uint64)v, 10, 1);
       break;
     }
     case 'u':

@@ -47,7 +47,7 @@ static int is_fatal(int (*f)(void)) {
   return start(f) >= 0 && wait(&status) >= 0 && status == -1;
 }
 
-static int page_is(volatile uint64 *page, uint64 word) {
+static int page_is(const volatile uint64 *page, uint64 word) {
   for (uint i = 0; i < SHRIMP_WORDS; i++)
     if (page[i] != word)
       return 0;
@@ -172,7 +172,7 @@ static int promise_2(void) {
   for (int i = 0; i < N_CHILDREN; i++)
     CHECK(ended_well());
   for (int i = 0; i < N_CHILDREN; i++)
-    CHECK(fry[ANSWERS + i] == i + 1);
+    CHECK((int)fry[ANSWERS + i] == i + 1);
   CHECK(fry[ALL] == 77 && fry[0] == 1001);
   return 1;
 }
@@ -455,7 +455,7 @@ static int promise_7(void) {
 
   fry[0] = 71;
   CHECK(holds_in_child(heap_stops));
-  for (int i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+  for (int i = 0; i < (int)(sizeof(segments) / sizeof(segments[0])); i++) {
     CHECK(write_program_at(segments[i].va, segments[i].size));
     CHECK(holds_in_child(run_scratch));
   }
@@ -467,7 +467,7 @@ static int promise_7(void) {
 // Promise 8: both pages are ordinary memory to system calls.
 
 static int calls_use_shrimp(void) {
-  volatile char *page = (volatile char *)SHRIMP;
+  const volatile char *page = (volatile char *)SHRIMP;
   char c = 0;
 
   CHECK(read(talk[0], (char *)SHRIMP + 100, 5) == 5);
@@ -533,7 +533,7 @@ static const struct {
   {"survivor", role_survivor},
 };
 
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+#define LENGTH(table) (int)(sizeof(table) / sizeof((table)[0]))
 
 int main(int argc, char **argv) {
   for (int i = 0; argc > 1 && i < LENGTH(roles); i++)

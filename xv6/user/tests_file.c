@@ -47,8 +47,8 @@ static void any_piece_size(void) {
     int fd = open_must("f", O_CREATE | O_TRUNC | O_RDWR);
 
     fill(big, sizeof(big), i);
-    for (; total < sizeof(big); total += n) {
-      if (n > sizeof(big) - total)
+    for (; total < (int)sizeof(big); total += n) {
+      if (n > (int)sizeof(big) - total)
         n = sizeof(big) - total;
       must(write(fd, big + total, n) == n);
     }
@@ -67,17 +67,17 @@ static void any_piece_size(void) {
 static void truncate_at_open(void) {
   make_file("f", "0123456789", 10);
   int reader = open_must("f", O_RDONLY);
-  int writer = open_must("f", O_WRONLY);
-  must(read(reader, scratch, 4) == 4 && write(writer, "abcdef", 6) == 6);
+  int plain = open_must("f", O_WRONLY);
+  must(read(reader, scratch, 4) == 4 && write(plain, "abcdef", 6) == 6);
   int fresh = open_must("f", O_WRONLY | O_TRUNC);
 
   must(size_of("f") == 0);
   must(read(reader, scratch, 4) == 0);   // its place is past the end now
-  must(write(writer, "x", 1) == -1);     // and this would leave a hole
+  must(write(plain, "x", 1) == -1);     // and this would leave a hole
   must(size_of("f") == 0);
   must(write(fresh, "ABCDEFG", 7) == 7);
   must(read(reader, scratch, 10) == 3 && memcmp(scratch, "EFG", 3) == 0);
-  must(write(writer, "x", 1) == 1 && size_of("f") == 7);
+  must(write(plain, "x", 1) == 1 && size_of("f") == 7);
   must(read(open_must("f", O_RDONLY), scratch, 10) == 7);
   must(memcmp(scratch, "ABCDEFx", 7) == 0);
 }

@@ -12,7 +12,7 @@ static void wait_at_gate(void) {
 }
 
 static void status_arrives(void) {
-  static const int statuses[] = {0, 1, 2, 127, 255, 256, -1, -2, 0x7fffffff, 1 << 31};
+  static const int statuses[] = {0, 1, 2, 127, 255, 256, -1, -2, 0x7fffffff, LEAST};
 
   for (int i = 0; i < LENGTH(statuses); i++) {
     int status = 12345, pid = fork();
@@ -168,7 +168,7 @@ static void kill_whatever_it_does(void) {
 }
 
 static void kill_nobody(void) {
-  must(kill(0) == -1 && kill(-1) == -1 && kill(1 << 30) == -1 && kill(1 << 31) == -1);
+  must(kill(0) == -1 && kill(-1) == -1 && kill(1 << 30) == -1 && kill(LEAST) == -1);
 }
 
 static void kill_self(void) {

@@ -55,7 +55,7 @@ static void chain(int length) {
   int pid = fork();
   must(pid >= 0);
   if (pid == 0) {
-    must(shrimp[3] == length && fry[3] == 0);
+    must((int)shrimp[3] == length && fry[3] == 0);
     chain(length - 1);
     shrimp[4] = fry[4] + 1;
     exit(0);

@@ -25,7 +25,8 @@ extern const struct test args_tests[], file_tests[], dir_tests[], disk_tests[],
   pipe_tests[], proc_tests[], exec_tests[], mem_tests[], shrimp_tests[];
 
 #define must(what) ((what) ? (void)0 : fail(__FILE__, __LINE__, #what))
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+#define LEAST (-0x7fffffff - 1) // of all ints
+#define LENGTH(table) (int)(sizeof(table) / sizeof((table)[0]))
 
 // In processes: a child's must() counts once its parent looks at its status.
 void fail(const char *file, int line, const char *what) __attribute__((noreturn));

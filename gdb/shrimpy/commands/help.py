@@ -33,7 +33,7 @@ class Shrimpy(Command):
         layout = taken.layout
         sources = {"ram-file": "the file that QEMU shares its RAM through",
                    "remote": "QEMU's gdb stub, in physical mode", "core": "a core file"}
-        lines = [f"kernel   {taken.kernel}",
+        lines = [f"kernel   {session.debuginfo()[0].kernel}",
                  f"memory   {sources.get(taken.source, taken.source)}, "
                  f"[{layout.ram_base:#x}, {layout.ram_end:#x})",
                  f"stopped  {views.where(taken)}"]
