@@ -278,6 +278,20 @@ def test_held_lock_is_told():
     assert "careful" not in boxes(ft.demo())["notes"]
 
 
+def test_a_count_that_is_not_that_of_the_users_yet_is_explained_unless_a_rule_fails():
+    made = ft.demo()
+    made.json["locks"][0].update(held=True, hart=1)
+    made.json["counts"]["values"] = [[pa, n - (pa == hex(ft.fry_frame(3)))] for pa, n in made.json["counts"]["values"]]
+    assert f"frame {ft.fry_frame(3):#x}: kmem.refs is 2 with 3 users: entry and count change" in draw(made).description
+    assert "entry and count" not in draw(ft.demo()).description
+
+
+def test_free_list_that_nobody_read_is_no_reason_to_be_careful():
+    made = ft.demo()
+    made.json["free"].update(complete=False, why="the free list was not walked")
+    assert "not looked at: the free list" in draw(made).description and "careful" not in draw(made).description
+
+
 def test_free_list_known_in_part_is_told():
     made = ft.demo()
     made.json["free"]["complete"] = False

@@ -47,7 +47,8 @@ def _figure(figures: argparse._SubParsersAction, name: str, question: str, descr
 
 
 def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = _Parser(prog=PROG, description="Draws figures of a snapshot: JSON in; DOT, SVG, PDF, PNG out.")
+    parser = _Parser(prog=PROG, description="Draws figures of a snapshot: JSON in; DOT, SVG, PDF, PNG out.",
+                     epilog="python3 viz FIGURE --help says what it takes; python3 viz all SNAPSHOT -o FOLDER draws all of them.")
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
     one = _figure(figures, "family", "who shares what with whom",
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",

@@ -125,6 +125,7 @@ def _is_without_parent(now: Member, before: Optional[Member]) -> bool:
 
 def _notes(step: _Step) -> list[str]:
     return (words.left_out(step.snapshot, step.model, step.drawn, set(step.frames))
+            + [note for f in step.frames.values() if (note := words.count_on_its_way(step.snapshot, f))]
             + words.cautions(step.snapshot) + words.held_back(step.model))
 
 

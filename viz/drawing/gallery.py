@@ -153,4 +153,4 @@ def _section(one: Union[Shown, Missing]) -> str:
     image = f"{text(one.figure.stem)}.svg"
     return (f'{head}<p class="quiet">{links}</p>{notes}<figure><a href="{text(one.files[0][0])}">'
             f'<img src="{image}" alt="{text(one.drawing.title)}"></a>'
-            f"<figcaption>{text(one.drawing.description)}</figcaption></figure></section>\n")
+            f"<figcaption><details><summary>In words</summary>{text(one.drawing.description)}</details></figcaption></figure></section>\n")

@@ -142,6 +142,7 @@ class Run:
 class Free:
     runs: tuple[Run, ...]
     complete: bool
+    why: Optional[str]                  # not complete
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _run(n: Node) -> Run:
 
 
 def _free(n: Node) -> Free:
-    return Free(n.at("runs").each(_run), n.at("complete").truth())
+    return Free(n.at("runs").each(_run), n.at("complete").truth(), n.new("why").maybe(Node.text))
 
 
 def _counts(n: Node) -> Counts:

@@ -74,7 +74,7 @@ def _draw(snapshot: Snapshot, table: PageTable, whose: str, process: Optional[Pr
     canvas.legend(4, bottom + 10, style.MAX_WIDTH_PT - 24, [
         "an arrow goes from an entry to the table that it points to",
         "<B>bold on yellow</B> another process uses the frame too",
-        "<B>V R W X U</B> valid, read, write, execute, user; A and D are in the tooltips"], [*notes, *words.cautions(snapshot)])
+        "<B>V R W X U</B> valid, read, write, execute, user; A and D left out"], [*notes, *words.cautions(snapshot)])
     return Drawing(title, _description(table, shown, [stop, about, *notes]),
                    canvas.dot("table", title, [about, *words.wrap(stop, 92)]))
 

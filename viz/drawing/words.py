@@ -16,6 +16,7 @@ STATE_CHARS = 10
 KERNEL_PARTS = 3        # tree/kernel/kernel
 LISTED_PIDS = 12
 FREE = "on the free list"
+_NOT_WALKED = "the free list was not walked"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 
 
@@ -91,7 +92,8 @@ def cautions(snapshot: Snapshot) -> list[str]:
     if not snapshot.processes:
         lines.append("careful: the snapshot holds no process")
     if not snapshot.free.complete:
-        lines.append("careful: the free list is not wholly known")
+        lines.append("not looked at: the free list" if snapshot.free.why == _NOT_WALKED
+                     else "careful: the free list is not wholly known")
     return lines
 
 
@@ -147,6 +149,14 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
     if frame.shrimp_of:
         rows.append(("S", "SHRIMP of " + _whose(model, frame.shrimp_of, drawn)))
     return rows
+
+
+def count_on_its_way(snapshot: Snapshot, frame: SharedFrame) -> str:
+    """Why a frame's own count may differ from the users that are drawn, where no rule failed; or nothing."""
+    if not snapshot.counts or frame.is_wrong or frame.odd or frame.count == len(frame.users):
+        return ""
+    return (f"frame {frame.pa:#x}: {shorten(snapshot.counts.name, 12)} is {frame.count} with "
+            f"{count(len(frame.users), 'user')}: entry and count change one after the other")
 
 
 def refs(snapshot: Snapshot, frame: SharedFrame) -> str:

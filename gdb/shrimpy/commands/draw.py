@@ -59,7 +59,7 @@ class ShrimpDraw(Command):
                           "xv6-snapshot FILE, run on, and ask again")
             shown.insert(0, session.previous)
         draw(figure, shown, out, _options(figure, given, taken))
-        gdb.write(f"{out}\n")
+        gdb.write(f"drawn: {os.path.abspath(out)}\n")
 
 
 def _options(figure: str, given: dict[str, str], taken: Snapshot) -> list[str]:

@@ -12,8 +12,9 @@ class Shrimpy(Command):
     """Say what the Shrimpy kit is looking at, and how.
 
     shrimp-check      judge every page table and frame by the rules
-    shrimp-step       watch a fork build its child, page table by page table
-    shrimp-draw       draw who shares what with whom
+    shrimp-step       step through a fork, to each thing that builds its child
+    layout shrimpy    the family, the frames and the last change beside the source
+    shrimp-draw FIGURE    draw: family, matrix, ram, fault, address-space, table, walk, diff
     xv6-ps, xv6-tree, xv6-harts    processes, their family, where harts are
     xv6-vmmap [PID], xv6-walk VA [PID]    a page table; one translation
     xv6-rmap PA, xv6-frames        who uses a frame; all frames by use
