@@ -100,33 +100,47 @@ class Lines:
 
 
 class Steps:
-    """Goes on by single instructions, on one hart, where interrupts do not come then (QEMU's sstep mask)."""
+    """Goes through calls by single instructions, on one hart, where interrupts do not come then (QEMU's sstep mask)."""
 
     def __init__(self, seed):
         self._random = random.Random(seed)
         self._seen = set()
         self._bulk = [(block.start, block.end) for block in map(_block, BULK) if block]
-        self.n_steps = 0
+        self._swtch = int(gdb.parse_and_eval("(unsigned long)&swtch"))
+        self._n_steps = 0
+
+    def enter(self, call):
+        """Runs to the next call of that function, and judges there."""
+        gdb.Breakpoint("*%#x" % int(gdb.parse_and_eval("(unsigned long)&" + call)), internal=True, temporary=True)
+        gdb.execute("continue", to_string=True)
+        self._back = (self._register("ra"), self._register("sp"))
+        self._returns = call not in ("exit", "wait")
+        judge()
+
+    @staticmethod
+    def _register(name):
+        return int(gdb.newest_frame().read_register(name)) & (1 << 64) - 1
+
+    def _step(self):
+        """One instruction, or the rest of a loop over bytes that was looked at already."""
+        pc = self._register("pc")
+        if pc in self._seen and any(start <= pc < end for start, end in self._bulk):
+            gdb.Breakpoint("*%#x" % self._register("ra"), internal=True, temporary=True)
+            gdb.execute("continue", to_string=True)
+        else:
+            gdb.execute("stepi", to_string=True)
+        self._n_steps += 1
+        return self._register("pc")
 
     def next(self, every):
-        """Steps to the next instruction that was never looked at, or to one of `every` of the others, and judges."""
+        """Steps to the next instruction that was never looked at, or to one of `every` of the others, and judges.
+        Or, at the end of the call, which for exit and wait is where they leave their stack, prints how far this went."""
         while True:
-            frame = gdb.newest_frame()
-            pc = int(frame.read_register("pc")) & (1 << 64) - 1
-            if pc in self._seen and any(start <= pc < end for start, end in self._bulk):
-                gdb.Breakpoint("*%#x" % int(frame.read_register("ra")), internal=True, temporary=True)
-                gdb.execute("continue", to_string=True)
-            else:
-                gdb.execute("stepi", to_string=True)
-            self.n_steps += 1
-            pc = int(gdb.newest_frame().read_register("pc")) & (1 << 64) - 1
+            pc = self._step()
+            if pc == self._swtch if not self._returns else (pc, self._register("sp")) == self._back:
+                print("@@" + json.dumps({"steps": self._n_steps, "instructions": len(self._seen)}))
+                return
             if pc not in self._seen or self._random.randrange(every) == 0:
                 self._seen.add(pc)
                 judge()
                 return
-
-    def tell(self):
-        """Prints how far it went, and which of the calls were entered."""
-        calls = ("fork", "exec", "exit", "wait", "uvmunmap")
-        print("@@" + json.dumps({"steps": self.n_steps, "instructions": len(self._seen), "calls": [
-            name for name in calls if int(gdb.parse_and_eval("(unsigned long)&" + name)) in self._seen]}))
