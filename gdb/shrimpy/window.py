@@ -6,7 +6,7 @@ Pure: (role, text) lines for any width and height; what does not fit is counted.
 from __future__ import annotations
 
 import textwrap
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from . import views
 from .changes import Change
@@ -33,7 +33,7 @@ def content(snapshot: Snapshot, step: Optional[Step], width: int) -> List[Line]:
         if step.more_changes:
             lines.append(("dim", f"and {step.more_changes} more entries"))
         said = f"pairing {step.pairing.state}"
-        if step.pairing.state == "broken":      # else the frames below say it
+        if step.pairing.state in ("holds", "broken"):       # the frame itself may be below the window's edge
             said += f": {step.pairing.text}"
         lines += wrapped(_PAIRING_ROLES[step.pairing.state], said, width)
         lines.append(("", ""))
@@ -43,7 +43,7 @@ def content(snapshot: Snapshot, step: Optional[Step], width: int) -> List[Line]:
         here = " <" if p.pid == snapshot.stop.pid else ""
         lines.append(("warn" if p.pid in changed else "", f"{lead}{p.pid} {p.name or '-'} {p.state}{here}"))
     lines += [("", ""), ("title", _HEADINGS[1])]
-    lines += _frames(snapshot, width)
+    lines += _frames(snapshot, width, changed)
     return lines
 
 
@@ -84,8 +84,8 @@ def _change(c: Change) -> List[Line]:
             (role, f"  at {c.pte_at:#x} level {c.level}"), (role, f"  {before} -> {after}")]
 
 
-def _frames(snapshot: Snapshot, width: int) -> List[Line]:
-    """A line for each frame that is FRY or SHRIMP somewhere."""
+def _frames(snapshot: Snapshot, width: int, first: Set[Optional[int]]) -> List[Line]:
+    """A line for each frame that is FRY or SHRIMP somewhere, those of the pids `first` before the others."""
     users: Dict[int, List[Tuple[Process, Mapping]]] = {}
     for p in sorted(snapshot.processes, key=lambda p: p.pid):
         for m in p.mappings:
@@ -94,7 +94,7 @@ def _frames(snapshot: Snapshot, width: int) -> List[Line]:
     if not users:
         return [("dim", "nobody has FRY or SHRIMP")]
     lines: List[Line] = []
-    for pa, theirs in sorted(users.items()):
+    for pa, theirs in sorted(users.items(), key=lambda of: (all(p.pid not in first for p, _ in of[1]), of[0])):
         said = ", ".join(f"{p.pid} {m.region.upper()}" for p, m in theirs)
         role = "" if len(theirs) == 1 else "shrimp"
         lines += [(role, text) for text in textwrap.wrap(f"{pa:#x}: {said}", max(width, 12), subsequent_indent="  ")]
