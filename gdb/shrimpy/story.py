@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from .changes import Change
 from .readers import PAGE
-from .records import address, many, one, record
+from .records import many, one, record
 from .snapshot import Mapping, Process, Snapshot
 
 NONE, PENDING, HOLDS, BROKEN = "none", "pending", "holds", "broken"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import json_node, snapshot_json
-from .errors import VizError
 from .json_node import Kind, Node
 from .snapshot_json import Snapshot
 
