@@ -157,13 +157,13 @@ def test_ctrl_c_leaves_nothing_running(tmp_path):
 
 
 def test_several_machines(tmp_path):
-    """By a stand-in for ssh that runs the command here."""
+    """By a stand-in for ssh that runs the command here, with the SHELL that sshd sets: GNU parallel's worker runs it."""
     folder = tmp_path / "hand-ins"
     for name in ("one", "two"):
         trees.imitate(folder / name, [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")])
         (folder / name / "Makefile").write_text("kernel/kernel fs.img:\n\t@echo kernel/vm.c:1:1: error: not today; false\n")
     ssh = tmp_path / "ssh"
-    ssh.write_text(f"#!/bin/sh\necho \"$1\" >>'{tmp_path}/hosts'\nwhile [ \"$1\" != -- ]; do shift; done; shift; exec sh -c \"$*\"\n")
+    ssh.write_text(f"#!/bin/sh\nSHELL=/bin/sh; export SHELL\necho \"$1\" >>'{tmp_path}/hosts'\nwhile [ \"$1\" != -- ]; do shift; done; shift; exec sh -c \"$*\"\n")
     ssh.chmod(0o755)
     done = check_class(folder, "--sshlogin", "a-machine", "--sshlogin", "another", "--jobs", 1, PARALLEL_SSH=str(ssh))
     assert done.returncode == 0, done.stderr
