@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shrimpy.rules import Known, Verdict
+from shrimpy.snapshot import Snapshot
 
 from . import Trouble, debugger, exits, scenarios, scene, verdict
 from .machine import LIMIT_S, Endless, Gone, Machine, Panicked, Silent
@@ -142,6 +143,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
 # Scenarios
 
 _MOST_STOPS = 40  # until all of a scenario has ended
+_MOST_STEPS = 20  # of 100 instructions, until a hart that runs a child too early is in user mode
 _SAID = r"(?<=\n)(?:@(point|cannot|skip) ([^\n]*)\n|\$ )"
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
@@ -279,10 +281,28 @@ class _Play:
         self._machine.send("")
         try:
             self._watch.run_to(f"*{name} if $a1 == {shrimp:#x}", alive)
-            self._look(POINTS["mapping"], attempts=1)
+            self._look_at_mapping()
         except _AtPrompt:
             self._notes.append(f"fork does not call {name} for SHRIMP")
         self._watch.go()
+
+    def _look_at_mapping(self) -> None:
+        """No rule judges a child that another hart has begun to run until that hart is in user mode."""
+        snapshot = self._look(POINTS["mapping"], attempts=1).snapshot
+        parent = snapshot.stop.pid
+        for _ in range(_MOST_STEPS):
+            hart = _running_child(snapshot, parent)
+            if hart is None:
+                break
+            self._watch.step(hart, 100)
+            self._judgements.pop()
+            snapshot = self._look(POINTS["mapping"], attempts=1).snapshot
+
+
+def _running_child(snapshot: Snapshot, parent: int | None) -> int | None:
+    """The hart that is inside the kernel for a child of parent."""
+    children = {one.pid for one in snapshot.processes if one.parent == parent}
+    return next((one.hart for one in snapshot.harts if one.pid in children and one.privilege != "U"), None)
 
 
 def _point(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:

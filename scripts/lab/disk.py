@@ -28,8 +28,9 @@ class Image:
         (_, self._n_blocks, _, self._n_inodes, _, _, self._inodes, self._bitmap) = struct.unpack_from(
             "<8I", data, self.block_size)
         root = self._inode(_ROOT)
-        first = self._block(root[5])
-        if root[0] != _DIRECTORY or _ENTRY.unpack_from(self.data, first) != (_ROOT, b".".ljust(14, b"\0")):
+        # The second entry tells how long the names are.
+        dots = [(_ROOT, name.ljust(14, b"\0")) for name in (b".", b"..")]
+        if root[0] != _DIRECTORY or [_ENTRY.unpack_from(self.data, self._block(root[5]) + at) for at in (0, _ENTRY.size)] != dots:
             raise Trouble("the disk image is no file system of xv6's: inode 1 is not its root directory")
 
     def add(self, name: str, content: bytes) -> None:

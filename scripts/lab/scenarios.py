@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ROOT, Trouble, disk, printable, sandbox
-from .tree import Kernel, cross_prefix, is_ours
+from .tree import Kernel, cross_prefix, first_error, is_ours
 
 PROGRAM = "shrimpscene"
 GONE = "gone"  # the point after a scenario, when all of it has ended
@@ -90,6 +90,5 @@ def _build(kernel: Kernel, name: str, folder: Path) -> bytes:
         command += ["-include", str(sources / "syscall.h")]
     done = sandbox.run([*command, "-o", str(folder / name), str(sources / f"{name}.c")], folder, trusted=is_ours(kernel.elf))
     if done.status or done.overrun:
-        first = (done.output.strip().splitlines() or ["the compiler failed"])[0]
-        raise Trouble(f"{name} does not build: {printable(done.overrun or first)}")
+        raise Trouble(f"{name} does not build: {printable(done.overrun or first_error(done.output))}")
     return (folder / name).read_bytes()

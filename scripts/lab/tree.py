@@ -225,13 +225,14 @@ def _lines(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.strip()] or ["make said nothing"]
 
 
-def _first_error(said: str) -> str:
+def first_error(said: str) -> str:
+    """The line of what a build said that tells why it failed."""
     lines = _lines(said)
     return next((line for kind in _ERRORS for line in lines if re.search(kind, line, re.I)), lines[-1])
 
 
 def _not_built(name: str, said: str, overrun: str | None = None) -> NotBuilt:
-    first = f"its build {overrun}" if overrun else _first_error(said)
+    first = f"its build {overrun}" if overrun else first_error(said)
     return NotBuilt(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in _lines(said)[-12:]), said)
 
 
@@ -280,7 +281,7 @@ def _build_by_our_rules(copy: Path, passed: list[str]) -> tuple[sandbox.Done | N
         _remove_products(copy)
         own.write_text(text)
     done = _build(copy, _OWN_MAKEFILE, passed, _RULES)
-    return done, done.overrun or (_first_error(done.output) if done.status else "")
+    return done, done.overrun or (first_error(done.output) if done.status else "")
 
 
 def _build(copy: Path, makefile: str, passed: list[str], *readonly: Path) -> sandbox.Done:

@@ -78,5 +78,10 @@ class Watch(AbstractContextManager):
             self._gdb.ask("delete")
             raise
 
+    def step(self, hart: int, n: int) -> None:
+        """Has a hart execute n instructions while the others stand still."""
+        self._gdb.ask(f"python sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)[{hart}].switch()",
+                      "set scheduler-locking on", f"stepi {n}", "set scheduler-locking off")
+
     def __exit__(self, *_: object) -> None:
         self._monitor.close()

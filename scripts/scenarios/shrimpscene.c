@@ -268,8 +268,11 @@ static void killing(void) {
   begin();
   int pid = child(withchild);
   int first = told(), second = told();
-  kill(pid);
-  kill(first + second - pid);
+  if (kill(pid) < 0 || kill(first + second - pid) < 0) {
+    skip("kill fails here: nobody is killed asleep");
+    letgo();
+    return;
+  }
   close(hold[1]);
   wait();
   connect(hold);
@@ -347,6 +350,10 @@ static void untilitworks(int (*works)(void)) {
 }
 
 static void memory(void) {
+  if (sbrk(0, ATONCE) == (char *)-1) {
+    skip("sbrk fails here: memory does not run out");
+    return;
+  }
   connect(ask);
   connect(answer);
   connect(attempt);
