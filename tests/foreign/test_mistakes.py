@@ -1,0 +1,109 @@
+"""The zoo's mistakes in trees that are not ours: found by the same rules, in the same processes, as in our kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from lab import checking, tree
+
+import trees
+
+sys.path.append(str(trees.ROOT / "tests/zoo"))
+import zoo  # noqa: E402
+
+
+class Anyhow(zoo.End):
+    """A scenario may end in any way: where nobody notices a frame that is freed twice, what breaks first is luck."""
+
+    def is_met_by(self, scenario: str, hindrance: checking.Hindrance) -> bool:
+        return True
+
+
+ANYHOW = Anyhow("ends anyhow", "*", "", False)
+
+
+@dataclass(frozen=True)
+class Differs:
+    """What of a mistake's header is not so in this kind of tree, and why. fails: instead of the header's; also: more."""
+
+    why: str
+    fails: tuple[zoo.Expected, ...] | None = None
+    also: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Style:
+    """A kind of tree. checked: whether its allocator panics at a frame that is freed twice."""
+
+    make: Callable[..., Path]
+    checked: bool = True
+    differs: dict[str, Differs] = field(default_factory=dict)
+
+    def expects(self, mistake: zoo.Mistake) -> zoo.Mistake:
+        difference = self.differs.get(mistake.name, Differs(""))
+        fails = mistake.fails if difference.fails is None else difference.fails
+        ends = mistake.ends
+        if not self.checked and ends:
+            ends = (*(end for end in ends if "frame is free" not in end.line), ANYHOW)
+        return dataclasses.replace(mistake, fails=fails, also=mistake.also | difference.also, ends=ends)
+
+
+def unchecked(folder: Path, **how: object) -> Path:
+    return trees.imitate(folder, trees.UNCHECKED, makefile=trees.LISTED, opt="-O2", **how)
+
+
+def of_2020(folder: Path, **how: object) -> Path:
+    """trees.of_2020() with FRY and SHRIMP."""
+    return trees.imitate(folder, trees.NO_PMP, trees.TF, trees.NO_USED, trees.ALL_RWX, trees.LEGACY_DISK, qemu="",
+                         user_link="-N -e start -Ttext 0", **how)
+
+
+STYLES = {
+    "O2-unchecked": Style(unchecked, checked=False, differs={
+        "freed-twice": Differs("kdup does not look whether the frame is free", fails=(
+            zoo.Expected("not-on-free-list", "sh", "FRY", "family"),), also=frozenset(("frames-conserved",))),
+        "fry-copied": Differs("a page that is freed twice leads the free list into itself", also=frozenset(("free-list-sound",))),
+        "kept-in-a-table": Differs("nobody reads the table, so with -O2 there is none", fails=(
+            zoo.Expected("frames-conserved", "frame", "-", "family"),)),
+        "kinit-one-too-many": Differs("what is freed is filled, here the kernel's own page table", also=frozenset(("frame-in-ram",))),
+    }),
+    "2020": Style(of_2020, differs={
+    }),
+}
+
+
+def examine(style: Style, mistake: zoo.Mistake, folder: Path) -> zoo.Finding:
+    """Builds a tree with the mistake in folder and gives it to make check's scenarios; the built copy goes."""
+    kernel = tree.prepare(str(style.make(folder, patches=[f"zoo/{mistake.patch.name}"])))
+    try:
+        return zoo.compare(mistake, checking.check(kernel, 3))
+    finally:
+        shutil.rmtree(kernel.elf.parents[1], ignore_errors=True)
+
+
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("style,name", [
+    pytest.param("O2-unchecked", "runs-too-early", id="O2-unchecked-runs-too-early"),
+    pytest.param("2020", "no-memory-leaks", id="2020-no-memory-leaks"),
+])
+def test_the_mistake_is_found_in_a_tree_that_is_not_ours(tmp_path, style, name):
+    mistake = STYLES[style].expects(zoo.read(zoo.HERE / f"{name}.patch"))
+    finding = examine(STYLES[style], mistake, tmp_path / "lab")
+    assert (finding.missed, finding.wrong) == ((), ())
+
+
+@pytest.mark.soak
+@pytest.mark.limit(7200)
+@pytest.mark.parametrize("style", STYLES)
+def test_every_mistake_is_found_in_trees_that_are_not_ours(tmp_path, style):
+    mistakes = [STYLES[style].expects(one) for one in zoo.all_mistakes()]
+    assert STYLES[style].differs.keys() <= {one.name for one in mistakes}
+    found = {one.name: examine(STYLES[style], one, tmp_path / one.name) for one in mistakes}
+    assert zoo.tell(mistakes, found) == 0, f"the table above says what was missed in the {style} trees"
