@@ -143,6 +143,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
 # Scenarios
 
 _MOST_STOPS = 40  # until all of a scenario has ended
+_ALONE_S = 0.3  # a hart that can does it in a thousandth of that
 _MOST_STEPS = 20  # of 100 instructions, until a hart that runs a child too early is in user mode
 _SAID = r"(?<=\n)(?:@(point|cannot|skip) ([^\n]*)\n|\$ )"
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
@@ -252,7 +253,10 @@ class _Play:
                 self._fork_moment()
                 expected.pop("mapping", None)
                 continue
-            self._look(POINTS[name], roles=roles)
+            judgement = self._look(POINTS[name], roles=roles)
+            if name == "counted":
+                self._count_moment(judgement.snapshot, dict(roles).get("parent"))
+                continue
             if self._scenario.stays and not expected:
                 return
             watch.go()
@@ -272,19 +276,51 @@ class _Play:
             self._watch.go()
             self._machine.send("")
             return
+        self._machine.send("")
+        if self._comes_to(f"*{name} if $a1 == {shrimp:#x}"):
+            self._look_at_mapping()
+        else:
+            self._notes.append(f"fork does not call {name} for SHRIMP")
+        self._watch.go()
+
+    def _comes_to(self, place: str) -> bool:
+        """Lets the machine run until it is at place; False when the program has said something, or ended, before."""
         start = len(self._machine.console)
 
         def alive() -> None:
             self._machine.check()
             if self._machine.console.find("@", start) >= 0:
                 raise _AtPrompt
-        self._machine.send("")
         try:
-            self._watch.run_to(f"*{name} if $a1 == {shrimp:#x}", alive)
-            self._look_at_mapping()
+            self._watch.run_to(place, alive)
         except _AtPrompt:
-            self._notes.append(f"fork does not call {name} for SHRIMP")
+            return False
+        return True
+
+    def _count_moment(self, snapshot: Snapshot, parent: int | None) -> None:
+        """Two harts let go of the parent's FRY frame: one is held where it has read the count, while the other does all
+        of it. Where a lock keeps them apart the other waits; else one of two changes is lost, and stays so."""
+        layout, counts, kfree = snapshot.layout, snapshot.counts, dict(snapshot.functions).get("kfree")
+        frame = next((one.pa for process in snapshot.processes if process.pid == parent
+                      for one in process.mappings if one.va == layout.fry), None)
+        place = counts and frame and self._count_at(counts.name, frame, layout.ram_base)
+        self._machine.send("")
+        freed = f"*{kfree} if $a0 == {frame or 0:#x}"
+        if place and kfree and len(snapshot.harts) > 1 and self._comes_to(freed):
+            held = self._watch.hart
+            if self._watch.step_to_read(held, place):
+                any(self._watch.run_alone(one.hart, freed, _ALONE_S) for one in snapshot.harts if one.hart != held)
         self._watch.go()
+
+    def _count_at(self, name: str, frame: int, ram_base: int) -> range | None:
+        """Where the count of a frame is, of an array as the kit knows it: indexed from RAM's base or from address 0."""
+        if not re.fullmatch(r"[\w.]+", name):  # a name of a stranger's file, which GDB could be told to call functions by
+            return None
+        first, size, whole = (self._watch.value(one) for one in (f"&{name}[0]", f"sizeof({name}[0])", f"sizeof({name})"))
+        if not (first and size and whole):
+            return None
+        at = first + (frame - (ram_base if whole // size <= ram_base >> 12 else 0) >> 12) * size
+        return range(at, at + size)
 
     def _look_at_mapping(self) -> None:
         """No rule judges a child that another hart has begun to run until that hart is in user mode."""

@@ -52,6 +52,9 @@ SCENARIOS = (
         ("armed", "before fork"),
         ("mapping", "fork is about to map the child's SHRIMP"),
         ("forked", "after fork"))),
+    Scenario("count", "two harts that let go of one frame at the same time", (
+        ("counted", "a parent is about to exit, and some of its children have"),
+        ("counts-kept", "the parent is gone, and only a child still has its page"))),
     Scenario("kill", "processes that are killed asleep, and by a fault", (
         ("killed", "they are gone, and new processes have come"),)),
     Scenario("memory", "sbrk, fork and exec without memory: fork and exec fail at each of their allocations", (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,6 +15,8 @@ from .machine import LIMIT_S, Machine, Silent
 from .verdict import FAIL, Judgement
 
 _ATTEMPTS = 8
+_MOST_STEPS = 200
+_LOAD = re.compile(r"\tl[bhwd]u?\t\w+,(-?\d+)\((\w+)\)")  # as GDB disassembles it
 
 
 class Watch(AbstractContextManager):
@@ -80,8 +83,62 @@ class Watch(AbstractContextManager):
 
     def step(self, hart: int, n: int) -> None:
         """Has a hart execute n instructions while the others stand still."""
-        self._gdb.ask(f"python sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)[{hart}].switch()",
-                      "set scheduler-locking on", f"stepi {n}", "set scheduler-locking off")
+        self._select(hart)
+        self._gdb.ask("set scheduler-locking on", f"stepi {n}", "set scheduler-locking off")
+
+    def step_to_read(self, hart: int, place: range) -> bool:
+        """Has a hart go on alone until it has read from place, and may be about to write there; whether it came to that."""
+        self._select(hart)
+        self._gdb.ask("set scheduler-locking on")
+        try:
+            for _ in range(_MOST_STEPS):
+                load = _LOAD.search(self._gdb.ask("x/i $pc"))
+                at = self.value(f"${load[2]} + {load[1]}") if load else None
+                self._gdb.ask("stepi")
+                if at in place:
+                    return True
+            return False
+        finally:
+            self._gdb.ask("set scheduler-locking off")
+
+    def run_alone(self, hart: int, place: str, limit_s: float) -> bool:
+        """Has a hart run to place, a function's first instruction, and out of the function again, while the others stand
+        still; whether it did within limit_s, twice."""
+        self._select(hart)
+        self._gdb.ask("set scheduler-locking on", f"tbreak {place}")
+        try:
+            return self._stops("continue", limit_s) and self._stops("finish", limit_s)
+        finally:
+            self._gdb.ask("delete", "set scheduler-locking off")
+
+    @property
+    def hart(self) -> int:
+        """The hart that is stopped at."""
+        return self.value("$_thread") - 1
+
+    def value(self, expression: str) -> int | None:
+        """What GDB makes of an expression, or None."""
+        said = self._gdb.ask(f"output/u (unsigned long)({expression})").strip()
+        return int(said) if said.isdigit() else None
+
+    def _stops(self, command: str, limit_s: float) -> bool:
+        """Whether the machine stops by itself within limit_s when GDB is told to let it go on."""
+        deadline = time.monotonic() + limit_s
+
+        def alive() -> None:
+            if time.monotonic() > deadline:
+                raise Silent(f"{command}: nothing within {limit_s:g} s")
+        self._runs = True
+        try:
+            self._gdb.ask(command, alive=alive)
+            self._runs = False
+        except Silent:
+            self.halt()
+            return False
+        return True
+
+    def _select(self, hart: int) -> None:
+        self._gdb.ask(f"python sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)[{hart}].switch()")
 
     def __exit__(self, *_: object) -> None:
         self._monitor.close()

@@ -225,6 +225,35 @@ static void orphan(void) {
   letgo();
 }
 
+// Leaves zombies that nobody has waited for, and a child that lives on.
+static void crowded(void) {
+  char c;
+  connect(alive);
+  for (int i = 0; i < 3; i++)
+    child(nothing);
+  close(alive[1]);
+  while (read(alive[0], &c, 1) > 0)
+    ;
+  dies();
+}
+
+// Whoever waits for the parent, and the first process, which waits for the zombies, let go of one frame.
+static void counting(void) {
+  begin();
+  connect(go);
+  int parent = child(crowded), orphan = told();
+  point("counted");
+  role("parent", parent);
+  role("orphan", orphan);
+  look();
+  close(go[1]);
+  wait();
+  point("counts-kept");
+  role("orphan", orphan);
+  look();
+  letgo();
+}
+
 static const char *ends(int *end, char *text) {
   text[0] = 'a' + end[0];
   text[1] = 'a' + end[1];
@@ -437,6 +466,8 @@ int main(int argc, char **argv) {
     childfirst();
   else if (is(name, "orphan"))
     orphan();
+  else if (is(name, "count"))
+    counting();
   else if (is(name, "exec"))
     execing();
   else if (is(name, "kill"))

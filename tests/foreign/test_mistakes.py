@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -85,7 +84,7 @@ def examine(style: Style, mistake: zoo.Mistake, folder: Path) -> zoo.Finding:
     try:
         return zoo.compare(mistake, checking.check(kernel, 3))
     finally:
-        shutil.rmtree(kernel.elf.parents[1], ignore_errors=True)
+        tree.discard(str(folder))
 
 
 @pytest.mark.limit(300)
