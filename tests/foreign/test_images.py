@@ -16,7 +16,7 @@ pytestmark = pytest.mark.limit(300)
 
 DISK = "no scenarios: the disk image "
 NOT_XV6S = DISK + "is no file system of xv6's: "
-SCENARIOS = ", 8 scenarios, "
+SCENARIOS = ", 9 scenarios, "
 
 
 def constant(name: str, value: int, file: str = "kernel/fs.h") -> list[trees.Edit]:

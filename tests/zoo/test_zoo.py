@@ -10,7 +10,8 @@ import zoo
 from lab import checking
 from lab.verdict import PASS
 
-ALWAYS = ("two-frames", "parent-first", "orphan-gets-inits", "fry-without-u", "tables-shared", "heap-reaches-shrimp")
+ALWAYS = ("two-frames", "parent-first", "orphan-gets-inits", "fry-without-u", "tables-shared", "heap-reaches-shrimp",
+          "count-not-locked")
 
 
 @pytest.mark.parametrize("name", ALWAYS)
