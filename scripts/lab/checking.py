@@ -309,7 +309,10 @@ class _Play:
         if place and kfree and len(snapshot.harts) > 1 and self._comes_to(freed):
             held = self._watch.hart
             if self._watch.step_to_read(held, place):
-                any(self._watch.run_alone(one.hart, freed, _ALONE_S) for one in snapshot.harts if one.hart != held)
+                # One that runs a process is on its way; one that does not will find whom the exit woke. Only one: GDB 13
+                # may fail an assertion of its own when it lets a third hart go on alone.
+                harts = self._watch.look("", attempts=1).snapshot.harts
+                self._watch.run_alone(min((one.pid is None, one.hart) for one in harts if one.hart != held)[1], freed, _ALONE_S)
         self._watch.go()
 
     def _count_at(self, name: str, frame: int, ram_base: int) -> range | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -110,7 +111,7 @@ class Session:
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
                 data = self._gdb.stdout.read1(65536)
                 if not data:
-                    raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}")
+                    raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-3000:]}")
                 self._said += data
             else:
                 alive()
@@ -119,7 +120,8 @@ class Session:
 
     def close(self) -> None:
         """Detaches, if the machine is stopped; the machine runs on."""
-        self._gdb.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+            self._gdb.stdin.close()
         try:
             self._gdb.wait(5)
         except subprocess.TimeoutExpired:
