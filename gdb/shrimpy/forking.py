@@ -78,6 +78,7 @@ class Stepping:
         self.hindrance: str | None = None       # what kept a breakpoint from judging its hit
         self.n_steps = 0
         self.last: Step | None = None
+        self.last_moves: int | None = None      # the session's, when that was
         self.parent: Process
         self.first: Snapshot
         self.cast: Cast
@@ -147,8 +148,8 @@ class Stepping:
     def _is_done(self) -> bool:
         """Whether the hart still is in the fork that was stepped through last."""
         now = self._plain()
-        return _done is not None and now.stop.pid == _done[0].parent and now.next_pid == _done[1] \
-            and now.process(_done[0].child or -1) is not None
+        return _done is not None and now.stop.pid == _done.cast.parent and now.next_pid == _done.last.snapshot.next_pid \
+            and now.process(_done.cast.child or -1) is not None
 
     def advance(self) -> Step | None:
         """Runs to the next thing that happens; None when nothing will any more.
@@ -402,6 +403,7 @@ class Stepping:
     def _kept(self, event: Event, before: Snapshot, now: Snapshot, found: tuple | list) -> Step:
         self.n_steps += 1
         self.last = story.tell(event, dataclasses.replace(self.cast, draft=self._root), before, now, found)
+        self.last_moves = session.moves()
         return self.last
 
     def _after(self, event: Event, now: Snapshot) -> None:
@@ -810,8 +812,8 @@ _NO_STATE = 77
 """Stands for the state of a process that is being made, in kernels that have none."""
 
 _current: Stepping | None = None
-_done: tuple[Cast, int | None] | None = None
-"""Who played in the stepping that came to its end last, and the pid that came next then."""
+_done: Stepping | None = None
+"""The stepping that came to its end last."""
 
 
 def current() -> Stepping | None:
@@ -822,6 +824,12 @@ def current() -> Stepping | None:
                   "the machine went on without it\n")
         leave()
     return _current
+
+
+def at_step() -> Stepping | None:
+    """The stepping, over or not, whose last step was made where the machine stands now."""
+    return next((one for one in (current(), _done) if one is not None and one.last is not None
+                 and one.last_moves == session.moves()), None)
 
 
 def _still_there() -> bool:
@@ -847,7 +855,7 @@ def leave() -> None:
     if was is not None:
         gdb.events.before_prompt.disconnect(_at_prompt)
         if was.over and was.last is not None:
-            _done = was.cast, was.last.snapshot.next_pid
+            _done = was
         was.close()
 
 
@@ -919,6 +927,8 @@ def _select_frame(function: str | None) -> None:
         frame = frame.older()
     if frame is not None:
         frame.select()
+        # Without this the TUI's source window stays as it was, or empty.
+        gdb.execute("frame", to_string=True)
 
 
 def _string(address: int) -> str:

@@ -26,6 +26,7 @@ STYLES: Dict[str, str] = {
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"-?(\d+|0x[0-9a-f]+)$")
 _WIDTH = 96
+_BRANCHES = str.maketrans("└├│─", "`||-")
 
 
 class Painter:
@@ -37,6 +38,11 @@ class Painter:
     def __call__(self, role: str, text: str) -> str:
         style = STYLES.get(role) if self.enabled else None
         return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+def in_ascii(text: str) -> str:
+    """The text with branches of ASCII, and ? for whatever else is not: as many characters as before."""
+    return text.translate(_BRANCHES).encode("ascii", "replace").decode("ascii")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]],
