@@ -81,11 +81,6 @@ def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], verbose: bool = Fals
     return "".join(parts) + "\n" + paint(*_conclusion(snapshot, judged)) + "\n"
 
 
-def failure(verdict: Verdict) -> str:
-    """One failure in full."""
-    return _failure(verdict, Painter(False))
-
-
 def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
     """Verdicts for programs: one object, schema shrimpy-verdicts, version 1,
     with the stop they were made at and `status` as the exit status."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
 from machine import FRY, PAGE, SHRIMP, family
 from shrimpy import story, window
-from shrimpy.changes import between
+from shrimpy.changes import Change, between
 from shrimpy.story import Cast, Event
 from shrimpy.text import Painter, in_ascii
 from shrimpy.window import Line
@@ -102,6 +103,14 @@ def test_where_there_is_room_it_is_set_in_parts_and_the_pairing_has_its_reason()
     assert sum("(child)" in line for line in lines) == 1
     without = shown(step, cast, 100, len(lines) - 1)
     assert "" not in without and "family" not in without and sum("(child)" in line for line in without) == 1
+
+
+def test_tables_that_were_missing_on_the_way_come_after_what_they_are_for():
+    step, cast = stepped()
+    leaf, = step.changes
+    table = Change("+", "table", CHILD, SHRIMP, leaf.pte_at & -PAGE, 1, 0, leaf.pte_at >> 2 | 1, "", "level 0 table")
+    lines = shown(dataclasses.replace(step, changes=(table, leaf)), cast, 32, 40)
+    assert [line for line in lines if line.startswith("+")] == [f"+ pid 9 {SHRIMP:#x} level {n}:" for n in (0, 1)]
 
 
 def test_why_a_pairing_is_broken_is_said_in_any_size():
