@@ -59,7 +59,8 @@ class Stepping:
         self._info, _ = session.debuginfo()
         name = self._info.has_function(*FUNCTION_NAMES["fork"])
         if name is None:
-            raise gdbinfo.NoKernel("this kernel has no function fork or kfork")
+            raise gdbinfo.NoKernel(f"expected a function {' or '.join(FUNCTION_NAMES['fork'])} in {self._info.kernel}, "
+                                   "found neither: there is no fork to step through")
         self.only, self.every, self.life = only, every, life
         self.function = name
         self.unseen = tuple(usual for usual in WATCHED[FORK] if self._info.has_function(usual) is None)

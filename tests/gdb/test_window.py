@@ -165,10 +165,12 @@ def test_a_locale_without_unicode_gets_branches_of_ascii(terminal):
     assert "      |  `- 6 shrimpdemo SLEEPING  FRY" in shown and shown.isascii()
 
 
-def test_the_machines_own_stops_are_shown_too(terminal):
+def test_where_the_person_stops_the_machine_the_window_shows_memory_as_it_is_there(terminal):
     seen = terminal(120, 40)
     to_shrimp(seen)
-    seen.type("tbreak exec", "breakpoint 1 at")
-    seen.type("continue", seen.shows(r"7 sh RUNNING \(here\)$"))
+    seen.type("tbreak setrunnable", "breakpoint 1 at")
+    seen.type("continue", seen.shows(r"^   └─ 7 sh USED$"))
     lines = seen.window()
     assert lines[0] == "family" and any(line.endswith(": 2 FRY, 3 SHRIMP, 7 SHRIMP") for line in lines)
+    # The fork goes on from there.
+    seen.type("shrimp-step", seen.shows(r"\Apid 7 is RUNNABLE$"))
