@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.limit(300), pytest.mark.xdist_group("class")]
 
 
-def check_class(*words: object, **environment: str) -> subprocess.CompletedProcess:
+def check_class(*words: object, limit_s: float = 280, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run([str(ROOT / "scripts/check-class"), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, env={**os.environ, **environment}, timeout=280)
+                          text=True, env={**os.environ, **environment}, timeout=limit_s)
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
