@@ -86,7 +86,7 @@ def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
     with the stop they were made at and `status` as the exit status."""
     return json.dumps({
         "schema": "shrimpy-verdicts", "version": 1, "kernel": snapshot.kernel,
-        "status": rules.status(judged, snapshot.stop.panicked), "stop": encode(snapshot.stop),
+        "status": rules.status(judged), "stop": encode(snapshot.stop),
         "verdicts": [encode(v) for v in judged],
     }, separators=(",", ":")) + "\n"
 
@@ -129,12 +129,11 @@ def failure(v: Verdict, paint: Painter = Painter(False)) -> str:
 def _conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> tuple:
     count = Counter(v.status for v in judged)
     failed = sorted({v.rule for v in judged if v.status == FAIL})
-    status = rules.status(judged, snapshot.stop.panicked)
+    status = rules.status(judged)
     if status == 1:
         return "fail", f"FAIL: {', '.join(failed)} ({count[FAIL]} of {len(judged)} verdicts)"
     if status == 2:
-        missing = "the kernel has panicked" if snapshot.stop.panicked else \
-            "this kernel defines no FRY" if snapshot.layout.fry is None else \
+        missing = "this kernel defines no FRY" if snapshot.layout.fry is None else \
             "no process with a FRY page could be judged"
         return "skipped", f"NOT JUDGED: {missing} ({count[PASS]} other verdicts passed)"
     return "pass", (f"PASS: {count[PASS]} verdicts about {len(snapshot.processes)} processes"
