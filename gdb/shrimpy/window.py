@@ -88,8 +88,9 @@ def _told(step: Optional[Step], width: int, brief: bool = False) -> List[Line]:
     if step is None:
         return []
     paired = step.pairing
-    why = f": {paired.text}" if paired.state == "broken" or not brief else ""
-    return wrapped("title", step.title, width) + wrapped(_PAIRING_ROLES[paired.state], f"pairing {paired.state}{why}", width)
+    why = "" if brief and paired.state in ("holds", "pending") else f": {paired.text}"
+    return [*wrapped("title", step.title, width),
+            *wrapped(_PAIRING_ROLES[paired.state], f"pairing {paired.state}{why}", width)]
 
 
 def _changes(step: Optional[Step], width: int) -> List[Line]:
@@ -125,7 +126,7 @@ def _packed(parts: Sequence[str], width: int) -> List[str]:
 
 
 def _players(snapshot: Snapshot, step: Optional[Step], cast: Cast, width: int) -> List[Line]:
-    """Parent and child, whatever place they have in the family, and the frame that they share, wherever it is."""
+    """Parent and child, and the frame that they share. All of them have a place further down too, where they count."""
     found = [(lead, p) for lead, pid in (("", cast.parent), ("  ", cast.child)) if (p := snapshot.process(pid or -1))]
     lines = [_person(lead, p, snapshot, step, cast, width) for lead, p in found]
     fry = leaf(snapshot.process(cast.parent), snapshot.layout.fry)
@@ -133,8 +134,8 @@ def _players(snapshot: Snapshot, step: Optional[Step], cast: Cast, width: int) -
     if theirs:
         ours = [(p, m) for p, m in theirs if p.pid in (cast.parent, cast.child)]
         others = f", and {len(theirs) - len(ours)} more" if len(theirs) > len(ours) else ""
-        lines += [line._replace(of="") for line in _frame(fry.pa, ours, width, others)]
-    return lines
+        lines += _frame(fry.pa, ours, width, others)
+    return [line._replace(of="") for line in lines]
 
 
 def _person(lead: str, p: Process, snapshot: Snapshot, step: Optional[Step], cast: Optional[Cast], width: int) -> Line:
@@ -144,7 +145,7 @@ def _person(lead: str, p: Process, snapshot: Snapshot, step: Optional[Step], cas
     state = f" {p.state}" + (f" ({', '.join(marks)})" if marks else "")
     name = cut(p.name or "-", max(1, width - len(f"{lead}{p.pid} {state}")))
     over = len(f"{lead}{p.pid} {name}{state}") - width
-    if over > 0:
+    if over > 0 and lead:
         lead = "~" + lead[over + 1:]
     changed = step is not None and any(c.pid == p.pid for c in step.changes)
     return Line("warn" if changed else "", f"{lead}{p.pid} {name}{state}", "process")

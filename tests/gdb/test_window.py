@@ -48,14 +48,15 @@ class Terminal:
         left = display[top].index("─shrimpy─") - 1
         height = next((y for y, line in enumerate(display[top + 1:]) if line.startswith("└")), 0)
         rows = display[top + 1:top + 1 + height]
-        return [line[left + 1:-1].rstrip() for line in rows] if all(line[left] == line[-1] == "│" for line in rows) else []
+        is_whole = all(line[left] == line[-1] == "│" for line in rows)
+        return [line[left + 1:-1].rstrip() for line in rows] if is_whole else []
 
     def shows(self, words: str) -> Callable[[], object]:
         """Whether these words are in the window, for until()."""
         return lambda: re.search(words, "\n".join(self.window()), re.M)
 
     def until(self, words: str | Callable[[], object], at_prompt: bool = False) -> str:
-        """The screen, as soon as words are on it or something is true of it, and with at_prompt GDB waits for a command."""
+        """The screen, as soon as words are on it or something is true of it; at_prompt: and GDB waits for a command."""
         wanted = words if callable(words) else lambda: re.search(words, self.text(), re.M)
         while not (wanted() and (not at_prompt or self._is_at_prompt())):
             try:
@@ -125,10 +126,12 @@ def test_80_by_24_has_room_for_what_the_step_did_and_to_whom(terminal):
     seen = terminal()
     to_shrimp(seen)
     lines = seen.window()
-    assert lines[:4] == ["SHRIMP of the child is mapped", "pairing holds", "2 sh RUNNING (parent, here)", "  7 - USED (child)"]
+    assert lines[:4] == ["SHRIMP of the child is mapped", "pairing holds",
+                         "2 sh RUNNING (parent, here)", "  7 - USED (child)"]
     shown = "\n".join(lines)
     frame = re.search(r"^(0x\w+): 2 FRY, 7 SHRIMP, and\n  1 more$", shown, re.M)[1]
-    entry, after = re.search(rf"^\+ pid 7 0x3fffffc000 level 0:\n  {frame} VRW-U--- shrimp\n  (0x\w+): 0x0 -> (0x\w+)$", shown, re.M).groups()
+    entry, after = re.search(rf"^\+ pid 7 0x3fffffc000 level 0:\n  {frame} VRW-U--- shrimp\n"
+                             r"  (0x\w+): 0x0 -> (0x\w+)$", shown, re.M).groups()
     assert hex(int(after, 16) >> 10 << 12) == frame
     # What is not there is counted, and can be scrolled to.
     n_below = int(re.search(r"^below: (\d) processes, 7 frames$", lines[-1])[1])
@@ -143,14 +146,16 @@ def test_80_by_24_has_room_for_what_the_step_did_and_to_whom(terminal):
     seen.until(seen.shows("^below: 1 frame$"))
     # A larger terminal has room for all of it.
     seen.resize(120, 40)
-    seen.until(seen.shows(rf"\ASHRIMP of the child is mapped\npairing holds: SHRIMP of pid 7 is FRY of pid 2:\nframe {frame}\n(.*\n)+0x\w+: 6 FRY$"))
+    seen.until(seen.shows(r"\ASHRIMP of the child is mapped\npairing holds: SHRIMP of pid 7 is FRY of pid 2:\n"
+                          rf"frame {frame}\n(.*\n)+0x\w+: 6 FRY$"))
     lines = seen.window()
     assert f"{frame}: 2 FRY, 3 SHRIMP, 7 SHRIMP" in lines and not re.search("above|below", "\n".join(lines))
     # Without it, everything is told where the commands are typed.
     seen.type("tui disable", lambda: "tui disable" in seen.text())
     said = seen.type("shrimp-step", "pairing holds: SHRIMP of pid 7 is FRY of pid 2: frame")
     assert "11  The user image is copied" in said and "+ pid 7 pte 0x0" in said
-    assert hex(int(seen.type(f"monitor xp /1gx {entry}", rf"{entry[2:]}: 0x\w+").split(f"{entry[2:]}: ")[1].split()[0], 16)) == after
+    said = seen.type(f"monitor xp /1gx {entry}", rf"^0*{entry[2:]}: 0x\w+")
+    assert int(re.search(rf"{entry[2:]}: (0x\w+)", said)[1], 16) == int(after, 16)
     seen.type("layout shrimpy", seen.shows("^The user image is copied: 9 pages$"))
     seen.type("shrimp-step -finish", seen.shows(r"\Apid 7 is RUNNABLE$"))
     assert "end: pid 7 can run" in seen.text()

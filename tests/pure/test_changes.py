@@ -71,7 +71,8 @@ def test_a_table_that_had_to_be_made_first_is_told_and_was_not_there_before(mach
     by_level = {c.level: c for c in found}
     # The root was there, and its entry empty; the tables below were not.
     assert [by_level[level].pte_before for level in (2, 1, 0)] == [0, None, None]
-    assert by_level[2].pte_at == p.root + 8 * 1 and by_level[2].after == f"level 1 table {by_level[1].pte_at & -PAGE:#x}"
+    assert by_level[2].pte_at == p.root + 8 * 1
+    assert by_level[2].after == f"level 1 table {by_level[1].pte_at & -PAGE:#x}"
 
 
 def test_a_process_that_comes_is_told_with_all_that_it_maps_and_one_that_goes_in_one_line(machine):
@@ -82,11 +83,11 @@ def test_a_process_that_comes_is_told_with_all_that_it_maps_and_one_that_goes_in
         [Change("-", "process", 6, before="sh, USED, child of 3")]
 
 
-@pytest.mark.parametrize("what, field, value, before, now", [
-    ("state", "state", 3, "SLEEPING", "RUNNABLE"), ("parent", "parent", 0, "3", "none"), ("sz", "sz", 0x3000, "0x4000", "0x3000")])
-def test_a_field_that_changes_is_told_in_words(machine, what, field, value, before, now):
+@pytest.mark.parametrize("what, value, before, now", [
+    ("state", 3, "SLEEPING", "RUNNABLE"), ("parent", 0, "3", "none"), ("sz", 0x3000, "0x4000", "0x3000")])
+def test_a_field_that_changes_is_told_in_words(machine, what, value, before, now):
     p = machine.processes[4]
-    change = next(c for c in after(machine, lambda: machine.field(p, field, value)) if c.what == what)
+    change = next(c for c in after(machine, lambda: machine.field(p, what, value)) if c.what == what)
     assert change == Change("~", what, 4, before=before, after=now)
 
 

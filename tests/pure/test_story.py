@@ -37,7 +37,8 @@ class Fork:
     def mapped(self, va: int, pa: int, flags: int = RWU, whose=None) -> Step:
         """mappages of a page, in the child's table."""
         root = (whose or self.child).root
-        return self.told("mappages", lambda: self.machine.map(root, va, pa, flags), args=(root, va, PAGE, pa, flags), result=0)
+        return self.told("mappages", lambda: self.machine.map(root, va, pa, flags),
+                         args=(root, va, PAGE, pa, flags), result=0)
 
     def paired(self, cast: Cast = CAST) -> tuple[str, str]:
         found = story.pairing(self.machine.snapshot(), cast)
@@ -48,7 +49,8 @@ class Fork:
 
 def test_pairing_is_pending_then_holds():
     fork = Fork(SHRIMP)
-    assert fork.paired() == ("pending", f"SHRIMP of pid 6 is not mapped yet: it must become frame {fork.shared:#x}, FRY of pid 3")
+    assert fork.paired() == ("pending", "SHRIMP of pid 6 is not mapped yet: it must become "
+                             f"frame {fork.shared:#x}, FRY of pid 3")
     assert fork.mapped(SHRIMP, fork.shared).pairing.state == "holds"
     assert fork.paired() == ("holds", f"SHRIMP of pid 6 is FRY of pid 3: frame {fork.shared:#x}")
 
@@ -56,7 +58,8 @@ def test_pairing_is_pending_then_holds():
 def test_pairing_is_broken_by_another_frame_by_flags_and_by_running_too_early():
     other = Fork(SHRIMP)
     other.machine.map(other.child.root, SHRIMP, other.child.fry, RWU)
-    assert other.paired() == ("broken", f"SHRIMP of pid 6 is frame {other.child.fry:#x}, but FRY of pid 3 is frame {other.shared:#x}")
+    assert other.paired() == ("broken", f"SHRIMP of pid 6 is frame {other.child.fry:#x}, but FRY of pid 3 is "
+                              f"frame {other.shared:#x}")
     flags = Fork(SHRIMP)
     flags.machine.map(flags.child.root, SHRIMP, flags.shared, R | W)
     assert flags.paired()[0] == "broken" and "but U is clear" in flags.paired()[1]
@@ -114,7 +117,8 @@ def test_trampoline_and_trapframe_with_u_are_shouted():
 def test_an_entry_of_the_parents_is_not_told_as_the_childs():
     fork = Fork(SHRIMP)
     step = fork.mapped(SHRIMP, fork.child.fry, whose=fork.parent)
-    assert step.title == "SHRIMP of the parent is changed" and "A fork has nothing to map in its parent." in step.caption
+    assert step.title == "SHRIMP of the parent is changed"
+    assert "A fork has nothing to map in its parent." in step.caption
 
 
 # The image
@@ -124,8 +128,11 @@ def copied(fork: Fork, n: int, equal: int) -> Step:
     pages = [i * PAGE for i in range(4, 4 + n)]
     for va in pages:
         fork.machine.map(fork.parent.root, va, fork.machine.alloc(), RWU)
-    return fork.told("uvmcopy", lambda: [fork.machine.map(fork.child.root, va, fork.machine.alloc(), RWU) for va in pages],
-                     result=0, compared=n, equal=equal)
+
+    def copy() -> None:
+        for va in pages:
+            fork.machine.map(fork.child.root, va, fork.machine.alloc(), RWU)
+    return fork.told("uvmcopy", copy, result=0, compared=n, equal=equal)
 
 
 @pytest.mark.parametrize("n, left_out, title", [(1, 0, "1 page"), (3, 0, "3 pages"), (7, 4, "7 pages")])
@@ -140,7 +147,8 @@ def test_fry_and_shrimp_are_never_among_what_is_left_out():
     fork = Fork(n_pages=9)
     gone = [*fork.child.pages, SHRIMP, FRY]
     step = fork.told("uvmfree", lambda: [fork.machine.unmap(fork.child.root, va) for va in gone])
-    assert [c.va for c in step.changes if c.what == "pte"] == [0, PAGE, 2 * PAGE, SHRIMP, FRY] and step.more_changes == 6
+    assert [c.va for c in step.changes if c.what == "pte"] == [0, PAGE, 2 * PAGE, SHRIMP, FRY]
+    assert step.more_changes == 6
 
 
 def test_pages_that_do_not_hold_the_parents_bytes_are_told():
@@ -170,7 +178,8 @@ def test_a_frame_is_told_as_what_became_of_it():
 def test_a_frame_that_others_still_have_is_not_called_free():
     fork = Fork(SHRIMP)
     step = fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
-    assert step.title == f"Frame {fork.shared:#x}: {fork.machine.refs[fork.shared]} users left" and "pid 3 at FRY" in step.caption
+    assert step.title == f"Frame {fork.shared:#x}: {fork.machine.refs[fork.shared]} users left"
+    assert "pid 3 at FRY" in step.caption
     fork.machine.refs[fork.shared] = 1
     step = fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
     assert step.title == f"Frame {fork.shared:#x} is freed while it is mapped" and "pid 3 at FRY" in step.caption
@@ -190,7 +199,8 @@ def test_a_fork_that_fails_says_whether_its_frames_came_back():
     fork = Fork()
     frame = fork.machine.alloc()
     lost = fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
-    assert lost.title == "fork fails: it returns -1" and f"nobody has {frame:#x}" in lost.caption and "lost" in lost.caption
+    assert lost.title == "fork fails: it returns -1"
+    assert f"nobody has {frame:#x}" in lost.caption and "lost" in lost.caption
     fork.machine.free(frame)
     back = fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
     assert "All of the 1 frame that it took were given back: nothing is lost." in back.caption
