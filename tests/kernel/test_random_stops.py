@@ -146,7 +146,6 @@ def test_no_false_alarm_at_any_instruction_of_fork_exec_exit_and_wait(machine, s
     100 of the later times."""
     one, gdb = start_storm(machine, stopper, small_loads, 1, program)
     gdb.ask("python walk = Steps(1)")
-    steps = 0
     with Facts(small_loads.elf).memory(one) as memory:
         for call in ("uvmunmap", "fork", "wait", "exit", "exec"):
             report = told(gdb, f"walk.enter('{call}')")
@@ -156,9 +155,8 @@ def test_no_false_alarm_at_any_instruction_of_fork_exec_exit_and_wait(machine, s
                 number += 1
                 report = told(gdb, "walk.next(100)")
             print(f"{program}: {call}: {number} stops judged; so far {report}")
-            # What ran while an earlier call was preempted has been judged then.
-            assert number > 0 and report["steps"] >= steps + 50
-            steps = report["steps"]
+            assert number > 0  # few, where most of it ran while an earlier call was preempted
+    assert report["instructions"] > 2000
 
 
 def test_nothing_is_skipped_at_quiet_points(machine, stopper, loads, facts):
