@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     # A shell starts what runs in its background with SIGINT ignored, and what that starts would ignore it too.
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and _in_main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -42,10 +44,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="long; --soak runs it"))
 
 
+def _in_main_thread() -> bool:
+    """A worker of xdist now and then (execnet before 2.1) is not, and there no signal can be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     mark = item.get_closest_marker("limit")
     seconds = mark.args[0] if mark else _LIMIT_S
+    if not _in_main_thread():
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+        return
 
     def overdue(_number: int, _frame: object) -> None:
         raise Overdue(f"{item.name} took more than {seconds} s")

@@ -12,27 +12,20 @@ there: whatever the person types runs as if nobody stepped.
 from __future__ import annotations
 
 import dataclasses
-import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gdb
 
 from . import changes, gdbinfo, stop, story
+from .breakpoints import EXEC, EXIT, FORK, WAIT, WATCHED, Entry, Field, LifeEntry, Line, OnStack, Point, Return, State
+from .callstack import (MAX_FRAMES, STACK_BYTES, WORD, as_int, callers, is_on, line_starts, place, register,
+                        select_frame, signed, string, variables)
 from .kernel import FUNCTION_NAMES
-from .readers import PAGE, Reader
+from .readers import PatchedReader
 from .session import session
 from .snapshot import Process, Snapshot
 from .story import Cast, Event, Place, Step
-
-FORK, EXEC, EXIT, WAIT = "fork", "exec", "exit", "wait"
-
-_WATCHED = {
-    FORK: ("kalloc", "kfree", "mappages", "uvmcopy", "uvmunmap", "uvmfree", "proc_pagetable"),
-    EXEC: ("mappages",),
-    WAIT: ("kfree", "uvmunmap", "uvmfree"),
-}
-"""What is stopped at, by their usual names, on a stack that plays that part."""
 
 _NOTHING_SEEN = ("line", "uvmcopy", "uvmunmap", "uvmfree", "state", "switch")
 """What is no step when nothing changed."""
@@ -40,11 +33,7 @@ _NOTHING_SEEN = ("line", "uvmcopy", "uvmunmap", "uvmfree", "state", "switch")
 _FOLDED = ("uvmcopy", "uvmunmap", "uvmfree")
 """Functions that are one step with all that they call."""
 
-# A kernel stack and the gap above it, as trees lay them out.
-_STACK_BYTES = 2 * PAGE
-
 _MAX_STOPS = 20000
-_MAX_FRAMES = 24
 _MAX_COMPARED = 256     # pages of the image
 
 # What a hart is in when an interrupt uses the stack of the process it interrupted.
@@ -70,14 +59,16 @@ class Stepping:
         self._info, _ = session.debuginfo()
         name = self._info.has_function(*FUNCTION_NAMES["fork"])
         if name is None:
-            raise gdbinfo.NoKernel("this kernel has no function fork or kfork")
+            raise gdbinfo.NoKernel(f"expected a function {' or '.join(FUNCTION_NAMES['fork'])} in {self._info.kernel}, "
+                                   "found neither: there is no fork to step through")
         self.only, self.every, self.life = only, every, life
         self.function = name
-        self.unseen = tuple(usual for usual in _WATCHED[FORK] if self._info.has_function(usual) is None)
+        self.unseen = tuple(usual for usual in WATCHED[FORK] if self._info.has_function(usual) is None)
         self.over = False
         self.hindrance: str | None = None       # what kept a breakpoint from judging its hit
         self.n_steps = 0
         self.last: Step | None = None
+        self.last_moves: int | None = None      # the session's, when that was
         self.parent: Process
         self.first: Snapshot
         self.cast: Cast
@@ -91,11 +82,11 @@ class Stepping:
         self._new: Process | None = None        # the child with the table that exec fills
         self._roles: dict[int, str] = {}        # kernel stack -> part
         self._calls: list[_Call] = []
-        self._points: list[_Point] = []
-        self._state: _State | None = None
+        self._points: list[Point] = []
+        self._state: State | None = None
         self._state_then = b""
-        self._switch: _Field | None = None              # exec gives it another root table
-        self._return: _Return | None = None             # where fork's caller goes on
+        self._switch: Field | None = None              # exec gives it another root table
+        self._return: Return | None = None             # where fork's caller goes on
         self._line = Place()
         self._events: list[Event] = []
         self._reason: gdb.Event | None = None
@@ -112,7 +103,7 @@ class Stepping:
         frame = self._frame_of(self.function) if self.only is None and not self._is_done() else None
         if frame is None:
             stack = self.only.kstack if isinstance(self.only, Process) else None
-            entry = self._add(_OnStack(self, start, stack))
+            entry = self._add(OnStack(self, start, stack))
             with self._listening():
                 while True:
                     self._arm()
@@ -130,25 +121,25 @@ class Stepping:
         self.first, self.parent = self._last, owner
         self.cast = Cast(owner.pid, None, self.function)
         self._roles[owner.kstack] = FORK
-        at, sp = (_register("ra"), _register("sp")) if frame is None else \
-            (frame.older().pc(), int(frame.older().read_register("sp")) & _WORD) if frame.older() else (None, None)
+        at, sp = (register("ra"), register("sp")) if frame is None else \
+            (frame.older().pc(), int(frame.older().read_register("sp")) & WORD) if frame.older() else (None, None)
         if at is not None:
-            self._return = self._add(_Return(self, at, sp))
-        for line_at in _line_starts(function):
-            self._add(_Line(self, line_at, owner.kstack))
-        for usual in dict.fromkeys(name for names in _WATCHED.values() for name in names):
+            self._return = self._add(Return(self, at, sp))
+        for line_at in line_starts(function):
+            self._add(Line(self, line_at, owner.kstack))
+        for usual in dict.fromkeys(name for names in WATCHED.values() for name in names):
             name = self._info.has_function(*FUNCTION_NAMES.get(usual, (usual,)))
             if name is not None:
-                self._add(_Entry(self, self._address(name), usual, name))
-        self._line = _place(frame or gdb.newest_frame())
+                self._add(Entry(self, self._address(name), usual, name))
+        self._line = place(frame or gdb.newest_frame())
         self._rest()
         return self._kept(Event("start", self.function, at=self._line, path=(self.function,)), self.first, self.first, ())
 
     def _is_done(self) -> bool:
         """Whether the hart still is in the fork that was stepped through last."""
         now = self._plain()
-        return _done is not None and now.stop.pid == _done[0].parent and now.next_pid == _done[1] \
-            and now.process(_done[0].child or -1) is not None
+        return _done is not None and now.stop.pid == _done.cast.parent and now.next_pid == _done.last.snapshot.next_pid \
+            and now.process(_done.cast.child or -1) is not None
 
     def advance(self) -> Step | None:
         """Runs to the next thing that happens; None when nothing will any more.
@@ -164,7 +155,7 @@ class Stepping:
                         step = self._step(self._events.pop(0))
                         if step is not None:
                             self._rest()
-                            _select_frame(step.at.function)
+                            select_frame(step.at.function)
                             return step
                     if self.over:
                         return None
@@ -193,7 +184,7 @@ class Stepping:
                 self._learn_child(only_one=True)
             if self._child_at is None:
                 return self._frame_of(self.function) is not None \
-                    and self.on_stack(self.parent.kstack)
+                    and is_on(self.parent.kstack)
             child = self._look().process(self.cast.child)
             return child is not None and child.proc == self._child_at \
                 and (self.born or child.state in story.UNBORN)
@@ -215,9 +206,9 @@ class Stepping:
 
     def role(self) -> tuple[int, str] | None:
         """(kernel stack, its part) of the selected thread, if it has one."""
-        sp = _register("sp")
+        sp = register("sp")
         return next(((stack, part) for stack, part in self._roles.items()
-                     if 0 < sp - stack <= _STACK_BYTES), None)
+                     if 0 < sp - stack <= STACK_BYTES), None)
 
     def state_written(self) -> bool:
         """Whether the child's state is another than at the last stop. When two
@@ -229,7 +220,7 @@ class Stepping:
     def wanted(self, usual: str) -> bool:
         """Whether the selected thread, at the function's first instruction, is worth a stop."""
         found = self.role()
-        if found is None or usual not in _WATCHED.get(found[1], ()):
+        if found is None or usual not in WATCHED.get(found[1], ()):
             return False
         inside = [call.usual for call in self._calls if call.stack == found[0]]
         if any(call.folded for call in self._calls if call.stack == found[0]):
@@ -237,9 +228,9 @@ class Stepping:
         if "uvmcopy" in inside and usual != "mappages":
             return False
         if found[1] == EXEC:
-            return _register("a1") in self._special() and _register("a0") != self._child_root()
+            return register("a1") in self._special() and register("a0") != self._child_root()
         if found[1] == WAIT:
-            return _register("a0") in (self._frames if usual == "kfree" else (self._child_root(),))
+            return register("a0") in (self._frames if usual == "kfree" else (self._child_root(),))
         return True
 
     # What a stop means
@@ -250,7 +241,7 @@ class Stepping:
         for stack, _ in roles:
             for thread in threads:
                 thread.switch()
-                if self.on_stack(stack):
+                if is_on(stack):
                     return
         self._thread.switch()
 
@@ -268,31 +259,31 @@ class Stepping:
         if self._switch in hit:
             events.append(self._at_watch("switch"))
         for entry in hit:
-            if isinstance(entry, _Entry):
+            if isinstance(entry, Entry):
                 events += self._entered(entry)
         if self._return is not None and self._return in hit:
-            events.append(Event("return", self.function, result=_signed(_register("a0")),
+            events.append(Event("return", self.function, result=signed(register("a0")),
                                 at=self._line, path=(self.function,)))
             self._roles.pop(self.parent.kstack, None)
             if self._reaper == self.parent.kstack:      # the child was quicker
                 self._roles[self._reaper] = WAIT
             self._remove(self._return)
             self._return = None
-        elif any(isinstance(p, _Line) for p in hit):
+        elif any(isinstance(p, Line) for p in hit):
             events.append(Event("line", self.function, at=self._line, path=(self.function,)))
-        if self._info.function_at(_register("pc")) == self.function and self.role():
-            self._line = _place(gdb.newest_frame())
+        if self._info.function_at(register("pc")) == self.function and self.role():
+            self._line = place(gdb.newest_frame())
         return [e for e in events if e is not None]
 
-    def _entered(self, entry: _Entry) -> list[Event]:
-        args = tuple(_register(f"a{n}") for n in range(5))
+    def _entered(self, entry: Entry) -> list[Event]:
+        args = tuple(register(f"a{n}") for n in range(5))
         stack, part = (self.role() or (self.child_stack, EXEC))
         usual = entry.usual
         if usual == "proc_pagetable":
             if self._child_at is None:
                 self._child_at = args[0]
             return []
-        path, at = self._callers(entry.address)
+        path, at = callers(entry.address)
         if usual == EXIT:
             self._roles[stack] = EXIT
             return [Event(EXIT, entry.name, args, at=at, path=path)]
@@ -300,13 +291,13 @@ class Stepping:
                      usual in _FOLDED and not (self.every and usual == "uvmcopy"))
         if usual == "kalloc" and _INTERRUPT in path:
             return []
-        call.back = self._add(_Return(self, _register("ra"), _register("sp")))
+        call.back = self._add(Return(self, register("ra"), register("sp")))
         self._calls.append(call)
         if usual == EXEC:
             self._roles[stack] = EXEC
             self._new = None
-            self._switch = self._watch(_Field, "pagetable", "pgtbl")
-            return [Event(EXEC, entry.name, args, at=at, path=path, text=_string(args[0]))]
+            self._switch = self._watch(Field, "pagetable", "pgtbl")
+            return [Event(EXEC, entry.name, args, at=at, path=path, text=string(args[0]))]
         if usual == "mappages" and part == FORK and self._root is None:
             known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
             if args[0] not in known:
@@ -316,7 +307,7 @@ class Stepping:
     def _left(self, call: _Call) -> Event | None:
         self._calls.remove(call)
         self._remove(call.back)
-        result = _signed(_register("a0"))
+        result = signed(register("a0"))
         if call.usual == "kalloc":
             if result:
                 self.cast = dataclasses.replace(self.cast, allocated=self.cast.allocated + (result,))
@@ -329,15 +320,15 @@ class Stepping:
             if self._switch is not None:
                 self._remove(self._switch)
                 self._switch = None
-            return Event("execed", call.name, call.args, _int(result), call.at, call.path)
+            return Event("execed", call.name, call.args, as_int(result), call.at, call.path)
         over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
         return Event(call.usual, call.name, call.args,
-                     result if call.usual == "kalloc" else _int(result), call.at, call.path,
+                     result if call.usual == "kalloc" else as_int(result), call.at, call.path,
                      within=over.args[1] if over and call.usual == "kalloc" else None)
 
     def _at_watch(self, kind: str) -> Event:
-        path, _ = self._callers(None)
-        return Event(kind, path[-1] if path else "", at=_place(gdb.newest_frame(), before=True), path=path)
+        path, _ = callers(None)
+        return Event(kind, path[-1] if path else "", at=place(gdb.newest_frame(), before=True), path=path)
 
     def _step(self, event: Event) -> Step | None:
         """The step that an event is; None when nothing changed that is seen."""
@@ -402,6 +393,7 @@ class Stepping:
     def _kept(self, event: Event, before: Snapshot, now: Snapshot, found: tuple | list) -> Step:
         self.n_steps += 1
         self.last = story.tell(event, dataclasses.replace(self.cast, draft=self._root), before, now, found)
+        self.last_moves = session.moves()
         return self.last
 
     def _after(self, event: Event, now: Snapshot) -> None:
@@ -419,7 +411,7 @@ class Stepping:
             for usual in (EXEC, EXIT):
                 name = self._info.has_function(*FUNCTION_NAMES[usual])
                 if name is not None:
-                    self._add(_LifeEntry(self, self._address(name), usual, name))
+                    self._add(LifeEntry(self, self._address(name), usual, name))
         elif child is None and self.born:
             self.over = True
 
@@ -462,23 +454,23 @@ class Stepping:
         if len(found) == 1 and found[0].pid:
             self._child_at = found[0].proc
             self.cast = dataclasses.replace(self.cast, child=found[0].pid)
-            self._state = self._watch(_State, "state", "pstate")
+            self._state = self._watch(State, "state", "pstate")
 
     def _in_allocproc(self) -> int | None:
         """The struct proc that allocproc works on, where its variable can be seen."""
         table = self._info.symbol("proc")
         frame = gdb.newest_frame() if self._roles.get((self.role() or (None,))[0]) == FORK else None
-        for _ in range(_MAX_FRAMES):
+        for _ in range(MAX_FRAMES):
             if frame is None or frame.name() == self.function:
                 return None
             if frame.name() in FUNCTION_NAMES["allocproc"]:
                 break
             frame = frame.older()
-        for variable in _locals(frame) if frame is not None and table is not None else ():
+        for variable in variables(frame) if frame is not None and table is not None else ():
             target = variable.type.strip_typedefs()
             if target.code == gdb.TYPE_CODE_PTR and target.target().strip_typedefs().tag == "proc":
                 value = variable.value(frame)
-                at = None if value.is_optimized_out else int(value) & _WORD
+                at = None if value.is_optimized_out else int(value) & WORD
                 if at is not None and 0 <= at - table.address < table.type.size:
                     return at
         return None
@@ -500,7 +492,7 @@ class Stepping:
                         patch[at] = _NO_STATE, state.type.size
         if not patch:
             return self._plain(walk_free)
-        taken = session.snapshot(walk_free=walk_free, through=lambda r: _Patched(r, patch))
+        taken = session.snapshot(walk_free=walk_free, through=lambda r: PatchedReader(r, patch))
         return self._named(taken) if not self.born else taken
 
     def _plain(self, walk_free: bool = False) -> Snapshot:
@@ -531,15 +523,15 @@ class Stepping:
 
     # Breakpoints
 
-    def _add(self, point: _Point) -> _Point:
+    def _add(self, point: Point) -> Point:
         self._points.append(point)
         return point
 
-    def _remove(self, point: _Point) -> None:
+    def _remove(self, point: Point) -> None:
         point.arm(False)
         self._points.remove(point)
 
-    def _watch(self, kind: type[_Field], *names: str) -> _Field | None:
+    def _watch(self, kind: type[Field], *names: str) -> Field | None:
         field = self._info.field("proc", *names)
         if field is None or self._child_at is None:
             return None
@@ -593,54 +585,24 @@ class Stepping:
             why = self.hindrance or f"your breakpoint {theirs[0].number}" if theirs else \
                 "Ctrl-C" if getattr(reason, "stop_signal", "") == "SIGINT" else \
                 getattr(reason, "stop_signal", None) or "something else"
-            at = self._info.function_at(_register("pc")) or hex(_register("pc"))
+            at = self._info.function_at(register("pc")) or hex(register("pc"))
             raise Interrupted(f"stopped by {why} in {at} before the fork was done; it is not stepped through any more")
 
     # Where
-
-    def _callers(self, address: int | None) -> tuple[tuple[str, ...], Place]:
-        """(the functions from the system call's down to the caller of the one
-        at `address`, the line of the caller that is in another file). Without
-        an address: down to the present function, and its line."""
-        names: list[str] = []
-        at = None
-        frame = gdb.newest_frame()
-        file = None
-        if address is not None:
-            file = _file(frame)
-            frame = frame.older()
-        outermost = {n for usual in (FORK, EXEC, EXIT, WAIT) for n in FUNCTION_NAMES[usual]}
-        for _ in range(_MAX_FRAMES):
-            name = frame.name() if frame is not None else None
-            if name is None:
-                break
-            if at is None and (_file(frame) != file or name in outermost):
-                at = _place(frame)
-                names.clear()
-            names.append(name)
-            if name in outermost:
-                break
-            frame = frame.older()
-            if frame is not None and frame.name() == "syscall":
-                break
-        return tuple(reversed(names)), at or Place()
 
     def _frame_of(self, function: str) -> gdb.Frame | None:
         """The frame of a function on the selected thread's stack, unless the
         thread is in user mode."""
         frame = gdb.newest_frame()
-        if self._info.function_at(_register("pc")) is None:
+        if self._info.function_at(register("pc")) is None:
             return None
-        for _ in range(_MAX_FRAMES):
+        for _ in range(MAX_FRAMES):
             if frame is None:
                 return None
             if frame.name() == function and frame.type() != gdb.INLINE_FRAME:
                 return frame
             frame = frame.older()
         return None
-
-    def on_stack(self, stack: int) -> bool:
-        return 0 < _register("sp") - stack <= _STACK_BYTES
 
     def _function(self, name: str) -> gdb.Symbol:
         objfile = gdbinfo.kernel_objfile()
@@ -660,158 +622,15 @@ class _Call:
                  path: tuple[str, ...], folded: bool) -> None:
         self.usual, self.name, self.args, self.stack = usual, name, args, stack
         self.at, self.path, self.folded = at, path, folded
-        self.back: _Return
+        self.back: Return
 
 
-class _Point:
-    """A place where the machine is to stop, and GDB's breakpoint there while it
-    is armed: what is not needed is not there at all, and costs nothing."""
-
-    def __init__(self, owner: Stepping, address: int) -> None:
-        self.owner, self.address = owner, address
-        self.live: gdb.Breakpoint | None = None
-
-    def wants(self) -> bool:
-        """Whether the selected thread, which is there, is to be stopped."""
-        raise NotImplementedError
-
-    def needed(self, parts: set[str]) -> bool:
-        """Whether it can matter now. parts: those of the stacks on which nothing folded runs."""
-        return True
-
-    def arm(self, on: bool) -> None:
-        if on and self.live is None:
-            self.live = self.make()
-        elif not on and self.live is not None:
-            live, self.live = self.live, None
-            if live.is_valid():
-                live.delete()
-
-    def make(self) -> gdb.Breakpoint:
-        return _Breakpoint(self)
-
-
-class _Breakpoint(gdb.Breakpoint):
-    """GDB's side of a point."""
-
-    def __init__(self, point: _Point) -> None:
-        super().__init__(f"*{point.address:#x}", internal=True)
-        self.silent = True
-        self.point = point
-
-    def stop(self) -> bool:
-        # GDB stops for an error in here, and takes it for a hit.
-        owner = self.point.owner
-        try:
-            return self.point.wants() or owner.state_written()
-        except (KeyboardInterrupt, gdb.error) as error:
-            owner.hindrance = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
-            return True
-
-
-class _OnStack(_Point):
-    """Who runs on one kernel stack; on any when that is None."""
-
-    def __init__(self, owner: Stepping, address: int, stack: int | None) -> None:
-        super().__init__(owner, address)
-        self.stack = stack
-
-    def wants(self) -> bool:
-        return self.stack is None or self.owner.on_stack(self.stack)
-
-
-class _Line(_OnStack):
-    """A line of fork's."""
-
-    def needed(self, parts: set[str]) -> bool:
-        return FORK in parts
-
-
-class _Return(_Point):
-    """Where a call that was entered with `sp` returns to."""
-
-    def __init__(self, owner: Stepping, address: int, sp: int) -> None:
-        super().__init__(owner, address)
-        self.sp = sp
-
-    def wants(self) -> bool:
-        return _register("sp") == self.sp
-
-
-class _Entry(_Point):
-    """A watched function's first instruction."""
-
-    def __init__(self, owner: Stepping, address: int, usual: str, name: str) -> None:
-        super().__init__(owner, address)
-        self.usual, self.name = usual, name
-
-    def wants(self) -> bool:
-        return self.owner.wanted(self.usual)
-
-    def needed(self, parts: set[str]) -> bool:
-        return any(self.usual in _WATCHED.get(part, ()) for part in parts)
-
-
-class _LifeEntry(_Entry):
-    """exec's or exit's first instruction, for the child."""
-
-    def wants(self) -> bool:
-        return self.owner.on_stack(self.owner.child_stack)
-
-    def needed(self, parts: set[str]) -> bool:
-        return EXIT not in parts and not self.owner.cast.ending
-
-
-class _Field(_Point):
-    """A field of the child's struct proc, when it is written."""
-
-    def __init__(self, owner: Stepping, address: int, size: int) -> None:
-        super().__init__(owner, address)
-        self.size = size
-
-    def make(self) -> gdb.Breakpoint:
-        kind = "int" if self.size == 4 else "long"
-        made = gdb.Breakpoint(f"*({kind} *){self.address:#x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True)
-        made.silent = True
-        return made
-
-    def value(self) -> bytes:
-        return bytes(gdb.selected_inferior().read_memory(self.address, self.size))
-
-
-class _State(_Field):
-    """The child's state: who schedules it is not what is told."""
-
-    def needed(self, parts: set[str]) -> bool:
-        return not self.owner.born or self.owner.cast.ending or EXIT in parts
-
-
-class _Patched(Reader):
-    """Memory as it will be: some words replaced, by address: (value, bytes)."""
-
-    def __init__(self, below: Reader, words: dict[int, tuple[int, int]]) -> None:
-        super().__init__(below.ram)
-        self.source = below.source
-        self._below, self._words = below, words
-
-    def first_words(self) -> bytes | None:
-        return self._below.first_words()
-
-    def _read(self, pa: int, n: int) -> bytes:
-        data = bytearray(self._below.read(pa, n))
-        for at, (word, size) in self._words.items():
-            if pa <= at and at + size <= pa + n:
-                data[at - pa:at - pa + size] = word.to_bytes(size, "little")
-        return bytes(data)
-
-
-_WORD = (1 << 64) - 1
 _NO_STATE = 77
 """Stands for the state of a process that is being made, in kernels that have none."""
 
 _current: Stepping | None = None
-_done: tuple[Cast, int | None] | None = None
-"""Who played in the stepping that came to its end last, and the pid that came next then."""
+_done: Stepping | None = None
+"""The stepping that came to its end last."""
 
 
 def current() -> Stepping | None:
@@ -822,6 +641,12 @@ def current() -> Stepping | None:
                   "the machine went on without it\n")
         leave()
     return _current
+
+
+def at_step() -> Stepping | None:
+    """The stepping, over or not, whose last step was made where the machine stands now."""
+    return next((one for one in (current(), _done) if one is not None and one.last is not None
+                 and one.last_moves == session.moves()), None)
 
 
 def _still_there() -> bool:
@@ -847,7 +672,7 @@ def leave() -> None:
     if was is not None:
         gdb.events.before_prompt.disconnect(_at_prompt)
         if was.over and was.last is not None:
-            _done = was.cast, was.last.snapshot.next_pid
+            _done = was
         was.close()
 
 
@@ -872,76 +697,6 @@ def _quiet() -> Iterator[None]:
         gdb.execute(f"set {name} {'on' if before else 'off'}")
 
 
-def _line_starts(function: gdb.Symbol) -> list[int]:
-    """Where each statement of a function begins."""
-    start = int(function.value().address)
-    block = gdb.block_for_pc(start)
-    while block.function is None:
-        block = block.superblock
-    return sorted({entry.pc for entry in function.symtab.linetable()
-                   if block.start < entry.pc < block.end})
-
-
-def _locals(frame: gdb.Frame) -> Iterator[gdb.Symbol]:
-    """The variables that can be seen from a frame's line, in its function."""
-    try:
-        block = frame.block()
-    except RuntimeError:
-        return
-    while block is not None:
-        yield from (symbol for symbol in block if symbol.is_variable and symbol.addr_class != gdb.SYMBOL_LOC_OPTIMIZED_OUT)
-        if block.function is not None:
-            return
-        block = block.superblock
-
-
-def _file(frame: gdb.Frame) -> str | None:
-    symtab = frame.find_sal().symtab
-    return symtab.filename if symtab else None
-
-
-def _place(frame: gdb.Frame, before: bool = False) -> Place:
-    """A frame's line. before: that of the instruction before the pc, which
-    has just been executed."""
-    sal = gdb.find_pc_line(frame.pc() - 1) if before else frame.find_sal()
-    if sal.symtab is None or not sal.line:
-        return Place(frame.name())
-    text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
-    return Place(frame.name(), sal.symtab.filename, sal.line, text or None)
-
-
-def _select_frame(function: str | None) -> None:
-    """The frame whose line the step tells of, for the person who looks around."""
-    frame = gdb.newest_frame()
-    for _ in range(_MAX_FRAMES):
-        if frame is None or frame.name() == function:
-            break
-        frame = frame.older()
-    if frame is not None:
-        frame.select()
-
-
-def _string(address: int) -> str:
-    try:
-        return gdb.Value(address).cast(gdb.lookup_type("char").pointer()).string("ascii", "replace", length=-1)[:40]
-    except gdb.error:
-        return ""
-
-
-def _register(name: str) -> int:
-    return int(gdb.newest_frame().read_register(name)) & _WORD
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
-
-
 def _failed(event: Event) -> bool:
     """Whether a function says that there was no memory."""
     return not event.result if event.kind == "kalloc" else (event.result or 0) < 0
-
-
-def _int(value: int) -> int:
-    """A register's value as the C int that a function returned in it."""
-    value &= 0xffffffff
-    return value - (1 << 32) if value >> 31 else value

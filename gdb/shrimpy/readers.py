@@ -6,7 +6,7 @@ A reader never remembers what it read: RAM changes between two stops.
 from __future__ import annotations
 
 import mmap
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from . import elf
 
@@ -146,3 +146,22 @@ class CoreReader(_ViewReader):
     def close(self) -> None:
         self._view.release()
         self._map.close()
+
+
+class PatchedReader(Reader):
+    """Memory as it will be: some words replaced, by address: (value, bytes)."""
+
+    def __init__(self, below: Reader, words: Dict[int, Tuple[int, int]]) -> None:
+        super().__init__(below.ram)
+        self.source = below.source
+        self._below, self._words = below, words
+
+    def first_words(self) -> Optional[bytes]:
+        return self._below.first_words()
+
+    def _read(self, pa: int, n: int) -> bytes:
+        data = bytearray(self._below.read(pa, n))
+        for at, (word, size) in self._words.items():
+            if pa <= at and at + size <= pa + n:
+                data[at - pa:at - pa + size] = word.to_bytes(size, "little")
+        return bytes(data)

@@ -150,6 +150,8 @@ class Session:
             taken = snapshot.take(reader if through is None else through(reader), info,
                                   stopped, harts, fry=fry, shrimp=shrimp, fry_from=origin,
                                   walk_free=walk_free)
+        if taken.stop.panicked:
+            taken = stop.with_panic(taken, threads)
         if through is None:
             self._snapshot = (key, taken)
         return taken

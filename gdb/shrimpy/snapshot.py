@@ -63,8 +63,9 @@ class Stop:
 
 @record
 class Hart:
-    """One hart at the stop. GDB knows privilege, satp, pc and function;
-    `take` fills pid and interrupt_depth (push_off's) from cpus[]."""
+    """One hart at the stop. GDB knows privilege, satp, pc, function and, of
+    one that panicked, panic and its callers, innermost first; `take` fills pid and
+    interrupt_depth (push_off's) from cpus[]."""
 
     hart: int
     pid: Optional[int] = None
@@ -73,6 +74,7 @@ class Hart:
     pc: Optional[int] = address(default=None)
     function: Optional[str] = None
     interrupt_depth: Optional[int] = None
+    calls: Optional[Tuple[str, ...]] = None
 
 
 @record
@@ -422,7 +424,9 @@ class _Taking:
     def _stop(self, stop: Optional[Stop], harts: Sequence[Hart]) -> Stop:
         stop = stop or Stop()
         pid = next((h.pid for h in harts if h.hart == stop.hart), None)
-        return dataclasses.replace(stop, pid=pid, panicked=self.kernel.panicked())
+        # Some kernels print first, and set the variable then.
+        panicked = self.kernel.panicked() or any(h.function == "panic" for h in harts)
+        return dataclasses.replace(stop, pid=pid, panicked=panicked)
 
 
 class _Places:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import gdb
 
 from .debuginfo import DebugInfo
-from .snapshot import Hart, Stop
+from .snapshot import Hart, Snapshot, Stop
 
 # RISC-V Privileged, table 1.1: QEMU shows the mode as a register, "priv".
 _PRIVILEGES = {0: "U", 1: "S", 3: "M"}
 
 # Kernel functions that run in machine mode; elsewhere in the kernel it is S.
 _MACHINE_MODE = frozenset(("_entry", "start", "timerinit", "timervec", "mtimervec"))
+
+_MAX_CALLS = 16
 
 _MAXVA = 1 << 38
 _PAGE = 4096
@@ -82,6 +85,19 @@ def where(info: DebugInfo,
     return stop, tuple(sorted(harts, key=lambda h: h.hart))
 
 
+def with_panic(taken: Snapshot, threads: list[gdb.InferiorThread]) -> Snapshot:
+    """A snapshot of a kernel that has panicked, with the calls of the hart that did: at the price of
+    unwinding every hart's stack."""
+    calls = {}
+    with selection_kept():
+        for index, thread in enumerate(sorted(threads, key=lambda t: t.num)):
+            if gdb.selected_thread() != thread:
+                thread.switch()
+            number = _register("mhartid")
+            calls[index if number is None else number] = _panic()
+    return replace(taken, harts=tuple(replace(h, calls=calls.get(h.hart)) for h in taken.harts))
+
+
 def selected_hart(info: DebugInfo) -> Hart:
     """The selected thread's hart."""
     thread = gdb.selected_thread()
@@ -96,6 +112,18 @@ def _hart(index: int, info: DebugInfo) -> Hart:
     privilege = _PRIVILEGES.get(mode) if mode is not None else _inferred(pc, info)
     return Hart(hart=index if number is None else number, privilege=privilege,
                 satp=_register("satp"), pc=pc, function=_function(pc, privilege, info))
+
+
+def _panic() -> tuple[str, ...] | None:
+    """panic and its callers on the selected thread; None where it is not called."""
+    names, frame = [], gdb.newest_frame()
+    try:
+        while frame is not None and frame.name() and len(names) < _MAX_CALLS:
+            names.append(frame.name())
+            frame = frame.older()
+    except gdb.error:
+        pass
+    return tuple(names[names.index("panic"):]) if "panic" in names else None
 
 
 def _register(name: str) -> int | None:

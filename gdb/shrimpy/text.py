@@ -26,6 +26,7 @@ STYLES: Dict[str, str] = {
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"-?(\d+|0x[0-9a-f]+)$")
 _WIDTH = 96
+_BRANCHES = str.maketrans("└├│─", "`||-")
 
 
 class Painter:
@@ -37,6 +38,11 @@ class Painter:
     def __call__(self, role: str, text: str) -> str:
         style = STYLES.get(role) if self.enabled else None
         return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+def in_ascii(text: str) -> str:
+    """The text with branches of ASCII, and ? for whatever else is not: as many characters as before."""
+    return text.translate(_BRANCHES).encode("ascii", "replace").decode("ascii")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]],
@@ -75,17 +81,12 @@ def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], verbose: bool = Fals
     return "".join(parts) + "\n" + paint(*_conclusion(snapshot, judged)) + "\n"
 
 
-def failure(verdict: Verdict) -> str:
-    """One failure in full."""
-    return _failure(verdict, Painter(False))
-
-
 def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
     """Verdicts for programs: one object, schema shrimpy-verdicts, version 1,
     with the stop they were made at and `status` as the exit status."""
     return json.dumps({
         "schema": "shrimpy-verdicts", "version": 1, "kernel": snapshot.kernel,
-        "status": rules.status(judged, snapshot.stop.panicked), "stop": encode(snapshot.stop),
+        "status": rules.status(judged), "stop": encode(snapshot.stop),
         "verdicts": [encode(v) for v in judged],
     }, separators=(",", ":")) + "\n"
 
@@ -128,12 +129,11 @@ def failure(v: Verdict, paint: Painter = Painter(False)) -> str:
 def _conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> tuple:
     count = Counter(v.status for v in judged)
     failed = sorted({v.rule for v in judged if v.status == FAIL})
-    status = rules.status(judged, snapshot.stop.panicked)
+    status = rules.status(judged)
     if status == 1:
         return "fail", f"FAIL: {', '.join(failed)} ({count[FAIL]} of {len(judged)} verdicts)"
     if status == 2:
-        missing = "the kernel has panicked" if snapshot.stop.panicked else \
-            "this kernel defines no FRY" if snapshot.layout.fry is None else \
+        missing = "this kernel defines no FRY" if snapshot.layout.fry is None else \
             "no process with a FRY page could be judged"
         return "skipped", f"NOT JUDGED: {missing} ({count[PASS]} other verdicts passed)"
     return "pass", (f"PASS: {count[PASS]} verdicts about {len(snapshot.processes)} processes"

@@ -111,7 +111,7 @@ class Session:
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
                 data = self._gdb.stdout.read1(65536)
                 if not data:
-                    raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-3000:]}")
+                    raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}")
                 self._said += data
             else:
                 alive()

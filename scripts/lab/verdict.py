@@ -50,7 +50,7 @@ class Judgement:
     @property
     def status(self) -> int:
         """PASS, FAIL or UNJUDGED."""
-        return rules.status(self.verdicts, self.snapshot.stop.panicked)
+        return rules.status(self.verdicts)
 
     @property
     def settled(self) -> bool:

@@ -25,7 +25,7 @@ class Anyhow(zoo.End):
         return True
 
 
-ANYHOW = Anyhow("ends anyhow", "*", "", False)
+ANYHOW = Anyhow("panicked", "*", "", False)
 
 
 @dataclass(frozen=True)

@@ -313,3 +313,12 @@ def test_what_a_fork_costs_in_stops(forking):
     gdb.ask("shrimp-step")
     gdb.ask("shrimp-step -finish")
     assert 14 < int(gdb.ask("python print(n[0])")) < 60
+
+
+def test_a_kernel_without_fork_is_told_in_one_line(machine, session):
+    one = machine(1, kernel=variant.build("no-fork", variables=["EXTRA_CFLAGS=-Dfork=divide"]))
+    gdb = session(one)
+    for command in ("shrimp-step", "shrimp-step sh -finish", "shrimp-step 2"):
+        said = gdb.ask(command)
+        assert said.startswith("shrimp-step: expected a function fork or kfork in ") and said.count("\n") == 1, said
+    assert gdb.ask(BREAKPOINTS) == "No breakpoints or watchpoints.\n"

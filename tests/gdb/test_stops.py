@@ -85,6 +85,7 @@ def test_a_panicked_kernel_is_looked_at_like_a_living_one(machine, session):
     gdb.ask("finish")
     assert '"panicked": true' in gdb.ask("xv6-harts -json")
     assert "panicked" in gdb.ask("xv6-harts")
+    assert "FAIL no-panic" in gdb.ask("shrimp-check")
     assert "\n  1       -  " in gdb.ask("xv6-ps")
 
 

@@ -155,7 +155,8 @@ def test_no_false_alarm_at_any_instruction_of_fork_exec_exit_and_wait(machine, s
                 number += 1
                 report = told(gdb, "walk.next(100)")
             print(f"{program}: {call}: {number} stops judged; so far {report}")
-            assert number > 10
+            assert number > 0  # few, where most of it ran while an earlier call was preempted
+    assert report["instructions"] > 2000
 
 
 def test_nothing_is_skipped_at_quiet_points(machine, stopper, loads, facts):

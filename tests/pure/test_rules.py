@@ -289,6 +289,17 @@ def test_a_panicked_kernel_is_judged_like_a_living_one():
     snapshot = m.snapshot()
     assert snapshot.stop.panicked
     assert failure(snapshot, "fry-flags").pid == 4
+    assert (failure(snapshot, "no-panic").pid, failure(snapshot, "no-panic").subject) == (None, "kernel")
+
+
+def test_a_panic_is_put_to_the_process_it_came_in_and_to_who_called_it():
+    m = family()
+    idle, at_work = running(m, m.processes[4], "S", function="panic")
+    panicking = dataclasses.replace(at_work, calls=("panic", "mappages", "uvmalloc", "exec"))
+    verdict = failure(m.snapshot([idle, panicking]), "no-panic")
+    assert (verdict.pid, verdict.function) == (4, "mappages")
+    assert verdict.actual == "panic was called, by mappages, by uvmalloc, by exec"
+    assert failed_rules(m.snapshot([idle, dataclasses.replace(at_work, function="mappages")])) == set()
 
 
 def test_without_a_debugger_a_running_process_is_not_at_rest():

@@ -90,10 +90,16 @@ def test_sound_kernel_is_said_to_be_sound_with_what_was_skipped_and_why():
 
 
 def test_what_could_not_be_judged_is_not_called_sound():
+    assert draw(ft.Family()).title == "Nothing failed, and too little could be judged"
+
+
+def test_panic_is_wrong_whatever_else_is():
     panicked = ft.at_rest(ft.demo())
     panicked.json["stop"]["panicked"] = True
-    for made in (ft.Family(), panicked):
-        assert draw(made).title == "Nothing failed, and too little could be judged"
+    panicked.json["harts"].append({"hart": 0, "pid": 2, "function": "panic", "calls": ["panic", "mappages", "exec"]})
+    assert draw(panicked).title == "What is wrong"
+    (card,) = cards(panicked)
+    assert card.startswith("! no-panic") and "pid 2" in card
 
 
 def test_kernel_without_fry_is_judged_by_the_other_rules():

@@ -123,6 +123,15 @@ def test_figure_that_cannot_be_drawn_is_told_and_keeps_none_of_the_others(tmp_pa
     assert "diff" not in page.ids and "film" not in page.ids
 
 
+def test_figures_that_the_page_has_no_more_go_and_nothing_else(tmp_path: Path):
+    assert viz_all(tmp_path, ft.programs(), "--pid", "3,4").returncode == 0
+    (tmp_path / "my-own.svg").write_text("<svg/>")
+    assert viz_all(tmp_path, ft.programs(), "--pid", "4").returncode == 0
+    assert_whole(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"my-own.svg", "snapshot.json", "walk.svg"} <= left and not any("-3." in name or "-4." in name for name in left)
+
+
 def test_kernel_without_fry_is_drawn_as_far_as_can_be(tmp_path: Path):
     made = ft.programs()
     made.json["layout"].update(fry=None, shrimp=None, fry_from=None)

@@ -10,12 +10,13 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
     seen: what a student would see of it
     fails: RULE on WHO at WHERE in SCENARIO       one line for each verdict that must be there
     also: RULE...                                 consequences that may fail too; nothing else may
-    ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line
+    ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line; where it panics,
+                                                  no-panic may fail
 
-WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), or `frame` for
-what is no process's. WHERE is
-FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, a number, or `-` for no address. `ends?:` may, but need not come: it hangs on which hart is first,
-or on how far the scenario gets; its SCENARIO may be `*`, any.
+WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), `frame` for
+what is no process's, or `kernel`. WHERE is FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, a number, or `-` for no address.
+`ends?:` may, but need not come: it hangs on which hart is first, or on how far the scenario gets; its SCENARIO may be
+`*`, any.
 
 Status 0: all are caught by the right rule; 1: not all.
 """
@@ -159,7 +160,7 @@ def compare(mistake: Mistake, report: Report) -> Finding:
     come = {end for end in mistake.ends if any(end.is_met_by(*one) for one in ended)}
     missed = [str(one) for one in mistake.fails if one not in met] + [
         str(one) for one in mistake.ends if one.must and one not in come]
-    allowed = {one.rule for one in mistake.fails} | mistake.also
+    allowed = {one.rule for one in mistake.fails} | mistake.also | {"no-panic" for end in mistake.ends if end.kind == "panicked"}
     wrong = sorted({f"{one.rule} on {one.subject} in {name}" for one, _, name in stops if one.rule not in allowed})
     wrong += [f"{name}: {hindrance.line}" for name, hindrance in ended
               if not any(end.is_met_by(name, hindrance) for end in mistake.ends)]

@@ -172,10 +172,14 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         for note in [f"not drawn: {one.why}"] if isinstance(one, gallery.Missing) else one.notes:
             print(f"{PROG}: {one.figure.stem}: {dot.printable(note)}", file=sys.stderr)
     index = gallery.page(snapshot, done, [(Path(name).name, what) for name, what in sources])
-    for name, data in [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
-                       (gallery.INDEX, index.encode("utf-8"))]:
+    files = [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
+             (gallery.INDEX, index.encode("utf-8"))]
+    before = gallery.linked(folder / gallery.INDEX)
+    for name, data in files:
         output.write(folder / name, data)
         print(folder / name)
+    for name in before - {name for name, _ in files}:   # of another kernel or family, and no page shows them any more
+        (folder / name).unlink(missing_ok=True)
     return 0
 
 

@@ -26,7 +26,6 @@ MACHINE = "the machine"
 NAME = {"fry": "FRY", "shrimp": "SHRIMP"}
 FILL = {"+": style.FILL_ADDED, "-": style.FILL_GONE, "~": style.FILL_PATH, "": style.PAPER}
 WORD = {"+": "appeared", "-": "went", "~": "changed", "": "as it was"}
-LEAF = ("mapping", "pte")       # what a change calls a leaf entry
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _sections(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.
         title = words.name(person) + (f", {words.state(after if now else before, person)}"
                                       + (f", child of {person.parent}" if person.parent is not None else ", no parent"))
         fields = [] if sign != "~" else [Line(c.kind, c.what, "", c.before, c.after) for c in found
-                                         if c.what not in (*LEAF, "table")]
+                                         if c.what not in ("pte", "table")]
         made.append(Section(title, sign, (*fields, *_tables(was, now), *_mappings(was, now, found, users))))
     machine = by_pid.get(None, ())
     if machine:
@@ -124,7 +123,7 @@ def _mappings(was: Optional[Process], now: Optional[Process], changed: Sequence,
     old, new = ({m.va: m for m in p.mappings} if p else {} for p in (was, now))
     if now is None:         # its process tells of all of them
         return _joined([("-", m, None) for m in sorted(old.values(), key=lambda m: m.va)], was, now, users)
-    signs = {c.va: c.kind for c in changed if c.what in LEAF}
+    signs = {c.va: c.kind for c in changed if c.what == "pte"}
     if was is None:
         signs = dict.fromkeys(new, "+")
     order = sorted(old.keys() | new.keys())

@@ -1,6 +1,7 @@
 """All figures of a snapshot, and the page that shows them and links to their files."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, NoReturn, Optional, Union
@@ -142,6 +143,15 @@ def page(snapshot: Snapshot, shown: Sequence[Union[Shown, Missing]], data: Seque
             f'<p class="quiet">{text(words.stop_line(snapshot))}</p><p>{more}</p></header>\n'
             f'<nav aria-label="Figures"><ul>{entries}</ul></nav>\n'
             f"<main>\n{''.join(map(_section, shown))}</main>\n</body>\n</html>\n")
+
+
+def linked(page: Path) -> set[str]:
+    """The figures' files that a page() has, by name; none where there is no such page."""
+    try:
+        found = page.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    return set(re.findall(r'<a href="([\w-]+\.(?:svg|pdf|png|dot|html))">', found)) if f"<style>{_STYLE}" in found else set()
 
 
 def _section(one: Union[Shown, Missing]) -> str:

@@ -58,4 +58,4 @@ def judgement(text: str) -> Judgement:
     orphans = frozenset(p.slot for p in view.processes if p is not first and p.state != "USED" and (
         is_orphan(view, p) or view.parent(p) is None and view.at(p, read.layout.shrimp) is not None))
     return Judgement(tuple(verdicts), orphans, rules.held_back(verdicts),
-                     rules.status(verdicts, read.stop.panicked))
+                     rules.status(verdicts))

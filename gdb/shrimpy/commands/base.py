@@ -4,6 +4,7 @@ and one place where errors become one line."""
 from __future__ import annotations
 
 import json
+import locale
 import os
 import re
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from ..programs import program_file
 from ..readers import ReadError
 from ..session import core_path, session
 from ..snapshot import Process, Snapshot
-from ..text import Painter
+from ..text import Painter, in_ascii
 
 
 class Arg(NamedTuple):
@@ -167,6 +168,11 @@ def painter() -> Painter:
     that can."""
     return Painter(bool(gdb.parameter("style enabled")) and os.isatty(1)
                    and os.environ.get("TERM", "dumb") != "dumb")
+
+
+def speakable(text: str) -> str:
+    """The text, in ASCII where the locale's characters are not Unicode's: curses would show bytes."""
+    return text if locale.nl_langinfo(locale.CODESET) == "UTF-8" else in_ascii(text)
 
 
 def write_json(value: object) -> None:

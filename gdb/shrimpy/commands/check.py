@@ -18,9 +18,9 @@ class ShrimpCheck(Command):
     what is there, and the kernel function to look at. With -v every verdict is
     listed, with -json all of them as one JSON object. Afterwards $shrimp_status
     is 0 when all that was judged passed, 1 when a rule failed, 2 when the
-    machine or its Shrimpy pages could not be judged, or the kernel has
-    panicked; $shrimp_held is how many verdicts were held back because what they
-    are about may be in the middle of a change at this stop.
+    machine or its Shrimpy pages could not be judged; $shrimp_held is how many
+    verdicts were held back because what they are about may be in the middle of
+    a change at this stop.
     """
 
     name = "shrimp-check"
@@ -32,7 +32,7 @@ class ShrimpCheck(Command):
         snapshot = session.snapshot()
         verdicts = rules.evaluate(snapshot, session.previous)
         session.previous = snapshot
-        gdb.set_convenience_variable("shrimp_status", rules.status(verdicts, snapshot.stop.panicked))
+        gdb.set_convenience_variable("shrimp_status", rules.status(verdicts))
         gdb.set_convenience_variable("shrimp_held", rules.held_back(verdicts))
         if "-json" in given:
             gdb.write(text.verdicts_json(snapshot, verdicts))

@@ -7,7 +7,7 @@ import gdb
 from .. import views
 from ..records import encode
 from ..session import session
-from .base import Command, Opt, painter, write_json
+from .base import Command, Opt, painter, speakable, write_json
 
 _BULKY = ("tables", "mappings", "findings")
 
@@ -45,7 +45,7 @@ class Xv6Tree(Command):
             write_json([{"pid": p.pid, "parent": p.parent, "name": p.name}
                         for p in taken.processes])
         else:
-            gdb.write(views.tree(taken, painter()))
+            gdb.write(speakable(views.tree(taken, painter())))
 
 
 class Xv6Harts(Command):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import gdb
 
 from .. import film, forking, views
@@ -99,18 +101,19 @@ def begin(who: Process | str | None, every: bool, life: bool) -> forking.Steppin
     """A stepping at its first step."""
     stepping = forking.start(who, every, life)
     of = "" if who is None else f" of {who!r}" if isinstance(who, str) else f" of pid {who.pid} ({who.name})"
-    gdb.write(f"waiting for {stepping.function}{of}: type a command such as ls in the machine's "
-              "terminal; Ctrl-C here gives up\n")
+    said = [f"waiting for {stepping.function}{of}: type a command such as ls in the machine's terminal; Ctrl-C here "
+            "gives up"]
     if stepping.unseen:
-        gdb.write(f"not functions of this kernel: {', '.join(stepping.unseen)}; what they would do shows at the next "
-                  f"line of {stepping.function}\n")
+        said.append(f"not functions of this kernel: {', '.join(stepping.unseen)}; what they would do shows at the next "
+                    f"line of {stepping.function}")
+    gdb.write("".join(textwrap.fill(text, width()) + "\n" for text in said))
     gdb.flush()
     stepping.begin()
     return stepping
 
 
 def show(stepping: forking.Stepping) -> None:
-    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.n_shown > 0))
+    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.is_seen()))
     gdb.flush()
 
 

@@ -7,28 +7,32 @@ import gdb
 from .. import forking, window
 from ..session import session
 from ..text import Painter
-from .base import KNOWN_ERRORS, one_line
+from .base import KNOWN_ERRORS, one_line, speakable
 
-_LAYOUT = "tui new-layout shrimpy {-horizontal src 3 shrimpy 2} 3 status 0 cmd 2"
+_LAYOUT = "tui new-layout shrimpy {-horizontal src 4 shrimpy 3} 3 status 0 cmd 2"
 
 
 class Window:
     """One window. GDB makes it when a layout shows it, and closes it when none
     does any more: only in between is anything done at a prompt."""
 
-    n_shown = 0
+    _open: list[Window] = []
 
     def __init__(self, tui: gdb.TuiWindow) -> None:
         self._tui = tui
         self._top = 0
         self._drawn: tuple | None = None
-        self._lines: list[window.Line] = []
         tui.title = "shrimpy"
-        Window.n_shown += 1
+        Window._open.append(self)
         gdb.events.before_prompt.connect(self._at_prompt)
 
+    @staticmethod
+    def is_seen() -> bool:
+        """Whether there is such a window, and `tui disable` does not hide it."""
+        return any(one._tui.is_valid() for one in Window._open)
+
     def close(self) -> None:
-        Window.n_shown -= 1
+        Window._open.remove(self)
         gdb.events.before_prompt.disconnect(self._at_prompt)
 
     def render(self) -> None:
@@ -36,10 +40,10 @@ class Window:
             return
         # A line as wide as the window would be followed by an empty one.
         width, height = self._tui.width - 1, self._tui.height
-        self._lines = window.fitted(_lines(width), height)
-        self._top = max(0, min(self._top, len(self._lines) - height))
+        lines = _lines(width, height)
+        self._top = max(0, min(self._top, len(lines) - height))
         painter = Painter(bool(gdb.parameter("style enabled")))
-        text = window.view(self._lines, width, height, self._top, painter)
+        text = speakable(window.view(lines, width, height, self._top, painter))
         try:
             self._tui.write(text, True)
         except TypeError:       # GDB 10
@@ -62,16 +66,16 @@ class Window:
 
 def _state() -> tuple:
     """What says whether there is something new to draw."""
-    stepping = forking.current()
+    stepping = forking.at_step()
     return session.moves(), stepping.n_steps if stepping is not None else None, gdb.selected_thread()
 
 
-def _lines(width: int) -> list[window.Line]:
-    stepping = forking.current()
+def _lines(width: int, height: int) -> list[window.Line]:
+    stepping = forking.at_step()
     try:
-        if stepping is not None and stepping.last is not None:
-            return window.content(stepping.last.snapshot, stepping.last, width)
-        return window.content(session.snapshot(walk_free=False), None, width)
+        if stepping is not None:
+            return window.content(stepping.last.snapshot, stepping.last, stepping.cast, width, height)
+        return window.content(session.snapshot(walk_free=False), None, None, width, height)
     except KNOWN_ERRORS as error:
         return window.wrapped("warn", one_line(error), width)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Iterable, List, Optional, Tuple
 
 from ..snapshot import Snapshot
-from . import memory, pages
+from . import life, memory, pages
 from .verdict import FAIL, PASS, SKIPPED, Bench, Rule, Verdict, subject
 from .view import Known, View
 
 __all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Known", "Verdict", "evaluate", "held_back",
            "status", "subject"]
 
-RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES
+RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES + life.RULES
 
 
 def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,
@@ -52,11 +52,10 @@ def held_back(verdicts: Iterable[Verdict]) -> int:
 _PASSING = ("as it stands", "is held", "USED")
 
 
-def status(verdicts: Iterable[Verdict], panicked: bool = False) -> int:
+def status(verdicts: Iterable[Verdict]) -> int:
     """0: all that was judged passed; 1: a rule failed; 2: it could not be
-    judged, because no process has a FRY page that a rule has seen, or because
-    the kernel has panicked for a reason that no rule found."""
+    judged, because no process has a FRY page that a rule has seen."""
     verdicts = list(verdicts)
     if any(v.status == FAIL for v in verdicts):
         return 1
-    return 0 if not panicked and any(v.rule == "fry-flags" and v.status == PASS for v in verdicts) else 2
+    return 0 if any(v.rule == "fry-flags" and v.status == PASS for v in verdicts) else 2

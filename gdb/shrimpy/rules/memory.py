@@ -424,7 +424,7 @@ def _miscounted(bench: Bench, pa: int, have: int, expected: int, frame: Optional
     mapping = view.at(process, owner.va) if process else None
     return bench.failed(
         f"frame {pa:#x}", f"{view.snapshot.counts.name} says {have}, the frame has {expected} "
-        f"users{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
+        f"{'user' if expected == 1 else 'users'}{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
         "Each mapping takes one reference and each unmapping gives one back, under the lock. Too "
         "few: the frame is freed while somebody maps it. Too many: it is never freed.",
         va=owner.va if owner else None, pte_at=mapping.pte_at if mapping else None,

@@ -14,6 +14,7 @@
 #define WORKERS 3
 #define CALLS 500
 #define PATIENCE 8          // ticks after which whoever is left counts as stuck
+#define MOST_FORKS 4096     // of a round
 #define UNLIKELY_PID 217
 #define CONSOLE 1           // major number
 
@@ -215,13 +216,20 @@ static void clear(int depth) {
   close(fd);
 }
 
-// Ends whoever was made from pid first on, and is still there.
+// Ends whoever was made from pid first on, and is still there. Who is killed inside
+// fork makes its child first: it is over when nobody was there, twice.
 static void kill_from(int first) {
-  int newest = fork();
-  if (newest == 0)
-    exit(0);
-  for (int pid = first; pid < newest; pid++)
-    kill(pid);
+  for (int empty = 0; empty < 2;) {
+    int there = 0, newest = fork();
+    if (newest == 0)
+      exit(0);
+    int end = newest > 0 ? newest : first + MOST_FORKS;
+    for (int pid = first; pid < end; pid++)
+      there += kill(pid) == 0;
+    while (wait(0) > 0)
+      ;
+    empty = there ? 0 : empty + 1;
+  }
 }
 
 // Processes that had to be killed count as stuck: at the first sign of a clock
@@ -249,8 +257,6 @@ static int fuzz_round(uint64 seed) {
     }
   }
   kill_from(clock);
-  while (wait(0) > 0)
-    ;
   return stuck;
 }
 
