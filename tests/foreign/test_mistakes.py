@@ -74,6 +74,7 @@ STYLES = {
         "kinit-one-too-many": Differs("what is freed is filled, here the kernel's own page table", also=frozenset(("frame-in-ram",))),
     }),
     "2020": Style(of_2020, differs={
+        "exec-renews": Differs("exec maps all that it maps W X, so this FRY, too", also=frozenset(("fry-flags", "no-user-supervisor"))),
         "fork-without-memory-half-made": Differs("without a state for the unborn the slot is a free one", fails=(
             zoo.Expected("frames-conserved", "frame", "-", "memory"),), also=frozenset(("count-matches",))),
         "kept-in-a-table": Differs("nobody reads the table, so with -O there is none", fails=(
