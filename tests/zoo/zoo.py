@@ -225,7 +225,8 @@ def examine_all(jobs: int) -> int:
     if left:
         cli.say(f"{len(mistakes)} mistakes, {len(left)} to examine; what is done is in {RESULTS.relative_to(ROOT)}")
         # A job's lines come whole, when it ends: whoever is cut off loses that job only.
-        command = ["parallel", "--will-cite", "--bar" if sys.stderr.isatty() else "--progress", f"--jobs={jobs}", sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
+        command = ["parallel", "--will-cite", *(["--bar"] if sys.stderr.isatty() else []), f"--jobs={jobs}",
+                   sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
         with RESULTS.open("a") as results:
             try:
                 subprocess.run([*command, *left], stdout=results, stdin=subprocess.DEVNULL,
