@@ -17,6 +17,7 @@ pytestmark = pytest.mark.limit(300)
 DISK = "no scenarios: the disk image "
 NOT_XV6S = DISK + "is no file system of xv6's: "
 SCENARIOS = ", 9 scenarios, "
+LONG = pytest.mark.soak  # another of its kind is always tried
 
 
 def constant(name: str, value: int, file: str = "kernel/fs.h") -> list[trees.Edit]:
@@ -56,13 +57,14 @@ def contents(folder: Path) -> dict[Path, bytes]:
 @pytest.mark.parametrize("edits,said", [
     pytest.param(constant("FSMAGIC", 0x10203041), NOT_XV6S + "it has no superblock", id="another-magic"),
     pytest.param(constant("BSIZE", 4096), SCENARIOS, id="blocks-of-4096"),
-    pytest.param(constant("NDIRECT", 28), NOT_XV6S + "inode 1 is not its root directory", id="inodes-of-128"),
+    pytest.param(constant("NDIRECT", 28), NOT_XV6S + "inode 1 is not its root directory", id="inodes-of-128", marks=LONG),
     pytest.param(constant("DIRSIZ", 30), NOT_XV6S + "inode 1 is not its root directory", id="names-of-30"),
     pytest.param([("mkfs/mkfs.c", r"n < next_block; n\+\+", "n < sb.size; n++")], DISK + "has no free block", id="full"),
-    pytest.param(constant("NINODES", 16, "mkfs/mkfs.c"), DISK + "has no free inode", id="no-inode"),
-    pytest.param(ELSEWHERE, "no scenarios: shrimpscene does not build: .*fatal error: kernel/numbers.h", id="numbers-elsewhere"),
+    pytest.param(constant("NINODES", 16, "mkfs/mkfs.c"), DISK + "has no free inode", id="no-inode", marks=LONG),
+    pytest.param(ELSEWHERE, "no scenarios: shrimpscene does not build: .*fatal error: kernel/numbers.h", id="numbers-elsewhere",
+                 marks=LONG),
     pytest.param(without("kill", 6), "lab, kill: kill fails here: nobody is killed asleep", id="no-kill"),
-    pytest.param(without("sbrk", 12), "lab, memory: sbrk fails here: memory does not run out", id="no-sbrk"),
+    pytest.param(without("sbrk", 12), "lab, memory: sbrk fails here: memory does not run out", id="no-sbrk", marks=LONG),
 ])
 def test_a_right_kernel_passes_and_what_was_not_tried_is_said(checked, edits, said):
     done = checked(edits)

@@ -17,7 +17,7 @@ from lab.machine import Machine
 import trees
 
 ANY_KERNEL = {"no-user-supervisor", "frame-in-ram", "pte-legal", "not-on-free-list", "free-list-sound",
-              "frames-conserved", "frames-return", "table-private"}
+              "frames-conserved", "frames-return", "table-private", "no-panic"}
 # Scenarios are played for each tree.
 pytestmark = pytest.mark.limit(300)
 
