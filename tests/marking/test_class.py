@@ -176,7 +176,7 @@ _MANY = 200
 _BROKEN = [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")]
 _PANICS = [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')]
 _HANGS = [("kernel/main.c", r"scheduler\(\);", "for(;;);")]
-_WRONG = {"two-frames": "shrimp-pair", "shrimp-without-w": "shrimp-flags", "not-zeroed": "fry-zeroed", "trapframe-user": "no-user-supervisor"}
+_WRONG = {"two-frames": "shrimp-pair", "shrimp-without-w": "shrimp-flags", "not-zeroed": "fry-zeroed", "fry-with-x": "fry-flags"}
 
 
 def hand_in(folder: Path, i: int, spare: Path) -> tuple[str, str]:
