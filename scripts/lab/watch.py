@@ -46,7 +46,8 @@ class Watch(AbstractContextManager):
         """Stops it, wherever it is."""
         if self._runs:
             self._monitor.execute("stop")
-            self._gdb.ask()
+            # Once more, where GDB had yet to let it go, or lets it go again after a breakpoint whose condition is false.
+            self._gdb.ask(alive=lambda: self._monitor.execute("stop"))
             self._runs = False
 
     def look(self, point: str, previous: Snapshot | None = None, known: Known = Known(),
@@ -123,10 +124,13 @@ class Watch(AbstractContextManager):
 
     def _stops(self, command: str, limit_s: float) -> bool:
         """Whether the machine stops by itself within limit_s when GDB is told to let it go on."""
-        deadline = time.monotonic() + limit_s
+        since = None  # it runs: a busy GDB may need longer than that until it does
 
         def alive() -> None:
-            if time.monotonic() > deadline:
+            nonlocal since
+            if since is None and self._monitor.execute("query-status")["running"]:
+                since = time.monotonic()
+            if since is not None and time.monotonic() > since + limit_s:
                 raise Silent(f"{command}: nothing within {limit_s:g} s")
         self._runs = True
         try:
