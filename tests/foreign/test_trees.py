@@ -31,7 +31,8 @@ def params(text: str, file: str = "kernel/param.h") -> list[trees.Edit]:
 @pytest.mark.parametrize("year,how", [
     pytest.param(trees.of_2020, {}, id="2020"),
     pytest.param(trees.plain, {"opt": "-O0", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="2025-O0"),
-    pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3", "qemu": trees.MODERN + trees.NETWORK}, id="2023-O2-macros-network"),
+    pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3", "qemu": trees.MODERN + trees.NETWORK}, id="2023-O2-macros-network",
+                 marks=pytest.mark.soak),
 ])
 def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listing, tmp_path, year, how):
     mine = year(tmp_path / "xv6 labs", **how)
@@ -54,8 +55,8 @@ def test_without_fry_every_other_rule_is_judged_and_nothing_is_added(make, listi
 
 
 @pytest.mark.parametrize("how", [
-    pytest.param({"counted": True}, id="O"),
-    pytest.param({"counted": False}, id="O-uncounted"),
+    pytest.param({"counted": True}, id="O", marks=pytest.mark.soak),
+    pytest.param({"counted": False}, id="O-uncounted", marks=pytest.mark.soak),
     pytest.param({"opt": "-O2", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="O2-newer-names"),
 ])
 def test_an_orphan_s_page_freed_by_its_parent_s_exit_is_found(make, tmp_path, how):
@@ -67,6 +68,7 @@ def test_an_orphan_s_page_freed_by_its_parent_s_exit_is_found(make, tmp_path, ho
     assert re.search(r"^  look at +freeproc\(\)", done.stdout, re.M)
 
 
+@pytest.mark.soak
 def test_a_parent_s_page_freed_by_its_child_s_exit_is_found(make, tmp_path):
     done = make("check", f"KERNEL={trees.imitate(tmp_path / 'lab', counted=False)}")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -10,8 +10,7 @@ import zoo
 from lab import checking
 from lab.verdict import PASS
 
-ALWAYS = ("two-frames", "parent-first", "orphan-gets-inits", "fry-without-u", "tables-shared", "heap-reaches-shrimp",
-          "count-not-locked")
+ALWAYS = ("two-frames", "parent-first", "orphan-gets-inits", "fry-without-u", "heap-reaches-shrimp", "count-not-locked")
 
 
 @pytest.mark.limit(300)  # a mistake may hang each scenario
