@@ -72,30 +72,30 @@ def where(info: DebugInfo,
     selected = gdb.selected_thread()
     harts = []
     stop = Stop()
-    with selection_kept():
-        for index, thread in enumerate(sorted(threads, key=lambda t: t.num)):
-            if gdb.selected_thread() != thread:
-                thread.switch()
-            hart = _hart(index, info)
-            harts.append(hart)
-            if thread == selected:
-                file, line = _line(hart)
-                stop = Stop(hart=hart.hart, privilege=hart.privilege, satp=hart.satp,
-                            pc=hart.pc, function=hart.function, file=file, line=line)
+    for index, thread in _each(threads):
+        hart = _hart(index, info)
+        harts.append(hart)
+        if thread == selected:
+            file, line = _line(hart)
+            stop = Stop(hart=hart.hart, privilege=hart.privilege, satp=hart.satp,
+                        pc=hart.pc, function=hart.function, file=file, line=line)
     return stop, tuple(sorted(harts, key=lambda h: h.hart))
 
 
 def with_panic(taken: Snapshot, threads: list[gdb.InferiorThread]) -> Snapshot:
-    """A snapshot of a kernel that has panicked, with the calls of the hart that did: at the price of
-    unwinding every hart's stack."""
-    calls = {}
+    """A snapshot of a kernel that has panicked, with the calls of the hart that did
+    (at the price of unwinding every hart's stack)."""
+    calls = {_number(index): _panic() for index, _ in _each(threads)}
+    return replace(taken, harts=tuple(replace(h, calls=calls.get(h.hart)) for h in taken.harts))
+
+
+def _each(threads: list[gdb.InferiorThread]) -> Iterator[tuple[int, gdb.InferiorThread]]:
+    """The threads by number, each selected in its turn; afterwards the user's is again."""
     with selection_kept():
         for index, thread in enumerate(sorted(threads, key=lambda t: t.num)):
             if gdb.selected_thread() != thread:
                 thread.switch()
-            number = _register("mhartid")
-            calls[index if number is None else number] = _panic()
-    return replace(taken, harts=tuple(replace(h, calls=calls.get(h.hart)) for h in taken.harts))
+            yield index, thread
 
 
 def selected_hart(info: DebugInfo) -> Hart:
@@ -107,11 +107,16 @@ def selected_hart(info: DebugInfo) -> Hart:
 def _hart(index: int, info: DebugInfo) -> Hart:
     """The selected thread's hart; `index` is its number where no register says."""
     pc = _register("pc")
-    number = _register("mhartid")
     mode = _register("priv")
     privilege = _PRIVILEGES.get(mode) if mode is not None else _inferred(pc, info)
-    return Hart(hart=index if number is None else number, privilege=privilege,
+    return Hart(hart=_number(index), privilege=privilege,
                 satp=_register("satp"), pc=pc, function=_function(pc, privilege, info))
+
+
+def _number(index: int) -> int:
+    """The selected thread's hart, or `index` where no register says."""
+    number = _register("mhartid")
+    return index if number is None else number
 
 
 def _panic() -> tuple[str, ...] | None:

@@ -73,13 +73,20 @@ class Watch(AbstractContextManager):
         """Lets the machine run until it comes to place, as GDB's `break` takes it. alive: see debugger.Session.ask();
         what it raises is raised with the machine stopped."""
         self._gdb.ask(f"tbreak {place}")
+        try:
+            self._run("continue", alive, 2 * LIMIT_S)
+        except BaseException:
+            self._gdb.ask("delete")
+            raise
+
+    def _run(self, command: str, alive: Callable[[], object], limit_s: float) -> None:
+        """Has GDB let the machine go on with a command, until it stops by itself; see run_to()."""
         self._runs = True
         try:
-            self._gdb.ask("continue", limit_s=2 * LIMIT_S, alive=alive)
+            self._gdb.ask(command, limit_s=limit_s, alive=alive)
             self._runs = False
         except BaseException:
             self.halt()
-            self._gdb.ask("delete")
             raise
 
     def step(self, hart: int, n: int) -> None:
@@ -132,12 +139,9 @@ class Watch(AbstractContextManager):
                 since = time.monotonic()
             if since is not None and time.monotonic() > since + limit_s:
                 raise Silent(f"{command}: nothing within {limit_s:g} s")
-        self._runs = True
         try:
-            self._gdb.ask(command, alive=alive)
-            self._runs = False
+            self._run(command, alive, LIMIT_S)
         except Silent:
-            self.halt()
             return False
         return True
 

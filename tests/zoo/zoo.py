@@ -110,6 +110,8 @@ _ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.*)")
 
 def read(patch: Path) -> Mistake:
     """What a patch says of itself. Raises Trouble, with the line, for what it does not say or says wrongly."""
+    if not patch.is_file():
+        raise Trouble(f"there is no mistake {patch.stem}: expected the name of a patch in tests/zoo, such as two-frames")
     said: dict[str, list[str]] = {}
     for line in patch.read_text().partition("\n--- ")[0].splitlines():
         key, _, value = line.partition(": ")

@@ -419,12 +419,13 @@ def _miscounted(bench: Bench, pa: int, have: int, expected: int, frame: Optional
     users = "free" if frame is None else ", ".join(
         describe_user(u, view.snapshot) for u in frame.users[:4])
     more = f" (one of {n})" if n > 1 else ""
+    noun = "user" if expected == 1 else "users"
     owner = next((u for u in frame.users if u.kind == "user"), None) if frame else None
     process = view.snapshot.process(owner.pid) if owner else None
     mapping = view.at(process, owner.va) if process else None
     return bench.failed(
         f"frame {pa:#x}", f"{view.snapshot.counts.name} says {have}, the frame has {expected} "
-        f"{'user' if expected == 1 else 'users'}{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
+        f"{noun}{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
         "Each mapping takes one reference and each unmapping gives one back, under the lock. Too "
         "few: the frame is freed while somebody maps it. Too many: it is never freed.",
         va=owner.va if owner else None, pte_at=mapping.pte_at if mapping else None,
