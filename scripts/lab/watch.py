@@ -140,7 +140,7 @@ class Watch(AbstractContextManager):
             if since is not None and time.monotonic() > since + limit_s:
                 raise Silent(f"{command}: nothing within {limit_s:g} s")
         try:
-            self._run(command, alive, LIMIT_S)
+            self._run(command, alive, debugger.LIMIT_S)
         except Silent:
             return False
         return True
