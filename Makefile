@@ -18,9 +18,10 @@ POINTS ?=
 SANDBOX ?= $(SHRIMPY_SANDBOX)
 export SHRIMPY_SANDBOX := $(SANDBOX)
 
-PYTHON := python3
-# Debian's pytest has Debian's pexpect and xdist; the first one on PATH may not.
-PYTEST := $(firstword $(wildcard /usr/bin/pytest-3) pytest)
+# Which Python and which compilers there are is for the recipes to find out, after set-up.
+PYTHON := scripts/python
+# Not -m, which would put this folder on Python's path: gdb/ is no module.
+PYTEST := $(PYTHON) -c 'import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())'
 WORKERS := 2
 # A value of the command line as one word of the shell's, whatever is in it.
 quoted = '$(subst ','\'',$(1))'

@@ -20,12 +20,19 @@ present() {
     one=${rest%%|*}
     case $rest in *"|"*) rest=${rest#*|} ;; *) rest= ;; esac
     case $one in
-      py:*) python3 -c "import ${one#py:}" 2>/dev/null && { echo "$one"; return 0; } ;;
+      py:*) "$here/python" -c "import ${one#py:}" 2>/dev/null </dev/null && { echo "$one"; return 0; } ;;
       /*) [ -e "$one" ] && { echo "$one"; return 0; } ;;
+      *+*) toolchain "${one%%+*}" "${one#*+}" && return 0 ;;
       *) command -v "$one" && return 0 ;;
     esac
   done
   return 1
+}
+
+# toolchain PREFIX TOOL+TOOL...: prints the first tool; fails when one of them is not here.
+toolchain() {
+  for tool in $(echo "$2" | tr + ' '); do command -v "$1$tool" >/dev/null || return 1; done
+  command -v "$1${2%%+*}"
 }
 
 # each_tool FUNCTION: calls it with every row's columns.

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from .records import record
 
-CROSS_COMPILERS = (
-    "riscv64-linux-gnu-gcc",
-    "riscv64-unknown-elf-gcc",
-    "riscv64-elf-gcc",
-    "riscv64-none-elf-gcc",
-    "riscv64-unknown-linux-gnu-gcc",
-    "riscv64-linux-gnu-gcc-12",
-    "clang",
+# In the order of preference of all that builds here.
+CROSS_PREFIXES = (
+    "riscv64-unknown-elf-",
+    "riscv64-linux-gnu-",
+    "riscv64-elf-",
+    "riscv64-none-elf-",
+    "riscv64-unknown-linux-gnu-",
 )
+CROSS_COMPILERS = (*(prefix + "gcc" for prefix in CROSS_PREFIXES), "clang")
 
 # Headers of every xv6 tree that later ones lean on, in the order they need.
 BASE_HEADERS = ("types.h", "param.h", "riscv.h", "memlayout.h")

@@ -22,6 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shrimpy.macros import CROSS_PREFIXES
+
 from . import Trouble
 
 NONE = "none"
@@ -182,8 +184,7 @@ def _bwrap_help() -> str:
 def _toolchains() -> tuple[Path, ...]:
     """Where compilers are that were not installed under /usr: a cross toolchain in /opt or in a home."""
     found = set()
-    for name in ("make", "gcc", "perl", *(f"riscv64-{kind}-gcc" for kind in ("linux-gnu", "unknown-elf", "elf",
-                                                                          "unknown-linux-gnu"))):
+    for name in ("make", "gcc", "perl", *(prefix + "gcc" for prefix in CROSS_PREFIXES)):
         if path := shutil.which(name):
             folder = Path(os.path.realpath(path)).parent
             if Path("/usr") not in folder.parents and folder not in (Path("/bin"), Path("/sbin")):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ROOT, Trouble, disk, printable, sandbox
-from .tree import Kernel, cross_prefix, first_error, is_ours
+from .tools import cross_prefix
+from .tree import Kernel, first_error, is_ours
 
 PROGRAM = "shrimpscene"
 GONE = "gone"  # the point after a scenario, when all of it has ended

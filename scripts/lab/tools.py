@@ -8,10 +8,26 @@ import re
 import shutil
 import subprocess
 
+from shrimpy.macros import CROSS_PREFIXES
+
 from . import Trouble
 
+_TOOLS = ("gcc", "as", "ld", "objcopy")
 _GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv64-linux-gnu-gdb", "gdb")
 OLDEST_QEMU = (6, 2)
+
+
+def cross_prefixes() -> list[str]:
+    """What stands before gcc of each RISC-V toolchain that is here with its binutils, the preferred one first."""
+    return [prefix for prefix in CROSS_PREFIXES if all(shutil.which(prefix + tool) for tool in _TOOLS)]
+
+
+def cross_prefix() -> str:
+    """The preferred one of cross_prefixes(). Raises Trouble when there is none."""
+    found = cross_prefixes()
+    if not found:
+        raise Trouble("no RISC-V GCC with its binutils found: run scripts/setup run")
+    return found[0]
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import BUILD, ROOT, Trouble, printable, recipe, sandbox, tools
+from .tools import cross_prefix
 
 OURS = ROOT / "xv6"
 _COPIES = BUILD / "trees"
@@ -234,13 +235,6 @@ def first_error(said: str) -> str:
 def _not_built(name: str, said: str, overrun: str | None = None) -> NotBuilt:
     first = f"its build {overrun}" if overrun else first_error(said)
     return NotBuilt(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in _lines(said)[-12:]), said)
-
-
-def cross_prefix() -> str:
-    for prefix in ("riscv64-linux-gnu-", "riscv64-unknown-elf-", "riscv64-elf-", "riscv64-unknown-linux-gnu-"):
-        if shutil.which(prefix + "gcc"):
-            return prefix
-    raise Trouble("no RISC-V GCC found: run scripts/setup")
 
 
 def _build_foreign(copy: Path, name: str, changed: bool) -> tuple[list[str], str]:

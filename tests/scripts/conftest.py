@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from lab.tools import cross_prefix
 
 HERE = Path(__file__).resolve().parent
 PROMPT = r"booting\n\n$ "
@@ -18,9 +19,7 @@ def bare(tmp_path: Path) -> Callable[..., Path]:
     """bare(message, *defines): an ELF file with an empty fs.img beside it."""
     def build(message: str = PROMPT, *defines: str) -> Path:
         elf = tmp_path / "kernel"
-        prefix = next(p for p in ("riscv64-linux-gnu-", "riscv64-unknown-elf-", "riscv64-elf-")
-                      if shutil.which(p + "gcc"))
-        subprocess.run([prefix + "gcc", "-nostdlib", "-static", "-march=rv64gc", "-Wl,-Ttext=0x80000000",
+        subprocess.run([cross_prefix() + "gcc", "-nostdlib", "-static", "-march=rv64gc", "-Wl,-Ttext=0x80000000",
                         "-Wl,--build-id=none", f'-DMESSAGE="{message}"', *(f"-D{name}" for name in defines),
                         "-o", str(elf), str(HERE / "bare.S")], check=True, timeout=60)
         (tmp_path / "fs.img").write_bytes(bytes(1024))

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The zoo: every known mistake, built into our kernel, and what `make check` says of it.
 
 usage: zoo.py [--jobs N]     examines all that no earlier run has, and prints the table

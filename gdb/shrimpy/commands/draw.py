@@ -13,10 +13,9 @@ from ..session import session
 from ..snapshot import Snapshot
 from .base import Arg, Bad, Command, Opt, process, virtual
 
-_VIZ = Path(__file__).resolve().parents[3] / "viz"
-
-# Debian's Python: the first one on PATH may be another.
-_PYTHON = "/usr/bin/python3"
+_CHECKOUT = Path(__file__).resolve().parents[3]
+_VIZ = _CHECKOUT / "viz"
+_PYTHON = str(_CHECKOUT / "scripts" / "python")
 
 _LIMIT_SECONDS = 60
 
