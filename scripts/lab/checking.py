@@ -15,7 +15,8 @@ from shrimpy.rules import Known, Verdict
 from shrimpy.snapshot import Snapshot
 
 from . import Trouble, debugger, exits, scenarios, scene, verdict
-from .machine import LIMIT_S, Endless, Gone, Machine, Panicked, Silent
+from .machine import Endless, Gone, Machine, Panicked, Silent
+from .patience import point_s
 from .scenarios import GONE, POINTS, PROGRAM, Scenario
 from .tree import Kernel
 from .verdict import FAIL, PASS, UNJUDGED, Judgement
@@ -29,7 +30,7 @@ class Hindrance:
     """Why a scenario did not come to its end.
 
     kind  "panicked" (the kernel), "hung" (what should come did not within the limit), "printed without end", "ended" (QEMU),
-          "did not run" (the program), "unjudged" (nothing could be read)
+          "did not run" (the program), "unjudged" (nothing could be read), "not played" (others had hung)
     text  a line for a person, and the console's last lines after it
     """
 
@@ -39,6 +40,10 @@ class Hindrance:
     @property
     def line(self) -> str:
         return self.text.partition("\n")[0]
+
+    @property
+    def is_hang(self) -> bool:
+        return self.kind == "hung"
 
 
 @dataclass(frozen=True)
@@ -126,16 +131,18 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
     program  a command line; it is judged at each exit of a process until the prompt is back
     ready    a regular expression: what the program prints when there is something to see; it is judged then
 
+    What hangs is tried once more on a new machine before the report says so.
+
     What a kernel does wrong is in the report. Raises Trouble for what keeps any kernel from being checked: no QEMU, a
     number of harts out of range.
     """
     if program:
-        return Report(kernel, cpus, (_check_program(kernel, cpus, program, ready),))
+        return Report(kernel, cpus, (_check_program_twice(kernel, cpus, program, ready),))
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         try:
             equipped = scenarios.equip(kernel, Path(folder))
         except Trouble as trouble:
-            family = _check_program(kernel, cpus, "", "")
+            family = _check_program_twice(kernel, cpus, "", "")
             return Report(kernel, cpus, (replace(family, notes=(f"no scenarios: {trouble}",)),))
         return Report(kernel, cpus, tuple(_check_scenarios(equipped, cpus)))
 
@@ -143,7 +150,8 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
 # Scenarios
 
 _MOST_STOPS = 40  # until all of a scenario has ended
-_ALONE_S = 0.3  # a hart that can does it in a thousandth of that
+_MOST_HUNG = 3  # scenarios; then nobody waits for the rest
+_ALONE_S = 0.3  # of the machine's own time; a hart that can does it in a thousandth of that
 _MOST_STEPS = 20  # of 100 instructions, until a hart that runs a child too early is in user mode
 _SAID = r"(?<=\n)(?:@(point|cannot|skip) ([^\n]*)\n|\$ )"
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
@@ -157,23 +165,44 @@ def _check_scenarios(kernel: Kernel, cpus: int) -> Iterator[Outcome]:
 
 def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Outcome]:
     left = list(scenarios.SCENARIOS)
-    limit_s = LIMIT_S / 4
+    hung: Outcome | None = None  # what came of the first that is left, when it hung
+    n_hung = 0
     while left:
         with Machine(kernel, cpus) as machine:
             try:
                 machine.boot()
             except (Panicked, Silent, Gone) as error:
-                yield _not_booted(machine, error)
+                outcome = _not_booted(machine, error)
+                if outcome.hindrance.is_hang and not hung:
+                    hung = outcome
+                    continue
+                yield outcome
                 return
             with Watch(machine, gdb) as watch:
                 while left:
-                    scenario = left.pop(0)
-                    outcome = _Play(scenario, watch, limit_s).outcome()
-                    yield outcome
-                    if outcome.hindrance and outcome.hindrance.kind == "hung":
-                        limit_s = LIMIT_S / 12  # it is not waited for as long again
-                    if outcome.status != PASS or scenario.stays:
+                    outcome = _Play(left[0], watch).outcome()
+                    if outcome.hindrance and outcome.hindrance.is_hang and not hung:
+                        hung = outcome
                         break
+                    scenario, outcome, hung = left.pop(0), _of_both(hung, outcome), None
+                    yield outcome
+                    n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
+                    if outcome.status != PASS or scenario.stays or n_hung == _MOST_HUNG:
+                        break
+        if n_hung == _MOST_HUNG:
+            why = Hindrance("not played", f"not played: {n_hung} scenarios before it hang")
+            yield from (Outcome(one.name, one.looks_at, (), why, "") for one in left)
+            return
+
+
+def _of_both(hung: Outcome | None, again: Outcome) -> Outcome:
+    """What came of a scenario that was played again because it hung, if it did. What failed before it hung, has failed."""
+    if hung is None:
+        return again
+    failed = () if again.status == FAIL else tuple(one for one in hung.judgements if one.status == FAIL)
+    note = "it hung, and again on a new machine" if again.hindrance and again.hindrance.is_hang else \
+        f"it hung once, and not on a new machine: {hung.hindrance.line}"
+    return replace(again, judgements=failed + again.judgements, notes=(*again.notes, note))
 
 
 def _not_booted(machine: Machine, error: Trouble) -> Outcome:
@@ -197,12 +226,12 @@ class _AtPrompt(Exception):
 class _Play:
     """One scenario on a machine whose shell waits for a line."""
 
-    def __init__(self, scenario: Scenario, watch: Watch, limit_s: float) -> None:
+    def __init__(self, scenario: Scenario, watch: Watch) -> None:
         self._scenario = scenario
-        self._limit_s = limit_s  # of the wait for one point
         self._watch = watch
         self._machine = watch.machine
         self._start = len(self._machine.console)
+        self._before: Judgement | None = None
         self._judgements: list[Judgement] = []
         self._notes: list[str] = []
 
@@ -224,8 +253,8 @@ class _Play:
                        self._machine.console[self._start:], tuple(self._notes))
 
     def _look(self, point: str, known: Known = _KNOWN, **how: object) -> Judgement:
-        previous = self._judgements[-1].snapshot if self._judgements else self._before.snapshot
-        judgement = self._watch.look(point, previous, known, **how)
+        last = self._judgements[-1] if self._judgements else self._before
+        judgement = self._watch.look(point, last and last.snapshot, known, **how)
         self._judgements.append(judgement)
         return judgement
 
@@ -236,8 +265,8 @@ class _Play:
         expected = dict(self._scenario.points)
         watch.go()
         machine.send(line)
-        machine.wait_for(re.escape(line) + r" *(?=\n)", self._limit_s, what=f"the echo of {line!r}")
-        while said := machine.wait_for(_SAID, self._limit_s, what=f"the next point of {line!r}"):
+        machine.wait_for(re.escape(line) + r" *(?=\n)", point_s(), what=f"the echo of {line!r}")
+        while said := machine.wait_for(_SAID, point_s(), what=f"the next point of {line!r}"):
             kind, text = said[1], said[2]
             if kind is None:
                 break
@@ -352,6 +381,14 @@ def _point(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:
 
 # One program, or a family
 
+def _check_program_twice(kernel: Kernel, cpus: int, program: str, ready: str) -> Outcome:
+    """_check_program(), and again where the kernel hangs."""
+    outcome = _check_program(kernel, cpus, program, ready)
+    if outcome.hindrance and outcome.hindrance.is_hang:
+        return _of_both(outcome, _check_program(kernel, cpus, program, ready))
+    return outcome
+
+
 def _check_program(kernel: Kernel, cpus: int, program: str, ready: str) -> Outcome:
     judgements: list[Judgement] = []
     hindrance: Trouble | None = None
@@ -360,7 +397,7 @@ def _check_program(kernel: Kernel, cpus: int, program: str, ready: str) -> Outco
         try:
             machine.boot()
             if program and not ready and not program.rstrip().endswith("&"):
-                judgements += exits.judge(machine, program, LIMIT_S)
+                judgements += exits.judge(machine, program)
                 times = "once" if len(judgements) == 1 else f"{len(judgements)} times"
                 what = f"{program}, stopped {times}"
             else:

@@ -9,18 +9,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import ROOT, Trouble, sandbox, tools
+from .patience import Patience
 
 KIT = ROOT / "gdb" / "load.py"
-LIMIT_S = 120.0
+_LIMIT_S = 120.0  # of GDB's own time: see patience
 # Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
 _NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
 _MEMORY = 6 << 30
+
+
+class Late(Trouble):
+    """GDB did not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def _environment() -> dict[str, str]:
 
 
 def batch(elf: Path | str, commands: list[str], *, target: str | None = None, core: Path | None = None,
-          kit: bool = True, limit_s: float = LIMIT_S) -> Said:
+          kit: bool = True, limit_s: float = _LIMIT_S) -> Said:
     """Runs commands one by one in a GDB that ends after them; the first error ends it with status 1.
 
     target: what `target remote` takes; the machine stops when GDB attaches, and runs on when it leaves.
@@ -54,14 +58,18 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
     with tempfile.NamedTemporaryFile("w", prefix="shrimpy-", suffix=".gdb") as file:
         file.write(script)
         file.flush()
-        try:
-            done = subprocess.run([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", "-batch",
-                                   "-x", file.name, str(elf)],
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                                  timeout=limit_s, env=_environment())
-        except subprocess.TimeoutExpired:
-            raise Trouble(f"GDB did not finish within {limit_s:g} s: {commands}") from None
-    return Said(done.returncode, done.stdout, done.stderr)
+        with subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", "-batch",
+                               "-x", file.name, str(elf)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, errors="replace", env=_environment()) as gdb:
+            patience = Patience(limit_s, gdb.pid)
+            try:
+                while True:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        return Said(gdb.returncode, *gdb.communicate(timeout=patience.look_s))
+                    if patience.is_over:
+                        raise Late(f"GDB did not finish within {limit_s:g} s: {commands}")
+            finally:
+                gdb.kill()
 
 
 def checked(elf: Path | str, commands: list[str], **how: object) -> str:
@@ -98,16 +106,25 @@ class Session:
         except BrokenPipeError:
             raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}") from None
 
-    def ask(self, *commands: str, limit_s: float = LIMIT_S, alive: Callable[[], object] = lambda: None) -> str:
-        """What GDB prints for these commands. alive is called now and then while they run, and may raise."""
+    @property
+    def pid(self) -> int:
+        """GDB's process id."""
+        return self._gdb.pid
+
+    def ask(self, *commands: str, patience: Patience | None = None, alive: Callable[[], object] = lambda: None) -> str:
+        """What GDB prints for these commands.
+
+        patience  how long it may take, Late is raised then; where the machine runs meanwhile, a limit for both of them
+        alive     is called now and then while they run, and may raise
+        """
         self._asked += 1  # an earlier question's answer may still come, if alive raised
         for command in (*commands, f"echo @asked {self._asked}@\\n"):
             self.tell(command)
         end = b"@asked %d@\n" % self._asked
-        deadline = time.monotonic() + limit_s
+        patience = patience or Patience(_LIMIT_S, self.pid)
         while end not in self._said:
-            if time.monotonic() > deadline:
-                raise Trouble(f"GDB did not answer {commands} within {limit_s:g} s")
+            if patience.is_over:
+                raise Late(f"GDB did not answer {commands} within {patience.limit_s:g} s")
             if select.select([self._gdb.stdout], [], [], 0.1)[0]:
                 data = self._gdb.stdout.read1(65536)
                 if not data:

@@ -6,10 +6,9 @@ But the system call by which a process exits is a moment when it is whole, and i
 
 from __future__ import annotations
 
-import time
-
 from . import debugger, verdict
 from .machine import Machine, Silent
+from .patience import Patience
 
 _MOST_STOPS = 100
 _SYS_EXIT = 2
@@ -21,10 +20,10 @@ class _Ended(Exception):
     """The program ended: the prompt is back."""
 
 
-def judge(machine: Machine, program: str, limit_s: float) -> list[verdict.Judgement]:
+def judge(machine: Machine, program: str) -> list[verdict.Judgement]:
     """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back.
 
-    Raises what Machine.wait_for() raises; Silent after limit_s with neither an exit nor the prompt.
+    Raises what Machine.wait_for() raises; Silent when neither an exit nor the prompt comes in time: see patience.
     """
     judgements: list[verdict.Judgement] = []
     with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
@@ -37,20 +36,18 @@ def judge(machine: Machine, program: str, limit_s: float) -> list[verdict.Judgem
             machine.check()
             if machine.console.endswith("\n$ ", start):
                 raise _Ended
-            if time.monotonic() > deadline:
-                raise Silent(f"waited {limit_s:g} s in vain for an exit of {program!r} or the prompt after it; for a program "
-                             "that stays, let it end in & and say with READY= what it prints" + machine.tail())
 
         try:
             while len(judgements) < _MOST_STOPS:
-                deadline = time.monotonic() + limit_s
-                gdb.ask("continue", limit_s=2 * limit_s, alive=alive)
+                patience = Patience(None, machine.pid, gdb.pid)
+                gdb.ask("continue", patience=patience, alive=alive)
                 judgements.append(verdict.ask(gdb, f"exit {len(judgements) + 1}", judgements[-1].snapshot if judgements else None))
             gdb.ask("delete")
-        except (_Ended, Silent) as reason:
+        except (_Ended, debugger.Late) as reason:
             with machine.qmp() as monitor:
                 monitor.execute("stop")
             gdb.ask()
-            if isinstance(reason, Silent):
-                raise
+            if isinstance(reason, debugger.Late):
+                raise Silent(f"waited {patience.limit_s:g} s in vain for an exit of {program!r} or the prompt after it; for a "
+                             "program that stays, let it end in & and say with READY= what it prints" + machine.tail()) from None
     return judgements

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import time
 from pathlib import Path
 
 from . import Trouble, debugger
-from .machine import LIMIT_S, Machine
+from .machine import Machine
+from .patience import Patience
 
 PROGRAM = "echo hello"  # a shell's fork, exec, exit and wait, and nothing else
 _ENDS = re.compile(r"^(.*): (\d+) steps$", re.M)
@@ -16,17 +16,14 @@ _ENDS = re.compile(r"^(.*): (\d+) steps$", re.M)
 
 def record(machine: Machine, program: str, path: Path) -> int:
     """Types program and records the fork that it leads to; how many steps that has. Raises Trouble."""
-    deadline = time.monotonic() + LIMIT_S
-
-    def alive() -> None:
-        machine.check()
-        if time.monotonic() > deadline:
-            raise Trouble(f"waited {LIMIT_S:g} s in vain for the end of what {program!r} forks: it must fork, and its "
-                          "first child must exit and be waited for" + machine.tail())
-
     with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
         machine.send(program)
-        said = gdb.ask(f"shrimp-step -record {shlex.quote(str(path))}", limit_s=2 * LIMIT_S, alive=alive)
+        patience = Patience(None, machine.pid, gdb.pid)
+        try:
+            said = gdb.ask(f"shrimp-step -record {shlex.quote(str(path))}", patience=patience, alive=machine.check)
+        except debugger.Late:
+            raise Trouble(f"waited {patience.limit_s:g} s in vain for the end of what {program!r} forks: it must fork, and its "
+                          "first child must exit and be waited for" + machine.tail()) from None
     ended = _ENDS.search(said)
     if ended is None:
         raise Trouble((said.strip().splitlines() or ["GDB said nothing"])[-1])

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import Trouble, printable, tools
+from .patience import Patience
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
 from .tree import Kernel
 
 T = TypeVar("T")
-LIMIT_S = float(os.environ.get("SHRIMPY_LIMIT", "60"))  # of one wait
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
 _TAIL_LINES = 12
@@ -127,14 +127,14 @@ class Machine:
 
     def _await_monitor(self) -> None:
         """Returns when QEMU has done all that its options say: its monitor answers then."""
-        deadline = time.monotonic() + LIMIT_S
+        patience = self.patience()
         while self._qemu.poll() is None:
             try:
                 self.qmp().close()
                 return
             except (OSError, Trouble):  # not there yet, or gone again
-                if time.monotonic() > deadline:
-                    raise Silent(f"QEMU did not open its monitor within {LIMIT_S:.0f} s") from None
+                if patience.is_over:
+                    raise Silent(f"QEMU did not open its monitor within {patience.limit_s:g} s") from None
                 time.sleep(0.005)
         raise self._gone()
 
@@ -165,6 +165,16 @@ class Machine:
         """QEMU's process id."""
         return self._qemu.pid
 
+    def patience(self, limit_s: float | None = None) -> Patience:
+        """A limit of the time that the machine has for something from now on; SHRIMPY_LIMIT when it is None."""
+        return Patience(limit_s, self.pid)
+
+    def work(self, seconds: float) -> None:
+        """Returns when the machine has had so much time for its work: see patience()."""
+        patience = self.patience(seconds)
+        while not patience.is_over:
+            time.sleep(patience.look_s)
+
     @property
     def console(self) -> str:
         """All that the console has printed, without carriage returns."""
@@ -181,7 +191,7 @@ class Machine:
         """Waits until the console prints pattern after the last match, and returns the match.
 
         what names the pattern for a person. Raises Panicked at a panic that is not what pattern matches,
-        Gone when QEMU ends, Silent after limit_s.
+        Gone when QEMU ends, Silent after limit_s of the machine's own time: see patience().
         """
         wanted = re.compile(pattern)
         looked = self._mark
@@ -196,17 +206,17 @@ class Machine:
 
     def wait_until(self, found: Callable[[str], T | None], limit_s: float | None = None, what: str = "") -> T:
         """Waits until found, given all that the console has printed, returns something true; as wait_for()."""
-        limit_s = LIMIT_S if limit_s is None else limit_s
-        deadline = time.monotonic() + limit_s
+        patience = self.patience(limit_s)
         with self._changed:
             while not (result := found(self._text)):
-                left = deadline - time.monotonic()
-                self.check(last_chance=left <= 0)
-                if left <= 0 and len(self._text) > _MUCH_PRINTED:
-                    raise Endless(f"the kernel prints without end: {len(self._text) >> 10} KiB within {limit_s:g} s" + self.tail())
-                if left <= 0:
-                    raise Silent(f"waited {limit_s:g} s in vain for {what}" + self.tail())
-                self._changed.wait(left)
+                over = patience.is_over
+                self.check(last_chance=over)
+                if over and len(self._text) > _MUCH_PRINTED:
+                    raise Endless(f"the kernel prints without end: {len(self._text) >> 10} KiB within {patience.limit_s:g} s"
+                                  + self.tail())
+                if over:
+                    raise Silent(f"waited {patience.limit_s:g} s in vain for {what}" + self.tail())
+                self._changed.wait(patience.look_s)
             return result
 
     def check(self, last_chance: bool = False) -> None:

@@ -12,7 +12,7 @@ from . import Trouble
 class Qmp:
     """One connection. QEMU serves one at a time, so keep it no longer than needed."""
 
-    def __init__(self, path: Path | str, limit_s: float = 60) -> None:
+    def __init__(self, path: Path | str, limit_s: float = 300) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(limit_s)
         try:

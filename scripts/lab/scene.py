@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import cli
-from .machine import LIMIT_S, Machine, Panicked, Silent
+from .machine import Machine, Panicked, Silent
+from .patience import limit_s, point_s
 from .tree import Kernel, prepare
 
 
@@ -31,7 +32,7 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
     """
     if program:
         if ready:
-            cli.say(f"waiting for {ready!r}, up to {LIMIT_S:g} s")
+            cli.say(f"waiting for {ready!r}, up to {limit_s():g} s")
             machine.send(program)
             machine.wait_for(ready, what=f"what {program!r} prints when it is ready, {ready!r}")
         else:
@@ -40,7 +41,7 @@ def play(machine: Machine, program: str = "", ready: str = "") -> str:
     if machine.kernel.has_program("shrimpdemo"):
         machine.send("shrimpdemo &")
         try:
-            machine.wait_for(r"shrimpdemo: ready[^\n]*\n", LIMIT_S / 4)
+            machine.wait_for(r"shrimpdemo: ready[^\n]*\n", point_s())
             return "shrimpdemo"
         except Silent:  # somebody else's, or it died of a page that is not there
             cli.say("shrimpdemo does not say `shrimpdemo: ready`")

@@ -11,10 +11,12 @@ from shrimpy.rules import Known
 from shrimpy.snapshot import Snapshot
 
 from . import debugger, verdict
-from .machine import LIMIT_S, Machine, Silent
+from .machine import Machine, Silent
+from .patience import Patience, point_s
 from .verdict import FAIL, Judgement
 
 _ATTEMPTS = 8
+_BETWEEN_S, _MOST_BETWEEN_S = 0.01, 0.25  # of the machine's own time, from one attempt to the next: each has twice as much
 _MOST_STEPS = 200
 _LOAD = re.compile(r"\tl[bhwd]u?\t\w+,(-?\d+)\((\w+)\)")  # as GDB disassembles it
 
@@ -36,10 +38,10 @@ class Watch(AbstractContextManager):
         """Lets the machine run."""
         self._gdb.tell("continue")
         self._runs = True
-        deadline = time.monotonic() + LIMIT_S
+        patience = self.machine.patience()
         while not self._monitor.execute("query-status")["running"]:
-            if time.monotonic() > deadline:
-                raise Silent(f"the machine did not go on within {LIMIT_S:g} s")
+            if patience.is_over:
+                raise Silent(f"the machine did not go on within {patience.limit_s:g} s")
             time.sleep(0.001)
 
     def halt(self) -> None:
@@ -55,12 +57,13 @@ class Watch(AbstractContextManager):
              attempts: int = _ATTEMPTS) -> Judgement:
         """The machine stopped and judged: at the first stop that allows all of it and is enough, or else the last.
 
-        Between two stops it runs a little: a process half made at one is whole at the next.
+        Between two stops it runs a little, for longer each time: a process half made at one is whole at the next.
         """
         failed = None
         for attempt in range(attempts):
             if attempt:
                 self.go()
+                self.machine.work(min(_BETWEEN_S * 2 ** (attempt - 1), _MOST_BETWEEN_S))
             self.halt()
             judgement = verdict.ask(self._gdb, point, previous, known, roles)
             if judgement.settled and enough(judgement):
@@ -71,20 +74,24 @@ class Watch(AbstractContextManager):
 
     def run_to(self, place: str, alive: Callable[[], object]) -> None:
         """Lets the machine run until it comes to place, as GDB's `break` takes it. alive: see debugger.Session.ask();
-        what it raises is raised with the machine stopped."""
+        what it raises is raised with the machine stopped, as is Silent when it does not come there in time."""
         self._gdb.ask(f"tbreak {place}")
         try:
-            self._run("continue", alive, 2 * LIMIT_S)
+            self._run("continue", alive, point_s())
         except BaseException:
             self._gdb.ask("delete")
             raise
 
-    def _run(self, command: str, alive: Callable[[], object], limit_s: float) -> None:
+    def _run(self, command: str, alive: Callable[[], object], limit_s: float | None) -> None:
         """Has GDB let the machine go on with a command, until it stops by itself; see run_to()."""
         self._runs = True
+        patience = Patience(limit_s, self.machine.pid, self._gdb.pid)
         try:
-            self._gdb.ask(command, limit_s=limit_s, alive=alive)
+            self._gdb.ask(command, patience=patience, alive=alive)
             self._runs = False
+        except debugger.Late:
+            self.halt()
+            raise Silent(f"waited {patience.limit_s:g} s in vain for a stop" + self.machine.tail()) from None
         except BaseException:
             self.halt()
             raise
@@ -111,7 +118,7 @@ class Watch(AbstractContextManager):
 
     def run_alone(self, hart: int, place: str, limit_s: float) -> bool:
         """Has a hart run to place, a function's first instruction, and out of the function again, while the others stand
-        still; whether it did within limit_s, twice."""
+        still; whether it did within limit_s of the machine's own time, twice."""
         self._select(hart)
         self._gdb.ask("set scheduler-locking on", f"tbreak {place}")
         try:
@@ -131,16 +138,16 @@ class Watch(AbstractContextManager):
 
     def _stops(self, command: str, limit_s: float) -> bool:
         """Whether the machine stops by itself within limit_s when GDB is told to let it go on."""
-        since = None  # it runs: a busy GDB may need longer than that until it does
+        patience = None  # it begins when the machine runs: a busy GDB may need longer than that until it does
 
         def alive() -> None:
-            nonlocal since
-            if since is None and self._monitor.execute("query-status")["running"]:
-                since = time.monotonic()
-            if since is not None and time.monotonic() > since + limit_s:
+            nonlocal patience
+            if patience is None and self._monitor.execute("query-status")["running"]:
+                patience = self.machine.patience(limit_s)
+            if patience is not None and patience.is_over:
                 raise Silent(f"{command}: nothing within {limit_s:g} s")
         try:
-            self._run(command, alive, debugger.LIMIT_S)
+            self._run(command, alive, None)
         except Silent:
             return False
         return True

@@ -1,0 +1,90 @@
+"""How long a machine may take, measured in time in which the host lets it work.
+
+On a busy host a machine waits for a CPU most of the time. That time says nothing about the kernel in it, and is not counted: a
+limit that is right on an idle host is right beside forty other processes, too.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from . import Trouble
+
+_DEFAULT_S = 30.0
+_LAST_RESORT = 40.0     # of a limit, and at least so many seconds of wall time: then nobody waits any longer
+_LAST_RESORT_S = 300.0
+_LOOK_S = 0.25
+
+
+def limit_s() -> float:
+    """SHRIMPY_LIMIT: how long, in its own time, a machine may take until it prints what is waited for."""
+    said = os.environ.get("SHRIMPY_LIMIT") or str(_DEFAULT_S)
+    try:
+        limit = float(said)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < 1e6:
+        raise Trouble(f"SHRIMPY_LIMIT={said}: expected a number of seconds above 0, such as {_DEFAULT_S:g}")
+    return limit
+
+
+def point_s() -> float:
+    """The same for a point of check's own scenarios: on an idle host all come within a third of a second."""
+    return limit_s() / 6
+
+
+class Patience:
+    """A limit, in seconds, of the time that some processes had for a piece of work.
+
+    Time passes for them as on the wall, but for what the thread of theirs, or ours, that waited longest waited for a CPU. (A
+    process that sleeps waits for none: its time passes.) As a last resort the limit is one of wall time, in minutes.
+    """
+
+    def __init__(self, limit: float | None, *pids: int) -> None:
+        """limit: in seconds; None: limit_s()."""
+        self.limit_s = limit_s() if limit is None else limit
+        self._pids = (os.getpid(), *pids)
+        self._begun = time.monotonic()
+        self._waited = {pid: _waited_ns(pid) for pid in self._pids}
+
+    @property
+    def left_s(self) -> float:
+        """How much of it is left; 0 or less when it is over."""
+        wall = time.monotonic() - self._begun
+        if wall > max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s):
+            return 0.0
+        # Not their sum: they wait side by side, too.
+        return self.limit_s - wall + max(_most_more(before, _waited_ns(pid)) for pid, before in self._waited.items()) / 1e9
+
+    @property
+    def is_over(self) -> bool:
+        return self.left_s <= 0
+
+    @property
+    def look_s(self) -> float:
+        """When to look again whether it is over, in seconds of wall time from now."""
+        return max(0.0, min(self.left_s, _LOOK_S))
+
+
+def _waited_ns(pid: int) -> dict[str, int]:
+    """How long each thread of a process has waited for a CPU since its start; nothing where it has ended.
+
+    See "schedstat" in proc(5) and the kernel's Documentation/scheduler/sched-stats.
+    """
+    waited = {}
+    try:
+        for thread in os.scandir(f"/proc/{pid}/task"):
+            try:
+                waited[thread.name] = int(Path(thread.path, "schedstat").read_text().split()[1])
+            except (OSError, IndexError, ValueError):  # it has ended, or this system does not say
+                continue
+    except OSError:
+        pass
+    return waited
+
+
+def _most_more(before: dict[str, int], now: dict[str, int]) -> int:
+    """What the thread that waited longest meanwhile has waited."""
+    return max((ns - before.get(thread, 0) for thread, ns in now.items()), default=0)

@@ -1,0 +1,142 @@
+"""How long a machine may take: in its own time, whatever else the host does; what hangs is tried once more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import Trouble, checking, patience, scenarios
+from lab.machine import Machine, Silent
+from lab.patience import Patience
+from lab.tree import prepare
+from lab.verdict import PASS
+
+SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
+
+
+@pytest.fixture
+def one_of_many():
+    """The pid of one of five processes that share a CPU."""
+    cpu = str(min(os.sched_getaffinity(0)))
+    spinning = [subprocess.Popen([sys.executable, "-c", SPIN, cpu], stdout=subprocess.PIPE) for _ in range(5)]
+    for one in spinning:
+        one.stdout.readline()
+    yield spinning[0].pid
+    for one in spinning:
+        one.kill()
+        one.wait()
+        one.stdout.close()
+
+
+def test_what_a_process_waits_for_a_cpu_is_not_counted(one_of_many):
+    start, patient = time.monotonic(), Patience(0.5, one_of_many)
+    while not patient.is_over:
+        time.sleep(patient.look_s)
+    assert time.monotonic() - start > 1.0  # it had a fifth of the CPU at most
+
+
+def test_the_time_of_a_process_that_sleeps_passes():
+    with subprocess.Popen(["sleep", "1000"]) as sleeping:
+        patient = Patience(0.2, sleeping.pid)
+        while not patient.is_over:
+            time.sleep(patient.look_s)
+        sleeping.kill()
+
+
+def test_wall_time_is_the_last_resort(monkeypatch):
+    monkeypatch.setattr(patience, "_waited_ns", lambda pid: {"1": time.monotonic_ns()})  # all it does is wait
+    patient = Patience(0.0625, 1)
+    assert patient.left_s == pytest.approx(0.0625, abs=0.05)
+    monkeypatch.setattr(patience, "_LAST_RESORT_S", 0.0)
+    time.sleep(0.0625 * patience._LAST_RESORT)
+    assert patient.is_over
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "-1", "nan", "1e9"])
+def test_a_limit_that_is_none_is_refused(monkeypatch, said):
+    monkeypatch.setenv("SHRIMPY_LIMIT", said)
+    with pytest.raises(Trouble, match=f"SHRIMPY_LIMIT={said}: expected a number of seconds above 0"):
+        patience.limit_s()
+
+
+def test_the_limit_is_that_of_any_wait(monkeypatch, bare):
+    monkeypatch.setenv("SHRIMPY_LIMIT", "0.5")
+    with Machine(prepare(str(bare(r"almost there\n", "SILENT"))), 1) as machine:
+        with pytest.raises(Silent, match="waited 0.5 s in vain"):
+            machine.boot()
+
+
+# What hangs is tried once more on a new machine
+
+@pytest.fixture
+def booted(monkeypatch):
+    """The machines that check has booted."""
+    found = []
+    boot = Machine.boot
+
+    def noted(machine, *limit):
+        found.append(machine.pid)
+        return boot(machine, *limit)
+    monkeypatch.setattr(Machine, "boot", noted)
+    return found
+
+
+def hang(monkeypatch, owner, name, n):
+    """The first n calls of a method end as if the machine hung."""
+    real, left = getattr(owner, name), [n]
+
+    def method(self, *args):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise Silent("waited in vain")
+        return real(self, *args)
+    monkeypatch.setattr(owner, name, method)
+
+
+def ends(report):
+    return [one.hindrance and one.hindrance.kind for one in report.outcomes]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Scenarios that take little time."""
+    monkeypatch.setattr(scenarios, "SCENARIOS", tuple(one for one in scenarios.SCENARIOS if one.name in ("family", "child")))
+
+
+@pytest.mark.parametrize("owner,name", [(checking._Play, "_play"), (Machine, "boot")])
+def test_a_scenario_that_hung_once_is_played_again_and_said(kernel, monkeypatch, short, booted, owner, name):
+    hang(monkeypatch, owner, name, 1)
+    report = checking.check(kernel, 1)
+    assert (report.status, ends(report)) == (PASS, [None, None])
+    assert len(booted) == (2 if owner is checking._Play else 1)
+    assert "hung once" in report.outcomes[0].notes[0] and not report.outcomes[1].notes
+
+
+def test_a_scenario_that_hangs_twice_hangs(kernel, monkeypatch, short, booted):
+    hang(monkeypatch, checking._Play, "_play", 2)
+    report = checking.check(kernel, 1)
+    assert ends(report) == ["hung", None] and len(booted) == 3
+
+
+def test_a_program_that_hung_once_is_run_again(kernel, monkeypatch):
+    hang(monkeypatch, Machine, "boot", 1)
+    report = checking.check(kernel, 1, program="ls")
+    assert (report.status, ends(report)) == (PASS, [None])
+
+
+def test_a_kernel_that_hangs_in_every_scenario_is_not_waited_for_in_each(kernel, monkeypatch, booted):
+    hang(monkeypatch, checking._Play, "_play", 100)
+    report = checking.check(kernel, 1)
+    assert ends(report) == ["hung"] * 3 + ["not played"] * (len(scenarios.SCENARIOS) - 3)
+    assert len(booted) == 6
+
+
+def test_a_kernel_that_hangs_at_boot_is_booted_twice(bare, monkeypatch, booted):
+    monkeypatch.setenv("SHRIMPY_LIMIT", "0.5")
+    elf = bare(r"almost there\n", "SILENT")
+    assert ends(checking.check(prepare(str(elf)), 1)) == ["hung"]
+    assert len(booted) == 2
