@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Sequence
 
 from . import rules
 from .records import encode
-from .rules import FAIL, PASS, SKIPPED, Verdict
+from .rules import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, Verdict
 from .snapshot import Snapshot
 
 STYLES: Dict[str, str] = {
@@ -97,10 +97,15 @@ def summary(judged: Sequence[Verdict], paint: Painter = Painter(False)) -> str:
     for rule, statement, group in _by_rule(judged):
         count = Counter(v.status for v in group)
         worst = FAIL if count[FAIL] else PASS if count[PASS] else SKIPPED
-        note = statement if worst != SKIPPED else f"skipped: {group[0].why}"
+        note = statement if worst != SKIPPED else f"skipped: {min(group, key=_says_little).why}"
         rows.append([paint(worst, {PASS: "pass", FAIL: "FAIL", SKIPPED: "-"}[worst]), rule,
                      *(str(count[s]) if count[s] else "" for s in (PASS, FAIL, SKIPPED)), note])
     return table(["", "RULE", "PASS", "FAIL", "SKIP", ""], rows, paint)
+
+
+def _says_little(v: Verdict) -> int:
+    """Which reason to tell of several: one of a stop that could have been judged says most, the first of its kind."""
+    return (MOMENT, UNKNOWN, NOTHING).index(v.because or NOTHING)
 
 
 def _by_rule(judged: Sequence[Verdict]) -> Iterator[tuple]:

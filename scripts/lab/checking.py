@@ -261,7 +261,7 @@ class _Play:
     def _play(self) -> None:
         machine, watch = self._machine, self._watch
         line = f"{PROGRAM} {self._scenario.name}"
-        self._before = watch.look("before it began")
+        self._before = watch.look("before it began", enough=lambda judgement: judgement.quiet, attempts=_MOST_STOPS)
         expected = dict(self._scenario.points)
         watch.go()
         machine.send(line)
@@ -294,7 +294,7 @@ class _Play:
             raise _DidNotRun(f"{line!r} ended before this: {next(iter(expected.values()))}" + machine.tail())
         there = {one[0] for one in self._before.processes}
         self._look(POINTS[GONE], Known(self._before.snapshot, _KNOWN.untouched), attempts=_MOST_STOPS,
-                   enough=lambda judgement: {one[0] for one in judgement.processes} == there)
+                   enough=lambda judgement: judgement.quiet and {one[0] for one in judgement.processes} == there)
 
     def _fork_moment(self) -> None:
         """Has the fork that follows stopped where it maps the child's SHRIMP: nobody may run the child yet."""

@@ -58,6 +58,11 @@ class Judgement:
         return not rules.held_back(self.verdicts)
 
     @property
+    def quiet(self) -> bool:
+        """Whether no frame may be on its way from one owner to another: a later stop can be compared with this one."""
+        return rules.unsettled(self.snapshot) is None
+
+    @property
     def processes(self) -> tuple[tuple[int, str], ...]:
         """The pid and name of each there was."""
         return tuple((one.pid, one.name) for one in self.snapshot.processes)

@@ -130,8 +130,3 @@ _LASTING: list[tuple[str, Callable]] = [
     (r"it takes a run that has ended to compare with", lambda c, p: True),
 ]
 _SENTENCES = _PASSING + _LASTING
-
-
-def is_lasting(why: str) -> bool:
-    """Whether a reason is about what there is in this machine to be judged, and not about this moment."""
-    return any(re.fullmatch(pattern, why) for pattern, _ in _LASTING)

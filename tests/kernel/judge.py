@@ -33,7 +33,7 @@ def judge():
         "function": snapshot.stop.function, "privilege": snapshot.stop.privilege, "n": len(snapshot.processes),
         "fail": [repr(v) for v in verdicts + compared if v.status == "fail"],
         "pass": sum(v.status == "pass" for v in verdicts),
-        "skipped": [(v.rule, v.subject, v.why) for v in verdicts if v.status == "skipped"],
+        "skipped": [(v.rule, v.subject, v.why, v.because) for v in verdicts if v.status == "skipped"],
         "harts": _harts()}))
 
 

@@ -7,7 +7,9 @@ import pytest
 from judging import failed_rules, failure, failures, reasons, statuses
 from machine import (BASE, FRY, KEPT, PAGE, PANICKED, SHRIMP, TRAMPOLINE, TRAPFRAME, Machine, R, U, W, X,
                      family)
-from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, Known, evaluate, status
+from shrimpy import text
+from shrimpy.rules import (FAIL, MOMENT, NOTHING, PASS, RULES, SKIPPED, UNKNOWN, Known, evaluate, held_back,
+                           status)
 from shrimpy.snapshot import Hart, Snapshot
 
 KERNEL_RULES = {r.id for r in RULES if not r.needs_fry}
@@ -583,3 +585,39 @@ def test_a_child_that_can_run_without_shrimp_is_found_though_its_parent_is_in_fo
     assert [v.pid for v in evaluate(m.snapshot(harts)) if v.rule == "shrimp-pair" and v.status == FAIL] == [4]
     m.state(child, "USED")
     assert not failures(m.snapshot(harts))
+
+# Why it is skipped
+
+def skipped(snapshot, rule, known=Known()):
+    return [v for v in evaluate(snapshot, None, known) if v.rule == rule and v.status == SKIPPED]
+
+def test_who_is_buried_is_in_the_middle_of_it_though_others_have_its_tables():
+    m = family()
+    m.state(m.processes[4], "USED")
+    m.put(m.processes[4].root, 0x40000000 >> 2 | 1)
+    [v] = skipped(m.snapshot(), "frames-conserved")
+    assert v.because == MOMENT and "pid 4 is half made (USED); as it stands, " in v.why
+
+def test_a_table_that_leads_nowhere_is_no_matter_of_the_moment():
+    m = family()
+    m.put(m.processes[4].root, 0x40000000 >> 2 | 1)
+    assert [v.because for v in skipped(m.snapshot(), "frames-conserved")] == [UNKNOWN]
+
+def test_whether_frames_return_is_told_by_a_later_stop_while_the_kernel_works():
+    m = family()
+    before = m.snapshot()
+    p = m.processes[4]
+    busy = m.snapshot(running(m, p, "S"))
+    [v] = skipped(busy, "frames-return", Known(before))
+    assert v.because == MOMENT and held_back([v]) == 1
+    [v] = skipped(before, "frames-return", Known(busy))
+    assert v.because == UNKNOWN and held_back([v]) == 0
+    [v] = skipped(before, "frames-return")
+    assert v.because == NOTHING
+
+def test_of_several_reasons_the_one_of_a_stop_that_could_have_been_judged_is_told():
+    m = family()
+    before = m.snapshot()
+    p = m.processes[4]
+    stops = [*skipped(before, "frames-return"), *skipped(m.snapshot(running(m, p, "S")), "frames-return", Known(before))]
+    assert stops[1].why in text.summary(stops) and stops[0].why not in text.summary(stops)

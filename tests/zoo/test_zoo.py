@@ -27,6 +27,9 @@ def test_the_unbroken_kernel_raises_nothing_in_any_scenario(kernel, harts):
     judged = {one.rule for outcome in report.outcomes for stop in outcome.judgements for one in stop.verdicts if one.status == "pass"}
     assert judged == {rule.id for rule in zoo.RULES}
     assert all(stop.settled for outcome in report.outcomes for stop in outcome.judgements if "about to" not in stop.point)
+    ended = [outcome.judgements[-1] for outcome in report.outcomes if outcome.judgements[-1].known.before]
+    assert len(ended) == len(report.outcomes) - 1
+    assert {one.status for stop in ended for one in stop.verdicts if one.rule == "frames-return"} == {"pass"}
 
 
 def test_every_patch_says_what_must_be_found_and_no_two_are_the_same():

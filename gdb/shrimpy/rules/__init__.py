@@ -10,11 +10,11 @@ from typing import Iterable, List, Optional, Tuple
 
 from ..snapshot import Snapshot
 from . import life, memory, pages
-from .verdict import FAIL, PASS, SKIPPED, Bench, Rule, Verdict, subject
+from .verdict import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, Bench, Rule, Verdict, subject
 from .view import Known, View
 
-__all__ = ["FAIL", "PASS", "SKIPPED", "RULES", "Known", "Verdict", "evaluate", "held_back",
-           "status", "subject"]
+__all__ = ["FAIL", "MOMENT", "NOTHING", "PASS", "SKIPPED", "UNKNOWN", "RULES", "Known", "Verdict",
+           "evaluate", "held_back", "status", "subject", "unsettled"]
 
 RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES + life.RULES
 
@@ -46,10 +46,14 @@ def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,
 def held_back(verdicts: Iterable[Verdict]) -> int:
     """How many verdicts were skipped for what the machine is in the middle of:
     a later stop will tell."""
-    return sum(v.status == SKIPPED and any(sign in v.why for sign in _PASSING) for v in verdicts)
+    return sum(v.because == MOMENT for v in verdicts)
 
 
-_PASSING = ("as it stands", "is held", "USED")
+def unsettled(snapshot: Snapshot) -> Optional[str]:
+    """Why frames may be on their way from one owner to another, or None: then a later snapshot
+    can be compared with this one."""
+    view = View(snapshot)
+    return view.allocator_busy() or view.unsettled()
 
 
 def status(verdicts: Iterable[Verdict]) -> int:

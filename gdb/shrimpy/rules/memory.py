@@ -9,8 +9,8 @@ from typing import Dict, Iterator, List, Optional, Set, Tuple
 from ..frames import Frame, User
 from ..snapshot import Process
 from ..sv39 import Finding
-from .verdict import Bench, Rule, Verdict, subject
-from .view import PAGE, View, count_pages, describe_user, pages_up
+from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
+from .view import PAGE, Moment, View, count_pages, describe_user, like, pages_up
 
 _IMAGE = ("text", "data", "user")
 
@@ -135,7 +135,7 @@ def _found(bench: Bench, kinds: frozenset, expected: str, explanation: str) -> I
             yield bench.passed(subject(p))
         for f in findings:
             if f.kind == "truncated":
-                yield bench.skipped(subject(p), f.text)
+                yield bench.skipped(subject(p), f.text, UNKNOWN)
             else:
                 yield bench.accuse(p, f.text, expected, _actual(f), "mappages", explanation,
                                    va=f.va, pte_at=f.at, pte=f.pte)
@@ -205,7 +205,7 @@ def free_list_sound(bench: Bench) -> Iterator[Verdict]:
     view, free = bench.view, bench.view.snapshot.free
     busy = view.allocator_busy()
     if not free.lists:
-        yield bench.skipped("allocator", free.why or "no free list is known in this kernel")
+        yield bench.skipped("allocator", free.why or "no free list is known in this kernel", UNKNOWN)
         return
     for one in free.lists:
         wrong = [f for f in free.findings if f.text.startswith(one.name + ":")]
@@ -226,7 +226,8 @@ def not_on_free_list(bench: Bench) -> Iterator[Verdict]:
     view = bench.view
     busy = view.allocator_busy()
     if busy or not view.snapshot.free.lists:
-        yield bench.skipped("kernel", busy or view.snapshot.free.why or "no free list is known")
+        yield bench.skipped("kernel", busy or view.snapshot.free.why or "no free list is known",
+                            UNKNOWN)
         return
     in_use: Dict[Optional[int], List[Tuple[Frame, User]]] = defaultdict(list)
     for frame in view.snapshot.frames:
@@ -244,7 +245,7 @@ def not_on_free_list(bench: Bench) -> Iterator[Verdict]:
         what = describe_user(user, view.snapshot)
         unsettled = view.unsettled()
         if unsettled:
-            yield bench.skipped("kernel", f"{unsettled}; as it stands: {what} is free")
+            yield bench.held_back("kernel", unsettled, f": {what} is free")
         else:
             yield bench.failed("kernel", f"{what} is on the free list", "a frame that is not free",
                                f"frame {frame.pa:#x}, free", "kfree",
@@ -273,14 +274,14 @@ def frames_conserved(bench: Bench) -> Iterator[Verdict]:
     view, snapshot = bench.view, bench.view.snapshot
     why = _unaccountable(view)
     if why:
-        yield bench.skipped("RAM", why)
+        yield bench.skipped("RAM", why, UNKNOWN)
         return
     unsettled = view.unsettled()
     half_made = [p for p in view.processes if p.state == "USED"]
     lost = snapshot.lost
     if unsettled and (lost or half_made):
-        yield bench.skipped("RAM", f"{unsettled}; as it stands, frames without an owner: "
-                            f"{count_pages(lost)}, processes half made: {len(half_made)}")
+        yield bench.held_back("RAM", unsettled, f", frames without an owner: {count_pages(lost)}, "
+                              f"processes half made: {len(half_made)}")
         return
     for p in half_made:
         yield bench.failed(
@@ -311,7 +312,10 @@ def _unaccountable(view: View) -> Optional[str]:
         return "the kernel has no page table yet"
     unwalked = [p for p in view.processes if any(f.kind in _UNWALKED for f in p.findings)]
     if unwalked:
-        return f"the tables of {subject(unwalked[0])} could not be followed to their ends"
+        # Who is buried still points to its tables, which may be others' frames by now.
+        busy = next((why for p in unwalked for why in [view.busy(p)] if why), "")
+        why = f"the tables of {subject(unwalked[0])} could not be followed to their ends"
+        return like(busy, f"{busy}; as it stands, {why}") if busy else why
     if any(f.kind in _UNWALKED for f in snapshot.kernel_table.findings):
         return "the kernel's table could not be followed to its end"
     n_frames = (bounds[1] - bounds[0]) // PAGE
@@ -343,11 +347,12 @@ def frames_return(bench: Bench) -> Iterator[Verdict]:
         yield bench.skipped("RAM", "it takes a run that has ended to compare with")
         return
     then = View(before)
-    why = _unaccountable(view) or _unaccountable(then) or view.unsettled() or then.unsettled()
+    why = _unaccountable(view) or view.unsettled()
     if not why and _who(view) != _who(then):
-        why = "not all that began has ended"
-    if why:
-        yield bench.skipped("RAM", why)
+        why = Moment("not all that began has ended")
+    earlier = why or _unaccountable(then) or then.unsettled()
+    if earlier:
+        yield bench.skipped("RAM", why or f"at the earlier stop, {earlier}", UNKNOWN)
         return
     had, has = _held(then), _held(view)
     gained = sorted(has.keys() - had.keys())
@@ -380,7 +385,7 @@ def count_matches(bench: Bench) -> Iterator[Verdict]:
     busy = view.allocator_busy()
     bounds = view.allocatable()
     if counts is None or bounds is None or busy:
-        yield bench.skipped("counts", busy or "this kernel keeps no counts that are known")
+        yield bench.skipped("counts", busy or "this kernel keeps no counts that are known", UNKNOWN)
         return
     value = {pa: n for pa, n in counts.values if bounds[0] <= pa < bounds[1]}
     used = [(frame.pa, frame) for frame in view.snapshot.frames if frame.n_pages == 1
@@ -393,8 +398,8 @@ def count_matches(bench: Bench) -> Iterator[Verdict]:
     if not wrong:
         yield bench.passed(counts.name)
     elif unsettled:
-        yield bench.skipped(counts.name, f"{unsettled}; as it stands, {len(wrong)} counts are not "
-                            "the number of mappings")
+        yield bench.held_back(counts.name, unsettled, f", {len(wrong)} counts are not the number "
+                              "of mappings")
     else:
         for pa, have, expected, frame in wrong[:_MAX_TOLD]:
             yield _miscounted(bench, pa, have, expected, frame, len(wrong))

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, List, Optional
 
 from ..frames import User
 from ..snapshot import Mapping, Process
-from .verdict import Bench, Rule, Verdict, subject
+from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
 from .view import View, describe_user, pages_up
 
 _SHARED_FLAGS = "VRW-U-"
@@ -239,7 +239,7 @@ def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:
         return bench.skipped(subject(p), "its SHRIMP is no frame of the allocator's: "
                              "see frame-in-ram")
     if not view.snapshot.free.complete or free_unknown:
-        return bench.skipped(subject(p), free_unknown or view.snapshot.free.why)
+        return bench.skipped(subject(p), free_unknown or view.snapshot.free.why, UNKNOWN)
     return bench.passed(subject(p))
 
 
@@ -280,7 +280,7 @@ def exec_keeps(bench: Bench) -> Iterator[Verdict]:
         if then is None:
             continue
         if before.busy(then):
-            yield bench.skipped(subject(p), f"at the earlier stop, {before.busy(then)}")
+            yield bench.skipped(subject(p), f"at the earlier stop, {before.busy(then)}", UNKNOWN)
             continue
         changed = [va for va in (view.layout.fry, view.layout.shrimp)
                    if before.phys(then, va) not in (None, view.phys(p, va))]

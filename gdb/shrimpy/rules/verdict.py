@@ -6,9 +6,10 @@ from typing import Callable, Iterator, NamedTuple, Optional
 
 from ..records import address, record
 from ..snapshot import Mapping, Process
-from .view import View
+from .view import Moment, View, like
 
 PASS, FAIL, SKIPPED = "pass", "fail", "skipped"
+MOMENT, UNKNOWN, NOTHING = "moment", "unknown", "nothing"
 
 
 @record
@@ -16,6 +17,9 @@ class Verdict:
     """What one rule says of one subject.
 
     status: "pass" "fail" "skipped"; why: for skipped and fail, a sentence.
+    because, of one that is skipped: "moment" (the machine is in the middle of something: a
+    later stop will tell), "unknown" (what it takes cannot be known here) or "nothing" (there is
+    nothing of the kind here to be judged, or to compare with).
     A failure names the process, the virtual address, the entry's physical
     address and value where it has them, what was expected, what is there, and
     the kernel function to look at.
@@ -35,6 +39,7 @@ class Verdict:
     actual: Optional[str] = None
     function: Optional[str] = None
     explanation: Optional[str] = None
+    because: Optional[str] = None
 
 
 class Rule(NamedTuple):
@@ -58,9 +63,14 @@ class Bench:
         """It is as the rule says."""
         return Verdict(self.rule.id, self.rule.statement, subject, PASS)
 
-    def skipped(self, subject: str, why: str) -> Verdict:
-        """It cannot be judged here."""
-        return Verdict(self.rule.id, self.rule.statement, subject, SKIPPED, why)
+    def skipped(self, subject: str, why: str, because: str = NOTHING) -> Verdict:
+        """It cannot be judged here. because: of a reason that is not a Moment."""
+        return Verdict(self.rule.id, self.rule.statement, subject, SKIPPED, str(why),
+                       because=MOMENT if isinstance(why, Moment) else because)
+
+    def held_back(self, subject: str, busy: str, why: str) -> Verdict:
+        """It would fail by why, if busy did not say that it may be in the middle of a change."""
+        return self.skipped(subject, like(busy, f"{busy}; as it stands{why}"), UNKNOWN)
 
     def failed(self, subject: str, why: str, expected: str, actual: str, function: str,
                explanation: str, *, va: Optional[int] = None, pte_at: Optional[int] = None,
@@ -81,7 +91,7 @@ class Bench:
         for one in (process, *others):
             busy = self.view.busy(one)
             if busy:
-                return self.skipped(subject(process), f"{busy}; as it stands: {why}")
+                return self.held_back(subject(process), busy, f": {why}")
         if mapping is not None:
             va = mapping.va if va is None else va
             pte_at, pte = mapping.pte_at, mapping.pte

@@ -23,6 +23,12 @@ _SWITCHING = frozenset(("swtch", "sched", "yield"))
 _ALLOCATORS = frozenset(("kalloc", "kzalloc", "kfree", "kdup", "memset"))
 
 
+class Moment(str):
+    """A reason, in words, that is about where the machine is stopped: at a later stop it may be gone."""
+
+    __slots__ = ()
+
+
 class Known(NamedTuple):
     """What whoever brought a stop about knows of it, and no snapshot shows.
 
@@ -99,33 +105,33 @@ class View:
     def _why_busy(self, p: Process) -> Optional[str]:
         who = f"pid {p.pid}"
         if p.state == "USED":
-            return f"{who} is half made (USED)"
+            return Moment(f"{who} is half made (USED)")
         if p.state not in _STATES:
             return f"{who} has no state that exists ({p.state})"
         if p.lock_held:
-            return f"{who}'s lock is held"
+            return Moment(f"{who}'s lock is held")
         if any(f.kind == "truncated" for f in p.findings):
             return f"the tables of {who} were not walked to their ends"
         if p.state == "RUNNING":
             return self._why_running(p)
         if p.state == "ZOMBIE":
             parent = self.parent(p)
-            buried = parent and parent.state != "ZOMBIE" and self.busy(parent)
-            return f"{who} is a zombie that may just be buried: {buried}" if buried else None
+            buried = self.busy(parent) if parent and parent.state != "ZOMBIE" else None
+            return buried and like(buried, f"{who} is a zombie that may just be buried: {buried}")
         if p.calls is None:
-            return f"nobody knows where {who} was interrupted" if p.state == "RUNNABLE" else None
+            return Moment(f"nobody knows where {who} was interrupted") if p.state == "RUNNABLE" else None
         if "kerneltrap" in p.calls:
-            return f"{who} was interrupted inside the kernel"
+            return Moment(f"{who} was interrupted inside the kernel")
         return None
 
     def _why_running(self, p: Process) -> Optional[str]:
         hart = next((h for h in self.snapshot.harts if h.pid == p.pid), None)
         if hart is None:
-            return f"pid {p.pid} is RUNNING, but on no hart that is known"
+            return Moment(f"pid {p.pid} is RUNNING, but on no hart that is known")
         if hart.privilege == "U" or self._in_trampoline(hart):
             return None
         where = f", in {hart.function}" if hart.function else ""
-        return f"hart {hart.hart} runs pid {p.pid} inside the kernel{where}"
+        return Moment(f"hart {hart.hart} runs pid {p.pid} inside the kernel{where}")
 
     def _in_trampoline(self, hart: Hart) -> bool:
         trampoline = self.layout.trampoline
@@ -146,16 +152,16 @@ class View:
             return None     # it never ran, or a timer interrupted its user code
         maker = next((f for f in calls if f in _MAKERS or "mmap" in f or "munmap" in f), None)
         if maker or "syscall" not in calls:
-            return f"pid {process.pid} waits inside {maker or calls[-1]}, which may hold frames"
+            return Moment(f"pid {process.pid} waits inside {maker or calls[-1]}, which may hold frames")
         return None
 
     def unsettled(self) -> Optional[str]:
         """Why frames may be on their way from one owner to another, or None."""
         if not self.living():
-            return "no process lives yet: the kernel is starting"
+            return Moment("no process lives yet: the kernel is starting")
         for hart in self._harts.values():
             if hart.pid is None and hart.privilege != "U" and hart.function in _ALLOCATORS:
-                return f"hart {hart.hart} is in {hart.function}"
+                return Moment(f"hart {hart.hart} is in {hart.function}")
         return next((why for p in self.processes for why in [self.holder(p)] if why), None)
 
     # Frames
@@ -167,7 +173,7 @@ class View:
         if held is None:
             return None
         by = "" if held.hart is None else f" by hart {held.hart}"
-        return f"the lock {held.name} is held{by}"
+        return Moment(f"the lock {held.name} is held{by}")
 
     def is_free(self, pa: int, n_pages: int = 1) -> bool:
         """Whether one of `n_pages` frames from `pa` is on a free list."""
@@ -230,6 +236,11 @@ def describe_user(user: User, snapshot: Snapshot) -> str:
         what = {"trapframe": "trapframe", "kstack": "kernel stack", "pipe": "a pipe",
                 "kernel-table": "a table of the kernel"}.get(user.kind, user.name or user.kind)
     return what + owner
+
+
+def like(reason: str, words: str) -> str:
+    """Words that say why by another reason: about the moment, if that is."""
+    return Moment(words) if isinstance(reason, Moment) else words
 
 
 def pages_up(n_bytes: int) -> int:
