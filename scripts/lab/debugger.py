@@ -65,7 +65,8 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
             try:
                 while True:
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        return Said(gdb.returncode, *gdb.communicate(timeout=patience.look_s))
+                        out, err = gdb.communicate(timeout=patience.look_s)
+                        return Said(gdb.returncode, out, err)
                     if patience.is_over:
                         raise Late(f"GDB did not finish within {limit_s:g} s: {commands}")
             finally:

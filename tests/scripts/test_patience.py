@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import Trouble, checking, patience, scenarios
+from lab import Trouble, checking, debugger, patience, scenarios
 from lab.machine import Machine, Silent
 from lab.patience import Patience
 from lab.tree import prepare
@@ -68,6 +68,16 @@ def test_the_limit_is_that_of_any_wait(monkeypatch, bare):
     with Machine(prepare(str(bare(r"almost there\n", "SILENT"))), 1) as machine:
         with pytest.raises(Silent, match="waited 0.5 s in vain"):
             machine.boot()
+
+
+def test_a_gdb_that_ends_with_an_error_says_its_status(kernel):
+    said = debugger.batch(kernel.elf, ["echo first\\n", "nosuch", "echo last\\n"], kit=False)
+    assert said.status == 1 and "first" in said.out and "last" not in said.out
+
+
+def test_a_gdb_that_does_not_end_is_ended(kernel):
+    with pytest.raises(debugger.Late):
+        debugger.batch(kernel.elf, ["python import time; time.sleep(1000)"], kit=False, limit_s=1.0)
 
 
 # What hangs is tried once more on a new machine
