@@ -67,7 +67,7 @@ doctor:
 
 build:
 	scripts/setup run
-	$(MAKE) --no-print-directory -C xv6
+	$(PYTHON) scripts/build
 
 demo:
 	scripts/setup run debug draw
@@ -75,23 +75,24 @@ demo:
 
 # make says 2 whatever a recipe's status was, but 1 when it was asked (-q) and
 # a target is not up to date. So check alone runs asked: lines with + run all
-# the same, and a line without stands for a rule that failed.
+# the same, and a line without stands for a rule that failed. That one has is
+# told by a file, which is there only in between.
 ifeq ($(MAKECMDGOALS),check)
 MAKEFLAGS += -q
 endif
-VERDICT := build/verdict.$(shell echo $$PPID)
+FAILED := $(shell mktemp -u "$${TMPDIR:-/tmp}/shrimpy-failed-XXXXXXXXXX")
 
 check: judged
-	$(if $(filter 1,$(shell cat $(VERDICT) 2>/dev/null; rm -f $(VERDICT))),exit 1)
+	$(if $(shell test -e $(call quoted,$(FAILED)) && echo failed; rm -f $(call quoted,$(FAILED))),exit 1)
 
 judged:
 	+scripts/setup run debug >&2
-	+mkdir -p build; rm -f $(VERDICT); $(PYTHON) scripts/check $(WHERE) \
+	+$(PYTHON) scripts/check $(WHERE) \
 		$(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) $(if $(READY),--ready $(call quoted,$(READY))) \
 		$(if $(JSON),--json) $(if $(CORE),--core $(call quoted,$(CORE))) \
 		$(if $(TARGET),--target $(call quoted,$(TARGET))) \
 		$(if $(OUT),--out $(call quoted,$(OUT))) $(if $(POINTS),--points $(call quoted,$(POINTS))); \
-		case $$? in 0) ;; 1) echo 1 >$(VERDICT) ;; *) exit 2 ;; esac
+		case $$? in 0) ;; 1) set -C; : >$(call quoted,$(FAILED)) || exit 2 ;; *) exit 2 ;; esac
 
 qemu:
 	scripts/setup run
@@ -119,7 +120,7 @@ film:
 
 test:
 	scripts/setup
-	$(MAKE) --no-print-directory -C xv6
+	$(PYTHON) scripts/build
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
 
 bench:
@@ -140,5 +141,4 @@ lint:
 	scripts/lint
 
 clean:
-	rm -rf build
-	$(MAKE) --no-print-directory -C xv6 clean
+	$(PYTHON) scripts/build --clean

@@ -18,6 +18,10 @@ def load():
     # Sourced again: what changed on disk is what the user wants.
     for name in [n for n in sys.modules if n.split(".")[0] == "shrimpy"]:
         del sys.modules[name]
+    # GDB hands out the names of files by the charset of its terminal, Python takes them by that of the file system.
+    # Under LC_ALL=C they differ, and a kernel in a folder with a letter beyond ASCII could not be named.
+    if sys.getfilesystemencoding() == "utf-8":
+        gdb.execute("set host-charset UTF-8", to_string=True)
     # With GDB's idea of the system, `si` steps over ecall instead of into the
     # trampoline: that of a Linux program, which this is not.
     gdb.execute("set osabi none", to_string=True)

@@ -77,7 +77,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> tree.Kernel:
     """Our kernel and disk, built; copies, so that building again meanwhile does no harm."""
     built = tree.prepare(None)
     copy = tmp_path_factory.mktemp("kernel") / "xv6"
-    shutil.copytree(tree.OURS, copy)
+    shutil.copytree(built.elf.parents[1], copy)
     return dataclasses.replace(built, elf=copy / "kernel/kernel", disks=(copy / "fs.img",))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import tempfile
 from typing import Dict, Optional, Sequence
 
+from . import files
 from .records import encode
 from .story import Step
 
@@ -22,28 +20,6 @@ def film(steps: Sequence[Step], function: str, parent: int, child: Optional[int]
             "steps": [{**encode(step), "snapshot": step.snapshot.to_data()} for step in steps]}
 
 
-def writable(path: str) -> str:
-    """`path` whole, where a film can be written. Raises OSError where it cannot."""
-    path = os.path.abspath(os.path.expanduser(path))
-    folder = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
-    return path
-
-
 def write(path: str, data: Dict[str, object]) -> None:
     """Writes the whole file or, whatever happens, none. Raises OSError."""
-    handle, draft = tempfile.mkstemp(prefix=".shrimpy-", suffix=".json", dir=os.path.dirname(path))
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, separators=(",", ":"))
-            file.write("\n")
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    files.write(path, json.dumps(data, separators=(",", ":")) + "\n")

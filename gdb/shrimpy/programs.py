@@ -23,6 +23,11 @@ def program_file(kernel: Path, name: str) -> Path | None:
     return None
 
 
+def one_word(path: Path) -> str:
+    """A file's name as those commands of GDB take it that take several words."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def entry_point(path: Path) -> int:
     """e_entry of an ELF64 file (gABI 4.1). Raises ElfError, OSError."""
     with path.open("rb") as file:
@@ -39,9 +44,9 @@ def load(path: Path) -> gdb.Objfile:
     if there is not None and _loaded == path:
         return there
     if _loaded is not None and _objfile(_loaded) is not None:
-        gdb.execute(f"remove-symbol-file {_loaded}", to_string=True)
+        gdb.execute(f"remove-symbol-file {one_word(_loaded)}", to_string=True)
     _loaded = None
-    gdb.execute(f"add-symbol-file {path}", to_string=True)
+    gdb.execute(f"add-symbol-file {one_word(path)}", to_string=True)
     gdb.execute("set print symbol off")     # NULL is not <start>
     _loaded = path
     return _objfile(path)

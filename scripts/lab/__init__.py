@@ -11,12 +11,57 @@
 times_in_gdb.py is not imported: GDB sources it, for bench-kit.
 """
 
-import sys
+import errno
+import hashlib
+import os
 import re
+import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = ROOT / "build"
+FOLDERS = ("diagrams", "locks", "run", "trees", "variants", "xv6", "zoo")  # folders below BUILD
+
+_LEAST_BYTES = 4 << 20  # of room on a disk: a kernel's build takes as much
+
+
+def can_write(place: Path) -> bool:
+    """Whether a folder can be written, or made where it is to be."""
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+
+
+def _build_folder() -> Path:
+    """Where commands leave what they make: in what SHRIMPY_BUILD names, else in build/ of the checkout.
+
+    Where that cannot be written, in a folder for this checkout in the user's cache (XDG Base Directory Specification),
+    or else in one for temporary files.
+    """
+    if said := os.environ.get("SHRIMPY_BUILD"):
+        os.environ["SHRIMPY_BUILD"] = os.path.abspath(os.path.expanduser(said))  # for children that run elsewhere
+        return Path(os.environ["SHRIMPY_BUILD"])
+    usual = ROOT / "build"
+    if all(can_write(usual / name) for name in FOLDERS):
+        return usual
+    name = Path("shrimpy", f"{ROOT.name}-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]}")
+    caches = [os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")]
+    for cache in caches:
+        if os.path.isabs(cache) and can_write(Path(cache) / name):
+            return Path(cache) / name
+    try:
+        # Others may write there, too: it must be this user's own.
+        own = Path(tempfile.gettempdir(), f"shrimpy-{os.getuid()}")
+        own.mkdir(mode=0o700, exist_ok=True)
+        status = own.lstat()
+        if own.is_dir() and not own.is_symlink() and status.st_uid == os.getuid() and not status.st_mode & 0o022:
+            return own / name.name
+    except OSError:
+        pass
+    return usual  # whoever writes there says why not
+
+
+BUILD = _build_folder()
 
 # The kit: of it the modules that need no GDB are imported here.
 if str(ROOT / "gdb") not in sys.path:
@@ -26,6 +71,18 @@ if str(ROOT / "gdb") not in sys.path:
 def printable(said: str) -> str:
     """Text of a stranger's, as a terminal and a file can take it: control characters become ?."""
     return re.sub("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\uffff\U00010000-\U0010ffff]", "?", said)
+
+
+def typed(path: str) -> Path:
+    """A path that a person gave; ~ is their home, where they have one."""
+    return Path(os.path.expanduser(path))
+
+
+def check_room(folder: Path) -> None:
+    """Raises OSError where a disk is full: what has just gone wrong there is nobody else's fault."""
+    status = os.statvfs(folder)
+    if status.f_bavail * status.f_frsize < _LEAST_BYTES or status.f_files and not status.f_favail:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 class Trouble(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from . import Trouble, tree
+from . import Trouble, tree, typed
 
 
 def target(kernel: str, said: str) -> str:
@@ -15,7 +15,7 @@ def target(kernel: str, said: str) -> str:
         if not re.fullmatch(r"((tcp[46]?:)?[^/\s]*:)?\d+", said) and not Path(said).is_socket():
             raise Trouble(f"TARGET={said}: expected host:port, a port of this host, or the path of a socket that is there")
         return f"127.0.0.1:{said}" if said.isdigit() else said
-    script = Path(kernel).expanduser() / ".gdbinit"
+    script = typed(kernel) / ".gdbinit"
     text = script.read_text(errors="replace") if script.is_file() else ""
     match = re.search(r"^\s*target\s+(?:extended-)?remote\s+(\S+)", text, re.M)
     if not match:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ROOT, Trouble, points, printable, results, sandbox
+from . import ROOT, Trouble, cli, points, printable, results, sandbox
 
 TABLE, NOT_CHECKED = "marks.csv", "not checked"
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z")
@@ -80,6 +80,8 @@ def check_one(folder: Path, name: str, out: Path, options: Sequence[str]) -> int
             why = next((line for line in said.splitlines() if line.startswith("check: ")), said.strip()[-300:])
     except Trouble as trouble:
         why = str(trouble).partition("\n")[0]
+    except OSError as error:
+        why = cli.refused(error)
     _why(out, name).write_text(printable(why))
     return 2
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import Trouble
+from . import BUILD, Trouble, printable
 from .tree import Kernel
 
 
@@ -16,7 +18,8 @@ def _leave(number: int, _frame: object) -> None:
 
 
 def run(main: Callable[[], int], trouble_status: int = 1) -> None:
-    """Runs main and exits with its status; Trouble is told on standard error, as trouble_status.
+    """Runs main and exits with its status; Trouble is told on standard error, as trouble_status. So is what the system
+    refuses: a file that cannot be read or written, a full disk.
 
     SIGTERM and SIGHUP unwind as Ctrl-C does, so that machines are stopped.
     """
@@ -27,14 +30,36 @@ def run(main: Callable[[], int], trouble_status: int = 1) -> None:
         status = main()
         sys.stdout.flush()
     except Trouble as trouble:
-        sys.stdout.flush()
-        print(f"{name}: {trouble}", file=sys.stderr)
-        status = trouble_status
+        status = _tell(name, str(trouble), trouble_status)
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
         status = 141
+    except OSError as error:
+        status = _tell(name, refused(error), trouble_status)
     sys.exit(status)
+
+
+def _tell(name: str, said: str, status: int) -> int:
+    """The status to exit with, once what kept us from the end is told."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What could not be printed would be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f"{name}: {said}", file=sys.stderr)
+    return status
+
+
+def refused(error: OSError) -> str:
+    """What the system refused, in one line."""
+    where = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    said = ": ".join([*where[-1:], error.strerror or str(error) or type(error).__name__])
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said += f"; make room, or name folders of another disk: SHRIMPY_BUILD (now {BUILD}), TMPDIR"
+    elif any(BUILD in Path(name).parents or BUILD == Path(name) for name in where):
+        said += f"; name a folder that can be written: SHRIMPY_BUILD (now {BUILD})"
+    return printable(said)
 
 
 def say(message: str) -> None:

@@ -55,7 +55,7 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
         first.append(f"core-file {core}")
     # -batch alone would exit with the status of the last command only.
     script = "\n".join([*first, *commands, "quit 0"]) + "\n"
-    with tempfile.NamedTemporaryFile("w", prefix="shrimpy-", suffix=".gdb") as file:
+    with tempfile.NamedTemporaryFile("w", prefix="shrimpy-", suffix=".gdb", errors="surrogateescape") as file:
         file.write(script)
         file.flush()
         with subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", "-batch",
@@ -102,7 +102,7 @@ class Session:
     def tell(self, command: str) -> None:
         """Sends a command and does not wait for what it prints: `continue`, before the machine is stopped."""
         try:
-            self._gdb.stdin.write(command.encode() + b"\n")
+            self._gdb.stdin.write(os.fsencode(command) + b"\n")
             self._gdb.stdin.flush()
         except BrokenPipeError:
             raise Trouble(f"GDB ended: {self._said.decode(errors='replace')[-500:]}") from None

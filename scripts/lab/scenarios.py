@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ROOT, Trouble, disk, printable, sandbox
+from . import ROOT, Trouble, check_room, disk, printable, sandbox
 from .tools import cross_prefix
 from .tree import Kernel, first_error, is_ours
 
@@ -94,5 +94,6 @@ def _build(kernel: Kernel, name: str, folder: Path) -> bytes:
         command += ["-include", str(sources / "syscall.h")]
     done = sandbox.run([*command, "-o", str(folder / name), str(sources / f"{name}.c")], folder, trusted=is_ours(kernel.elf))
     if done.status or done.overrun:
+        check_room(folder)
         raise Trouble(f"{name} does not build: {printable(done.overrun or first_error(done.output))}")
     return (folder / name).read_bytes()

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble, printable, recipe, sandbox, tools
+from . import BUILD, ROOT, Trouble, can_write, check_room, printable, recipe, sandbox, tools, typed
 from .tools import cross_prefix
 
 OURS = ROOT / "xv6"
@@ -101,9 +101,9 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
     stranger: links that lead out of the tree are not followed, which a person's own may.
     Raises NotBuilt when the tree does not build.
     """
-    if not path or Path(path).expanduser().resolve() == OURS:
-        return build_ours(OURS)
-    where = Path(path).expanduser()
+    if not path or typed(path).resolve() in (OURS, ours()):
+        return _build_here()
+    where = typed(path)
     if not where.exists():
         raise Trouble(f"KERNEL={path}: no such file or folder")
     where = where.resolve()
@@ -113,24 +113,50 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
         raise Trouble(f"KERNEL={path} is an xv6 for the x86: this is for xv6-riscv")
     if not (where / "Makefile").is_file() or not (where / "kernel").is_dir():
         raise Trouble(f"KERNEL={path} is not an xv6 tree: it has no Makefile and kernel/")
-    return _from_tree(where, stranger)
+    try:
+        return _from_tree(where, stranger)
+    except NotBuilt:
+        check_room(BUILD)
+        raise
+
+
+def ours() -> Path:
+    """The folder that our kernel is built in: xv6/, or a copy of it where SHRIMPY_BUILD names another place, or where
+    xv6/ cannot be written, as in a checkout of somebody else."""
+    return BUILD / "xv6" if os.environ.get("SHRIMPY_BUILD") or not _can_build(OURS) else OURS
+
+
+def _can_build(tree: Path) -> bool:
+    """Whether this user can write the folders of a tree, and what others have built in it."""
+    return can_write(tree) and all(os.access(path, os.W_OK) for path in tree.rglob("*")
+                                   if path.is_dir() or _is_product(path, tree))
+
+
+def _build_here() -> Kernel:
+    """Our kernel, built where ours() says."""
+    tree = ours()
+    if tree != OURS:
+        with lock(tree):
+            _mirror(OURS, tree, stranger=False)
+    return build_ours(tree)
 
 
 def is_ours(elf: Path) -> bool:
     """Whether a kernel was built from our sources, which need no sandbox."""
-    return OURS in elf.parents or BUILD / "variants" in elf.parents
+    return any(place in elf.parents for place in (OURS, BUILD / "xv6", BUILD / "variants"))
 
 
 def built_at(path: str) -> Path:
     """The kernel that make leaves where path is, if it was run there."""
-    where = Path(path).expanduser().resolve() if path else OURS
+    where = typed(path).resolve() if path else ours()
+    where = ours() if where == OURS else where
     return where / "kernel/kernel" if where.is_dir() else where
 
 
 def booted_from(path: str) -> Path:
     """The kernel that prepare() has us boot."""
-    where = Path(path).expanduser().resolve() if path else OURS
-    return built_at(path) if where.is_file() or where == OURS else _copy_of(where) / "kernel/kernel"
+    where = typed(path).resolve() if path else OURS
+    return built_at(path) if where.is_file() or where in (OURS, ours()) else _copy_of(where) / "kernel/kernel"
 
 
 def build_ours(tree: Path, *variables: str, name: str = "the Shrimpy kernel") -> Kernel:
@@ -138,8 +164,16 @@ def build_ours(tree: Path, *variables: str, name: str = "the Shrimpy kernel") ->
     with lock(tree):
         _, said = _make(tree, *variables)
         if said:
+            check_room(tree)
             raise _not_built(name, said)
     return Kernel(name, tree / "kernel/kernel", (tree / "fs.img",))
+
+
+def clean_ours() -> None:
+    """Removes what was built in xv6/."""
+    _, said = _make(OURS, "clean")
+    if said:
+        raise Trouble(first_error(said))
 
 
 def _from_elf(elf: Path) -> Kernel:
@@ -177,7 +211,7 @@ def _from_tree(source: Path, stranger: bool) -> Kernel:
 
 def discard(path: str) -> None:
     """Removes the copy that prepare() made of a tree."""
-    copy = _copy_of(Path(path).expanduser().resolve())
+    copy = _copy_of(typed(path).resolve())
     if not copy.is_dir():
         return
     with lock(copy):
@@ -387,8 +421,8 @@ def _mirror(source: Path, copy: Path, stranger: bool) -> tuple[bool, list[str]]:
         (copy / name).unlink(missing_ok=True)
         try:
             shutil.copy2(source / name, copy / name)
-        except OSError as error:
-            raise Trouble(f"{source / name} cannot be read: {error.strerror}") from None
+        except PermissionError as error:
+            raise Trouble(f"{source / name} cannot be copied to {copy}: {error.strerror}") from None
         (copy / name).chmod((copy / name).stat().st_mode & 0o755 | stat.S_IRUSR | stat.S_IWUSR)
     manifest.write_text(json.dumps(now))
     notes = [f"left out, for it leads out of the tree: {', '.join(refused)}"] if refused else []

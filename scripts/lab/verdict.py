@@ -16,7 +16,7 @@ from shrimpy import rules, text, views
 from shrimpy.rules import Known, Verdict
 from shrimpy.snapshot import Snapshot
 
-from . import Trouble, debugger
+from . import Trouble, check_room, debugger
 
 PASS, FAIL, UNJUDGED = 0, 1, 2
 _SHELL = 2  # its pid in every xv6, after init
@@ -109,6 +109,7 @@ def ask(gdb: debugger.Session, point: str = "", previous: Snapshot | None = None
 
 def _read(path: Path, said: str) -> Snapshot:
     if not path.is_file():
+        check_room(path.parent)
         lines = [line for line in said.splitlines() if line.strip()] or ["GDB said nothing"]
         raise Trouble(f"the machine could not be judged: {lines[-1]}")
     return Snapshot.from_json(path.read_text())

@@ -224,7 +224,7 @@ def examine_all(jobs: int) -> int:
     there = _results()
     left = [one.name for one in mistakes if keys[one.name] not in there]
     if left:
-        cli.say(f"{len(mistakes)} mistakes, {len(left)} to examine; what is done is in {RESULTS.relative_to(ROOT)}")
+        cli.say(f"{len(mistakes)} mistakes, {len(left)} to examine; what is done is in {RESULTS}")
         # A job's lines come whole, when it ends: whoever is cut off loses that job only.
         command = ["parallel", "--will-cite", *(["--bar"] if sys.stderr.isatty() else []), f"--jobs={jobs}",
                    sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]

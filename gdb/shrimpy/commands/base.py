@@ -152,13 +152,15 @@ class Command(gdb.Command):
 
 
 KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, remote.StubError, ReadError,
-                elf.ElfError, OSError, gdb.error, gdb.MemoryError)
+                elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
 
 def one_line(error: BaseException) -> str:
     """An error as one line for a person."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"expected a name in UTF-8, found {error.object!r}"
     text = " ".join(str(error).split())
     return text or type(error).__name__
 

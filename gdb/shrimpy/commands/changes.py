@@ -6,7 +6,7 @@ import os
 
 import gdb
 
-from .. import changes, views
+from .. import changes, files, views
 from ..records import encode
 from ..session import session
 from ..snapshot import Snapshot
@@ -16,7 +16,7 @@ from .base import Arg, Bad, Command, Opt, painter, write_json
 class Xv6Snapshot(Command):
     """Write all that the kit knows of the machine to FILE, as JSON.
 
-    `python3 viz FIGURE FILE` draws it; xv6-diff compares with it.
+    `scripts/python viz FIGURE FILE` draws it; xv6-diff compares with it.
     """
 
     name = "xv6-snapshot"
@@ -26,8 +26,7 @@ class Xv6Snapshot(Command):
         taken = session.snapshot()
         path = os.path.expanduser(given["FILE"])
         try:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(taken.to_json())
+            files.write(path, taken.to_json())
         except OSError as error:
             raise Bad(f"expected a file to write, found {path}: {error.strerror}; "
                       "try: xv6-snapshot /tmp/now.json") from None

@@ -6,7 +6,7 @@ import textwrap
 
 import gdb
 
-from .. import film, forking, views
+from .. import files, film, forking, views
 from ..session import session
 from ..snapshot import Process
 from ..story import count
@@ -75,7 +75,7 @@ class ShrimpStep(Command):
             forking.leave()
 
     def _record(self, path, who, every):
-        path = film.writable(path)
+        path = files.writable(path)
         stepping = begin(who, every, life=True)
         steps = [stepping.last, *finish(stepping)]
         cast = stepping.cast
