@@ -19,9 +19,10 @@ from lab import ROOT, cli, debugger
 
 SOMEBODY = 0x70000001  # no user of any system
 NAME = "a b ünï"
+pytestmark = pytest.mark.limit(300)
 
 
-def run(*words: object, cwd: Path = ROOT, limit_s: float = 110, without: tuple[str, ...] = (),
+def run(*words: object, cwd: Path = ROOT, limit_s: float = 280, without: tuple[str, ...] = (),
         **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in without}
     return subprocess.run([str(word) for word in words], cwd=cwd, env={**clean, **environment}, stdin=subprocess.DEVNULL,
@@ -71,12 +72,11 @@ def theirs(public: Path) -> Iterator[tuple[Path, list[str]]]:
         path.chmod(0o755)
 
 
-@pytest.mark.limit(300)
 def test_a_checkout_of_somebody_else_builds_for_each_user_elsewhere(theirs):
     """Its path has a space and letters beyond ASCII, the user has no home, the locale is C."""
     checkout, user = theirs
     where = without_home(["-C", checkout], user)
-    done = run(*where, "demo", cwd=Path("/"), limit_s=280)
+    done = run(*where, "demo", cwd=Path("/"))
     assert done.returncode == 0, done.stderr
     assert re.search(r"^PASS: \d+", done.stdout, re.M)
     drawn = Path(re.search(r"^drawn: (.+\.svg)$", done.stdout, re.M)[1])
