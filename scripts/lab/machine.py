@@ -26,6 +26,7 @@ from .tree import Kernel
 T = TypeVar("T")
 PROMPT = r"(?:^|\n)\$ "
 PANIC = re.compile(r"panic: ([^\n]*)")
+_BLOCK = 1 << 20  # bytes that are written at once
 _TAIL_LINES = 12
 _WIDEST = 200
 _LONGEST_MATCH = 16 << 10  # of a pattern: what was searched is not searched again
@@ -58,10 +59,11 @@ class Machine:
     paused      wait for GDB before the first instruction
     interactive the console is this terminal; else it is read by wait_for()
     icount      one instruction is one nanosecond of the guest's time
+    filled      what RAM holds, again and again, before the kernel is loaded; nothing but zeros when not given
     """
 
     def __init__(self, kernel: Kernel, cpus: int = 3, *, gdb_port: int | None = None, paused: bool = False,
-                 interactive: bool = False, icount: bool = False) -> None:
+                 interactive: bool = False, icount: bool = False, filled: bytes = b"") -> None:
         if not 1 <= cpus <= kernel.max_cpus:
             raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
         if gdb_port is not None:
@@ -80,10 +82,19 @@ class Machine:
         self.ram_file = self.folder / "ram"
         self.gdb_target = f"127.0.0.1:{gdb_port}" if gdb_port else str(self.folder / "gdb.sock")
         try:
+            if filled:
+                self._fill(filled)
             self._start(self._arguments(paused, icount))
         except BaseException:
             self.stop()
             raise
+
+    def _fill(self, pattern: bytes) -> None:
+        """Makes the file that is to be RAM; QEMU takes what is there."""
+        block = pattern * -(-_BLOCK // len(pattern))
+        with self.ram_file.open("wb") as file:
+            while (left := self.kernel.ram_bytes - file.tell()) > 0:
+                file.write(block[:left])
 
     def _arguments(self, paused: bool, icount: bool) -> list[str]:
         folder = str(self.folder).replace(",", ",,")

@@ -1,0 +1,50 @@
+"""What the kernel needs of the memory that it is started in: nothing. And a reset, which leaves all of it as it was."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from lab import verdict
+from lab.machine import Machine
+
+NOISE = random.Random(5).randbytes(1 << 16)
+FILLINGS = {"ff": b"\xff", "05": b"\x05", "01": b"\x01", "noise": NOISE}
+
+
+def works(one: Machine) -> None:
+    """The shell runs programs, the family's test passes, and every page table is right."""
+    assert "one two" in one.run("echo one two")
+    assert re.search(r"README", one.run("ls"))
+    judged = verdict.judge(one.kernel.elf, target=one.gdb_target)
+    assert judged.status == verdict.PASS, judged.text
+
+
+@pytest.mark.parametrize("cpus", [1, 3, 8])
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_boots_whatever_memory_holds(machine, filling, cpus):
+    works(machine(cpus, filled=FILLINGS[filling]))
+
+
+@pytest.mark.parametrize("cpus", [1, 3, 8])
+def test_comes_back_from_a_reset_in_the_middle_of_a_run(machine, cpus):
+    """Each reset comes while programs run on every hart, so the memory is full of a run's values."""
+    one = machine(cpus)
+    for typed, running in (("usertests &", r"test [\w-]+: "), ("usertests &", r"test [\w-]+: OK"), ("shrimpdemo &", r"ready"),
+                           ("forktest & forktest & forktest &", r"\n")):
+        one.send(typed)
+        one.wait_for(running)
+        one.monitor("system_reset")
+        one.wait_for("Shrimpy: one page")
+        one.boot()
+    works(one)
+
+
+def test_comes_back_from_a_reset_before_it_has_booted(machine):
+    one = machine(3, filled=NOISE, boot=False)
+    for _ in range(3):
+        one.wait_for("Shrimpy: one page")
+        one.monitor("system_reset")
+    works(one.boot())
