@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import gdb
 
@@ -65,6 +66,8 @@ class _Address(gdb.Parameter):
             raise gdb.GdbError(f"expected the address of a page below 1 << 38, found {address:#x}")
         self.address, self._complaint = address, None
         self.value = "auto" if address is None else hex(address)
+        if _hook is not None:
+            _hook()
         return ""
 
     def get_show_string(self, value: str) -> str:
@@ -90,6 +93,15 @@ class _Reader(gdb.Parameter):
 
     def get_show_string(self, value: str) -> str:
         return f"The machine's memory is read by: {value}."
+
+
+_hook: Callable[[], None] | None = None
+
+
+def when_set(hook: Callable[[], None]) -> None:
+    """Calls hook whenever one of the addresses has been set."""
+    global _hook
+    _hook = hook
 
 
 _Set()

@@ -9,7 +9,7 @@ import json
 import re
 import textwrap
 from collections import Counter
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from . import rules
 from .records import encode
@@ -26,6 +26,8 @@ STYLES: Dict[str, str] = {
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"-?(\d+|0x[0-9a-f]+)$")
 _WIDTH = 96
+_ENDLESS = 1 << 20
+_NARROWEST = 16          # columns of what goes on below itself
 _BRANCHES = str.maketrans("└├│─", "`||-")
 
 
@@ -46,9 +48,11 @@ def in_ascii(text: str) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]],
-          paint: Painter = Painter()) -> str:
+          paint: Painter = Painter(), width: Optional[int] = None) -> str:
     """Rows under headers, two spaces between columns, numbers to the right;
-    a line each, with its newline. Cells may be painted already."""
+    a line each, with its newline. Cells may be painted already. width: the last
+    column, which must not be painted then, goes on below itself instead of
+    beyond so many columns."""
     columns = range(len(headers))
     bare = [[_ESCAPE.sub("", cell) for cell in row] for row in rows]
     widths = [max([len(headers[c])] + [len(row[c]) for row in bare]) for c in columns]
@@ -56,29 +60,46 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]],
              and all(_NUMBER.match(row[c]) for row in bare if row[c] not in ("", "-"))
              for c in columns]
 
+    indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
+
     def line(cells: Sequence[str], plain: Sequence[str]) -> str:
         padded = []
         for c in columns:
             gap = " " * (widths[c] - len(plain[c]))
             padded.append(gap + cells[c] if right[c] else cells[c] + gap)
-        return "  ".join(padded).rstrip() + "\n"
+        if width is None or indent + len(plain[-1]) <= width:
+            return "  ".join(padded).rstrip() + "\n"
+        return "  ".join(padded[:-1]) + "  " + filled(cells[-1], max(width, indent + _NARROWEST), "", " " * indent, indent) + "\n"
 
     head = line([paint("title", h) for h in headers], headers)
     return head + "".join(line(row, plain) for row, plain in zip(rows, bare))
 
 
-def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], verbose: bool = False,
-             colour: bool = False) -> str:
-    """Verdicts for people: a line per rule, then each failure in full, then
-    one line that says it all. verbose: every verdict has its line."""
-    paint = Painter(colour)
-    parts = [summary(judged, paint)]
+def filled(text: str, width: int, first: str = "", rest: str = "", taken: int = 0) -> str:
+    """The text in lines of at most `width` columns that break between words
+    only: `first` leads the first, `rest` all others. taken: columns that the
+    first line's lead has on the screen already."""
+    broken = textwrap.wrap(text, width, initial_indent=" " * taken + first, subsequent_indent=rest,
+                           break_long_words=False, break_on_hyphens=False)
+    return "\n".join(broken)[taken:] if broken else first
+
+
+def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], where: str, verbose: bool = False,
+             paint: Painter = Painter(False), width: Optional[int] = None) -> str:
+    """Verdicts for people: one line that says it all, where the machine is
+    stopped, each failure in full, a line per rule, and the first line again,
+    which a screen has lost by then. verbose: every verdict has its line. width:
+    columns, or None for lines of any length."""
+    role, said = _conclusion(snapshot, judged)
+    conclusion = "\n".join(paint(role, line) for line in filled(said, width or _ENDLESS, "", "  ").splitlines()) + "\n"
+    parts = [conclusion, filled(f"stopped at {where}", width or _ENDLESS, "", "  ") + "\n"]
+    parts.extend("\n" + failure(v, paint, width) for v in judged if v.status == FAIL)
+    parts.append("\n" + summary(judged, paint, width))
     if verbose:
         parts.append("\n" + table(["RULE", "SUBJECT", "VERDICT", "WHY"],
                                   [[v.rule, v.subject, paint(v.status, v.status), v.why]
-                                   for v in judged], paint))
-    parts.extend("\n" + failure(v, paint) for v in judged if v.status == FAIL)
-    return "".join(parts) + "\n" + paint(*_conclusion(snapshot, judged)) + "\n"
+                                   for v in judged], paint, width))
+    return "".join(parts) + "\n" + conclusion
 
 
 def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
@@ -91,7 +112,7 @@ def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
     }, separators=(",", ":")) + "\n"
 
 
-def summary(judged: Sequence[Verdict], paint: Painter = Painter(False)) -> str:
+def summary(judged: Sequence[Verdict], paint: Painter = Painter(False), width: Optional[int] = None) -> str:
     """A line per rule: how many subjects passed, failed, or could not be judged."""
     rows: List[List[str]] = []
     for rule, statement, group in _by_rule(judged):
@@ -100,7 +121,7 @@ def summary(judged: Sequence[Verdict], paint: Painter = Painter(False)) -> str:
         note = statement if worst != SKIPPED else f"skipped: {min(group, key=_says_little).why}"
         rows.append([paint(worst, {PASS: "pass", FAIL: "FAIL", SKIPPED: "-"}[worst]), rule,
                      *(str(count[s]) if count[s] else "" for s in (PASS, FAIL, SKIPPED)), note])
-    return table(["", "RULE", "PASS", "FAIL", "SKIP", ""], rows, paint)
+    return table(["", "RULE", "PASS", "FAIL", "SKIP", ""], rows, paint, width)
 
 
 def _says_little(v: Verdict) -> int:
@@ -116,18 +137,21 @@ def _by_rule(judged: Sequence[Verdict]) -> Iterator[tuple]:
         yield rule, group[0].statement, group
 
 
-def failure(v: Verdict, paint: Painter = Painter(False)) -> str:
+def failure(v: Verdict, paint: Painter = Painter(False), width: Optional[int] = None) -> str:
     """A failure in full, for people."""
     where = [f"virtual address {v.va:#x}"] if v.va is not None else []
     if v.pte_at is not None:
         where.append(f"entry at {v.pte_at:#x}" + ("" if v.pte is None else f" = {v.pte:#x}"))
-    lines = [f"{paint('fail', 'FAIL')} {paint('title', v.rule)}: {v.subject}: {v.why}"]
+    columns = width or _ENDLESS
+    first, *rest = filled(f"FAIL {v.rule}: {v.subject}: {v.why}", columns, "", "  ").splitlines()
+    first = first.replace(f"FAIL {v.rule}", f"{paint('fail', 'FAIL')} {paint('title', v.rule)}", 1)
+    lines = [first, *rest]
     for label, said in (("where", ", ".join(where)), ("expected", v.expected),
                         ("actual", v.actual), ("look at", v.function and f"{v.function}()")):
         if said:
-            lines.append(f"  {label:9} {said}")
-    lines.extend(textwrap.wrap(v.explanation or "", _WIDTH, initial_indent="  ",
-                               subsequent_indent="  "))
+            lines.append(filled(said, columns, f"  {label:9} ", " " * 12))
+    if v.explanation:
+        lines.append(filled(v.explanation, width or _WIDTH, "  ", "  "))
     return "\n".join(lines) + "\n"
 
 

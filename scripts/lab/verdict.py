@@ -81,7 +81,7 @@ class Judgement:
     @property
     def text(self) -> str:
         """As shrimp-check prints it."""
-        return f"stopped at {views.where(self.snapshot)}\n{text.verdicts(self.snapshot, self.verdicts)}"
+        return text.verdicts(self.snapshot, self.verdicts, views.where(self.snapshot))
 
     @property
     def json(self) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 
+import pexpect
 import pytest
+
+from lab import debugger, tools
 
 COMMANDS = ("shrimp-check", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
@@ -170,3 +175,76 @@ def test_no_colour_where_it_would_be_noise(family, ask, session):
     dumb = session(family, term="dumb")
     dumb.ask("set style enabled on")
     assert not COLOUR.search(dumb.ask("shrimp-check"))
+
+
+def styled(machine, session):
+    """A GDB at a terminal that can show colour, and may."""
+    gdb = session(machine, term="xterm")
+    gdb.ask("set style enabled on")
+    return gdb
+
+
+@pytest.mark.parametrize("size", [(80, 24), (0, 24), (80, 0), (0, 0)])
+def test_colour_is_for_a_terminal_and_not_for_what_is_caught(family, session, tmp_path, size):
+    gdb = styled(family, session)
+    gdb.ask(f"set width {size[0]}")
+    gdb.ask(f"set height {size[1]}")
+    assert COLOUR.search(gdb.ask("xv6-ps"))
+    assert COLOUR.search(gdb.ask("xv6-p"))
+    gdb.ask(f"pipe xv6-ps | cat > {tmp_path}/piped")
+    gdb.ask(f"| shrimp-check | cat > {tmp_path}/checked")
+    gdb.ask(f"python open('{tmp_path}/caught', 'w').write(gdb.execute('shrimp-check', to_string=True))")
+    gdb.ask(f"set logging file {tmp_path}/log")
+    gdb.ask("set logging enabled on")
+    assert COLOUR.search(gdb.ask("xv6-ps"))
+    gdb.ask("set logging redirect on")
+    gdb.ask("xv6-tree")
+    gdb.ask("set logging enabled off")
+    for name, word in {"piped": "shrimpdemo", "checked": "shrimp-pair", "caught": "shrimp-pair", "log": "shrimpdemo"}.items():
+        said = (tmp_path / name).read_text()
+        assert word in said and "\x1b[" not in said, (name, said)
+
+
+def test_a_machine_interface_gets_no_escape_codes(family):
+    """At a terminal too, as front ends start GDB; each line of MI's is a string of C's, where an escape is \\033."""
+    gdb = pexpect.spawn(tools.gdb(), ["-nx", "-q", "-i=mi", str(family.kernel.elf)], encoding="utf-8", timeout=60, echo=False,
+                        env={**os.environ, "TERM": "xterm", "DEBUGINFOD_URLS": ""})
+    try:
+        for line in (f"source {debugger.KIT}", "set style enabled on", f"target remote {family.gdb_target}", "shrimp-check",
+                     "xv6-ps"):
+            gdb.sendline(f'-interpreter-exec console "{line}"')
+            gdb.expect(r"\^(done|running|connected|error)[^\n]*\n")
+            assert gdb.match[1] != "error", gdb.match[0]
+            assert "\x1b" not in gdb.before and "\\033" not in gdb.before and "\\e[" not in gdb.before, gdb.before
+        assert "SLEEPING" in gdb.before
+    finally:
+        gdb.kill(signal.SIGKILL)
+        gdb.wait()
+        gdb.close()
+
+
+WRONG = ("set shrimpy fry 0x3fffff0000", "set shrimpy shrimp 0x3ffffef000")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+def test_lines_break_between_words(family, ask, columns):
+    """Every line fits, and the words are those of lines without an end."""
+    for before in ((), WRONG):
+        endless = ask(family, *before, "set width 0", "shrimp-check -v")
+        said = ask(family, *before, f"set width {columns}", "shrimp-check -v")
+        assert max(len(line) for line in said.splitlines()) <= max(columns, 80)
+        assert sorted(said.split()) == sorted(endless.split())
+
+
+@pytest.mark.parametrize("before, verdict", [((), "PASS"), (WRONG, "FAIL")])
+def test_the_verdict_is_on_the_first_page_then_the_failures(family, session, before, verdict):
+    gdb = session(family)
+    for line in (*before, "set height 24", "set width 80", "set pagination on"):
+        gdb.ask(line)
+    gdb.tell("shrimp-check")
+    page = gdb.until("--Type <RET>").replace("\r", "").replace("(gdb) ", "").splitlines()
+    assert page[0].startswith(verdict)
+    rows = [at for at, line in enumerate(page) if line.split()[:1] == ["RULE"]]
+    failures = [at for at, line in enumerate(page) if line.startswith("FAIL ")]
+    assert failures and not rows if before else rows and not failures
+    gdb.tell("q")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from .. import names
+
 _MODULES = ("check", "draw", "processes", "memory", "changes", "step", "programs",
             "functions", "help", "window")
 
@@ -12,3 +14,4 @@ def register() -> None:
     """Makes every command, function and printer known to GDB."""
     for name in _MODULES:
         importlib.import_module(f"{__name__}.{name}").register()
+    names.register()

@@ -54,6 +54,7 @@ class Command(gdb.Command):
     kind = gdb.COMMAND_DATA
     live = False
     repeats = False     # it is live, and says itself when an empty line does it again
+    running = ""        # the name of the one that was invoked last
 
     def __init__(self) -> None:
         summary, _, rest = (type(self).__doc__ or "").partition("\n")
@@ -72,6 +73,7 @@ class Command(gdb.Command):
         raise NotImplementedError
 
     def invoke(self, argument: str, _from_tty: bool) -> None:
+        Command.running = self.name
         if self.live and not self.repeats:
             self.dont_repeat()
         try:
@@ -167,9 +169,36 @@ def one_line(error: BaseException) -> str:
 
 def painter() -> Painter:
     """Colour, where GDB styles its own output: where it may, on a terminal
-    that can."""
+    that can. Not where what is printed is caught, by `pipe` or by
+    gdb.execute(to_string=True), nor for a machine interface.
+
+    GDB tells nobody where its output goes. While it is caught, neither lines
+    nor pages have an end; where a person has set that too, only a command that
+    was typed by itself is surely not caught.
+    """
     return Painter(bool(gdb.parameter("style enabled")) and os.isatty(1)
-                   and os.environ.get("TERM", "dumb") != "dumb")
+                   and os.environ.get("TERM", "dumb") != "dumb" and _is_edited()
+                   and (not _is_endless() or _was_typed(Command.running)))
+
+
+def _is_endless() -> bool:
+    return not gdb.parameter("width") and not gdb.parameter("height")
+
+
+def _is_edited() -> bool:
+    """Whether the lines of this user interface are typed by a person: those of MI are not."""
+    return "is on" in gdb.execute("show editing", to_string=True)
+
+
+def _was_typed(command: str) -> bool:
+    """Whether the last line that a person typed begins with that command, or with its first letters."""
+    last = gdb.execute("show commands", to_string=True).rstrip().rpartition("\n")[2].split()
+    return len(last) > 1 and bool(command) and command.startswith(last[1])
+
+
+def width() -> int:
+    """Columns for sentences: GDB's, within what is pleasant to read."""
+    return min(gdb.parameter("width") or 96, 100) - 2
 
 
 def speakable(text: str) -> str:

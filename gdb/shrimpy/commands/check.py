@@ -6,7 +6,7 @@ import gdb
 
 from .. import rules, text, views
 from ..session import session
-from .base import Command, Opt, painter
+from .base import Command, Opt, painter, width
 
 _UNJUDGED = 2
 
@@ -37,8 +37,7 @@ class ShrimpCheck(Command):
         if "-json" in given:
             gdb.write(text.verdicts_json(snapshot, verdicts))
         else:
-            gdb.write(f"stopped at {views.where(snapshot)}\n")
-            gdb.write(text.verdicts(snapshot, verdicts, "-v" in given, painter().enabled))
+            gdb.write(text.verdicts(snapshot, verdicts, views.where(snapshot), "-v" in given, painter(), width()))
 
 
 def register() -> None:

@@ -10,7 +10,7 @@ from .. import files, film, forking, views
 from ..session import session
 from ..snapshot import Process
 from ..story import count
-from .base import Arg, Bad, Command, Opt, painter, programs, with_pid
+from .base import Arg, Bad, Command, Opt, painter, programs, width, with_pid
 from .window import Window
 
 
@@ -147,11 +147,6 @@ def ending(stepping: forking.Stepping) -> str:
     if cast.ending:
         return f"end: pid {cast.child} is gone; {counted} by {stepping.function}"
     return f"end: pid {cast.child} can run; {counted}"
-
-
-def width() -> int:
-    """Columns for sentences: GDB's, within what is pleasant to read."""
-    return min(gdb.parameter("width") or 96, 100) - 2
 
 
 def register() -> None:
