@@ -2,6 +2,7 @@
 
     rundir     a machine's private folder, and how others find it
     tree       which kernel and disk a path names, built, and what QEMU they want
+    building   a stranger's tree, built as its own make does it
     machine    the machine: start, console, monitor, stop
     attach     a machine that others started
     qmp        QEMU's monitor protocol
@@ -87,3 +88,11 @@ def check_room(folder: Path) -> None:
 
 class Trouble(Exception):
     """What went wrong, for a person: a first line that stands alone, then details."""
+
+
+class NotBuilt(Trouble):
+    """No kernel that boots comes of a tree. log: all that its build said."""
+
+    def __init__(self, said: str, log: str = "") -> None:
+        super().__init__(printable(said))
+        self.log = log

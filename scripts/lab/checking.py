@@ -153,7 +153,7 @@ _MOST_STOPS = 40  # until all of a scenario has ended
 _MOST_HUNG = 3  # scenarios; then nobody waits for the rest
 _ALONE_S = 0.3  # of the machine's own time; a hart that can does it in a thousandth of that
 _MOST_STEPS = 20  # of 100 instructions, until a hart that runs a child too early is in user mode
-_SAID = r"(?<=\n)(?:@(point|cannot|skip) ([^\n]*)\n|\$ )"
+_SAID = r"(?<=\n)@(point|cannot|skip) ([^\n]*)\n"
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 
@@ -266,10 +266,8 @@ class _Play:
         watch.go()
         machine.send(line)
         machine.wait_for(re.escape(line) + r" *(?=\n)", point_s(), what=f"the echo of {line!r}")
-        while said := machine.wait_for(_SAID, point_s(), what=f"the next point of {line!r}"):
+        while said := machine.wait_for_either(_SAID, point_s(), what=f"the next point of {line!r}"):
             kind, text = said[1], said[2]
-            if kind is None:
-                break
             if kind == "cannot":
                 raise _DidNotRun(f"the scenario {self._scenario.name!r} cannot {text}" + machine.tail())
             if kind == "skip":

@@ -29,12 +29,12 @@ def judge(machine: Machine, program: str) -> list[verdict.Judgement]:
     with debugger.Session(machine.kernel.elf, machine.gdb_target) as gdb:
         gdb.ask(f"break *({_TRAMPOLINE:#x} + (unsigned long)&uservec - (unsigned long)&trampoline) "
                 f"if $scause == {_ECALL_FROM_USER} && $a7 == {_SYS_EXIT}")
-        start = len(machine.console)
+        start = len(machine.console) + len(program)
         machine.send(program)
 
         def alive() -> None:
             machine.check()
-            if machine.console.endswith("\n$ ", start):
+            if machine.prompted(start):
                 raise _Ended
 
         try:

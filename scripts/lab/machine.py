@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
+import fcntl
 import os
 import re
 import resource
@@ -11,20 +13,25 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from . import Trouble, printable, tools
+from . import Trouble, printable, prompt, tools
 from .patience import Patience
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
 from .tree import Kernel
 
 T = TypeVar("T")
-PROMPT = r"(?:^|\n)\$ "
+_FIRST_PROMPT = "the shell's first prompt: the kernel hangs"
+_USUAL_PROMPT = r"(?:^|\n)\$ "
+_POLL_S = 0.02  # between two looks into memory while the console says nothing
+_SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows of nobody who waits
+_NOTHING = "cd /\n"  # a command that no shell forks for, and that changes nothing at its start
 PANIC = re.compile(r"panic: ([^\n]*)")
 _BLOCK = 1 << 20  # bytes that are written at once
 _TAIL_LINES = 12
@@ -75,6 +82,11 @@ class Machine:
         self._mark = 0
         self._calm = 0  # there is no panic before
         self._ended = False
+        self._waiting: prompt.Waiting | None = None
+        self._shell: frozenset[int] = frozenset()  # where it is in the array of processes; empty: memory does not say
+        self._consumed: frozenset[int] = frozenset()  # what may count the characters that were read, less those that we typed
+        self._typed = 0  # characters, since then
+        self._prompt: re.Pattern[str] | None = None
         self._changed = threading.Condition()
         self._note: Path | None = None
         self._run = RunDir(kernel.ram_bytes)
@@ -109,7 +121,7 @@ class Machine:
             shutil.copyfile(disk, copy)
             copy.chmod(0o600)
             arguments += ["-drive", f"file={folder}/disk{number},if=none,format=raw,id=x{number}",
-                          "-device", f"virtio-blk-device,drive=x{number},bus=virtio-mmio-bus.{number}"]
+                          "-device", f"{self._disk_device(number)},drive=x{number}"]
         arguments += self.kernel.qemu_options
         if self.gdb_target.startswith("127."):
             arguments += ["-gdb", f"tcp:{self.gdb_target}"]
@@ -123,6 +135,10 @@ class Machine:
         if self._interactive:
             return arguments + ["-serial", "mon:stdio"]
         return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+
+    def _disk_device(self, number: int) -> str:
+        said = self.kernel.disk_devices
+        return said[number] if number < len(said) else f"virtio-blk-device,bus=virtio-mmio-bus.{number}"
 
     def _start(self, arguments: list[str]) -> None:
         channel = None if self._interactive else subprocess.PIPE
@@ -215,8 +231,12 @@ class Machine:
         self._mark = match.end()
         return match
 
-    def wait_until(self, found: Callable[[str], T | None], limit_s: float | None = None, what: str = "") -> T:
-        """Waits until found, given all that the console has printed, returns something true; as wait_for()."""
+    def wait_until(self, found: Callable[[str], T | None], limit_s: float | None = None, what: str = "",
+                   poll_s: float | None = None) -> T:
+        """Waits until found, given all that the console has printed, returns something true; as wait_for().
+
+        poll_s: found also asks what changes without a word of the console's.
+        """
         patience = self.patience(limit_s)
         with self._changed:
             while not (result := found(self._text)):
@@ -227,7 +247,7 @@ class Machine:
                                   + self.tail())
                 if over:
                     raise Silent(f"waited {patience.limit_s:g} s in vain for {what}" + self.tail())
-                self._changed.wait(patience.look_s)
+                self._changed.wait(patience.look_s if poll_s is None else min(patience.look_s, poll_s))
             return result
 
     def check(self, last_chance: bool = False) -> None:
@@ -243,10 +263,87 @@ class Machine:
         if self._ended:
             raise self._gone()
 
+    # The shell
+
     def boot(self, limit_s: float | None = None) -> Machine:
-        """Waits for the shell's prompt. It may come in the middle of what a hart says at its start."""
-        self.wait_for(r"\$ ", limit_s, "the shell's first prompt: the kernel hangs")
+        """Waits until the shell waits for a line, and learns its prompt."""
+        if self.kernel.prompt:
+            # It may come in the middle of what a hart says at its start.
+            self.wait_for(re.escape(self.kernel.prompt), limit_s, _FIRST_PROMPT)
+            self._prompt = re.compile(r"(?:^|(?<=\n))" + re.escape(self.kernel.prompt))
+            return self
+        self._waiting = prompt.Waiting(self.kernel.elf, self.ram_file)
+        if self._await_first_prompt(limit_s):
+            self._learn(limit_s)
+        self._mark = len(self._text)
         return self
+
+    def _await_first_prompt(self, limit_s: float | None) -> bool:
+        """Whether memory says that the shell waits; else the console ends as if it did."""
+        calm, looked = 0, ""
+
+        def waits(text: str) -> bool:
+            nonlocal calm, looked
+            calm, looked = (calm + 1 if text == looked else 0), text
+            if not self._waiting.knows:
+                return bool(prompt.usual(text) or re.search(_USUAL_PROMPT, text))
+            return bool(self._waiting.readers()) or calm > _SETTLED_POLLS and bool(prompt.usual(text))
+        self.wait_until(waits, limit_s, _FIRST_PROMPT, _POLL_S)
+        self._shell, self._consumed = self._waiting.readers(), self._waiting.consumed()
+        if not self._shell:
+            said = prompt.usual(self._text)
+            self._prompt = re.compile(r"(?:^|(?<=\n))" + (re.escape(said) if said else r"\$ "))
+        return bool(self._shell)
+
+    def _learn(self, limit_s: float | None) -> None:
+        """The prompt is what comes again when a command has done nothing. Two tries: a word of another hart's may have come
+        after the first prompt."""
+        for _ in range(2):
+            self._drain()
+            before = self._text
+            self.type(_NOTHING)
+            self.wait_until(lambda _: self._waits_again(), limit_s, _FIRST_PROMPT, _POLL_S)
+            self._drain()
+            echoed = _NOTHING if self._text.startswith(_NOTHING, len(before)) else ""
+            self._prompt = prompt.common(before, self._text[len(before) + len(echoed):])
+            if self._prompt:
+                break
+
+    def _waits_again(self) -> bool:
+        """Whether memory says that the shell waits, all that was typed being consumed."""
+        return self._waiting.readers() == self._shell and any(
+            one + self._typed & 0xffffffff in self._waiting.consumed() for one in self._consumed)
+
+    def _drain(self) -> None:
+        """Returns when all that QEMU has printed is in our text, and the guest's own buffer is empty."""
+        left, last = array.array("i", [1]), None
+        while (left[0] or last != self._text) and not self._ended:
+            last = self._text
+            with self._changed:
+                self._changed.wait(_POLL_S)
+            if not self._ended:
+                fcntl.ioctl(self._qemu.stdout.fileno(), termios.FIONREAD, left)
+
+    def prompted(self, start: int) -> re.Match[str] | None:
+        """The prompt that the shell has printed after that place on the console, if it waits for a line since."""
+        if self._shell and not self._waits_again():
+            return None
+        if self._prompt is None:
+            self._drain()
+            return re.compile(r"\Z").search(self._text, start)
+        return next(reversed(list(self._prompt.finditer(self._text, start))), None)
+
+    def wait_for_either(self, pattern: str, limit_s: float | None = None, what: str = "") -> re.Match[str] | None:
+        """As wait_for(), but returns None when the shell's prompt is back before."""
+        wanted, start = re.compile(pattern), self._mark
+
+        def found(text: str) -> tuple[re.Match[str] | None, int] | None:
+            if match := wanted.search(text, start):
+                return match, match.end()
+            back = self.prompted(start)
+            return (None, back.end()) if back and not wanted.search(self._text, start) else None
+        match, self._mark = self.wait_until(found, limit_s, what, _POLL_S)
+        return match
 
     def send(self, line: str) -> None:
         """Types a line."""
@@ -257,6 +354,7 @@ class Machine:
         try:
             self._qemu.stdin.write(keys.encode())
             self._qemu.stdin.flush()
+            self._typed += len(keys)
         except BrokenPipeError:
             raise self._gone() from None
 
@@ -265,9 +363,9 @@ class Machine:
         self.send(line)
         self.wait_for(re.escape(line) + r" *\n", limit_s)
         start = self._mark
-        self._mark -= 1  # the prompt may follow at once
-        match = self.wait_for(PROMPT, limit_s, f"the prompt after {line!r}")
-        return self._text[start:match.start() + 1]
+        match = self.wait_until(lambda _: self.prompted(start), limit_s, f"the prompt after {line!r}", _POLL_S)
+        self._mark = match.end()
+        return self._text[start:match.start()]
 
     def qmp(self) -> Qmp:
         """A new connection to QEMU's monitor; use it in a with statement."""
@@ -307,6 +405,8 @@ class Machine:
                         pipe.close()
                     except BrokenPipeError:
                         pass
+        if self._waiting:
+            self._waiting.close()
         self._run.remove()
         if self._note:
             self._note.unlink(missing_ok=True)

@@ -41,6 +41,9 @@ _SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/e
 # By which root, without any capability, changes the system (proc(5)).
 _KERNEL_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 
+JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""How many commands of a build run at the same time."""
+
 _WATCH_S = 0.2
 _END_S = 10.0
 

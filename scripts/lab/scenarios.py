@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ROOT, Trouble, check_room, disk, printable, sandbox
+from .building import first_error
 from .tools import cross_prefix
-from .tree import Kernel, first_error, is_ours
+from .tree import Kernel, is_ours
 
 PROGRAM = "shrimpscene"
 GONE = "gone"  # the point after a scenario, when all of it has ended
@@ -82,7 +83,7 @@ def equip(kernel: Kernel, folder: Path) -> Kernel:
 
 
 def _build(kernel: Kernel, name: str, folder: Path) -> bytes:
-    numbers, sources = kernel.elf.parent / "syscall.h", folder / "sources"
+    numbers, sources = (kernel.sources or kernel.elf.parent) / "syscall.h", folder / "sources"
     shutil.copytree(_SOURCES, sources, dirs_exist_ok=True)
     command = [cross_prefix() + "gcc", "-Wall", "-Os", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-mno-relax",
                "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-fno-tree-loop-distribute-patterns",

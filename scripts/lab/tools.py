@@ -37,12 +37,23 @@ def qemu(oldest: tuple[int, int] = OLDEST_QEMU) -> str:
     path = shutil.which(name)
     if path is None:
         raise Trouble(f"{name} not found: run scripts/setup, or set QEMU")
-    told = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
-    match = re.search(r"version (\d+)\.(\d+)", told)
-    if match and (int(match[1]), int(match[2])) < oldest:
+    version = _version(path)
+    if version and version < oldest:
         for_whom = "" if oldest == OLDEST_QEMU else " by this kernel's timer (the Sstc extension)"
-        raise Trouble(f"{path} is version {match[1]}.{match[2]}: {oldest[0]}.{oldest[1]} or later is needed{for_whom}")
+        raise Trouble(f"{path} is version {version[0]}.{version[1]}: {oldest[0]}.{oldest[1]} or later is needed{for_whom}")
     return path
+
+
+@functools.cache
+def _version(qemu_path: str) -> tuple[int, int] | None:
+    told = subprocess.run([qemu_path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    match = re.search(r"version (\d+)\.(\d+)", told)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def qemu_version() -> tuple[int, int]:
+    """Of the QEMU that machines are started with, the first two numbers; the oldest that will do where it does not say."""
+    return _version(qemu()) or OLDEST_QEMU
 
 
 @functools.cache

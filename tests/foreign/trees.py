@@ -106,6 +106,9 @@ LDFLAGS = -z max-page-size=4096
 $K/kernel: $(OBJS) $K/kernel.ld
 \t$(LD) $(LDFLAGS) -T $K/kernel.ld -o $K/kernel $(OBJS)
 
+%.o: %.S
+\t$(CC) $(CFLAGS) -c -o $@ $<
+
 ULIB = $U/start.o $U/usys.o $U/string.o $U/printf.o $U/malloc.o $U/input.o
 
 _%: %.o $(ULIB) $U/user.ld
