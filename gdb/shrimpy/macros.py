@@ -8,8 +8,10 @@ macros with and without parameters. Anything else has no value (None).
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,6 +37,9 @@ _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)"
 _TYPE_WORDS = frozenset(
     "unsigned signed char short int long uint uchar ushort uint8 uint16 uint32 "
     "uint64 uintptr_t uint64_t int64 int64_t size_t pte_t pde_t".split())
+
+_MISSING = re.compile(r"fatal error: ([\w+-][\w./+-]*): No such file or directory")
+_MOST_MISSING = 20
 
 _MAX_DEPTH = 64
 _MAX_TOKENS = 4096
@@ -96,16 +101,37 @@ def from_headers(tree: Path, wanted: Iterable[str]) -> dict[str, Macro]:
             headers.append(path.name)
     source = "".join(f'#include "{name}"\n' for name in headers)
     for compiler in CROSS_COMPILERS:
-        command = [compiler, "-E", "-dM", "-nostdinc", "-xc",
-                   f"-I{tree}", f"-I{tree.parent}", "-"]
-        try:
-            done = subprocess.run(command, input=source, text=True, timeout=20,
-                                  capture_output=True, cwd=tree)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.stdout:
-            return parse(done.stdout)
+        found = _preprocessed(compiler, source, tree)
+        if found:
+            return parse(found)
     return {}
+
+
+def _preprocessed(compiler: str, source: str, tree: Path) -> str:
+    """The `#define` lines of a source that includes headers of a tree; empty
+    when there is no such compiler, or it cannot.
+
+    A compiler for bare metal has no headers of a C library. One that is
+    missing is taken for empty: no address is defined there.
+    """
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        command = [compiler, "-E", "-dM", "-ffreestanding", "-xc", f"-I{tree}",
+                   f"-I{tree.parent}", f"-idirafter{folder}", "-"]
+        for _ in range(_MOST_MISSING):
+            try:
+                done = subprocess.run(command, input=source, text=True, timeout=20, capture_output=True, cwd=tree,
+                                      errors="replace", env={**os.environ, "LC_ALL": "C"})
+            except (OSError, subprocess.TimeoutExpired):
+                return ""
+            missing = _MISSING.search(done.stderr)
+            if done.returncode == 0 or missing is None:
+                return done.stdout
+            stand_in = Path(folder, missing.group(1))
+            if stand_in.exists() or ".." in stand_in.parts:
+                return done.stdout
+            stand_in.parent.mkdir(parents=True, exist_ok=True)
+            stand_in.touch()
+    return ""
 
 
 def _lex(text: str) -> list[str]:
