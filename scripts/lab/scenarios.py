@@ -50,9 +50,9 @@ SCENARIOS = (
     Scenario("exec", "a child, itself a parent, that runs another program", (
         ("exec-before", "just before exec"),
         ("exec-after", "just after exec"))),
-    Scenario("fork", "one fork, from the mapping of SHRIMP on", (
+    Scenario("fork", "one fork, and the moment from which its child can run", (
         ("armed", "before fork"),
-        ("mapping", "fork is about to map the child's SHRIMP"),
+        ("can-run", "fork has made the child RUNNABLE"),
         ("forked", "after fork"))),
     Scenario("count", "two harts that let go of one frame at the same time", (
         ("counted", "a parent is about to exit, and some of its children have"),

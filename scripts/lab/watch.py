@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from shrimpy.rules import Known
 from shrimpy.snapshot import Snapshot
@@ -72,15 +72,26 @@ class Watch(AbstractContextManager):
                 failed = failed or judgement
         return judgement if judgement.status == FAIL else failed or judgement
 
-    def run_to(self, place: str, alive: Callable[[], object]) -> None:
-        """Lets the machine run until it comes to place, as GDB's `break` takes it. alive: see debugger.Session.ask();
-        what it raises is raised with the machine stopped, as is Silent when it does not come there in time."""
-        self._gdb.ask(f"tbreak {place}")
+    def run_to(self, *places: str, alive: Callable[[], object]) -> None:
+        """Lets the machine run until it comes to one of the places, as GDB's `break` takes them. alive: see
+        debugger.Session.ask(); what it raises is raised with the machine stopped, as is Silent when it does not come there in
+        time."""
+        self._go_on("continue", [f"tbreak {place}" for place in places], alive)
+
+    def finish(self, alive: Callable[[], object]) -> None:
+        """Lets the machine run until the function that it is in returns; see run_to()."""
+        self._go_on("finish", [], alive)
+
+    def run_to_change(self, address: int, alive: Callable[[], object]) -> None:
+        """Lets the machine run until somebody has changed the int at a physical address; see run_to()."""
+        self._go_on("continue", [f"watch *(int *){address:#x}"], alive)
+
+    def _go_on(self, command: str, until: list[str], alive: Callable[[], object]) -> None:
+        self._gdb.ask(*until)
         try:
-            self._run("continue", alive, point_s())
-        except BaseException:
+            self._run(command, alive, point_s())
+        finally:
             self._gdb.ask("delete")
-            raise
 
     def _run(self, command: str, alive: Callable[[], object], limit_s: float | None) -> None:
         """Has GDB let the machine go on with a command, until it stops by itself; see run_to()."""
@@ -95,11 +106,6 @@ class Watch(AbstractContextManager):
         except BaseException:
             self.halt()
             raise
-
-    def step(self, hart: int, n: int) -> None:
-        """Has a hart execute n instructions while the others stand still."""
-        self._select(hart)
-        self._gdb.ask("set scheduler-locking on", f"stepi {n}", "set scheduler-locking off")
 
     def step_to_read(self, hart: int, place: range) -> bool:
         """Has a hart go on alone until it has read from place, and may be about to write there; whether it came to that."""
@@ -119,10 +125,20 @@ class Watch(AbstractContextManager):
     def run_alone(self, hart: int, place: str, limit_s: float) -> bool:
         """Has a hart run to place, a function's first instruction, and out of the function again, while the others stand
         still; whether it did within limit_s of the machine's own time, twice."""
-        self._select(hart)
-        self._gdb.ask("set scheduler-locking on", f"tbreak {place}")
-        try:
+        with self._alone(hart, f"tbreak {place}"):
             return self._stops("continue", limit_s) and self._stops("finish", limit_s)
+
+    def run_alone_to_change(self, hart: int, address: int, limit_s: float) -> bool:
+        """Has a hart run until it has changed the int at a physical address, while the others stand still; whether it did."""
+        with self._alone(hart, f"watch *(int *){address:#x}"):
+            return self._stops("continue", limit_s)
+
+    @contextmanager
+    def _alone(self, hart: int, until: str) -> Iterator[None]:
+        self._select(hart)
+        self._gdb.ask("set scheduler-locking on", until)
+        try:
+            yield
         finally:
             self._gdb.ask("delete", "set scheduler-locking off")
 

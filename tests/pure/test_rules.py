@@ -621,3 +621,17 @@ def test_of_several_reasons_the_one_of_a_stop_that_could_have_been_judged_is_tol
     p = m.processes[4]
     stops = [*skipped(before, "frames-return"), *skipped(m.snapshot(running(m, p, "S")), "frames-return", Known(before))]
     assert stops[1].why in text.summary(stops) and stops[0].why not in text.summary(stops)
+
+
+def test_a_child_that_can_run_has_its_shrimp_whoever_has_it_just_then():
+    for state, how in (("RUNNABLE", lambda m, p: m.field(p, "lock", 1)), ("RUNNING", lambda m, p: None)):
+        m = family()
+        p = m.processes[5]
+        m.unmap(p.root, SHRIMP)
+        m.state(p, state)
+        how(m, p)
+        snapshot = m.snapshot(running(m, p, "S") if state == "RUNNING" else None)
+        at_any_stop = [v.status for v in evaluate(snapshot) if (v.rule, v.pid) == ("shrimp-pair", 5)]
+        known = Known(can_run=frozenset((5,)))
+        assert FAIL not in at_any_stop
+        assert [v.pid for v in evaluate(snapshot, None, known) if v.status == FAIL and v.rule == "shrimp-pair"] == [5]

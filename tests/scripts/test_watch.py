@@ -20,7 +20,7 @@ def test_a_stop_that_comes_before_a_busy_gdb_has_let_the_machine_go(machine):
     with debugger.Session(one.kernel.elf) as gdb, Watch(one, gdb) as watch:
         gdb.ask("define hook-continue", "python import time; time.sleep(0.5)", "end")
         with pytest.raises(Enough):
-            watch.run_to("panic", enough)
+            watch.run_to("panic", alive=enough)
         assert gdb.ask("output $pc != 0") == "1"
 
 

@@ -33,11 +33,14 @@ class Known(NamedTuple):
     """What whoever brought a stop about knows of it, and no snapshot shows.
 
     before: a snapshot of the same run, where all that began since has ended by
-    now; untouched: the names of programs that never write FRY or SHRIMP.
+    now; untouched: the names of programs that never write FRY or SHRIMP; can_run: the pids of
+    children that somebody may run, or runs, for the first time: they are made, and their tables
+    must be.
     """
 
     before: Optional[Snapshot] = None
     untouched: FrozenSet[str] = frozenset()
+    can_run: FrozenSet[int] = frozenset()
 
 
 class View:
@@ -104,6 +107,8 @@ class View:
 
     def _why_busy(self, p: Process) -> Optional[str]:
         who = f"pid {p.pid}"
+        if p.pid in self.known.can_run:
+            return None
         if p.state == "USED":
             return Moment(f"{who} is half made (USED)")
         if p.state not in _STATES:

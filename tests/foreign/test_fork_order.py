@@ -1,0 +1,49 @@
+"""When fork maps the child's SHRIMP: before anybody may run the child, or it is a failure, whoever runs it then."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import checking, scenarios, tree
+
+import trees
+
+pytestmark = pytest.mark.limit(300)
+
+NOT_YET = ("kernel/proc.c", r"sharefry\(p, np\) < 0 \|\| uvmcopy", "uvmcopy")
+IN_FORKRET = [("kernel/proc.c", r"static void forkret\(void\);\n", r"\g<0>static int sharefry(struct proc *, struct proc *);\n"),
+              ("kernel/proc.c", r"(struct proc \*p = myproc\(\);\n  release\(&p->lock\);\n)",
+               r"\1  if (p->parent && p->shrimp == 0)\n    sharefry(p->parent, p);\n")]
+INLINED = ("kernel/proc.c", r"static struct proc \*allocproc", "static inline __attribute__((always_inline)) struct proc *allocproc")
+
+
+def starts(then: str) -> trees.Edit:
+    """What fork does where it starts the child."""
+    return ("kernel/proc.c", r"  start\(np\);\n", then)
+
+
+ORDERS = {
+    "mapped-first": ([], True),
+    "mapped-under-the-lock-that-made-it-runnable": ([NOT_YET, starts(
+        "  acquire(&np->lock);\n  setrunnable(np);\n  sharefry(p, np);\n  release(&np->lock);\n")], True),
+    "mapped-later": ([NOT_YET, starts("  start(np);\n  sharefry(p, np);\n")], False),
+    "mapped-under-the-lock-again": ([NOT_YET, starts(
+        "  start(np);\n  acquire(&np->lock);\n  sharefry(p, np);\n  release(&np->lock);\n")], False),
+    "mapped-by-the-child": ([NOT_YET, *IN_FORKRET], False),
+    "mapped-first-by-a-fork-without-allocproc": ([INLINED], True),
+    "mapped-later-by-a-fork-without-allocproc": ([INLINED, NOT_YET, starts("  start(np);\n  sharefry(p, np);\n")], False),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_child_that_may_run_has_its_shrimp(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(scenarios, "SCENARIOS", tuple(one for one in scenarios.SCENARIOS if one.name == "fork"))
+    edits, right = ORDERS[name]
+    folder = trees.imitate(tmp_path / "lab", edits)
+    try:
+        report = checking.check(tree.prepare(str(folder)), 3)
+    finally:
+        tree.discard(str(folder))
+    found = {(one.verdict.rule, one.judgement.point) for one in report.failures}
+    assert found == (set() if right else {("shrimp-pair", scenarios.POINTS["can-run"])})
+    assert [one.hindrance for one in report.outcomes] == [None] and not report.outcomes[0].notes
