@@ -19,13 +19,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from . import BUILD, ROOT, Trouble, checking, marking, points, printable, sandbox, scene, tools, tree
+from . import BUILD, ROOT, NotBuilt, Trouble, checking, marking, points, printable, sandbox, scene, tools, tree
+from .building import first_error
 from .machine import Gone
-from .tree import NotBuilt
 
 NOT_CHECKED = "not checked"
 GOOD = ("pass", "not judged")  # a kernel without FRY is not judged, and nothing is said against it
 _OWN = sandbox.Limits(seconds=900, memory=8 << 30)  # QEMU reserves a GiB for code besides the machine's RAM
+_GOALS = ("qemu", "run")  # what starts QEMU in a tree, by the names that trees have for it
 _LONGEST = 160
 
 
@@ -119,7 +120,7 @@ def kit() -> str:
 # One tree
 
 def own_boot(source: Path) -> Own:
-    """Runs a tree's own `make qemu` in the sandbox, as it is, on a copy; its QEMU is watched by own_qemu.py."""
+    """Runs a tree's own `make qemu` (or run) in the sandbox, as it is, on a copy; its QEMU is watched by own_qemu.py."""
     start = time.monotonic()
     BUILD.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="survey-", dir=BUILD) as place:
@@ -130,12 +131,15 @@ def own_boot(source: Path) -> Own:
         shutil.copy(Path(__file__).with_name("own_qemu.py"), front / "qemu-system-riscv64")
         (front / "qemu-system-riscv64").chmod(0o755)
         told = copy / ".own-qemu.json"
-        done = sandbox.run(["make", "qemu"], copy, limits=_OWN, readonly=[front], environment={
-            "PATH": f"{front}:{sandbox.tool_path()}", "OWN_QEMU": tools.qemu(), "OWN_QEMU_TOLD": str(told)})
+        for goal in _GOALS:
+            done = sandbox.run(["make", goal], copy, limits=_OWN, readonly=[front], environment={
+                "PATH": f"{front}:{sandbox.tool_path()}", "OWN_QEMU": tools.qemu(), "OWN_QEMU_TOLD": str(told)})
+            if f"No rule to make target '{goal}'" not in done.output:
+                break
         try:
             came = json.loads(told.read_text())
         except (OSError, ValueError):
-            line = done.overrun or tree.first_error(done.output)
+            line = done.overrun or first_error(done.output)
         else:
             said = [line for line in came["said"].splitlines() if line.strip()] or ["it printed nothing"]
             line = "" if came["answers"] else next((line for line in said if "panic" in line.lower()), said[-1])
