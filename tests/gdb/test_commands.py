@@ -79,6 +79,29 @@ def test_tab_completes_pids_regions_options_and_programs(family, ask):
         assert line in said.splitlines(), said
 
 
+def test_a_completer_is_asked_for_no_word_first_and_says_whether_files_are_meant(family, ask):
+    """As GDB does (16 prints what is raised then)."""
+    asked = ("import gc, json; from shrimpy.commands.base import Command; "
+             "ours = {c.name: c for c in gc.get_objects() if isinstance(c, Command)}; "
+             "texts = ('', ' ', '6', '-', '-j', 'walk -o ', '-o /tmp/a-b', 'fry k', '\"', 'a b c d e f'); "
+             "print(json.dumps({name: ['file' if a == gdb.COMPLETE_FILENAME else a for a in map(c.complete, texts, [None] * 10)]"
+             " for name, c in ours.items()}))")
+    [answers] = parsed(ask(family, "python " + asked))
+    assert len(answers) >= 16
+    for name, given in answers.items():
+        assert all(one in ([], "file") for one in given), (name, given)
+    assert answers["xv6-snapshot"][:5] == ["file"] * 5 and answers["xv6-diff"][:5] == ["file"] * 3 + [[]] * 2
+    assert answers["shrimp-draw"][5:7] == ["file"] * 2 and answers["xv6-ps"] == [[]] * 10
+
+
+def test_a_completer_that_fails_offers_nothing(family, ask):
+    broken = ("import shrimpy.commands.base as base, gc; "
+              "base.candidates = lambda wanted: 1 / 0; "
+              "[vmmap] = [c for c in gc.get_objects() if isinstance(c, base.Command) and c.name == 'xv6-vmmap']; "
+              "print('offered', vmmap.complete('6', '6'))")
+    assert "offered []" in ask(family, "python " + broken)
+
+
 def test_json_agrees_with_itself(family, ask):
     said = ask(family, "xv6-ps -json", "xv6-harts -json", "xv6-vmmap -json 3", "xv6-walk -json fry 3",
                "xv6-frames -json", "shrimp-check -json", "xv6-tree -json")

@@ -89,31 +89,45 @@ class Command(gdb.Command):
             raise gdb.GdbError(f"{self.name}: a fault of the kit's own: {error!r}; for where, try: "
                                "set python print-stack full") from None
 
-    def complete(self, text: str, word: str) -> Sequence[str] | int:
+    def complete(self, text: str, word: str | None) -> Sequence[str] | int:
+        """What TAB offers for the last word of what was typed. GDB asks twice: first, with None for the word, only
+        whether files are completed, which says where a word begins; GDB 16 prints what is raised then."""
         try:
-            before = gdb.string_to_argv(text)
-        except RuntimeError:
+            wanted = self._wanted(gdb.string_to_argv(text) if text.strip() else [], text, word)
+            if isinstance(wanted, int):
+                return wanted
+            return [] if word is None else [c for c in self._offered(wanted) if c.startswith(word)]
+        except Exception:       # in the middle of a line that is being typed nothing can be said
+            if gdb.parameter("python print-stack") == "full":
+                raise
             return []
-        if word and before:
-            before.pop()
+
+    def _wanted(self, words: list[str], text: str, word: str | None) -> Arg | Sequence[str] | int:
+        """What the last word can be: one of these, or an argument; or COMPLETE_FILENAME."""
+        begun = word if word is not None else "" if not text or text[-1].isspace() else words[-1]
+        before = words[:-1] if begun and words else words
         values = {o.flag: o.value for o in self.opts}
         if before and values.get(before[-1]) == "FILE":
             return gdb.COMPLETE_FILENAME
         flags = [o.flag for o in self.opts]
         done = sum(1 for at, w in enumerate(before)
                    if w not in flags and not (at and values.get(before[at - 1])))
-        # GDB takes "-" for the start of a new word.
-        if text.endswith("-" + word) and flags:
-            return [f[1:] for f in flags if f[1:].startswith(word)]
+        # GDB takes "-" for the start of a new word, if it does not complete files.
+        if flags and (text.endswith("-" + begun) or word is None and begun.startswith("-")):
+            return [f[1:] for f in flags]
         if done >= len(self.args):
             return []
         wanted = self.args[done]
-        if wanted.kind == "file":
-            return gdb.COMPLETE_FILENAME
+        return gdb.COMPLETE_FILENAME if wanted.kind == "file" else wanted
+
+    @staticmethod
+    def _offered(wanted: Arg | Sequence[str]) -> list[str]:
+        if not isinstance(wanted, Arg):
+            return list(wanted)
         offered = candidates(wanted)
         if wanted.kind.endswith("va"):  # FRY or fry, as `virtual` has it
             offered += [c.upper() for c in offered]
-        return [c for c in offered if c.startswith(word)]
+        return offered
 
     def _parse(self, words: list[str]) -> dict[str, str]:
         given: dict[str, str] = {}
