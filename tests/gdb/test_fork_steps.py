@@ -71,7 +71,7 @@ def test_a_step_tells_the_entry_that_memory_has(forking):
     assert int(gdb.ask(f"monitor xp /1gx {at}").split(":")[1], 16) == int(after, 16)
     assert int(after, 16) >> 10 << 12 == int(frame, 16)
     assert f"FRY: frame {frame}, which no other process maps" in " ".join(said.split())
-    assert gdb.ask(BREAKPOINTS) == "No breakpoints or watchpoints.\n"
+    assert gdb.ask(BREAKPOINTS).startswith("No breakpoints")
     # The line that did it is the selected frame's.
     assert " proc_pagetable (" in gdb.ask("frame")
 
@@ -220,7 +220,7 @@ def test_ctrl_c_while_it_waits_leaves_nothing(machine, session):
     waiting(gdb, one)
     gdb.interrupt()
     said = gdb.ask(BREAKPOINTS)
-    assert "shrimp-step: stopped by Ctrl-C in " in said and "No breakpoints or watchpoints" in said, said
+    assert "shrimp-step: stopped by Ctrl-C in " in said and "No breakpoints" in said, said
     one.send("echo alive")
     gdb.tell("continue")
     one.wait_for("\nalive")
@@ -321,4 +321,4 @@ def test_a_kernel_without_fork_is_told_in_one_line(machine, session):
     for command in ("shrimp-step", "shrimp-step sh -finish", "shrimp-step 2"):
         said = gdb.ask(command)
         assert said.startswith("shrimp-step: expected a function fork or kfork in ") and said.count("\n") == 1, said
-    assert gdb.ask(BREAKPOINTS) == "No breakpoints or watchpoints.\n"
+    assert gdb.ask(BREAKPOINTS).startswith("No breakpoints")
