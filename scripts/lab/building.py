@@ -113,7 +113,7 @@ class _Build:
         unbuilt: tuple[Unbuilt, ...] = ()
         if done.status and not done.overrun:
             unbuilt, done = self._without_what_fails(goal, done)
-        if done.status and not done.overrun and self._debug:
+        if done.status and not done.overrun and self._debug and not _ERRORS[0].search(done.output):
             # What we add must not be what breaks it: programs may be too large with it.
             remove_products(self._copy)
             self._debug = ()
@@ -148,7 +148,7 @@ class _Build:
                 self._extensions += sorted(more)
                 continue
             # A compiler stops at the first file it rejects, so names come one by one.
-            names = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", done.output)) - _SLIPS - set(self._passed)
+            names = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", done.output)) - _SLIPS - {"error"} - set(self._passed)
             if not names and jobs == 1:
                 return done
             if not names:

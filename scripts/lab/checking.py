@@ -144,7 +144,8 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
         except Trouble as trouble:
             family = _check_program_twice(kernel, cpus, "", "")
             return Report(kernel, cpus, (replace(family, notes=(f"no scenarios: {trouble}",)),))
-        return Report(kernel, cpus, tuple(_check_scenarios(equipped, cpus)))
+        first, *others = _check_scenarios(equipped, cpus)
+        return Report(kernel, cpus, (replace(first, notes=(*equipped.notes, *first.notes)), *others))
 
 
 # Scenarios

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from . import Trouble, printable, prompt, tools
+from . import Trouble, panics, printable, prompt, tools
+from .kernelram import KernelRam
 from .patience import Patience
 from .qmp import Qmp
 from .rundir import Note, RunDir, publish, started_at
@@ -32,7 +33,7 @@ _USUAL_PROMPT = r"(?:^|\n)\$ "
 _POLL_S = 0.02  # between two looks into memory while the console says nothing
 _SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows of nobody who waits
 _NOTHING = "cd /\n"  # a command that no shell forks for, and that changes nothing at its start
-PANIC = re.compile(r"panic: ([^\n]*)")
+_LOOK_S = 0.25  # between two looks at the harts
 _BLOCK = 1 << 20  # bytes that are written at once
 _TAIL_LINES = 12
 _WIDEST = 200
@@ -43,7 +44,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Panicked(Trouble):
-    """The kernel printed "panic:"."""
+    """The kernel has panicked: it said so, or memory shows it."""
 
 
 class Gone(Trouble):
@@ -80,7 +81,8 @@ class Machine:
         self._interactive = interactive
         self._text = ""
         self._mark = 0
-        self._calm = 0  # there is no panic before
+        self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
+        self._watching: Qmp | None = None
         self._ended = False
         self._waiting: prompt.Waiting | None = None
         self._shell: frozenset[int] = frozenset()  # where it is in the array of processes; empty: memory does not say
@@ -93,6 +95,8 @@ class Machine:
         self.folder = self._run.path
         self.ram_file = self.folder / "ram"
         self.gdb_target = f"127.0.0.1:{gdb_port}" if gdb_port else str(self.folder / "gdb.sock")
+        self._ram = KernelRam(kernel.elf, self.ram_file)
+        self._panics = panics.Panics(self._ram, self._pcs)
         try:
             if filled:
                 self._fill(filled)
@@ -115,7 +119,8 @@ class Machine:
             tools.qemu(self.kernel.oldest_qemu), "-machine", "virt,memory-backend=ram", "-bios", "none",
             "-kernel", str(self.kernel.elf), "-m", size, "-smp", str(self.cpus),
             "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
-            *tools.qemu_sandbox(), "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"]
+            *tools.qemu_sandbox(), "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off",
+            "-qmp", f"unix:{folder}/harts.sock,server=on,wait=off"]
         for number, disk in enumerate(self.kernel.disks):
             copy = self.folder / f"disk{number}"
             shutil.copyfile(disk, copy)
@@ -253,15 +258,25 @@ class Machine:
     def check(self, last_chance: bool = False) -> None:
         """Raises Panicked or Gone if the machine has come to that. A panic counts when its line is complete, or else
         at the last chance."""
-        panic = PANIC.search(self._text, self._calm)
-        if not panic:
-            self._calm = max(0, len(self._text) - len("panic: "))
-        if panic and (self._text[panic.end():] or self._ended or last_chance):
-            raise Panicked(f"the kernel panicked: {printable(panic[1].strip())[:_WIDEST]}" + self.tail())
+        said = self._panics.said(self._text, last_chance or self._ended)
+        if said is None and not self._ended and (last_chance or time.monotonic() > self._looked_s + _LOOK_S):
+            said = self._panics.shown(self._text, self._mark, last_chance)
+            self._looked_s = time.monotonic()
+        if said is not None:
+            raise Panicked(f"the kernel panicked: {printable(said.strip())[:_WIDEST]}" + self.tail())
         if len(self._text) > _MOST_PRINTED:
             raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
         if self._ended:
             raise self._gone()
+
+    def _pcs(self) -> list[int]:
+        """Each hart's pc, now; none where QEMU does not say. This monitor is nobody else's."""
+        try:
+            if self._watching is None:
+                self._watching = Qmp(self.folder / "harts.sock")
+            return panics.harts_of(self._watching.human("info registers -a"))
+        except (OSError, Trouble):
+            return []
 
     # The shell
 
@@ -272,7 +287,7 @@ class Machine:
             self.wait_for(re.escape(self.kernel.prompt), limit_s, _FIRST_PROMPT)
             self._prompt = re.compile(r"(?:^|(?<=\n))" + re.escape(self.kernel.prompt))
             return self
-        self._waiting = prompt.Waiting(self.kernel.elf, self.ram_file)
+        self._waiting = prompt.Waiting(self._ram)
         if self._await_first_prompt(limit_s):
             self._learn(limit_s)
         self._mark = len(self._text)
@@ -405,8 +420,9 @@ class Machine:
                         pipe.close()
                     except BrokenPipeError:
                         pass
-        if self._waiting:
-            self._waiting.close()
+        self._ram.close()
+        if self._watching:
+            self._watching.close()
         self._run.remove()
         if self._note:
             self._note.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from . import printable
 from .checking import Outcome, Report
 from .machine import Gone
 from .points import BUILDS, RUNS, STATEMENTS
-from .tree import NotBuilt
+from .tree import Kernel, NotBuilt
 from .verdict import FAIL, PASS
 
 PASSED, FAILED, SKIPPED = rules.PASS, rules.FAIL, rules.SKIPPED
@@ -106,7 +106,8 @@ def never_ran(name: str, why: NotBuilt | Gone, points: Mapping[str, float], seco
 
 def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
     """Marks for a kernel that was checked."""
-    cases = [Case("build", BUILDS, PASSED), *(case for one in report.outcomes for case in _cases(one))]
+    build = _build_case(report.kernel)
+    cases = [build, *(case for one in report.outcomes for case in _cases(one))]
     hindered = [one for one in report.outcomes if one.hindrance]
     told = report.told
     if hindered:
@@ -118,10 +119,21 @@ def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
         line = told[1].text.splitlines()[-1] if told else ""
     if hindered and status == "not judged" and report.status == FAIL:
         status = "fail"
+    if status == "pass" and build.status == FAILED:
+        status, line = "fail", build.line
     return Marks(report.kernel.name, status, printable(line), tuple(cases), tuple(_marks(cases, points, "no scenario shows it")),
                  seconds, (*report.kernel.notes, *(f"{one.name}: {note}" for one in report.outcomes for note in one.notes)),
                  told[1].snapshot if told else None, f"{told[0].name}, {told[1].text.splitlines()[0]}; {told[1].who}" if told else "",
                  tuple((one.name, one.console) for one in report.outcomes), report.kernel.log)
+
+
+def _build_case(kernel: Kernel) -> Case:
+    """What does not build costs this case, and nothing else: the kernel is judged."""
+    if not kernel.unbuilt:
+        return Case("build", BUILDS, PASSED)
+    lines = [printable(f"{one.name} does not build: {one.why}") for one in kernel.unbuilt]
+    more = f", and {len(lines) - 1} other files" if len(lines) > 1 else ""
+    return Case("build", BUILDS, FAILED, "does not build", lines[0] + more, "\n".join(lines))
 
 
 def _cases(outcome: Outcome) -> Iterator[Case]:

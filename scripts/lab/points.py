@@ -12,7 +12,7 @@ from . import Trouble
 
 BUILDS, RUNS = "builds", "runs"
 STATEMENTS: Mapping[str, str] = {
-    BUILDS: "a kernel and a disk come of the tree",
+    BUILDS: "a kernel comes of the tree, and a disk with all its programs",
     RUNS: "every scenario comes to its end: no panic, no hang",
     **{rule.id: rule.statement for rule in RULES}}
 

@@ -19,6 +19,7 @@ PROGRAM = "shrimpscene"
 GONE = "gone"  # the point after a scenario, when all of it has ended
 _SOURCES = ROOT / "scripts" / "scenarios"
 _PROGRAMS = (PROGRAM, "shrimphigh")
+_NEEDED = frozenset(("init", "sh"))  # of the tree's own
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,15 @@ POINTS = {name: phrase for one in SCENARIOS for name, phrase in one.points} | {G
 
 
 def equip(kernel: Kernel, folder: Path) -> Kernel:
-    """The same kernel with the programs on its first disk, whose copy is in folder.
+    """The same kernel with the programs on its first disk, whose copy is in folder. notes: what was done for that.
 
     Raises Trouble when they do not build, or the image has another format than xv6's or no room.
     """
     if not kernel.disks:
         raise Trouble("this kernel has no disk")
     image = folder / "disk"
-    disk.with_files(kernel.disks[0], {name: _build(kernel, name, folder) for name in _PROGRAMS}, image)
-    return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]))
+    said = disk.with_files(kernel.disks[0], {name: _build(kernel, name, folder) for name in _PROGRAMS}, image, _NEEDED)
+    return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]), notes=(said,) if said else ())
 
 
 def _build(kernel: Kernel, name: str, folder: Path) -> bytes:

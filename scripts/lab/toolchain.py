@@ -49,6 +49,13 @@ case " $* " in *version\\ *) echo "QEMU emulator version @VERSION@"; exit;; *hel
 { printf '%s\\0' "$PWD"; printf '%s\\0' "$@"; } >"$SHRIMPY_TREE/@SAYS@"
 """
 
+# Whoever builds is nobody, and stays that.
+_SUDO = """\
+#!/bin/sh
+while case $1 in -*) true;; *) false;; esac; do shift; done
+exec "$@"
+"""
+
 # A raw image is all that there is where qemu-img is not installed; nobody reads what format it should have had.
 _QEMU_IMG = """\
 #!/bin/sh
@@ -88,6 +95,7 @@ def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensio
                 _write(folder / tool, _compiler(real, always))
         version = ".".join(map(str, tools.qemu_version()))
         _write(folder / "qemu-system-riscv64", _QEMU.replace("@VERSION@", version).replace("@SAYS@", SAYS))
+        _write(folder / "sudo", _SUDO)
         if not shutil.which("qemu-img"):
             _write(folder / "qemu-img", _QEMU_IMG)
         yield folder

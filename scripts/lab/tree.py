@@ -17,7 +17,7 @@ from pathlib import Path
 
 from shrimpy import macros
 
-from . import BUILD, ROOT, NotBuilt, Trouble, building, can_write, check_room, copying, qemuline, sandbox, tools, typed
+from . import BUILD, ROOT, NotBuilt, Trouble, building, can_write, check_room, copying, disk, qemuline, sandbox, tools, typed
 from .building import Unbuilt, first_error, makefile_in
 from .tools import cross_prefix
 
@@ -28,6 +28,7 @@ _MOST_CPUS = 8  # QEMU's virt machine
 _USUAL_CPUS = 3
 _USUAL_RAM = 128 << 20
 _SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
+_OPENSBI = re.compile(r"(opensbi|fw_(jump|dynamic|payload))[^/]*$")
 _DEEPEST = 3  # below the folder that is named, an xv6 may be
 
 # Control and status registers (RISC-V Privileged 2.2; Sstc 2.1).
@@ -69,8 +70,11 @@ class Kernel:
     unbuilt: tuple[Unbuilt, ...] = ()
 
     def has_program(self, name: str) -> bool:
-        """Whether the first disk has a directory entry of this name (struct dirent: 2 bytes, 14 of name)."""
-        return bool(self.disks) and name.encode().ljust(14, b"\0") in self.disks[0].read_bytes()
+        """Whether the first disk has a file of this name in its root directory."""
+        try:
+            return bool(self.disks) and name in disk.Image(self.disks[0].read_bytes()).names()
+        except (Trouble, struct.error, IndexError):
+            return False
 
     def with_other_virtio(self) -> Kernel:
         """The same with the other version of virtio-mmio: only source says for sure which one a driver speaks."""
@@ -370,12 +374,15 @@ def _is_file_system(image: Path) -> bool:
 def _describe(tree: Path, where: Path, elf: Path, images: list[tuple[Path, str | None]], line: qemuline.Line | None,
               notes: list[str], name: str) -> Kernel:
     """where: the folder that names in line are below."""
-    if not images:
+    if not images and not (line and not line.drives):
         raise NotBuilt(f"{name}: its build made no disk")
     options: list[str] = []
     sources = _sources_of(tree, elf)
     cpu, bios = (line.cpu, line.bios) if line else (None, None)
     image = _inside(tree, where, bios) if bios else None
+    if bios and not image and _OPENSBI.search(bios):
+        notes = [*notes, f"its Makefile starts QEMU with -bios {bios}; started with QEMU's own OpenSBI"]
+        bios = "default"
     if bios and bios != "none" and image != elf:
         if not image and bios != "default":
             raise NotBuilt(f"{name}: its Makefile starts QEMU with -bios {bios}, which is no file of the tree")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as xml
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import Trouble, classes, figures, marking, points, results
+from lab.building import Unbuilt
 from lab.checking import Hindrance, Outcome, Report
 from lab.marking import Marks
 from lab.tree import Kernel, NotBuilt
@@ -73,6 +75,14 @@ def test_what_does_not_build_has_that_as_its_result():
                              points.DEFAULT, 1)
     assert (told.status, told.points, told.most) == ("does not build", 0, WORTH)
     assert told.line == "lab does not build: kernel/vm.c:1:1: error: ?[31mbad"
+
+
+def test_a_program_that_does_not_build_costs_the_case_builds_and_nothing_else():
+    kernel = dataclasses.replace(KERNEL, unbuilt=(Unbuilt("user/_grep", "user/grep.c:1:1: error: bad"), Unbuilt("user/_wc", "no rule")))
+    told = marking.of(Report(kernel, 3, (outcome(family()),)), {**points.DEFAULT, "builds": 5.0}, 1)
+    whole = marking.of(Report(KERNEL, 3, (outcome(family()),)), {**points.DEFAULT, "builds": 5.0}, 1)
+    assert (told.status, told.failed, whole.points - told.points) == ("fail", ("builds",), 5)
+    assert told.line.startswith("user/_grep does not build: user/grep.c:1:1: error: bad")
 
 
 def test_junit_is_what_its_readers_ask_for(wrong):
