@@ -27,7 +27,7 @@ WORKERS := 2
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak zoo lint bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak busy zoo lint bench clean judged
 .SILENT:
 
 help:
@@ -43,6 +43,7 @@ help:
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests, with the seeds they ran with'
 	echo 'make lint       static analysis of the kernel, its programs and mkfs'
+	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel?'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
@@ -131,6 +132,12 @@ bench:
 soak:
 	scripts/setup
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -v -rP tests --soak
+
+LOAD ?= 40
+RUNS ?= 20
+busy:
+	scripts/setup run debug test
+	$(PYTHON) tests/busy.py --load $(call quoted,$(LOAD)) --runs $(call quoted,$(RUNS)) $(if $(KERNEL),$(call quoted,$(KERNEL)))
 
 zoo:
 	scripts/setup run debug test

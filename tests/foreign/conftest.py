@@ -21,10 +21,10 @@ def make(tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
     """make(word, ...): our Makefile on them; it finds no other test's machines."""
     notes = str(tmp_path_factory.mktemp("run"))
 
-    def run(*words: str, limit_s: float = 280, **environment: str) -> subprocess.CompletedProcess:
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         return subprocess.run(["make", *words], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              env={**clean, "SHRIMPY_RUN": notes, **environment}, timeout=limit_s)
+                              env={**clean, "SHRIMPY_RUN": notes, **environment})
     return run
 
 

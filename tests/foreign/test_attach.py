@@ -30,7 +30,7 @@ def started(tmp_path) -> Iterator[tuple[Path, int]]:
     lab = trees.imitate(tmp_path / "lab")
     port = free_port()
     command = ["make", "-C", str(lab), "--no-print-directory", "-j2", f"GDBPORT={port}"]
-    subprocess.run([*command, "kernel/kernel", "fs.img"], check=True, capture_output=True, timeout=100)
+    subprocess.run([*command, "kernel/kernel", "fs.img"], check=True, capture_output=True)
     # Of a session of its own: it is ended whole.
     theirs = subprocess.Popen([*command, "qemu-gdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, start_new_session=True)
@@ -42,7 +42,7 @@ def started(tmp_path) -> Iterator[tuple[Path, int]]:
         yield lab, port
     finally:
         os.killpg(theirs.pid, signal.SIGTERM)
-        theirs.communicate(timeout=20)
+        theirs.communicate()
 
 
 def listens(port: int) -> bool:
@@ -54,7 +54,7 @@ def listens(port: int) -> bool:
 def test_gdb_finds_their_machine_by_their_gdbinit(started, tmp_path):
     lab, port = started
     environment = {**os.environ, "TERM": "dumb", "SHRIMPY_RUN": str(tmp_path)}
-    with pexpect.spawn("make", ["gdb", f"KERNEL={lab}"], cwd=str(ROOT), timeout=60, encoding="utf-8", env=environment,
+    with pexpect.spawn("make", ["gdb", f"KERNEL={lab}"], cwd=str(ROOT), timeout=600, encoding="utf-8", env=environment,
                        dimensions=(50, 300)) as gdb:
         gdb.expect(rf"Remote debugging using 127.0.0.1:{port}\r.*\(gdb\) ")
         gdb.sendline("break fork")
@@ -76,7 +76,7 @@ def test_check_judges_their_machine_where_it_is(make, started):
     lab, port = started
     with pexpect.spawn("gdb-multiarch", ["-nx", "-batch", "-ex", f"target remote :{port}", "-ex", "break usertrap",
                                          "-ex", "continue", "-ex", "delete", str(lab / "kernel/kernel")],
-                       timeout=60) as gdb:
+                       timeout=600) as gdb:
         gdb.expect(pexpect.EOF)
     done = make("check", f"KERNEL={lab}", f"TARGET={port}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,7 +88,7 @@ def test_gdb_finds_our_machine_of_that_tree_and_no_other(tmp_path):
     environment = {**os.environ, "TERM": "dumb", "SHRIMPY_RUN": str(tmp_path)}
 
     def spawn(*words: str) -> pexpect.spawn:
-        return pexpect.spawn("make", list(words), cwd=str(ROOT), timeout=60, encoding="utf-8", env=environment,
+        return pexpect.spawn("make", list(words), cwd=str(ROOT), timeout=600, encoding="utf-8", env=environment,
                              dimensions=(50, 300))
     with spawn("qemu-gdb", f"KERNEL={labs[0]}") as qemu:
         qemu.expect("3 harts wait for GDB")

@@ -72,7 +72,7 @@ def test_labels_without_a_size_reach_to_the_next(tmp_path):
     script = tmp_path / "labels.ld"  # those of the toolchains add labels of their own, and not the same
     script.write_text("ENTRY(first) SECTIONS { . = 0x80000000; .text : { *(.text) } }")
     subprocess.run([tree.cross_prefix() + "gcc", "-nostdlib", "-static", f"-Wl,-T,{script}", "-o", program, source],
-                   check=True, timeout=60)
+                   check=True)
     functions, _ = elf.symbols(str(program))
     functions.sort(key=lambda f: f.address)
     sizes = {f.name: f.size for f in functions}

@@ -58,12 +58,6 @@ def unchecked(folder: Path, **how: object) -> Path:
     return trees.imitate(folder, trees.UNCHECKED, makefile=trees.LISTED, opt="-O2", **how)
 
 
-def of_2020(folder: Path, **how: object) -> Path:
-    """trees.of_2020() with FRY and SHRIMP."""
-    return trees.imitate(folder, trees.NO_PMP, trees.TF, trees.NO_USED, trees.ALL_RWX, trees.LEGACY_DISK, qemu="",
-                         user_link="-N -e start -Ttext 0", **how)
-
-
 STYLES = {
     "O2-unchecked": Style(unchecked, checked=False, differs={
         "freed-twice": Differs("kdup does not look whether the frame is free", fails=(
@@ -73,7 +67,7 @@ STYLES = {
             zoo.Expected("frames-conserved", "frame", "-", "family"),)),
         "kinit-one-too-many": Differs("what is freed is filled, here the kernel's own page table", also=frozenset(("frame-in-ram",))),
     }),
-    "2020": Style(of_2020, differs={
+    "2020": Style(trees.of_2020_with_fry, differs={
         "exec-renews": Differs("exec maps all that it maps W X, so this FRY, too", also=frozenset(("fry-flags", "no-user-supervisor"))),
         "fork-without-memory-half-made": Differs("without a state for the unborn the slot is a free one", fails=(
             zoo.Expected("frames-conserved", "frame", "-", "memory"),), also=frozenset(("count-matches",))),

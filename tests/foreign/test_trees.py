@@ -122,7 +122,7 @@ def test_a_tree_without_fry_and_without_a_state_for_the_unborn_is_stepped_throug
 def test_the_two_pages_addresses_can_be_given_where_no_header_has_them(make, tmp_path):
     kernel = tree.prepare(str(trees.imitate(tmp_path / "lab")))
     elf = tmp_path / "kernel"
-    subprocess.run([cross_prefix() + "objcopy", "--remove-section=.debug_macinfo", kernel.elf, elf], check=True, timeout=60)
+    subprocess.run([cross_prefix() + "objcopy", "--remove-section=.debug_macinfo", kernel.elf, elf], check=True)
     shutil.copy(kernel.disks[0], tmp_path / "fs.img")
     done = make("check", f"KERNEL={elf}")
     assert done.returncode == 2 and "NOT JUDGED: this kernel defines no FRY" in done.stdout
@@ -199,7 +199,7 @@ def elf_with(tmp_path):
         source.write_text(f".globl _start\n_start: {instruction}\n")
         elf = tmp_path / "kernel"
         subprocess.run([tree.cross_prefix() + "gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x80000000", "-o", elf, source],
-                       check=True, timeout=60)
+                       check=True)
         (tmp_path / "fs.img").write_bytes(bytes(1024))
         return elf
     return build

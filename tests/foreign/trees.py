@@ -191,7 +191,7 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
             shutil.copy(path, copy)
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
-                        str(ROOT / "tests" / name)], check=True, capture_output=True, timeout=60)
+                        str(ROOT / "tests" / name)], check=True, capture_output=True)
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
     for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
@@ -224,7 +224,15 @@ def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:
     return imitate(folder, NO_FRY, *edits, patches=["kernel/variants/without-shrimpy.patch"], **how)
 
 
+OF_2020 = (NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK)
+LINKED_IN_2020 = "-N -e start -Ttext 0"
+
+
 def of_2020(folder: Path, **how: object) -> Path:
     """No PMP, a legacy disk, programs that are W X all through, p->tf, no state for a process that is being made."""
-    return plain(folder, NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK, qemu="", user_link="-N -e start -Ttext 0",
-                 counted=False, **how)
+    return plain(folder, *OF_2020, qemu="", user_link=LINKED_IN_2020, counted=False, **how)
+
+
+def of_2020_with_fry(folder: Path, **how: object) -> Path:
+    """The same with FRY and SHRIMP."""
+    return imitate(folder, *OF_2020, qemu="", user_link=LINKED_IN_2020, **how)

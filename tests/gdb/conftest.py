@@ -52,7 +52,7 @@ class Session:
                           "-ex", "set confirm off", "-ex", "set style enabled off",
                           "-ex", f"source {debugger.KIT}",
                           "-ex", f"target remote {machine.gdb_target}", str(machine.kernel.elf)],
-            encoding="utf-8", timeout=60, echo=False, dimensions=(50, 250),
+            encoding="utf-8", timeout=600, echo=False, dimensions=(50, 250),
             env={**os.environ, "TERM": term, "DEBUGINFOD_URLS": ""})
         self.ask("echo")
 

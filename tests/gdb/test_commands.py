@@ -230,7 +230,7 @@ def test_colour_is_for_a_terminal_and_not_for_what_is_caught(family, session, tm
 
 def test_a_machine_interface_gets_no_escape_codes(family):
     """At a terminal too, as front ends start GDB; each line of MI's is a string of C's, where an escape is \\033."""
-    gdb = pexpect.spawn(tools.gdb(), ["-nx", "-q", "-i=mi", str(family.kernel.elf)], encoding="utf-8", timeout=60, echo=False,
+    gdb = pexpect.spawn(tools.gdb(), ["-nx", "-q", "-i=mi", str(family.kernel.elf)], encoding="utf-8", timeout=600, echo=False,
                         env={**os.environ, "TERM": "xterm", "DEBUGINFOD_URLS": ""})
     try:
         for line in (f"source {debugger.KIT}", "set style enabled on", f"target remote {family.gdb_target}", "shrimp-check",

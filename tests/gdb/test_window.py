@@ -32,7 +32,7 @@ class Terminal:
         self._gdb = pexpect.spawn(
             tools.gdb(), ["-nx", "-q", "-ex", "set confirm off", "-ex", f"source {debugger.KIT}",
                           "-ex", f"target remote {machine.gdb_target}", str(machine.kernel.elf)],
-            encoding="utf-8", timeout=60, dimensions=(rows, columns),
+            encoding="utf-8", timeout=600, dimensions=(rows, columns),
             env={**os.environ, "TERM": "linux", "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": "", **environment})
         self.until(r"in scheduler|0x\w+ in", at_prompt=True)
 
@@ -60,7 +60,7 @@ class Terminal:
         wanted = words if callable(words) else lambda: re.search(words, self.text(), re.M)
         while not (wanted() and (not at_prompt or self._is_at_prompt())):
             try:
-                got = self._gdb.read_nonblocking(65536, timeout=60)
+                got = self._gdb.read_nonblocking(65536, timeout=600)
             except (pexpect.TIMEOUT, pexpect.EOF) as error:
                 pytest.fail(f"{type(error).__name__}; the screen:\n{self.text()}", pytrace=False)
             self.said += got

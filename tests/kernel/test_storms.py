@@ -31,7 +31,7 @@ def disk_faults(one):
     with one.qmp() as monitor:
         monitor.execute("stop")
     done = subprocess.run([one.kernel.disks[0].parent / "mkfs/mkfs", "-c", one.folder / "disk0"],
-                          capture_output=True, text=True, timeout=30)
+                          capture_output=True, text=True)
     return done.stdout + done.stderr
 
 

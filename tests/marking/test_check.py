@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def check(*words: str, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(["make", "check", *words], cwd=ROOT, env={**clean, **environment}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=100)
+                          capture_output=True, text=True)
 
 
 def told(out: Path) -> dict:

@@ -21,7 +21,7 @@ def bare(tmp_path: Path) -> Callable[..., Path]:
         elf = tmp_path / "kernel"
         subprocess.run([cross_prefix() + "gcc", "-nostdlib", "-static", "-march=rv64gc", "-Wl,-Ttext=0x80000000",
                         "-Wl,--build-id=none", f'-DMESSAGE="{message}"', *(f"-D{name}" for name in defines),
-                        "-o", str(elf), str(HERE / "bare.S")], check=True, timeout=60)
+                        "-o", str(elf), str(HERE / "bare.S")], check=True)
         (tmp_path / "fs.img").write_bytes(bytes(1024))
         return elf
     return build

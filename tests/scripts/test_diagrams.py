@@ -25,7 +25,7 @@ pytestmark = pytest.mark.limit(300)
 def diagrams(*words: str, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(["make", "diagrams", *words], cwd=ROOT, env={**clean, **environment}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=280)
+                          capture_output=True, text=True)
 
 
 def shown(folder: Path) -> set[str]:

@@ -45,7 +45,7 @@ def path_of(tmp_path: Path) -> Callable[..., str]:
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run([str(word) for word in command], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True)
 
 
 def missing(*groups: str, **environment: str) -> set[str]:
@@ -107,7 +107,7 @@ def test_what_set_up_brings_is_what_the_tests_run_with(tmp_path):
     program(scripts / "setup", f"printf '#!/bin/sh\\necho brought \"$@\"\\n' >{brought}; chmod +x {brought}")
     (tmp_path / "xv6").mkdir()
     (tmp_path / "xv6/Makefile").write_text("all:\n")
-    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           env={"PATH": PATH, "SHRIMPY_PYTHON": str(brought)})
     assert done.returncode == 0, done.stderr
     assert re.search(r"^brought -c .*pytest.* tests$", done.stdout, re.M), done.stdout

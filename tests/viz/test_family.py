@@ -58,7 +58,7 @@ def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
 
 def run(*arguments: str, stdin: str = "", env: dict | None = None) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, str(VIZ), *arguments], input=stdin,
-                          capture_output=True, text=True, timeout=60, env=env)
+                          capture_output=True, text=True, env=env)
 
 
 def assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:

@@ -85,7 +85,7 @@ def shown() -> ET.Element:
 
 def run(*arguments: str, stdin: str = "", env: dict | None = None) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, str(VIZ), "film", *arguments], input=stdin, capture_output=True, text=True,
-                          timeout=60, env=env)
+                          env=env)
 
 
 # The page
@@ -444,7 +444,7 @@ def test_bad_film_is_one_clear_line_and_status_2(text: str, said: list[str], tmp
 ], ids=range(5))
 def test_wrong_arguments_are_one_clear_line_and_status_2(arguments: list[str], said: list[str], tmp_path: Path):
     done = subprocess.run([sys.executable, str(VIZ), "film", *arguments], input=films.text(), capture_output=True,
-                          text=True, timeout=60, cwd=tmp_path)
+                          text=True, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     for word in said:
         assert word in done.stderr
@@ -453,14 +453,14 @@ def test_wrong_arguments_are_one_clear_line_and_status_2(arguments: list[str], s
 
 def test_a_figure_of_a_snapshot_is_no_page(tmp_path: Path):
     done = subprocess.run([sys.executable, str(VIZ), "family", "-", "-o", "a.html"], input=ft.demo().text(),
-                          capture_output=True, text=True, timeout=60, cwd=tmp_path)
+                          capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and "found .html" in done.stderr
 
 
 def test_a_page_is_what_is_written_when_nothing_else_is_asked_for(tmp_path: Path):
     (tmp_path / "f.json").write_text(films.text())
     done = subprocess.run([sys.executable, str(VIZ), "film", "f.json"], capture_output=True, text=True,
-                          timeout=60, cwd=tmp_path)
+                          cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "film.html\n")
 
 

@@ -56,7 +56,7 @@ def viz_all(folder: Path, made: ft.Family, *options: str, **environment: str) ->
     folder.mkdir(exist_ok=True)
     (folder / "snapshot.json").write_text(made.text())
     return subprocess.run([sys.executable, str(VIZ), "all", str(folder / "snapshot.json"), "-o", str(folder), *options],
-                          capture_output=True, text=True, env={**os.environ, **environment}, timeout=100)
+                          capture_output=True, text=True, env={**os.environ, **environment})
 
 
 def assert_whole(folder: Path) -> Page:

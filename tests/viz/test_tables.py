@@ -696,7 +696,7 @@ def test_file_from_before_tables_had_their_entries_value_is_read():
 # The command line
 
 def run(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(VIZ), *arguments], input=stdin, capture_output=True, text=True, timeout=60, cwd=cwd)
+    return subprocess.run([sys.executable, str(VIZ), *arguments], input=stdin, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture

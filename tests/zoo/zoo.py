@@ -45,7 +45,6 @@ from shrimpy import text  # noqa: E402
 from shrimpy.rules import RULES, Verdict  # noqa: E402
 
 RESULTS = BUILD / "zoo" / "results.jsonl"
-_LIMIT_S = "40"  # of the wait for the prompt; a mistake may well hang the kernel
 _HARTS = 3
 
 
@@ -230,8 +229,7 @@ def examine_all(jobs: int) -> int:
                    sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
         with RESULTS.open("a") as results:
             try:
-                subprocess.run([*command, *left], stdout=results, stdin=subprocess.DEVNULL,
-                               env={"SHRIMPY_LIMIT": _LIMIT_S, **os.environ})
+                subprocess.run([*command, *left], stdout=results, stdin=subprocess.DEVNULL)
             except FileNotFoundError:
                 raise Trouble("GNU parallel not found: run scripts/setup test") from None
         there = _results()
