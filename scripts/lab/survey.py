@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from . import BUILD, ROOT, NotBuilt, Trouble, checking, marking, points, printable, sandbox, scene, tools, tree
+from . import BUILD, ROOT, NotBuilt, Trouble, checking, cli, marking, points, printable, sandbox, scene, tools, tree
 from .building import first_error
 from .machine import Gone
 
@@ -43,7 +43,7 @@ class Own:
 class Judged:
     """What the kit says of a tree.
 
-    kit       the commit of the kit
+    kit       the commit of the kit; cpus: harts it ran the tree with
     status    as marking.Marks has it, or NOT_CHECKED; line: why, one line
     rules     by rule: in how many scenarios it passed, failed, was skipped
     failures  rule, why in a line, and all of it; each once
@@ -51,6 +51,7 @@ class Judged:
     """
 
     kit: str
+    cpus: int
     status: str
     line: str
     seconds: float
@@ -146,13 +147,14 @@ def own_boot(source: Path) -> Own:
         return Own(told.is_file() and not line, printable(line)[:_LONGEST], round(time.monotonic() - start, 1))
 
 
-def judge(source: Path) -> Judged:
-    """Checks a tree as a stranger's."""
+def judge(source: Path, cpus: str = "") -> Judged:
+    """Checks a tree as a stranger's. cpus: harts, "" for as many as its Makefile says."""
     start = time.monotonic()
-    path = str(source)
+    path, harts = str(source), 0
     try:
         kernel = scene.kernel_at(path, stranger=True)
-        marks = marking.of(checking.check(kernel, kernel.cpus), points.DEFAULT, time.monotonic() - start)
+        harts = cli.harts(cpus, kernel)
+        marks = marking.of(checking.check(kernel, harts), points.DEFAULT, time.monotonic() - start)
     except (NotBuilt, Gone) as error:
         marks = marking.never_ran(source.name, error, points.DEFAULT, time.monotonic() - start)
     except Trouble as trouble:
@@ -163,13 +165,13 @@ def judge(source: Path) -> Judged:
     for case in marks.cases:
         counted.setdefault(case.rule, Counter())[case.status] += 1
     failures = {(case.rule, case.line): case.details for case in marks.cases if case.status == marking.FAILED}
-    return Judged(kit(), marks.status, marks.line, round(marks.seconds, 1), {rule: dict(n) for rule, n in counted.items()},
+    return Judged(kit(), harts, marks.status, marks.line, round(marks.seconds, 1), {rule: dict(n) for rule, n in counted.items()},
                   [[*one, details] for one, details in failures.items()], [printable(note) for note in marks.notes])
 
 
 def not_judged(why: str, seconds: float) -> Judged:
     """For a tree that the kit came to no end with."""
-    return Judged(kit(), NOT_CHECKED, printable(why)[:_LONGEST], round(seconds, 1), {}, [], [])
+    return Judged(kit(), 0, NOT_CHECKED, printable(why)[:_LONGEST], round(seconds, 1), {}, [], [])
 
 
 # All of them
@@ -198,13 +200,13 @@ def write(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
-def one(folder: Path, out: Path, name: str) -> None:
+def one(folder: Path, out: Path, name: str, cpus: str = "") -> None:
     """Finds out what is not known yet of one tree."""
     known = read(out, name, commit(folder, name))
     if not known.own:
         known = replace(known, own=own_boot(folder / name))
         write(kept(out, name), json.dumps(asdict(known), indent=1))
-    known = replace(known, judged=judge(folder / name))
+    known = replace(known, judged=judge(folder / name, cpus))
     write(kept(out, name), json.dumps(asdict(known), indent=1))
 
 
@@ -289,14 +291,14 @@ def as_markdown(known: Sequence[Known], said: Reviews, command: Sequence[str]) -
         "In the column `make qemu`: whether the shell of the tree's own `make qemu`, run as it is in the sandbox, carries out",
         "a command. A kernel without `FRY` is \"not judged\" at best: the rules about the two pages are not about it; those",
         "that passed are counted.", "",
-        "| tree | commit | what it is | `make qemu` | the kit | rules passed | reported, and reviewed | s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+        "| tree | commit | what it is | `make qemu` | the kit | harts | rules passed | reported, and reviewed | s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for one in known:
         judged = one.judged
         passed = sum(not n.get(marking.FAILED) and bool(n.get(marking.PASSED)) for n in judged.rules.values()) if judged else 0
         lines.append("| " + " | ".join((
             one.name, one.commit, review(one, "-").words or "-", "yes" if one.own and one.own.boots else "no",
-            judged.status if judged else "-", str(passed),
+            judged.status if judged else "-", str(judged.cpus or "-") if judged else "-", str(passed),
             "; ".join(f"{about}: {_TRUE[review(one, about).true]}" for about in one.said) or "-",
             f"{judged.seconds:.0f}" if judged else "-")) + " |")
     lines += ["", "## What was reported, and what is true", ""]

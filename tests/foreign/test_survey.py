@@ -89,7 +89,7 @@ def test_nothing_of_a_survey_is_left(surveyed):
 
 def known(boots: bool, status: str, *failures: tuple[str, str, str]) -> Known:
     return Known("ada/lab", "0123abcd", Own(boots, "" if boots else "it hangs", 1.0),
-                 Judged("feedc0de", status, "a line", 2.0, {rule: {"fail": 1} for rule, *_ in failures} | {"builds": {"pass": 1}},
+                 Judged("feedc0de", 3, status, "a line", 2.0, {rule: {"fail": 1} for rule, *_ in failures} | {"builds": {"pass": 1}},
                         [list(one) for one in failures], []))
 
 
