@@ -56,7 +56,7 @@ def check_all(folder: Path, out: Path, worth: str, ours: Sequence[str], jobs: st
     if to_do:
         for name in to_do:
             _why(out, name).unlink(missing_ok=True)
-        _in_parallel([*ours, "--one"], to_do, out, jobs, limit_s, hosts)
+        in_parallel([*ours, "--one"], to_do, out, jobs, limit_s, hosts)
     return [_marked(out, name, name in to_do) for name in names]
 
 
@@ -131,7 +131,8 @@ def _is_done(source: Path, marks: Path, worth: Mapping[str, float]) -> bool:
         return False
 
 
-def _in_parallel(command: Sequence[str], names: Sequence[str], out: Path, jobs: str, limit_s: int, hosts: Sequence[str]) -> None:
+def in_parallel(command: Sequence[str], names: Sequence[str], out: Path, jobs: str, limit_s: int, hosts: Sequence[str] = ()) -> None:
+    """Runs command with each name after it, some at a time; it has limit_s seconds for each. out/jobs.tsv says how it went."""
     told = shutil.which("parallel") and subprocess.run(["parallel", "--version"], stdin=subprocess.DEVNULL, capture_output=True,
                                                        text=True).stdout
     if not told or not told.startswith("GNU parallel"):

@@ -11,15 +11,14 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from . import BUILD, ROOT, NotBuilt, Trouble, checking, cli, marking, points, printable, sandbox, scene, tools, tree
+from . import BUILD, ROOT, NotBuilt, Trouble, checking, classes, cli, marking, points, printable, sandbox, scene, tools, tree
 from .building import first_error
 from .machine import Gone
 
@@ -200,48 +199,33 @@ def write(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
-def one(folder: Path, out: Path, name: str, cpus: str = "") -> None:
-    """Finds out what is not known yet of one tree."""
+def one(folder: Path, out: Path, name: str, cpus: str = "") -> Known:
+    """Finds out what is not known yet of one tree, and keeps it."""
     known = read(out, name, commit(folder, name))
     if not known.own:
         known = replace(known, own=own_boot(folder / name))
         write(kept(out, name), json.dumps(asdict(known), indent=1))
     known = replace(known, judged=judge(folder / name, cpus))
     write(kept(out, name), json.dumps(asdict(known), indent=1))
+    return known
 
 
 def is_done(known: Known, head: str) -> bool:
     return bool(known.own and known.judged and known.judged.kit == head)
 
 
-def run(folder: Path, out: Path, names: Sequence[str], command: Sequence[str], limit_s: float) -> Iterator[Known]:
-    """What is known of each tree, once it is known. command: finds it out of the one whose name follows."""
-    head = kit()
+def run(folder: Path, out: Path, names: Sequence[str], command: Sequence[str], jobs: str, limit_s: int) -> None:
+    """Finds out what is not known yet of each tree. command: does so of the one whose name follows, as one()."""
+    head, start = kit(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        at = commit(folder, name)
-        if not is_done(read(out, name, at), head):
-            start = time.monotonic()
-            why = _run([*command, name], limit_s)
-            known = read(out, name, at)
-            if why and not is_done(known, head):
-                write(kept(out, name), json.dumps(asdict(replace(known, judged=not_judged(why, time.monotonic() - start)))))
-        yield read(out, name, at)
-
-
-def _run(command: Sequence[str], limit_s: float) -> str:
-    """Runs a command; why it did not come to its end, or nothing."""
-    running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        _, said = running.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        return f"took more than {limit_s:g} s"
-    finally:
-        if running.poll() is None:
-            running.terminate()  # it unwinds, and its machines end
-            running.communicate()
-    lines = [line for line in said.splitlines() if line.strip()] or [f"status {running.returncode}"]
-    return lines[-1] if running.returncode else ""
+    to_do = [name for name in names if not is_done(read(out, name, commit(folder, name)), head)]
+    if to_do:
+        classes.in_parallel(command, to_do, out, jobs, limit_s)
+    for name in to_do:
+        known = read(out, name, commit(folder, name))
+        if not is_done(known, head):
+            why = not_judged("its check took too long, or was ended", time.monotonic() - start)
+            write(kept(out, name), json.dumps(asdict(replace(known, judged=why)), indent=1))
 
 
 # Telling
