@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import NotBuilt, sandbox
 from .copying import remove_products
-from .toolchain import DEBUG, SAYS, is_absent, standing_in
+from .toolchain import DEBUG, SAYS, Lack, Toolchain, choose, is_absent, lacking, package_of, standing_in, toolchains
 from .tools import cross_prefix
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # in make's order
@@ -47,6 +47,7 @@ class Built:
     qemu     what its Makefile tells QEMU, each word, or None when it tells nothing; where: the folder it starts QEMU in
     unbuilt  what is an empty file on the disk because it does not build
     passed   warnings that were let pass
+    instead  the toolchain that built it because the preferred one lacks something, and what that is
     log      all that the build said
     """
 
@@ -55,6 +56,7 @@ class Built:
     unbuilt: tuple[Unbuilt, ...]
     passed: tuple[str, ...]
     log: str
+    instead: tuple[Toolchain, tuple[Lack, ...]] | None = None
 
 
 def build(copy: Path, folder: Path, name: str) -> Built:
@@ -105,11 +107,18 @@ class _Build:
         self._extensions: list[str] = last.get("extensions", [])
         self._debug: Sequence[str] = () if last.get("plain") else DEBUG
         self._stand_ins: list[str] = []
-        self._variables = [f"TOOLPREFIX={cross_prefix()}", "QEMU=qemu-system-riscv64", *self._named_by_path()]
+        self._lacks = [Lack(*one) for one in last.get("lacks", [])]
+        # None: the preferred one.
+        self._toolchain = choose(self._lacks, toolchains()) if self._lacks else None
+        self._lacks = self._lacks if self._toolchain else []
+        self._named = self._named_by_path()
 
     def run(self) -> Built:
         self._memory.unlink(missing_ok=True)
         goal, done = self._first_goal()
+        while done.status and not done.overrun and self._has_another_toolchain(done.output):
+            remove_products(self._copy)
+            goal, done = self._first_goal()
         unbuilt: tuple[Unbuilt, ...] = ()
         if done.status and not done.overrun:
             unbuilt, done = self._without_what_fails(goal, done)
@@ -124,9 +133,22 @@ class _Build:
                 (self._folder / name).unlink(missing_ok=True)
             raise not_built(self._name, done.output, done.overrun, self._missing_submodules())
         words, where = self._told(goal)
-        self._memory.write_text(json.dumps({"passed": self._passed, "extensions": self._extensions, "plain": not self._debug,
+        self._memory.write_text(json.dumps({"lacks": [(one.kind, one.name) for one in self._lacks], "passed": self._passed,
+                                            "extensions": self._extensions, "plain": not self._debug,
                                             "stand_ins": [str((self._folder / name).relative_to(self._copy)) for name in self._stand_ins]}))
-        return Built(words, where, unbuilt, tuple(self._passed), done.output)
+        return Built(words, where, unbuilt, tuple(self._passed), done.output,
+                     (self._toolchain, tuple(self._lacks)) if self._toolchain else None)
+
+    def _has_another_toolchain(self, said: str) -> bool:
+        """Whether one is here that has what the build lacked, and has not been tried; then that is taken from now on."""
+        more = [one for one in lacking(said) if one not in self._lacks]
+        here = toolchains()
+        other = choose([*self._lacks, *more], here) if more else None
+        if other in (None, self._toolchain or here[0]):
+            return False
+        self._lacks += more
+        self._toolchain = other
+        return True
 
     def _first_goal(self) -> tuple[tuple[str, ...], sandbox.Done]:
         for goal in _GOALS:
@@ -158,8 +180,11 @@ class _Build:
     def once(self, goal: Sequence[str], jobs: int, *options: str) -> sandbox.Done:
         (self._copy / SAYS).unlink(missing_ok=True)
         kept = [word for name in self._stand_ins for word in ("-o", name)]
-        with standing_in([f"-Wno-error={one}" for one in self._passed], self._debug, self._extensions) as tools_folder:
-            return run_make(self._copy, self._folder, "--output-sync=target", f"-j{jobs}", *options, *kept, *self._variables, *goal,
+        variables = [f"TOOLPREFIX={self._toolchain.prefix if self._toolchain else cross_prefix()}", "QEMU=qemu-system-riscv64",
+                     *self._named]
+        with standing_in([f"-Wno-error={one}" for one in self._passed], self._debug, self._extensions,
+                         self._toolchain) as tools_folder:
+            return run_make(self._copy, self._folder, "--output-sync=target", f"-j{jobs}", *options, *kept, *variables, *goal,
                             tools=tools_folder)
 
     def _named_by_path(self) -> list[str]:
@@ -184,7 +209,7 @@ class _Build:
             if not missing or len(self._stand_ins) + len(missing) > _MOST_STAND_INS or self._kernel_fails(dry.output):
                 return tuple(unbuilt), first
             for name in missing:
-                unbuilt.append(Unbuilt(name, _error_about(name, whole.output)))
+                unbuilt.append(Unbuilt(name, _with_package(_error_about(name, whole.output))))
                 path = self._folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(b"")
@@ -316,8 +341,14 @@ def _error_about(name: str, said: str) -> str:
     return _worst(_telling(about)) or first_error(said)
 
 
+def _with_package(line: str) -> str:
+    """A build's line, and which package brings what it lacks."""
+    package = next(filter(None, map(package_of, lacking(line))), None)
+    return f"{line}; try: apt-get install {package}" if package else line
+
+
 def not_built(name: str, said: str, overrun: str | None = None, submodules: Sequence[str] = ()) -> NotBuilt:
-    first = f"its build {overrun}" if overrun else first_error(said)
+    first = f"its build {overrun}" if overrun else _with_package(first_error(said))
     if submodules:
         first = f"its git submodule {submodules[0]} is not there: run git submodule update --init in it; {first}"
     return NotBuilt(f"{name} does not build: {first}\n" + "\n".join("  | " + line for line in _lines(said)[-12:]), said)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from shrimpy.macros import CROSS_PREFIXES
@@ -15,7 +18,7 @@ from shrimpy.macros import CROSS_PREFIXES
 from . import tools
 
 _OTHER_PREFIXES = ("riscv64-none-elf-", "riscv-none-elf-", "riscv-none-embed-", "riscv64-linux-musl-")
-_COMPILERS = ("gcc", "g++", "cpp")
+_COMPILERS = ("gcc", "g++", "c++", "cpp")
 _BINUTILS = ("as", "ld", "ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "size", "strings", "strip")
 
 # Macros as .debug_macinfo, which DWARF 4 has and 5 has not: what GCC makes of them else are section groups, to which
@@ -70,24 +73,110 @@ exec truncate -s "$2" "$1"
 SAYS = ".shrimpy-qemu"
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What a build did not find. kind: "header" (as it is included) or "tool" (without the toolchain's prefix)."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A RISC-V GCC with its binutils. flags: by which it finds headers that it does not find by itself."""
+
+    prefix: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        return " ".join((self.prefix + "gcc", *self.flags))
+
+    def has(self, lack: Lack) -> bool:
+        """Whether it would not be lacking."""
+        if lack.kind == "tool":
+            return shutil.which(self.prefix + lack.name) is not None
+        return any(self._includes(compiler, language, lack.name) for compiler, language in (("gcc", "c"), ("g++", "c++")))
+
+    def _includes(self, compiler: str, language: str, header: str) -> bool:
+        if not shutil.which(self.prefix + compiler):
+            return False
+        return not subprocess.run([self.prefix + compiler, *self.flags, "-E", "-x", language, "-"], text=True,
+                                  input=f"#include <{header}>\n", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+
+def toolchains(prefixes: Sequence[str] | None = None) -> list[Toolchain]:
+    """Those that are here, the preferred one first.
+
+    GCC for bare metal finds the headers that are GCC's own when it is told that there is no C library, and those of a C
+    library where Debian has one for it; else those of Linux's, which name the same things.
+    """
+    found = []
+    for prefix in tools.cross_prefixes() if prefixes is None else prefixes:
+        found.append(Toolchain(prefix))
+        if "linux" not in prefix:
+            found.append(Toolchain(prefix, ("-ffreestanding",)))
+            found += [Toolchain(prefix, flags) for flags in (("-isystem", f"/usr/lib/picolibc/{prefix[:-1]}/include"),
+                                                             ("-idirafter", "/usr/riscv64-linux-gnu/include"))
+                      if os.path.isdir(flags[-1])]
+    return found
+
+
+def choose(lacks: Iterable[Lack], among: Sequence[Toolchain]) -> Toolchain | None:
+    """The first that has all of it."""
+    lacks = tuple(lacks)
+    return next((one for one in among if all(map(one.has, lacks))), None)
+
+
+_HEADER = re.compile(r"fatal error: '?([\w+-][\w./+-]*?)'?(?:: No such file or directory| file not found)$", re.M)
+_PREFIXES = "|".join(map(re.escape, (*CROSS_PREFIXES, *_OTHER_PREFIXES)))
+_TOOL = re.compile(rf"(?:{_PREFIXES})([\w+-]+): (?:not found|command not found|No such file or directory)$", re.M)
+
+
+def lacking(said: str) -> list[Lack]:
+    """The headers and tools that a build says are not there."""
+    return [Lack(kind, name) for kind, pattern in (("header", _HEADER), ("tool", _TOOL))
+            for name in dict.fromkeys(pattern.findall(said)) if ".." not in name]
+
+
+# C11, 7.1.2, and of POSIX what programs that know no system include.
+_C_HEADERS = frozenset("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
+    stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype
+    fcntl endian getopt malloc memory poll pthread search termios ucontext utime values""".split())
+
+
+def package_of(lack: Lack) -> str | None:
+    """The packages of Debian that bring it, for a person; None when it is no standard library's or toolchain's."""
+    if lack.kind == "tool":
+        return "gcc-riscv64-unknown-elf" if lack.name in _COMPILERS else \
+            "binutils-riscv64-unknown-elf" if lack.name in _BINUTILS else None
+    stem, dot, _ = lack.name.partition(".h")
+    if stem in _C_HEADERS and dot or re.fullmatch(r"(sys|bits|machine)/\w+\.h", lack.name):
+        return "picolibc-riscv64-unknown-elf or libc6-dev-riscv64-cross"
+    return "g++-riscv64-linux-gnu" if re.fullmatch("[a-z_]+", lack.name) else None
+
+
 @contextlib.contextmanager
-def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensions: Sequence[str] = ()) -> Iterator[Path]:
+def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensions: Sequence[str] = (),
+                toolchain: Toolchain | None = None) -> Iterator[Path]:
     """A folder for the front of PATH.
 
     Compilers add flags there, so that a Makefile need not ask for any: always to every command, kernel to those on the
-    kernel's sources; extensions of the instruction set to what -march says, or should. A cross tool of a prefix that is not installed is ours. QEMU only leaves what it was told in SAYS.
+    kernel's sources; extensions of the instruction set to what -march says, or should. A cross tool of a prefix that is
+    not installed is the preferred toolchain's; with a toolchain, all are that one's. QEMU only leaves what it was told in SAYS.
     Their environment needs SHRIMPY_TREE, the tree's folder.
     """
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # for whoever builds
-        ours = tools.cross_prefix()
+        ours = toolchain.prefix if toolchain else tools.cross_prefix()
+        flags = toolchain.flags if toolchain else ()
         for prefix in dict.fromkeys((ours, *CROSS_PREFIXES, *_OTHER_PREFIXES)):
             for tool in (*_COMPILERS, *_BINUTILS):
-                there = shutil.which(prefix + tool)
+                there = None if toolchain else shutil.which(prefix + tool)
                 real = there or shutil.which(ours + tool)
                 if real and tool in _COMPILERS:
-                    _write(folder / (prefix + tool), _compiler(real, always, kernel if tool != "cpp" else (), extensions))
+                    _write(folder / (prefix + tool), _compiler(real, [*always, *flags], kernel if tool != "cpp" else (), extensions))
                 elif real and not there:
                     _write(folder / (prefix + tool), f'#!/bin/sh\nexec {shlex.quote(real)} "$@"\n')
         for tool in ("cc", "gcc", "g++", "c++"):

@@ -240,6 +240,9 @@ def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
         images, made = _images(copy, built, line)
         notes += [*said, *made]
         notes += [f"{one.name} does not build: {one.why}; it is an empty file on the disk" for one in built.unbuilt]
+        if built.instead:
+            toolchain, lacks = built.instead
+            notes.append(f"built with {toolchain.command}: {cross_prefix()}gcc has no {', '.join(one.name for one in lacks)} here")
         if built.passed:
             notes.append("the compiler rejects this tree; built with " + " ".join(f"-Wno-error={one}" for one in built.passed))
         kernel = _describe(copy, built.where, elf, images, line, notes, source.name)
