@@ -18,11 +18,13 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = ("diagrams", "locks", "run", "trees", "variants", "xv6", "zoo")  # folders below BUILD
 
+_PLAIN = re.compile(r"[\w/.,+@-]+")
 _LEAST_BYTES = 4 << 20  # of room on a disk: a kernel's build takes as much
 
 
@@ -33,36 +35,45 @@ def can_write(place: Path) -> bool:
     return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
 
 
-def _build_folder() -> Path:
-    """Where commands leave what they make: in what SHRIMPY_BUILD names, else in build/ of the checkout.
-
-    Where that cannot be written, in a folder for this checkout in the user's cache (XDG Base Directory Specification),
-    or else in one for temporary files.
-    """
-    if said := os.environ.get("SHRIMPY_BUILD"):
-        os.environ["SHRIMPY_BUILD"] = os.path.abspath(os.path.expanduser(said))  # for children that run elsewhere
-        return Path(os.environ["SHRIMPY_BUILD"])
-    usual = ROOT / "build"
-    if all(can_write(usual / name) for name in FOLDERS):
-        return usual
-    name = Path("shrimpy", f"{ROOT.name}-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:12]}")
-    caches = [os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")]
-    for cache in caches:
-        if os.path.isabs(cache) and can_write(Path(cache) / name):
-            return Path(cache) / name
+def _elsewhere(place: Path) -> Iterator[Path]:
+    """Folders of this user's to take the place of one: in the cache (XDG Base Directory Specification), or else among the
+    temporary files."""
+    name = f"{re.sub('[^a-zA-Z0-9_.+-]', '_', ROOT.name)}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:12]}"
+    for cache in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
+        if os.path.isabs(cache) and can_write(Path(cache, "shrimpy", name)):
+            yield Path(cache, "shrimpy", name)
     try:
         # Others may write there, too: it must be this user's own.
         own = Path(tempfile.gettempdir(), f"shrimpy-{os.getuid()}")
         own.mkdir(mode=0o700, exist_ok=True)
         status = own.lstat()
         if own.is_dir() and not own.is_symlink() and status.st_uid == os.getuid() and not status.st_mode & 0o022:
-            return own / name.name
+            yield own / name
     except OSError:
         pass
-    return usual  # whoever writes there says why not
+
+
+def _build_folder() -> Path:
+    """Where commands leave what they make: in what SHRIMPY_BUILD names, else in build/ of the checkout, or elsewhere when
+    that cannot be written."""
+    if said := os.environ.get("SHRIMPY_BUILD"):
+        os.environ["SHRIMPY_BUILD"] = os.path.abspath(os.path.expanduser(said))  # for children that run elsewhere
+        return Path(os.environ["SHRIMPY_BUILD"])
+    usual = ROOT / "build"
+    if all(can_write(usual / name) for name in FOLDERS):
+        return usual
+    return next(_elsewhere(ROOT), usual)  # whoever writes there says why not
+
+
+def _trees_folder() -> Path:
+    """Where other people's trees are built: below BUILD, or elsewhere when their make could not take that path, at whose
+    spaces it would split what names the folder."""
+    return next((place / "trees" for place in (BUILD, *(() if _PLAIN.fullmatch(str(BUILD)) else _elsewhere(BUILD)))
+                 if _PLAIN.fullmatch(str(place))), BUILD / "trees")
 
 
 BUILD = _build_folder()
+TREES = _trees_folder()
 
 # The kit: of it the modules that need no GDB are imported here.
 if str(ROOT / "gdb") not in sys.path:
@@ -81,6 +92,8 @@ def typed(path: str) -> Path:
 
 def check_room(folder: Path) -> None:
     """Raises OSError where a disk is full: what has just gone wrong there is nobody else's fault."""
+    if not folder.exists():
+        return
     status = os.statvfs(folder)
     if status.f_bavail * status.f_frsize < _LEAST_BYTES or status.f_files and not status.f_favail:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

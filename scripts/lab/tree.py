@@ -17,12 +17,11 @@ from pathlib import Path
 
 from shrimpy import macros
 
-from . import BUILD, ROOT, NotBuilt, Trouble, building, can_write, check_room, copying, disk, qemuline, sandbox, tools, typed
+from . import BUILD, ROOT, TREES, NotBuilt, Trouble, building, can_write, check_room, copying, disk, qemuline, sandbox, tools, typed
 from .building import Unbuilt, first_error, makefile_in
 from .tools import cross_prefix
 
 OURS = ROOT / "xv6"
-_COPIES = BUILD / "trees"
 _BUILD_LIMIT_S = 600
 _MOST_CPUS = 8  # QEMU's virt machine
 _USUAL_CPUS = 3
@@ -106,7 +105,7 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
     try:
         return _from_tree(where, _makefiles_folder(where, path), stranger)
     except NotBuilt:
-        check_room(BUILD)
+        check_room(TREES)
         raise
 
 
@@ -223,7 +222,7 @@ def _from_elf(elf: Path) -> Kernel:
 def _copy_of(source: Path) -> Path:
     # make splits names at spaces.
     plain = re.sub(r"[^\w.+-]", "_", source.name)
-    return _COPIES / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    return TREES / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
 
 
 def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
@@ -424,7 +423,7 @@ def _sources_of(tree: Path, elf: Path) -> Path | None:
 
 def _line_of(tree: Path) -> qemuline.Line | None:
     """What the Makefile of a tree that is not built gives QEMU: as its `make qemu` would, or as QEMUOPTS says."""
-    copied = _COPIES in tree.parents
+    copied = TREES in tree.parents
     prefix = f"TOOLPREFIX={cross_prefix()}"
     words = building.told_by_text(building.run_make(tree, tree, "-n", prefix, "qemu", writable=copied).output)
     if words is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import BUILD, Trouble, classes, cores
+from lab import TREES, Trouble, classes, cores
 
 import trees
 
@@ -107,7 +107,7 @@ def test_the_hostile_one_did_no_harm(marked, folder):
     assert len((folder / "wrong/kernel/proc.c").read_text()) > 1000
     assert "built by its own Makefile, in the sandbox" in (out / "hostile/results.txt").read_text()
     assert not of_this_class(folder)
-    assert not list((BUILD / "trees").glob("a_folder_in_it-*"))
+    assert not list(TREES.glob("a_folder_in_it-*"))
 
 
 def of_this_class(folder: Path) -> list[str]:
@@ -119,7 +119,7 @@ def of_this_class(folder: Path) -> list[str]:
             words = process.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "/build/trees/" in words and any(f"/build/trees/{name}-" in words for name in names) or "sleep\x00300" in words:
+        if any(f"{TREES}/{name}-" in words for name in names) or "sleep\x00300" in words:
             found.append(words.replace("\0", " "))
     return found
 

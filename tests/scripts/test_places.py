@@ -9,6 +9,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,19 @@ def test_a_folder_of_another_user_among_temporary_files_is_not_used(theirs, publ
     assert done.returncode == 1
     assert str(checkout / "build") in told(done)
     assert not list(trap.iterdir())
+
+
+def test_a_tree_that_names_its_folder_builds_though_ours_has_spaces(tmp_path):
+    """Its make splits what it reads at spaces."""
+    sys.path.append(str(ROOT / "tests/foreign"))
+    import trees
+    theirs = trees.imitate(tmp_path / "theirs", programs="init sh")
+    rules = theirs / "Makefile"
+    rules.write_text(rules.read_text().replace("-I.", "-I$(CURDIR)"))
+    done = run(ROOT / "scripts/python", "-c", "import sys; from lab import tree; print(tree.prepare(sys.argv[1]).elf)", theirs,
+               cwd=ROOT / "scripts", SHRIMPY_BUILD=str(tmp_path / NAME), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert tmp_path / "cache/shrimpy" in Path(done.stdout.strip()).parents
 
 
 # What the system refuses
