@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import faulthandler
-import os
 import shutil
 import signal
 import sys
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "gdb"))
 
-from lab import debugger, tree  # noqa: E402
+from lab import debugger, patience, tree  # noqa: E402
 from lab.machine import Machine  # noqa: E402
 
 _LIMIT_S = 120
@@ -52,12 +51,6 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _share() -> float:
-    """The part of a CPU that a process has just now: less than 1 on a busy host."""
-    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
-    return max(1 / _MOST_BUSY, min(1.0, len(os.sched_getaffinity(0)) / max(1, running)))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     mark = item.get_closest_marker("limit")
@@ -72,7 +65,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
     def look(_number: int, _frame: object) -> None:
         nonlocal left
-        left -= _LOOK_S * _share()
+        left -= _LOOK_S * patience.share()
         if left <= 0:  # again and again: the first may be raised where it is swallowed
             raise Overdue(f"{item.name} took more than {seconds} s of an idle host's time")
 

@@ -10,7 +10,7 @@ from . import BUILD, ROOT, Trouble, cli
 
 FORMATS = ("svg", "pdf", "png")
 FOLDER = BUILD / "diagrams"
-_LIMIT_S = 60
+_LIMIT_S = 600  # the programs that it runs have limits of their own
 
 
 def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS, folder: Path = FOLDER) -> list[Path]:

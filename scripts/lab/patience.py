@@ -68,6 +68,18 @@ class Patience:
         return max(0.0, min(self.left_s, _LOOK_S))
 
 
+def share() -> float:
+    """The part of a CPU that a process gets just now: 1 on an idle host, 1/20 where forty share two.
+
+    For limits of what has many processes, which come and go: see "loadavg" in proc(5).
+    """
+    try:
+        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    except (OSError, IndexError, ValueError):
+        return 1.0
+    return max(1 / _LAST_RESORT, min(1.0, len(os.sched_getaffinity(0)) / max(1, running)))
+
+
 def _waited_ns(pid: int) -> dict[str, int]:
     """How long each thread of a process has waited for a CPU since its start; nothing where it has ended.
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from shrimpy.macros import CROSS_PREFIXES
 
 from . import Trouble
+from .patience import share
 
 NONE = "none"
 _VARIABLE = "SHRIMPY_SANDBOX"
@@ -46,6 +47,8 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 
 _WATCH_S = 0.2
 _END_S = 10.0
+_PROBE_S = 300.0
+_LEAST_SHARE = 0.1  # what runs here may itself be what the host is busy with
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def hindrance() -> str | None:
         return "bubblewrap is not installed (scripts/setup, on Linux)"
     try:
         done = subprocess.run(_walls(Path("/"), (), writable=False) + ["true"], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=_END_S)
+                              text=True, timeout=_PROBE_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not work here: {error}"
     if done.returncode:
@@ -312,7 +315,7 @@ class _Running:
 
 def _watched(running: _Running, folder: Path | None, limits: Limits) -> Done:
     said, overrun, listening = bytearray(), None, True
-    deadline = time.monotonic() + limits.seconds
+    left_s = limits.seconds  # of an idle host's time
     look = time.monotonic() + _WATCH_S
     while overrun is None:
         left = max(0.0, look - time.monotonic())
@@ -327,8 +330,9 @@ def _watched(running: _Running, folder: Path | None, limits: Limits) -> Done:
                 overrun = f"printed more than {limits.output >> 10} KiB"
         if time.monotonic() >= look:
             overrun = overrun or _overrun(running.pid, folder, limits)
+            left_s -= (time.monotonic() - look + _WATCH_S) * max(_LEAST_SHARE, share())
             look = time.monotonic() + _WATCH_S
-        if time.monotonic() > deadline:
+        if left_s <= 0:
             overrun = f"took more than {limits.seconds:g} s"
     running.end()
     return Done(running.status, said[:limits.output].decode(errors="replace"), overrun)

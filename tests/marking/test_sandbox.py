@@ -112,6 +112,11 @@ def test_a_fork_bomb_is_bounded_and_nothing_of_it_is_left(run, folder):
     assert not processes_in(folder)
 
 
+def test_a_busy_host_s_time_is_counted_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "share", lambda: 0.01)
+    assert sandbox.run(["sleep", "1"], tmp_path, limits=Limits(seconds=0.5), trusted=True).overrun is None
+
+
 def test_what_a_build_leaves_in_the_background_ends_with_it(run, folder):
     done = run("sleep 60 >/dev/null 2>&1 & echo done")
     assert done == Done(0, "done\n")

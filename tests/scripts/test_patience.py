@@ -56,6 +56,13 @@ def test_wall_time_is_the_last_resort(monkeypatch):
     assert patient.is_over
 
 
+@pytest.mark.parametrize("running,part", [(1, 1.0), (8, 0.25), (100000, 1 / patience._LAST_RESORT)])
+def test_how_much_of_a_cpu_a_process_gets(monkeypatch, running, part):
+    monkeypatch.setattr(patience.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(patience.Path, "read_text", lambda _: f"40.00 40.00 40.00 {running}/300 4711\n")
+    assert patience.share() == part
+
+
 @pytest.mark.parametrize("said", ["soon", "0", "-1", "nan", "1e9"])
 def test_a_limit_that_is_none_is_refused(monkeypatch, said):
     monkeypatch.setenv("SHRIMPY_LIMIT", said)

@@ -646,7 +646,7 @@ def test_program_that_fails_leaves_the_old_file(figure, kind, program, script: s
 
 def hang(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts a program on PATH that is still busy at its limit, and leaves its process's id in the file pid."""
-    monkeypatch.setenv("PATH", fake(program, tmp_path / "bin", f"echo $$ > {tmp_path}/pid; exec sleep 600")["PATH"])
+    monkeypatch.setenv("PATH", fake(program, tmp_path / "bin", f"echo $$ > {tmp_path}/pid; while :; do :; done")["PATH"])
     monkeypatch.setattr(render, "TIMEOUT_SECONDS", 1)
 
 

@@ -1,7 +1,9 @@
 """Drawings into files' bytes: dot runs Graphviz, SVG of our own goes through rsvg-convert."""
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +15,8 @@ from .drawing import Drawing
 from .errors import VizError
 from .plain import in_words
 
-TIMEOUT_SECONDS = 20    # of one run of a program; what is drawn in good time takes one
+TIMEOUT_SECONDS = 20    # of a CPU's time for one run of a program; what is drawn in good time takes one
+_LAST_RESORT = 15       # times that, of wall time: a busy host gives it no CPU
 
 
 class TookTooLong(VizError):
@@ -76,19 +79,29 @@ def _convert(kind: str, source: str, *files: str) -> bytes:
                "librsvg2-bin", "an .svg file")
 
 
+def _limited() -> None:
+    """In the program's process: it ends by SIGXCPU at its limit."""
+    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS + 1))
+
+
+def _too_long(name: str) -> TookTooLong:
+    return TookTooLong(f"{name}: expected a figure within {TIMEOUT_SECONDS} s, found it still busy; try fewer processes")
+
+
 def run(name: str, arguments: list[str], source: str, package: str, instead: str) -> bytes:
     """What the program prints, given `source`. Raises VizError; TookTooLong at its limit."""
     program = shutil.which(name)
     if program is None:
         raise VizError(f"{name}: expected on PATH, found nothing; try apt install {package}, or ask for {instead}")
     try:
-        done = subprocess.run([program, *arguments], input=source.encode("utf-8"),
-                              capture_output=True, timeout=TIMEOUT_SECONDS)
+        done = subprocess.run([program, *arguments], input=source.encode("utf-8"), capture_output=True,
+                              timeout=_LAST_RESORT * TIMEOUT_SECONDS, preexec_fn=_limited)
     except subprocess.TimeoutExpired:
-        raise TookTooLong(f"{name}: expected a figure within {TIMEOUT_SECONDS} s, found it still busy; "
-                          "try fewer processes") from None
+        raise _too_long(name) from None
     except OSError as e:
         raise VizError(f"{program}: cannot be run: {e.strerror}") from None
+    if done.returncode == -signal.SIGXCPU:
+        raise _too_long(name)
     if done.returncode != 0 or not done.stdout:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
         raise VizError(f"{name} {' '.join(arguments)}: expected a figure, found status "
