@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import gdb
 
@@ -59,35 +60,104 @@ def callers(address: int | None) -> tuple[tuple[str, ...], Place]:
     an address: down to the present function, and its line."""
     names: list[str] = []
     at = None
-    frame = gdb.newest_frame()
     file = None
+    links = _calls(entered=address is not None)
     if address is not None:
-        file = _file(frame)
-        frame = frame.older()
-    for _ in range(MAX_FRAMES):
-        name = frame.name() if frame is not None else None
-        if name is None:
-            break
-        if at is None and (_file(frame) != file or name in _OUTERMOST):
-            at = place(frame)
+        file = _file(links[0].sal) if links else None
+        links = links[1:]
+    for name, sal in links:
+        if at is None and (_file(sal) != file or name in _OUTERMOST):
+            at = _place(name, sal)
             names.clear()
         names.append(name)
-        if name in _OUTERMOST:
-            break
-        frame = frame.older()
-        if frame is not None and frame.name() == "syscall":
-            break
     return tuple(reversed(names)), at or Place()
+
+
+class _Link(NamedTuple):
+    """A function on a stack, and the line where it is."""
+
+    name: str
+    sal: gdb.Symtab_and_line
+
+
+def _calls(entered: bool) -> list[_Link]:
+    """The functions on the kernel stack, innermost first, out to the system call's. entered: the machine is at the first
+    instruction of the innermost, which is not counted for the system call's own."""
+    found, whole = _out_to_the_system_call(_calls_by_frames(), entered)
+    if not whole:
+        # A kernel may have no table of where its frames are (.debug_frame): that depends on its compiler's habits.
+        followed, whole = _out_to_the_system_call(_calls_by_frame_pointers(entered), entered)
+        found = followed if whole else found
+    return found
+
+
+def _out_to_the_system_call(links: Iterator[_Link], entered: bool) -> tuple[list[_Link], bool]:
+    """The first of these, and whether the end is among them, or `syscall` after it."""
+    found: list[_Link] = []
+    for link in links:
+        if link.name == "syscall":
+            return found, True
+        found.append(link)
+        if link.name in _OUTERMOST and not (entered and len(found) == 1):
+            return found, True
+        if len(found) == MAX_FRAMES:
+            break
+    return found, False
+
+
+def _calls_by_frames() -> Iterator[_Link]:
+    """As far as GDB knows."""
+    frame = gdb.newest_frame()
+    while frame is not None and frame.name() is not None:
+        yield _Link(frame.name(), frame.find_sal())
+        frame = frame.older()
+
+
+def _calls_by_frame_pointers(entered: bool) -> Iterator[_Link]:
+    """By what the ELF psABI puts on a stack: a return address at fp - 8, the caller's fp at fp - 16."""
+    pc, ra, fp = register("pc"), register("ra"), register("fp")
+    yield from (_Link(name, gdb.find_pc_line(pc)) for name in _functions_at(pc))
+    pc, fp = (ra, fp) if entered else _caller(fp, ra)
+    while functions := _functions_at(pc - 1):
+        yield from (_Link(name, gdb.find_pc_line(pc - 1)) for name in functions)
+        pc, fp = _caller(fp, 0)
+
+
+def _caller(fp: int, ra: int) -> tuple[int, int]:
+    """(pc, fp) of who called the function whose frame pointer that is; (0, 0) when memory does not say. ra: where a
+    function that calls none returns to, which saves its caller's fp alone, at fp - 8."""
+    try:
+        memory = bytes(gdb.selected_inferior().read_memory(fp - 16 & WORD, 16))
+    except gdb.MemoryError:
+        return 0, 0
+    below, saved = (int.from_bytes(memory[at:at + 8], "little") for at in (0, 8))
+    if _functions_at(saved - 1):
+        return saved, below
+    return ra, saved
+
+
+def _functions_at(pc: int) -> list[str]:
+    """The names of the functions whose code is at an address, innermost first: one, and those inlined in it there."""
+    found = []
+    block = gdb.block_for_pc(pc) if 0 < pc <= WORD else None
+    while block is not None and not block.is_static:
+        if block.function is not None:
+            found.append(block.function.name)
+        block = block.superblock
+    return found
 
 
 def place(frame: gdb.Frame, before: bool = False) -> Place:
     """A frame's line. before: that of the instruction before the pc, which
     has just been executed."""
-    sal = gdb.find_pc_line(frame.pc() - 1) if before else frame.find_sal()
+    return _place(frame.name(), gdb.find_pc_line(frame.pc() - 1) if before else frame.find_sal())
+
+
+def _place(function: str | None, sal: gdb.Symtab_and_line) -> Place:
     if sal.symtab is None or not sal.line:
-        return Place(frame.name())
+        return Place(function)
     text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
-    return Place(frame.name(), sal.symtab.filename, sal.line, text or None)
+    return Place(function, sal.symtab.filename, sal.line, text or None)
 
 
 def select_frame(function: str | None) -> None:
@@ -126,6 +196,5 @@ def variables(frame: gdb.Frame) -> Iterator[gdb.Symbol]:
         block = block.superblock
 
 
-def _file(frame: gdb.Frame) -> str | None:
-    symtab = frame.find_sal().symtab
-    return symtab.filename if symtab else None
+def _file(sal: gdb.Symtab_and_line) -> str | None:
+    return sal.symtab.filename if sal.symtab else None

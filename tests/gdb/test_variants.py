@@ -60,6 +60,33 @@ def test_step_knows_kfork_at_any_optimisation(newer, machine, session):
     assert "pid 3 calls kexec 'echo'" in said and "end: pid 3 is gone" in said
 
 
+PHASES = ["start", "frame", "frame", "frame", "table", "table", "map", "map", "fry", "shrimp", "copy", "state", "state", "state",
+          "state", "exec", "end", "map", "map", "fry", "shrimp", "exec", "exec", "exit", "exit", "wait", "unmap", "free", "free",
+          "free", "free", "end"]
+
+
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("variables", [
+    ["EXTRA_CFLAGS=-funwind-tables"],       # as GCC 14 for Linux does it, kernel.ld throws away where frames are
+    pytest.param(["OPT=-O0"], marks=pytest.mark.soak),
+    pytest.param(["OPT=-O3", "EXTRA_CFLAGS=-funwind-tables"], marks=pytest.mark.soak),
+    pytest.param(["OPT=-Os", "EXTRA_CFLAGS=-fomit-frame-pointer"], marks=pytest.mark.soak),
+], ids=" ".join)
+def test_what_a_step_is_does_not_depend_on_how_the_kernel_was_compiled(variables, machine, session, tmp_path):
+    kernel = variant.build("compiled", variables=variables)
+    assert (b".debug_frame" in kernel.elf.read_bytes()) == ("-funwind-tables" not in " ".join(variables))
+    one = machine(3, kernel=kernel)
+    gdb = session(one)
+    one.send("echo hello")
+    gdb.ask(f"shrimp-step -record {tmp_path}/film.json")
+    steps = json.loads((tmp_path / "film.json").read_text())["steps"]
+    # With two harts the child may be quicker than its parent.
+    assert sorted(step["phase"] for step in steps) == sorted(PHASES), [step["title"] for step in steps]
+    for step in steps:
+        assert step["at"]["file"].startswith("kernel/") and step["at"]["line"] and step["at"]["function"], step["title"]
+        assert step["path"][0] in ("fork", "exec", "exit", "wait", "sys_exec", "sys_exit"), step["path"]
+
+
 def test_step_falls_back_on_lines_where_functions_are_inlined(machine, session):
     """Functions that are not there by their names are as good as inlined everywhere."""
     inlined = "mappages uvmcopy uvmunmap uvmfree proc_pagetable allocproc"
