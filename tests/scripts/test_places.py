@@ -190,6 +190,16 @@ def test_a_screen_that_cannot_be_written_is_one_line():
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
 
 
+def test_figures_that_cannot_be_written_or_named_are_one_line(tmp_path):
+    snapshot = ROOT / "docs/gallery/snapshot.json"
+    with open("/dev/full", "w") as screen:
+        done = subprocess.run([ROOT / "scripts/python", ROOT / "viz", "ram", snapshot, "-o", tmp_path / "ram.svg"], stdout=screen,
+                              stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    done = run(ROOT / "scripts/python", ROOT / "viz", "ram", snapshot, "-o", "/dev/full/ram.svg")
+    assert done.returncode == 2 and told(done).startswith("viz: /dev/full/ram.svg")
+
+
 @pytest.mark.parametrize("name", ["build", "check", "check-class", "core", "debug", "demo", "diagrams", "film", "launch", "bench",
                                   "bench-kit"])
 def test_every_command_tells_in_one_line_what_the_system_refuses(name, tmp_path):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -209,7 +210,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     after one line on stderr."""
     arguments = _arguments(argv)
     try:
-        return _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments)
+        status = _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments)
+        sys.stdout.flush()
+        return status
     except VizError as e:
-        print(f"{PROG}: {dot.printable(str(e))}", file=sys.stderr)
-        return STATUS_ERROR
+        why = str(e)
+    except OSError as e:
+        why = f"{e.filename}: {e.strerror}" if e.filename else f"expected to write, found: {e.strerror or e}"
+        # What could not be printed would be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f"{PROG}: {dot.printable(why)}", file=sys.stderr)
+    return STATUS_ERROR
