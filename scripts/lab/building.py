@@ -133,6 +133,12 @@ class _Build:
                 (self._folder / name).unlink(missing_ok=True)
             raise not_built(self._name, done.output, done.overrun, self._missing_submodules())
         words, where = self._told(goal)
+        if self._lacks_kernel(words, where):
+            # Its `make qemu` only starts what another make has made.
+            for first in ((words[words.index("-kernel") + 1],), ("all",), ()):
+                if not self._make(first).status and not self._lacks_kernel(words, where):
+                    done = self._make(goal)
+                    break
         self._memory.write_text(json.dumps({"lacks": [(one.kind, one.name) for one in self._lacks], "passed": self._passed,
                                             "extensions": self._extensions, "plain": not self._debug,
                                             "stand_ins": [str((self._folder / name).relative_to(self._copy)) for name in self._stand_ins]}))
@@ -242,6 +248,10 @@ class _Build:
         return tuple(name for name in names if _is_below(name) and not any((self._folder / name).glob("*")))
 
     # What it tells QEMU
+
+    @staticmethod
+    def _lacks_kernel(words: tuple[str, ...] | None, where: Path) -> bool:
+        return bool(words) and "-kernel" in words[:-1] and not (where / words[words.index("-kernel") + 1]).exists()
 
     def _told(self, goal: Sequence[str]) -> tuple[tuple[str, ...] | None, Path]:
         says = self._copy / SAYS

@@ -64,11 +64,18 @@ def place(kernel: tree.Kernel, path: Path) -> str:
     return str(path.relative_to(copy))
 
 
+NO_QEMU = [("^qemu: .*\n.*\n", "all: kernel/kernel fs.img\n")]
+
+
 @pytest.mark.parametrize("edits,how,elf,disk", [
     pytest.param([("^OUT = .", "OUT = build")], {}, "build/kernel/kernel", "build/fs.img", id="build"),
     pytest.param([("/kernel/kernel", "/kernel.elf"), ("fs.img", "disk.raw")], {}, "kernel.elf", "disk.raw", id="names"),
     pytest.param([("^qemu:", "run:")], {}, "kernel/kernel", "fs.img", id="run"),
-    pytest.param([("^qemu: .*\n.*\n", "all: kernel/kernel fs.img\n"), (r"\$\(OUT\)/", "")], {}, "kernel/kernel", "fs.img", id="no-qemu"),
+    pytest.param([*NO_QEMU, (r"\$\(OUT\)/", "")], {}, "kernel/kernel", "fs.img", id="no-qemu"),
+    pytest.param([("^qemu:.*", "all: kernel/kernel fs.img\nqemu:"), (r"\$\(OUT\)/", "")], {}, "kernel/kernel", "fs.img",
+                 id="another-make-first"),
+    pytest.param([("^qemu: .*", "qemu: all"), ("^\tqemu", "\tsudo -E qemu"), (r"\Z", "all: $(OUT)/kernel/kernel $(OUT)/fs.img\n")], {},
+                 "kernel/kernel", "fs.img", id="sudo"),
     pytest.param([], {"below": "labs/xv6"}, "labs/xv6/kernel/kernel", "labs/xv6/fs.img", id="below"),
     pytest.param([], {"makefile": "GNUmakefile"}, "kernel/kernel", "fs.img", id="GNUmakefile"),
     pytest.param([("qemu-system-riscv64 ", "/opt/qemu-9/bin/qemu-system-riscv64 ")], {}, "kernel/kernel", "fs.img", id="qemu-by-path"),
@@ -82,7 +89,7 @@ def place(kernel: tree.Kernel, path: Path) -> str:
 def test_what_its_make_qemu_boots_is_built_and_booted(tiny, edits, how, elf, disk):
     kernel = prepared(tiny(*edits, **how))
     assert (place(kernel, kernel.elf), [place(kernel, one) for one in kernel.disks]) == (elf, [disk])
-    if "-smp" in TINY and "no-qemu" not in str(edits) and not any("all:" in new for _, new in edits):
+    if edits[:1] != NO_QEMU:
         assert (kernel.ram_bytes, kernel.cpus) == (64 << 20, 2)
 
 
@@ -156,6 +163,16 @@ def test_what_another_machine_built_is_not_taken_for_what_these_sources_make(tin
     assert not second.disks[0].read_bytes().endswith(b"theirs")
     assert not [name for name in ("build/kernel/kernel", "build/fs.img") if (second.elf.parents[2] / name).stat().st_mtime
                 == (lab / name).stat().st_mtime]
+
+
+def test_a_slip_in_a_format_is_the_headline_and_no_option_of_ours(tiny):
+    lab = tiny(("-nostdlib", "-Wall -Werror -nostdlib"), **{"kernel/main.c": """\
+__asm__(".globl _start\\n_start: j _start");
+void say(const char *, ...) __attribute__((format(printf, 1, 2)));
+void bad(void) { say("%s%", ""); }
+"""})
+    with pytest.raises(NotBuilt, match=r"lab does not build: kernel/main.c:3:\d+: error: spurious trailing"):
+        prepared(lab)
 
 
 # What QEMU is given
