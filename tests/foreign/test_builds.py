@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import subprocess
@@ -234,3 +235,30 @@ STOP = "make: *** [Makefile:9: kernel/kernel] Error 1\n"
 ])
 def test_the_line_that_stopped_the_build_is_the_headline(said, first):
     assert building.first_error(said) == first
+
+
+# All of it
+
+@pytest.mark.limit(600)
+def test_a_tree_that_is_odd_in_all_of_this_is_judged_and_loses_what_does_not_build(make, tmp_path):
+    lab = tmp_path / "lab"
+    trees.imitate(lab / "src/xv6", [("user/sh.c", r'write\(2, "\$ ", 2\);', 'write(2, "-- lab --\\\\n(xv6)$ ", 17);')],
+                  programs="cat echo grep init sh wc",
+                  qemu=f"{trees.MODERN} -drive file=swap.img,if=none,format=raw,id=x1 -device virtio-blk-device,drive=x1,bus=virtio-mmio-bus.3")
+    makefile = lab / "src/xv6/Makefile"
+    text = makefile.read_text()
+    for pattern, new in ((r"^\$K/kernel: (.*)\n", r"build/kernel/kernel: \1\n\tmkdir -p build/kernel\n"), (r"^fs.img: ", "build/fs.img: "),
+                         (r"-kernel \$K/kernel -m 128M", "-kernel build/kernel/kernel -m 3G"), ("file=fs.img", "file=build/fs.img"),
+                         (r"^qemu: .*", "qemu: build/kernel/kernel build/fs.img"), (r"\Z", "swap.img: ; qemu-img create -f raw $@ 1M\n"),
+                         (r"^qemu-gdb: .*", "qemu-gdb: qemu")):
+        text, n = re.subn(pattern, new, text, flags=re.M)
+        assert n, pattern
+    makefile.write_text(text)
+    with (lab / "src/xv6/user/grep.c").open("a") as source:
+        source.write("int bad(void) { return nosuch; }\n")
+    done = make("check", f"KERNEL={lab}", f"OUT={tmp_path / 'marks'}", limit_s=580)
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = json.loads((tmp_path / "marks/results.json").read_text())
+    assert (told["extra_data"]["status"], told["extra_data"]["failed"]) == ("fail", ["builds"]), told["extra_data"]
+    assert told["score"] == told["extra_data"]["max_score"]
+    assert "user/grep.c" in told["extra_data"]["line"] and "nosuch" in told["extra_data"]["line"]
