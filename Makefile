@@ -15,6 +15,8 @@ export SHRIMPY_SHRIMP := $(SHRIMP)
 JSON ?=
 OUT ?=
 POINTS ?=
+ROOT ?=
+STEP ?=
 SANDBOX ?= $(SHRIMPY_SANDBOX)
 export SHRIMPY_SANDBOX := $(SANDBOX)
 
@@ -27,7 +29,7 @@ WORKERS := 2
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak busy zoo lint bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak busy zoo lint matrix bench clean judged
 .SILENT:
 
 help:
@@ -45,6 +47,7 @@ help:
 	echo 'make lint       static analysis of the kernel, its programs and mkfs'
 	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel?'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
+	echo 'make matrix     set-up, what people run and every test, in fresh Debians 12 and 13: an hour or more'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
 	echo 'make clean      remove what was built'
@@ -58,6 +61,7 @@ help:
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
 	echo 'JSON=1          check: the verdicts as JSON'
 	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
+	echo 'ROOT=suite STEP=name  matrix: of bookworm, trixie; of setup, demo, check, film, diagrams, test'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:
@@ -142,6 +146,10 @@ busy:
 zoo:
 	scripts/setup run debug test
 	$(PYTHON) tests/zoo/zoo.py
+
+matrix:
+	scripts/setup run matrix
+	$(PYTHON) scripts/matrix --root $(call quoted,$(ROOT)) --step $(call quoted,$(STEP))
 
 lint:
 	scripts/setup run test

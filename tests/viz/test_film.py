@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -367,6 +368,12 @@ def test_strip_of_chosen_steps(tmp_path: Path):
     assert root.find(SVG + "title").text == "fork: pid 2 (sh) and its child, pid 3"
 
 
+def unpacked(pdf: bytes) -> bytes:
+    """A PDF with what its streams hold: cairo 1.18 packs the tree of pages, too."""
+    streams = re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.S)
+    return pdf + b"".join(zlib.decompressobj().decompress(s) for s in streams if s[:1] == b"x")
+
+
 def test_strip_as_pdf_has_a_page_for_each_sheet_and_png_is_one_image(tmp_path: Path):
     made = films.film()
     made["steps"] = made["steps"][:3]
@@ -374,8 +381,7 @@ def test_strip_as_pdf_has_a_page_for_each_sheet_and_png_is_one_image(tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
     n_sheets = len(film.draw(film_json.parse(json.dumps(made))).sheets(True))
     assert n_sheets == 2
-    # cairo keeps the tree of pages, not their content, uncompressed
-    assert int(re.search(rb"/Count (\d+)", (tmp_path / "a.pdf").read_bytes())[1]) == n_sheets
+    assert int(re.search(rb"/Count (\d+)", unpacked((tmp_path / "a.pdf").read_bytes()))[1]) == n_sheets
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
