@@ -8,7 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 from .readers import PAGE
 from .records import address, record
 from .snapshot import Mapping, Process, Snapshot
-from .sv39 import Table
+from .sv39 import RSW_NAMES, Table, soft_of
 
 EMPTY = 0
 """What an entry is taken to hold where its table is there and it maps nothing."""
@@ -50,17 +50,17 @@ def between(before: Snapshot, after: Snapshot) -> List[Change]:
         elif pid not in old:
             found.append(Change("+", "process", pid, after=_person(new[pid])))
             bare = dataclasses.replace(new[pid], root=None, tables=(), mappings=())
-            found += of_process(bare, new[pid])
+            found += of_process(bare, new[pid], after.layout.rsw)
         else:
-            found += of_process(old[pid], new[pid])
+            found += of_process(old[pid], new[pid], after.layout.rsw)
     if before.free.count != after.free.count:
         found.append(Change("~", "free", before=f"{before.free.count} frames",
                             after=f"{after.free.count} frames"))
     return found
 
 
-def of_process(old: Process, new: Process) -> List[Change]:
-    """The differences of one process: its fields, its tables, its leaves."""
+def of_process(old: Process, new: Process, rsw: Sequence[str] = RSW_NAMES) -> List[Change]:
+    """The differences of one process: its fields, its tables, its leaves. rsw: the names of bits 8 and 9."""
     found = []
     for what, was, now in (("name", old.name or None, new.name or None), ("state", old.state, new.state),
                            ("parent", old.parent, new.parent), ("sz", old.sz, new.sz),
@@ -79,7 +79,7 @@ def of_process(old: Process, new: Process) -> List[Change]:
     now = {m.va: m for m in new.mappings}
     for va in sorted(was.keys() | now.keys()):
         if va not in was or va not in now or _essence(was[va]) != _essence(now[va]):
-            found.append(_leaf(new.pid, was.get(va), now.get(va), there))
+            found.append(_leaf(new.pid, was.get(va), now.get(va), there, rsw))
     return found
 
 
@@ -93,13 +93,13 @@ def _table(pid: int, was: Optional[Table], now: Optional[Table],
 
 
 def _leaf(pid: int, was: Optional[Mapping], now: Optional[Mapping],
-          there: Tuple[Sequence[int], Sequence[int]]) -> Change:
+          there: Tuple[Sequence[int], Sequence[int]], rsw: Sequence[str]) -> Change:
     kind = "+" if was is None else "-" if now is None else "~"
     leaf = now or was
     same = was is not None and was.pte_at == leaf.pte_at
     values = _values(leaf.pte_at, was.pte if same else None, now and now.pte, there)
     return Change(kind, "pte", pid, leaf.va, leaf.pte_at, leaf.level, *values,
-                  _target(was) if was else "", _target(now) if now else "")
+                  _target(was, rsw) if was else "", _target(now, rsw) if now else "")
 
 
 def _values(at: Optional[int], was: Optional[int], now: Optional[int],
@@ -112,11 +112,11 @@ def _values(at: Optional[int], was: Optional[int], now: Optional[int],
 
 def _essence(mapping: Mapping) -> tuple:
     """What a kernel decides; the hardware sets A and D on its own."""
-    return mapping.pa, mapping.level, mapping.flags[:6]
+    return mapping.pa, mapping.level, mapping.flags[:6], soft_of(mapping.pte)
 
 
-def _target(mapping: Mapping) -> str:
-    return f"{mapping.pa:#x} {mapping.flags} {mapping.region}"
+def _target(mapping: Mapping, rsw: Sequence[str]) -> str:
+    return " ".join((f"{mapping.pa:#x}", mapping.flags, *soft_of(mapping.pte, rsw), mapping.region))
 
 
 def _person(process: Process) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import DefaultDict, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import DefaultDict, Dict, Iterator, List, Optional, Tuple
 
-from .kernel import Kernel, Proc
 from .readers import PAGE
 from .records import Runs, address, many, record
-from .sv39 import R, V, W, X, pa_of
 
 
 @record
@@ -58,6 +56,13 @@ class Accounts:
             else:
                 self._large[pa, n_pages].append(user)
 
+    def add_block(self, pa: int, user: User, n_pages: int) -> None:
+        """Note that `user` has a block of the allocator's frames; it need not be aligned to its size."""
+        if n_pages == 1:
+            self._users[pa].append(user)
+        else:
+            self._large[pa, n_pages].append(user)
+
     def frames(self) -> Tuple[Frame, ...]:
         """Every frame in use, by address. A superpage is one item unless some
         of its frames have users of their own."""
@@ -106,51 +111,3 @@ def pages_of(runs: Runs) -> Iterator[int]:
     """The address of each page of some runs."""
     for pa, n_pages in runs:
         yield from range(pa, pa + n_pages * PAGE, PAGE)
-
-
-def claim(accounts: Accounts, kernel: Kernel, processes: Iterable[Proc]) -> None:
-    """Look for an owner of each frame that is neither free nor used.
-
-    A kernel may keep frames in ways this kit has no name for: network buffers,
-    a second page table of a process. A frame is the kernel's when a variable,
-    or a field of a living process, holds its address, or when a frame so held
-    points to it, or maps it elsewhere than at its own address. Variables that
-    keep old addresses of things that are gone do not count.
-    """
-    lost = set(pages_of(accounts.lost()))
-    if not lost:
-        return
-    held: List[Tuple[int, User]] = []
-    for process in processes:
-        held.extend((word, User("kernel", process.pid, None, f"proc.{field}"))
-                    for field, word in kernel.proc_words(process) if word in lost)
-    for at, words in kernel.data_words():
-        if not lost.isdisjoint(words):
-            held.extend((word, User("kernel", None, None, name))
-                        for i, word in enumerate(words) if word in lost
-                        for name in [kernel.variable_at(at + 8 * i)] if name)
-    found = [(pa, user, 2, 0) for pa, user in held]
-    while found:
-        pa, user, level, va = found.pop()
-        if pa in lost:
-            lost.discard(pa)
-            accounts.add(pa, user)
-            if level >= 0:
-                found.extend((target, user, *place) for target, *place in
-                             _targets(kernel.reader.page(pa), lost, level, va))
-
-
-def _targets(page: bytes, lost: Set[int], level: int, va: int) -> Iterator[Tuple[int, int, int]]:
-    """The frames of `lost` that a page points to, as addresses, or as a page
-    table of that level for addresses from va: (frame, level, va). Level -1 is
-    for what a table maps, which points to nothing."""
-    words = memoryview(page).cast("Q").tolist()
-    for word in sorted(lost.intersection(words)):
-        yield word, 2, 0
-    for i, word in enumerate(words):
-        if word & V and not word >> 54 and pa_of(word) in lost:
-            at = va + (i << 12 + 9 * level)
-            if not word & (R | W | X):
-                yield pa_of(word), level - 1, at
-            elif level == 0 and pa_of(word) != at:      # a table that maps all of RAM owns none
-                yield pa_of(word), -1, 0

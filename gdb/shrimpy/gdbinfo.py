@@ -14,7 +14,8 @@ import gdb
 
 from . import elf, macros
 from .debuginfo import DebugInfo, Field, Range, Symbol, Type
-from .kernel import WANTED, wanted_variables
+from .kernel import WANTED, is_entry_bit, wanted_variables
+from .sv39 import RSW
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
 _LANDMARKS = ("proc_pagetable", "fork", "kfork", "kalloc", "kvminit", "kinit", "main", "pipealloc",
@@ -95,6 +96,7 @@ class _Collector:
                 # The extern of a file that GDB has read before the one that defines it.
                 symbols[name] = Symbol(places[name].address, self._type(
                     _completed(symbol.type, places[name].size), name))
+        self._add_others(symbols, objects)
         for name, at in labels.items():
             symbols.setdefault(name, Symbol(at, Type("other")))
         for tag in WANTED.structs:
@@ -115,6 +117,16 @@ class _Collector:
             struct_sizes=self._sizes, enums=self._enums, macros=values,
             functions=tuple(functions), objects=tuple(objects))
         return info, origin
+
+    def _add_others(self, symbols: dict[str, Symbol], objects: list[Range]) -> None:
+        """The other variables: what their types say is no address keeps no frame."""
+        for one in objects:
+            if one.size < 8 or one.name in symbols:
+                continue
+            symbol = self._defined(one.name)
+            if symbol is not None and symbol.is_variable and symbol.addr_class == gdb.SYMBOL_LOC_STATIC \
+                    and int(symbol.value().address) == one.address:     # not another file's of that name
+                symbols[one.name] = Symbol(one.address, self._type(symbol.type, one.name))
 
     def _lookup(self, name: str) -> gdb.Symbol | None:
         """A global, or a static of any file, of the kernel."""
@@ -195,9 +207,13 @@ class _Collector:
     def _pointee(self, given: gdb.Type) -> Type:
         real = given.strip_typedefs()
         if real.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            if real.tag and real.sizeof and real.tag not in self._structs:
+                self._type(real, real.tag)
             return Type("struct", real.sizeof, name=real.tag or "")
         if real.code == gdb.TYPE_CODE_PTR:
             return Type("ptr", real.sizeof)
+        if real.code == gdb.TYPE_CODE_VOID:
+            return Type("other")        # GDB says that it has one byte
         return Type(_scalar_kind(real), real.sizeof)
 
     def _add_enumerators(self, enum: gdb.Type) -> None:
@@ -206,7 +222,7 @@ class _Collector:
 
     def _macros(self) -> tuple[dict[str, int], str | None]:
         known = self._macro_information()
-        values = _values(known)
+        values = {**_entry_bits(Path(self._objfile.filename).parent, known), **_values(known)}
         if "FRY" in values or "SHRIMP" in values:
             return values, "macro"
         beside = macros.from_headers(Path(self._objfile.filename).parent,
@@ -238,6 +254,13 @@ class _Collector:
 def _values(known: dict[str, macros.Macro]) -> dict[str, int]:
     found = {name: macros.value(name, known) for name in WANTED.macros}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _entry_bits(sources: Path, known: dict[str, macros.Macro]) -> dict[str, int]:
+    """The macros that are bits for software of a page table entry, also those that only a source file has."""
+    there = {**macros.written_in(sources), **known}
+    bits = {name: macros.value(name, there) for name in there if is_entry_bit(name)}
+    return {name: bit for name, bit in bits.items() if bit in [1 << one for one in RSW]}
 
 
 def _elf_symbols(path: str) -> tuple[list[Range], list[Range], dict[str, int]]:

@@ -7,15 +7,16 @@ bounded by the types' sizes, and what cannot be right becomes a finding.
 
 from __future__ import annotations
 
+import re
 from array import array
 from functools import lru_cache
 from itertools import compress, count
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .debuginfo import DebugInfo, Range, Type
 from .readers import PAGE, Reader, ReadError
 from .records import Runs, record
-from .sv39 import MAXVA, Finding
+from .sv39 import MAXVA, RSW, RSW_NAMES, Finding
 
 
 @record
@@ -78,6 +79,11 @@ def wanted_variables(objects: Sequence[Range]) -> Tuple[str, ...]:
     return tuple(dict.fromkeys(WANTED.variables + tuple(hinting)))
 
 
+def is_entry_bit(macro: str) -> bool:
+    """Whether a macro, by its name, is a bit of a page table entry that the kernel has a meaning for."""
+    return macro.startswith("PTE") or any(word in macro.split("_") for word in ("COW", "RSW"))
+
+
 FUNCTION_NAMES = {
     "fork": ("fork", "kfork"), "exec": ("exec", "kexec"), "exit": ("exit", "kexit"),
     "wait": ("wait", "kwait"), "allocproc": ("allocproc",), "freeproc": ("freeproc",),
@@ -85,6 +91,8 @@ FUNCTION_NAMES = {
     "uvmunmap": ("uvmunmap",), "uvmcopy": ("uvmcopy",), "uvmclear": ("uvmclear",),
     "mappages": ("mappages",), "growproc": ("growproc",), "kalloc": ("kalloc",),
     "kfree": ("kfree",), "freewalk": ("freewalk",), "userinit": ("userinit",),
+    "page fault": ("vmfault", "uvmtouch", "lazyalloc", "lazy_alloc", "uvmlazytouch", "uvmlazyalloc", "lazy_allocate",
+                   "pagefault", "page_fault", "handle_page_fault", "page_fault_handler", "pagefault_handler"),
     "reparent": ("reparent",), "clone": ("clone", "sys_clone", "kthread_create"),
 }
 """What trees call the functions that verdicts speak of."""
@@ -113,11 +121,13 @@ class Proc(NamedTuple):
 
 
 class FreeHead(NamedTuple):
-    """A list of the allocator: its name, its first node, pages to a node."""
+    """A list of the allocator: its name, its first node, pages to a node, and
+    whether its type says that it is one."""
 
     name: str
     head: int
     n_pages: int
+    is_typed: bool = True
 
 
 class FreeWalk(NamedTuple):
@@ -129,6 +139,7 @@ class FreeWalk(NamedTuple):
     complete: bool
     why: Optional[str]
     findings: List[Finding]
+    sizes: Mapping[str, int] = {}       # pages to a node, by list
 
 
 class _Nodes(NamedTuple):
@@ -296,8 +307,38 @@ class Kernel:
                     head = self._number(place.address, 8)
                     if head is not None:
                         big = any(w in place.path.lower() for w in ("super", "huge", "mega"))
-                        heads[place.path] = FreeHead(place.path, head, 512 if big else 1)
+                        heads[place.path] = FreeHead(place.path, head, 512 if big else 1,
+                                                     _is_free_list(place, False))
         return list(heads.values())
+
+    def _by_order(self, heads: List[FreeHead], lowest: int, end: int) -> List[FreeHead]:
+        """The heads, where those of an array are lists of blocks of 1, 2, 4, ... pages (a buddy allocator's): there
+        are not as many as harts, and each node is aligned as such a block is."""
+        arrays: Dict[str, List[Tuple[int, FreeHead]]] = {}
+        for head in heads:
+            index = re.search(r"\[(\d+)\]", head.name)
+            if index and head.n_pages == 1:
+                arrays.setdefault(head.name[:index.start()] + head.name[index.end():], []).append(
+                    (int(index[1]), head))
+        cpus = self.info.symbol("cpus")
+        n_harts = cpus.type.count if cpus else self.constant("NCPU", 8)
+        sizes: Dict[str, int] = {}
+        for lists in arrays.values():
+            if 1 < len(lists) <= _MAX_ORDERS and len(lists) != n_harts and any(
+                    head.head for order, head in lists if order) and all(
+                    self._are_blocks(head.head, 1 << order, lowest, end) for order, head in lists):
+                sizes.update((head.name, 1 << order) for order, head in lists)
+        return [head._replace(n_pages=sizes.get(head.name, head.n_pages)) for head in heads]
+
+    def _are_blocks(self, node: int, n_pages: int, lowest: int, end: int) -> bool:
+        """Whether the nodes of a list are aligned to `n_pages`, from address 0 or from the first frame."""
+        nodes = []
+        while node and len(nodes) < _MAX_BLOCKS:
+            if node & PAGE - 1 or not lowest <= node <= end - n_pages * PAGE:
+                return False
+            nodes.append(node)
+            node = self._number(node, 8) or 0
+        return any(all((node - start) % (n_pages * PAGE) == 0 for node in nodes) for start in (0, lowest))
 
     def free_frames(self, lowest: int, end: int) -> FreeWalk:
         """The allocator's lists walked to their ends, in [lowest, end).
@@ -305,12 +346,15 @@ class Kernel:
         Finite whatever they hold: a frame met twice ends its list. Reads RAM
         in bulk where the reader can, else once per node.
         """
-        heads = self.free_heads()
         ram_base, ram_end = self.reader.ram
+        # One that only its name says may be a list of something else, such as of structs that describe frames.
+        heads = [head for head in self.free_heads()
+                 if head.is_typed or not head.head or not head.head & PAGE - 1 and lowest <= head.head < end]
         walk = FreeWalk(bytearray((ram_end - ram_base) // PAGE), [], True, None, [])
         if not heads:
             return walk._replace(complete=False, why="no free list is known in this kernel")
         lowest, end = max(lowest, ram_base), min(end, ram_end)
+        heads = self._by_order(heads, lowest, end)
         nodes = self._nodes(lowest, end)
         complete = True
         for head in heads:
@@ -319,7 +363,7 @@ class Kernel:
             if wrong:
                 walk.findings.append(wrong)
                 complete = False
-        return walk._replace(complete=complete,
+        return walk._replace(complete=complete, sizes={head.name: head.n_pages for head in heads},
                              why=None if complete else "a free list could not be walked to its end")
 
     def _nodes(self, lowest: int, end: int) -> "_Nodes":
@@ -441,15 +485,10 @@ class Kernel:
             if data:
                 yield at, _words(data)
 
-    def variable_at(self, pa: int) -> Optional[str]:
-        """The name of the variable at `pa`, or where it is; None for
-        variables that keep the addresses of frames that are gone."""
-        name = self.info.object_at(pa)
-        for stale in _STALE:
-            symbol = self.info.symbol(stale)
-            if name == stale or symbol and 0 <= pa - symbol.address < symbol.type.size:
-                return None
-        return name or f"variable at {pa:#x}"
+    def words(self, pa: int, n: int) -> Sequence[int]:
+        """The words of `n` bytes at `pa`; none where that is not RAM."""
+        base, end = self.reader.ram
+        return _words(self.reader.read(pa, n & -8)) if base <= pa <= pa + n <= end else ()
 
     # Kernel stacks
 
@@ -568,11 +607,6 @@ class Kernel:
 _OUTERMOST = frozenset(("usertrap", "forkret"))
 """Functions under which a kernel stack has nothing: entered from the trampoline."""
 
-_STALE = ("proc", "ptable", "ftable", "kmem", "kmems", "stack0", "bcache", "itable", "icache",
-          "cons", "log", "pr", "uart_tx_buf", "cpus")
-"""Variables with old addresses in slots that are not in use, in saved
-registers, or in copies of user data."""
-
 _MAX_CALLS = 40
 """Calls followed on one stack; a page has no room for many more."""
 
@@ -607,6 +641,10 @@ def _proc_reader(info: DebugInfo, states: Dict[int, str]) -> Callable[[int, int,
 
     return read
 
+
+_MAX_ORDERS = 20
+_MAX_BLOCKS = 64
+"""Nodes of a list that are looked at to know how it is ordered."""
 
 _STRAIGHT = 256
 """Frames of a stretch. After boot the free list is one long stretch: taken 256
@@ -658,6 +696,17 @@ def _words(data: bytes) -> array:
 def _printable(text: bytes) -> str:
     text = text.split(b"\0", 1)[0]
     return "".join(chr(c) if 32 <= c < 127 else f"\\x{c:02x}" for c in text)
+
+
+def rsw_names(info: DebugInfo) -> Tuple[str, ...]:
+    """What a kernel calls the bits of an entry that are for software: by its macros, or RSW0 and RSW1."""
+    return tuple(_rsw_name(info.macros, 1 << bit) or usual for bit, usual in zip(RSW, RSW_NAMES))
+
+
+def _rsw_name(macros: Mapping[str, int], value: int) -> Optional[str]:
+    """Of the macros with that value the one that says most of an entry's bit."""
+    names = [name for name, known in macros.items() if known == value and is_entry_bit(name)]
+    return min(names, key=lambda name: ("RSW" in name, not name.startswith("PTE"), name), default=None)
 
 
 def _lock_name(path: str) -> str:

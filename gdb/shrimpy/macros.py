@@ -43,6 +43,7 @@ _MOST_MISSING = 20
 
 _MAX_DEPTH = 64
 _MAX_TOKENS = 4096
+_MAX_SOURCE = 1 << 20     # bytes
 
 # How tightly each binary operator binds (C11 6.5.5 to 6.5.12).
 _BINDING = {"|": 1, "^": 2, "&": 3, "<<": 4, ">>": 4, "+": 5, "-": 5,
@@ -132,6 +133,19 @@ def _preprocessed(compiler: str, source: str, tree: Path) -> str:
             stand_in.parent.mkdir(parents=True, exist_ok=True)
             stand_in.touch()
     return ""
+
+
+def written_in(tree: Path) -> dict[str, Macro]:
+    """The macros that the sources in a folder define, as written: whether a condition leaves them out is not
+    looked at."""
+    found: dict[str, Macro] = {}
+    for path in sorted([*tree.glob("*.c"), *tree.glob("*.h")]):
+        try:
+            if path.is_file() and path.stat().st_size <= _MAX_SOURCE:
+                found.update(parse(path.read_text(errors="replace")))
+        except OSError:
+            continue
+    return found
 
 
 def _lex(text: str) -> list[str]:

@@ -15,8 +15,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from . import sv39
 from .debuginfo import DebugInfo
-from .frames import Accounts, Frame, User, claim, runs_of
-from .kernel import FreeWalk, Kernel, Proc
+from .frames import Accounts, Frame, User, runs_of
+from .growth import lazy_mover
+from .holders import claim
+from .kernel import FreeWalk, Kernel, Proc, rsw_names
 from .readers import PAGE, Reader
 from .sv39 import Finding, Table
 from .records import Runs, address, decode, encode, many, names, one, pairs, record
@@ -44,6 +46,7 @@ class Layout:
     shrimp: Optional[int] = address(default=None)       # virtual
     fry_from: Optional[str] = None  # "parameter" "macro" "memlayout.h"
     nproc: Optional[int] = None
+    rsw: Tuple[str, ...] = sv39.RSW_NAMES   # what this kernel calls bits 8 and 9 of an entry
 
 
 @record
@@ -140,10 +143,11 @@ class KernelTable:
 
 @record
 class FreeList:
-    """One list of the allocator: its C name and its nodes, in frames."""
+    """One list of the allocator: its C name, its nodes in frames, and how many of them a node is."""
 
     name: str
     count: int
+    n_pages: int = 1
 
 
 @record
@@ -267,7 +271,7 @@ class _Taking:
             walk = FreeWalk(bytearray(), [], False, "the free list was not walked", [])
         accounts = self._accounts(walk.marks, procs, processes)
         if walk.complete:
-            claim(accounts, kernel, procs)
+            claim(accounts, kernel, procs, self.kernel_places.find)
         counts = kernel.counts((end - layout.ram_base) // PAGE, layout.ram_base)
         harts = self._harts(harts, pid_at)
         return Snapshot(
@@ -279,7 +283,7 @@ class _Taking:
             counts=Counts(*counts) if counts else None,
             frames=accounts.frames(), next_pid=kernel.next_pid(),
             lost=accounts.lost() if walk.complete else (),
-            functions=kernel.function_names(), findings=tuple(kernel.findings))
+            functions=self._functions(processes), findings=tuple(kernel.findings))
 
     def _walk_kernel(self) -> KernelTable:
         root = self.kernel.root()
@@ -314,7 +318,7 @@ class _Taking:
             maxva=kernel.constant("MAXVA", sv39.MAXVA), ram_base=ram_base, ram_end=ram_end,
             kernel_base=base, kernel_end=image_end, alloc_end=alloc_end,
             trampoline=kernel.trampoline(), trapframe=kernel.trapframe(),
-            fry=fry, shrimp=shrimp, fry_from=fry_from, nproc=kernel.n_slots() or None)
+            fry=fry, shrimp=shrimp, fry_from=fry_from, nproc=kernel.n_slots() or None, rsw=rsw_names(kernel.info))
 
     def _allocatable(self) -> Tuple[int, int]:
         """[lowest, end) of the frames that the allocator hands out."""
@@ -411,6 +415,15 @@ class _Taking:
         if trapframe is not None:
             accounts.add(trapframe, User("trapframe", pid))
 
+    def _functions(self, processes: Sequence[Process]) -> Tuple[Tuple[str, str], ...]:
+        """The names that verdicts may speak of; what bounds a heap only where one is beyond its bound."""
+        known = self.kernel.function_names()
+        bound = min((va for va in (self.layout.fry, self.layout.shrimp) if va is not None), default=None)
+        if bound is None or all(p.sz <= bound for p in processes):
+            return known
+        lazily = lazy_mover(self.reader, self.kernel.info)
+        return known + ((("grow lazily", lazily),) if lazily else ())
+
     def _harts(self, harts: Sequence[Hart], pid_at: Dict[int, int]) -> Tuple[Hart, ...]:
         """The debugger's harts with what cpus[] adds; without a debugger,
         those that run a process."""
@@ -455,6 +468,6 @@ _MAX_STACK_RUN = 64
 
 def _free(walk: FreeWalk, ram_base: int, lowest: int, end: int) -> Free:
     runs = runs_of(walk.marks, 1, ram_base, lowest, end)
-    lists = tuple(FreeList(name, n) for name, n in sorted(walk.counts))
+    lists = tuple(FreeList(name, n, walk.sizes.get(name, 1)) for name, n in sorted(walk.counts))
     return Free(sum(n for _, n in runs), runs, walk.complete, walk.why, lists,
                 tuple(walk.findings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from itertools import compress
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .readers import PAGE, Reader, ReadError
 from .records import address, record
@@ -20,6 +20,12 @@ V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 RESERVED = 0x3FF << 54
 """Bits 63 to 54: N, PBMT and reserved, zero on a machine without Svnapot and
 Svpbmt, as xv6 assumes (Privileged, 4.4.1)."""
+
+RSW = (8, 9)
+"""The bits of an entry that are for software: hardware ignores them (Privileged, 4.4.1)."""
+
+RSW_NAMES = ("RSW0", "RSW1")
+"""What they are called where the kernel has no name for them."""
 
 MAXVA = 1 << 38
 """xv6's end of virtual addresses: half of Sv39's, so that none needs its sign
@@ -125,6 +131,11 @@ def flags_of(pte: int) -> str:
     return FLAGS[pte & 0xFF]
 
 
+def soft_of(pte: int, names: Sequence[str] = RSW_NAMES) -> Tuple[str, ...]:
+    """The names of the software's bits that are set in an entry."""
+    return tuple(name for bit, name in zip(RSW, names) if pte >> bit & 1)
+
+
 def span(level: int) -> int:
     """Bytes that one entry of a table at `level` covers."""
     return PAGE << 9 * level
@@ -160,8 +171,8 @@ def walk(reader: Reader, root: int, *, devices: bool = False, runs: bool = False
     return Walk(root, walker.tables, walker.leaves, walker.all_findings(), walker.complete)
 
 
-def translate(reader: Reader, root: int, va: int) -> Translation:
-    """How the tables under `root` translate `va`, step by step.
+def translate(reader: Reader, root: int, va: int, rsw: Sequence[str] = RSW_NAMES) -> Translation:
+    """How the tables under `root` translate `va`, step by step. rsw: the kernel's names of bits 8 and 9.
 
     Sv39's algorithm (Privileged, 4.3.2) without the checks of permission,
     which `refusal` makes. Never raises for what memory holds.
@@ -181,7 +192,7 @@ def translate(reader: Reader, root: int, va: int) -> Translation:
             pte = int.from_bytes(reader.read(pte_at, 8), "little")
         except ReadError as error:
             return fault(f"level {level}: the table cannot be read: {error}")
-        steps.append(Step(level, index, table, pte_at, pte, describe(pte, level)))
+        steps.append(Step(level, index, table, pte_at, pte, describe(pte, level, rsw)))
         if not pte & V:
             return fault(f"level {level}: V is clear in entry {index}")
         if pte & RESERVED:
@@ -198,14 +209,15 @@ def translate(reader: Reader, root: int, va: int) -> Translation:
     return fault("level 0: a pointer (R, W and X are clear) where only a leaf may be")
 
 
-def describe(pte: int, level: int) -> str:
-    """What an entry at `level` says, in words: "leaf VRW-U-AD -> 0x87f00000"."""
+def describe(pte: int, level: int, rsw: Sequence[str] = RSW_NAMES) -> str:
+    """What an entry at `level` says, in words: "leaf VRW-U-AD PTE_COW -> 0x87f00000"."""
     if not pte & V:
         return "empty" if pte == 0 else f"not valid ({pte:#x})"
+    flags = " ".join((flags_of(pte), *soft_of(pte, rsw)))
     if pte & (R | W | X):
         what = "leaf" if level == 0 else f"leaf, superpage of {span(level) >> 20} MiB,"
-        return f"{what} {flags_of(pte)} -> {pa_of(pte):#x}"
-    return f"pointer {flags_of(pte)} -> table {pa_of(pte):#x}"
+        return f"{what} {flags} -> {pa_of(pte):#x}"
+    return f"pointer {flags} -> table {pa_of(pte):#x}"
 
 
 def refusal(pte: int, access: str, user: bool, sum_set: bool = False,

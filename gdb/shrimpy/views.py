@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from . import sv39
 from .changes import Change
-from .snapshot import Frame, Hart, Mapping, Process, Snapshot
+from .frames import User
+from .snapshot import Frame, Hart, KernelTable, Mapping, Process, Snapshot
 from .story import Pairing, Step
 from .text import Painter, table
 
@@ -100,9 +101,10 @@ def where(snapshot: Snapshot) -> str:
     return ", ".join(parts + (["panicked"] if stop.panicked else []))
 
 
-def mappings(title: str, entries: Iterable[Mapping], paint: Painter) -> str:
-    """xv6-vmmap: the mappings, neighbours that continue each other joined."""
-    rows = [[f"{m.va:#x}", f"{m.va + n * PAGE:#x}", str(n), m.flags, str(m.level),
+def mappings(title: str, entries: Iterable[Mapping], paint: Painter,
+             rsw: Sequence[str] = sv39.RSW_NAMES) -> str:
+    """xv6-vmmap: the mappings, neighbours that continue each other joined. rsw: the names of bits 8 and 9."""
+    rows = [[f"{m.va:#x}", f"{m.va + n * PAGE:#x}", str(n), " ".join((m.flags, *sv39.soft_of(m.pte, rsw))), str(m.level),
              f"{m.pa:#x}", m.region] for m, n in runs(entries)]
     return title + "\n" + table(["FROM", "TO", "PAGES", "FLAGS", "LEVEL", "PHYSICAL", "REGION"],
                                 rows, paint)
@@ -116,7 +118,8 @@ def runs(entries: Iterable[Mapping]) -> list[tuple[Mapping, int]]:
         if found:
             first, n = found[-1]
             if m.va - first.va == n * PAGE == m.pa - first.pa and \
-                    (m.flags, m.level, m.region) == (first.flags, first.level, first.region):
+                    (m.flags, m.level, m.region, sv39.soft_of(m.pte)) == (
+                        first.flags, first.level, first.region, sv39.soft_of(first.pte)):
                 found[-1] = (first, n + m.n_pages)
                 continue
         found.append((m, m.n_pages))
@@ -155,12 +158,34 @@ def access(pte: int, kind: str, user: bool) -> str:
     return "yes" if why is None else f"no: {why}"
 
 
+def image_frames(snapshot: Snapshot) -> list[Frame]:
+    """The frames of the kernel's image that processes map, such as the trampoline's, with every user: "kernel-image",
+    "kernel-map" for each mapping in the kernel's own table, and the processes' mappings."""
+    base, end = snapshot.layout.kernel_base, snapshot.layout.kernel_end
+    if base is None or end is None:
+        return []
+    users: dict[int, list[User]] = {}
+    for p in snapshot.processes:
+        for m in p.mappings:
+            for pa, va in _frames_within(m, base, end):
+                users.setdefault(pa, []).append(User("user", p.pid, va))
+    kernels = [(pa, va) for m in snapshot.kernel_table.mappings for pa, va in _frames_within(m, base, end) if pa in users]
+    return [Frame(pa, 1, (User("kernel-image"), *(User("kernel-map", None, va) for at, va in kernels if at == pa), *theirs))
+            for pa, theirs in sorted(users.items())]
+
+
+def _frames_within(m: Mapping, base: int, end: int) -> Iterator[tuple[int, int]]:
+    """(frame, virtual address) of the frames of a mapping that are in [base, end)."""
+    first, past = max(m.pa, base & -PAGE), min(m.pa + m.n_pages * PAGE, end)
+    return ((pa, m.va + pa - m.pa) for pa in range(first, past, PAGE))
+
+
 def frame_users(pa: int, snapshot: Snapshot) -> list[dict[str, object]]:
     """Every user of the frame that `pa` is in; a frame without one says what
     it is: "free" "kernel-image" "lost" "outside-ram" "unknown"."""
     frame = pa & -PAGE
     layout = snapshot.layout
-    for f in snapshot.frames:
+    for f in (*snapshot.frames, *image_frames(snapshot)):
         if f.pa <= frame < f.pa + f.n_pages * PAGE:
             return [{"kind": u.kind, "pid": u.pid,
                      "va": None if u.va is None else hex(u.va + frame - f.pa),
@@ -190,17 +215,18 @@ def rmap(pa: int, snapshot: Snapshot, paint: Painter) -> str:
     rows = []
     for user in users:
         owner = snapshot.process(user["pid"]) if user["pid"] is not None else None
+        table_of = snapshot.kernel_table if user["kind"] == "kernel-map" else owner
         rows.append([user["kind"], _number(user["pid"]), owner.name if owner else "-",
-                     user["va"] or "-", region_at(owner, user["va"]) or user["name"] or "-"])
+                     user["va"] or "-", region_at(table_of, user["va"]) or user["name"] or "-"])
     return f"frame {pa & -PAGE:#x}{counted}\n" + \
         table(["KIND", "PID", "NAME", "VA", "WHAT"], rows, paint)
 
 
-def region_at(process: Process | None, va: str | None) -> str | None:
-    if process is None or va is None:
+def region_at(owner: Process | KernelTable | None, va: str | None) -> str | None:
+    if owner is None or va is None:
         return None
     at = int(va, 16)
-    return next((m.region for m in process.mappings
+    return next((m.region for m in owner.mappings
                  if m.va <= at < m.va + m.n_pages * PAGE), None)
 
 
@@ -220,8 +246,8 @@ def frame_totals(snapshot: Snapshot) -> dict[str, int]:
 
 
 def shared(snapshot: Snapshot) -> list[Frame]:
-    """Frames that more than one user page maps; the trampoline is not one."""
-    return [f for f in snapshot.frames if sum(u.kind == "user" for u in f.users) > 1]
+    """Frames that more than one process maps, or one at several addresses; the trampoline's, too."""
+    return [f for f in (*image_frames(snapshot), *snapshot.frames) if sum(u.kind == "user" for u in f.users) > 1]
 
 
 def frames(snapshot: Snapshot, paint: Painter) -> str:

@@ -253,8 +253,8 @@ class _Play:
                        self._machine.console[self._start:], tuple(self._notes))
 
     def _look(self, point: str, known: Known = _KNOWN, **how: object) -> Judgement:
-        last = self._judgements[-1] if self._judgements else self._before
-        judgement = self._watch.look(point, last and last.snapshot, known, **how)
+        last, start = self._judgements[-1] if self._judgements else self._before, self._before and self._before.snapshot
+        judgement = self._watch.look(point, last and last.snapshot, known._replace(start=start), **how)
         self._judgements.append(judgement)
         return judgement
 
@@ -291,7 +291,7 @@ class _Play:
         if expected:
             raise _DidNotRun(f"{line!r} ended before this: {next(iter(expected.values()))}" + machine.tail())
         there = {one[0] for one in self._before.processes}
-        self._look(POINTS[GONE], Known(self._before.snapshot, _KNOWN.untouched), attempts=_MOST_STOPS,
+        self._look(POINTS[GONE], _KNOWN._replace(before=self._before.snapshot), attempts=_MOST_STOPS,
                    enough=lambda judgement: judgement.quiet and {one[0] for one in judgement.processes} == there)
 
     def _fork_moment(self) -> None:

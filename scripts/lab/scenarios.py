@@ -64,7 +64,7 @@ SCENARIOS = (
         ("memory-full", "sbrk has taken all memory, and given it back"),
         ("memory-fork", "fork has failed for want of each frame in turn"),
         ("memory-exec", "exec has failed for want of each frame in turn"))),
-    Scenario("heap", "a heap as high as the kernel lets it grow, and a program that reaches above SHRIMP", (
+    Scenario("heap", "a heap as high as the kernel lets it grow, and a program that reaches up to TRAPFRAME", (
         ("heap", "the heap has grown as high as it may"),), stays=True),
 )
 

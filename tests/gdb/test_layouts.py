@@ -77,14 +77,19 @@ def test_superpages_are_walked_and_accounted_for(scene, ask):
     assert f"frame {large[0][0]['pa']}, free" in {v["actual"] for v in failing}
 
 
-def test_copy_on_write_frames_are_counted_by_their_users(scene):
-    _, snapshot, broken = scene("copy-on-write", "crowd 5")
+def test_copy_on_write_frames_are_counted_by_their_users(scene, ask):
+    one, snapshot, broken = scene("copy-on-write", "crowd 5")
     parent, *children = process(snapshot, "crowd")
     for region, n_frames in (("text", 1), ("data", 1), ("stack", 6), ("fry", 6)):
         assert len({m["pa"] for p in (parent, *children) for m in pages(p, region)}) == n_frames, region
     shared = pages(parent, "data")[0]
     assert shared["flags"] == "VR--U---"
     assert dict(snapshot["counts"]["values"])[shared["pa"]] == 6
+
+    assert snapshot["layout"]["rsw"] == ["PTE_COW", "RSW1"]
+    shown = ask(one, f"xv6-vmmap {parent['pid']}", f"xv6-walk {shared['va']} {parent['pid']}")
+    assert re.search(rf"^ +{shared['va']} .* VR--U--- PTE_COW +0 ", shown, re.M), shown
+    assert f"leaf VR--U--- PTE_COW -> {shared['pa']}" in shown, shown
 
     at = f"kmem.refs[({shared['pa']} - 0x80000000) / 4096]"
     failing = broken(f"set var {at} = 5")

@@ -379,3 +379,78 @@ def test_counts_of_any_such_name_are_found_by_their_length():
     change(m, symbols={"PageRefs": Symbol(KEPT, array(Type("int", 4), 256))},
            structs={"kmem": fields(("freelist", 24, pointer("run")))})
     assert kernel(m).counts(256, BASE)[0] == "PageRefs"
+
+
+# Bits for software
+
+@pytest.mark.parametrize("macros, names", [
+    ({}, ("RSW0", "RSW1")),
+    ({"PTE_COW": 1 << 8, "NPROC": 1 << 8}, ("PTE_COW", "RSW1")),
+    ({"PTE_RSW1": 1 << 8, "PTE_RSW2": 1 << 9, "PTE_S": 1 << 9}, ("PTE_RSW1", "PTE_S")),
+    ({"COW_BIT": 1 << 9, "PTE_C": 1 << 8, "SSTATUS_SPP": 1 << 8}, ("PTE_C", "COW_BIT"))])
+def test_the_bits_for_software_have_the_names_of_the_kernels_macros(macros, names):
+    m = family()
+    change(m, macros={**m.info.macros, **macros})
+    assert m.snapshot().layout.rsw == names
+
+
+# Other allocators
+
+def buddy(heads):
+    """A machine whose frames, but for those handed out, are on lists by order; `heads` are blocks: (order, first frame)."""
+    m = Machine(n_frames=1024)
+    m.process(1, None, "init")
+    at = spare(m, 8 * 5)
+    change(m, symbols={"kmem": Symbol(at, Type("struct", 40, "kmem"))},
+           structs={"kmem": fields(("free", 0, array(pointer("run"), 5)))})
+    for order, pa in heads(m):
+        m.put(pa, m.get(at + 8 * order))
+        m.put(at + 8 * order, pa)
+    return m
+
+
+def halves(m):
+    """The free frames as blocks, the largest first."""
+    left = set(m.available)
+    for order in (4, 3, 2, 1, 0):
+        n = PAGE << order
+        for pa in sorted(left):
+            block = range(pa, pa + n, PAGE)
+            if pa % n == 0 and left.issuperset(block):
+                left.difference_update(block)
+                yield order, pa
+
+
+def test_lists_by_order_hold_blocks_of_as_many_pages():
+    m = buddy(halves)
+    snapshot = m.look()
+    assert snapshot.free.count == len(m.available) and snapshot.lost == ()
+    assert {f.name: f.n_pages for f in snapshot.free.lists} == {f"kmem.free[{i}]": 1 << i for i in range(5)}
+    assert statuses(snapshot, "frames-conserved") == [PASS]
+
+
+def test_lists_of_which_nodes_are_not_aligned_hold_single_frames():
+    m = buddy(lambda m: [(pa >> 12 & 3, pa) for pa in m.available])
+    assert m.look().free.count == len(m.available)
+
+
+def test_a_list_of_descriptions_of_frames_is_not_taken_for_one_of_frames():
+    m = family()
+    at = spare(m, 24)
+    change(m, symbols={"kmem": Symbol(at, Type("struct", 8, "kmem"))},
+           structs={"kmem": fields(("freelist", 0, pointer("page")))})
+    m.put(at, at + 8)
+    snapshot = m.look()
+    assert not snapshot.free.complete and not snapshot.findings and not snapshot.free.findings
+    assert statuses(snapshot, "free-list-sound") == ["skipped"]
+
+
+def test_a_frame_that_a_waiting_call_has_in_a_variable_of_its_own_is_held():
+    m = family()
+    p, frame = m.processes[4], m.alloc()
+    m.state(p, "SLEEPING", ["sched", "sleep", "readi", "syscall", "usertrap"])
+    m.put(p.stack_frame + PAGE - 8 * 3, frame)
+    assert m.snapshot().lost == ()
+    m.state(p, "SLEEPING")
+    m.put(p.stack_frame + PAGE - 8 * 3, frame)
+    assert m.snapshot().lost == ((frame, 1),)       # where it is only left from an earlier call

@@ -446,13 +446,44 @@ def test_a_frame_that_a_field_of_a_living_process_keeps_is_not_lost():
     assert statuses(m.snapshot(), "frames-conserved") == [PASS]
 
 
-def test_an_old_address_in_an_unused_slot_keeps_nothing():
+def kept_by_a_slot_that_is_free() -> Machine:
+    """pid 5 has ended, and its slot still has its FRY's address."""
     m = family()
     p = m.processes[5]
     m.field(p, "fry", p.fry)
     m.refs[p.fry] += 1
     m.exits(p)
-    assert failure(m.snapshot(), "frames-conserved").subject == f"frame {p.fry:#x}"
+    return m
+
+
+def test_a_frame_that_an_unused_slot_keeps_for_its_next_process_is_not_lost():
+    m = kept_by_a_slot_that_is_free()
+    snapshot = m.snapshot()
+    assert statuses(snapshot, "frames-conserved") == [PASS]
+    assert [(u.kind, u.pid, u.name) for f in snapshot.frames for u in f.users if u.kind == "kernel"] == [
+        ("kernel", None, "proc[4].fry")]
+
+
+def test_a_frame_is_lost_once_the_slot_that_kept_its_address_is_used_again():
+    m = kept_by_a_slot_that_is_free()
+    before = m.snapshot()
+    kept = next(f.pa for f in before.frames for u in f.users if u.name == "proc[4].fry")
+    m.field(m.process(6, m.processes[3], "shrimpdemo"), "fry", 0)
+    assert failure(m.snapshot(), "frames-conserved", before).subject == f"frame {kept:#x}"
+
+
+def test_a_slot_may_keep_a_frame_after_all_has_ended():
+    m = family()
+    m.process(6, m.processes[1], "sh")
+    m.exits(m.processes[6])
+    before = m.snapshot()
+    p = m.process(7, m.processes[1], "sh")
+    m.field(p, "fry", p.fry)
+    m.refs[p.fry] += 1
+    during = m.snapshot()
+    m.exits(p)
+    after = m.snapshot()
+    assert [v.status for v in evaluate(after, during, Known(before=before)) if v.rule == "frames-return"] == [PASS]
 
 
 def test_many_lost_frames_are_counted():
@@ -462,6 +493,106 @@ def test_many_lost_frames_are_counted():
         m.available.insert(0, m.available.pop())
     found = [v for v in failures(m.snapshot()) if v.rule == "frames-conserved"]
     assert len(found) == 17 and "more frames" in found[-1].why
+
+
+def test_a_block_of_which_only_the_first_pages_address_is_kept_is_not_lost():
+    m = family()
+    block = sorted(m.alloc() for _ in range(5))
+    m.put(KEPT, block[0])
+    assert statuses(m.snapshot(), "frames-conserved") == [PASS]
+    leaked = m.alloc()
+    m.available.remove(leaked - PAGE)
+    m.available.append(leaked)
+    m.refs[leaked - PAGE] = 1
+    assert failure(m.snapshot(), "frames-conserved").subject == f"frame {leaked - PAGE:#x}"
+
+
+def pool(n_pages: int) -> Machine:
+    """A kernel that has set frames aside without a list or a pointer; the process with the last pid has one of them."""
+    m = family()
+    first = m.available[-(n_pages + 4)]
+    for pa in range(first, first + n_pages * PAGE, PAGE):
+        m.available.remove(pa)
+    return m
+
+
+def test_frames_that_no_list_ever_had_are_not_called_lost():
+    m = pool(100)
+    told = [v for v in evaluate(m.snapshot()) if v.rule == "frames-conserved"]
+    assert [v.status for v in told] == [SKIPPED, PASS] and told[0].subject.startswith("100 frames from ")
+    leaked = m.alloc()
+    m.available.insert(0, m.available.pop())
+    assert [v.subject for v in failures(m.snapshot()) if v.rule == "frames-conserved"] == [f"frame {leaked:#x}"]
+
+
+def test_a_small_pool_of_frames_by_slot_is_not_called_lost_where_the_start_is_known():
+    m = pool(6)
+    known = Known(start=m.snapshot())
+    p = m.process(6, m.processes[3], "shrimpdemo")
+    pooled = m.available[-4] + PAGE
+    m.map(p.root, FRY, pooled, R | W | U)
+    m.free(p.fry)
+    p.fry, m.refs[pooled] = pooled, 1
+    during = m.snapshot()
+    m.exits(p)
+    m.available.remove(pooled)
+    assert not [v for v in evaluate(m.snapshot(), during, known) if v.status == FAIL]
+
+
+def test_a_lost_table_is_the_function_s_that_frees_tables():
+    m = family()
+    root = m.processes[4].root
+    m.pte_at(root, 1 << 30)
+    before = m.snapshot()
+    m.put(root + 8, 0)
+    assert failure(m.snapshot(), "frames-conserved", before).function == "freewalk"
+
+
+def test_large_leaks_are_found_where_an_earlier_snapshot_tells():
+    m = family()
+    before = m.snapshot()
+    for _ in range(100):
+        m.alloc()
+    assert FAIL in statuses(m.snapshot(), "frames-conserved", before)
+
+
+def test_hints_speak_of_fry_only_where_there_is_one():
+    m = family()
+    m.alloc()
+    said = failure(m.snapshot(), "frames-conserved").explanation
+    assert "FRY" in said
+    told = failure(m.look(fry=None, shrimp=None), "frames-conserved").explanation
+    assert "FRY" not in told and "SHRIMP" not in told
+
+
+@pytest.mark.parametrize("count", [lambda n: n, lambda n: n - 1, lambda n: n + 1, lambda n: 2 * n])
+def test_what_a_kernel_counts_is_learnt_from_the_whole(count):
+    m = family()
+    m.refs = {pa: count(n) for pa, n in m.refs.items()}
+    assert statuses(m.snapshot(), "count-matches") == [PASS]
+    m.refs[m.processes[3].fry] += 1
+    assert failure(m.snapshot(), "count-matches").subject == f"frame {m.processes[3].fry:#x}"
+
+
+def test_a_process_may_hold_a_reference_to_its_fry_besides_its_mapping():
+    m = family()
+    for p in m.processes.values():
+        m.refs[p.fry] += 1
+    assert statuses(m.snapshot(), "count-matches") == [PASS]
+
+
+def test_only_the_two_pages_may_be_counted():
+    m = family()
+    ours = {p.fry for p in m.processes.values()}
+    m.refs = {pa: n if pa in ours else 0 for pa, n in m.refs.items()}
+    assert statuses(m.snapshot(), "count-matches") == [PASS]
+
+
+def test_counts_of_something_else_accuse_nobody():
+    m = family()
+    m.refs = {pa: pa >> 12 & 3 for pa in m.refs}
+    told = [v for v in evaluate(m.snapshot()) if v.rule == "count-matches"]
+    assert [v.status for v in told] == [SKIPPED]
 
 
 def test_counts_that_start_from_none_extra_are_understood():
@@ -536,6 +667,32 @@ def test_memory_may_reach_shrimp_and_not_beyond(sz, verdict):
     m = family()
     m.field(m.processes[4], "sz", sz)
     assert (FAIL in statuses(m.snapshot(), "heap-below-shrimp")) == (verdict == FAIL)
+
+
+@pytest.mark.parametrize("fry, shrimp, bound", [(FRY, SHRIMP, SHRIMP), (SHRIMP, FRY, SHRIMP), (FRY - 8 * PAGE, FRY, FRY - 8 * PAGE)])
+def test_memory_is_bounded_by_the_lower_of_the_two_pages(fry, shrimp, bound):
+    m = family()
+    m.field(m.processes[4], "sz", bound)
+    assert FAIL not in statuses(m.snapshot(fry=fry, shrimp=shrimp), "heap-below-shrimp")
+    m.field(m.processes[4], "sz", bound + 1)
+    v = failure(m.snapshot(fry=fry, shrimp=shrimp), "heap-below-shrimp")
+    assert (v.pid, v.va) == (4, bound)
+
+
+def test_the_function_that_let_a_heap_grow_is_named_by_what_the_process_has():
+    def named(**how):
+        m = family()
+        p = m.processes[4]
+        m.field(p, "sz", SHRIMP + PAGE)
+        if "top" in how:
+            m.map(p.root, SHRIMP - PAGE, m.alloc(), R | W | U)
+        snapshot = m.snapshot()
+        if "lazily" in how:
+            snapshot = dataclasses.replace(snapshot, functions=(*snapshot.functions, ("grow lazily", how["lazily"])))
+        return failure(snapshot, "heap-below-shrimp").function
+    assert named() == "growproc"
+    assert named(lazily="sys_sbrk") == "sys_sbrk"
+    assert named(lazily="sys_sbrk", top=True) == "exec"
 
 
 def test_trapframe_is_where_the_layout_says():

@@ -308,3 +308,12 @@ def test_sum_lets_the_supervisor_read_user_pages_and_mxr_read_code():
     assert sv39.refusal(leaf(BASE, R | U), "read", False, sum_set=True) is None
     assert sv39.refusal(leaf(BASE, X | U), "execute", False, sum_set=True)
     assert sv39.refusal(leaf(BASE, X), "read", False, mxr_set=True) is None
+
+
+# Bits for software
+
+def test_the_bits_for_software_are_shown_by_the_kernels_names():
+    pte = BASE >> 2 | V | R | 1 << 8
+    assert sv39.soft_of(pte) == ("RSW0",) and sv39.soft_of(pte | 1 << 9, ("PTE_COW", "PTE_S")) == ("PTE_COW", "PTE_S")
+    assert sv39.describe(pte, 0, ("PTE_COW", "RSW1")) == f"leaf VR------ PTE_COW -> {BASE:#x}"
+    assert sv39.describe(pte & ~R, 1) == f"pointer V------- RSW0 -> table {BASE:#x}"

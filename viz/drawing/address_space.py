@@ -38,6 +38,7 @@ class Like(NamedTuple):
     """What the pages of one row have in common. flags: "RWXU", - for a clear bit."""
     region: str
     flags: str
+    soft: tuple[str, ...]
     level: int
     others: Others
 
@@ -74,7 +75,7 @@ def column_of(snapshot: Snapshot, process: Process) -> list[Line]:
     """The rows by address, at most LIMIT: neighbouring pages that are alike are one, and what is not
     mapped between them; what does not fit is left out, and what is shared, special or wrong last."""
     users = FrameUsers(snapshot)
-    stretches = join(process.mappings, lambda m: Like(m.region, m.flags[1:5], m.level, users.others(process, m)))
+    stretches = join(process.mappings, lambda m: Like(m.region, m.flags[1:5], m.soft, m.level, users.others(process, m)))
     ranks = sorted(range(len(stretches)), key=lambda i: _rank(stretches[i]))[:LIMIT]
     while True:
         column = _with_gaps(stretches, set(ranks), snapshot.layout.maxva)
@@ -88,7 +89,7 @@ def _weight(line: Line) -> float:
     if line.kind != "mapped":
         return 1 + (line.kind == "left out") * LINE_PT / ROW_PT
     s = line.stretches[0]
-    n_below = max((s.key.region in (*REMARK, *LETTER)) + bool(s.key.others.shared) + len(s.key.others.wrong) + bool(s.key.level),
+    n_below = max((s.key.region in (*REMARK, *LETTER)) + bool(s.key.others.shared) + len(s.key.others.wrong) + bool(s.key.level) + bool(s.key.soft),
                   s.n_pages > 1)
     return 1 + n_below * LINE_PT / ROW_PT
 
@@ -254,6 +255,7 @@ def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, l
         return small(f"{words.count(len(line.stretches), 'row')} left out"), [words.count(pages, "page")], style.PAPER, False
     like = line.stretches[0].key
     remark = [REMARK[like.region]] if like.region in REMARK else []
+    remark += [" ".join(like.soft)] if like.soft else []
     if like.level:
         remark.append(words.count(pages >> 9 * like.level, f"superpage of {_size(PAGE << 9 * like.level)}",
                                   f"superpages of {_size(PAGE << 9 * like.level)}"))
@@ -333,7 +335,7 @@ def _description(column: Sequence[Line], around: Sequence[str], wrong: Sequence[
             where = f"frame {runs[0][0]:#x}" if s.n_pages == 1 else \
                 f"frames from {runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs of frames"
             shared = shared_words(s.key.others)
-            said.append(f"{span}: {_name(s)}, {pages}, {s.key.flags}, {where}"
+            said.append(f"{span}: {_name(s)}, {pages}, {' '.join((s.key.flags, *s.key.soft))}, {where}"
                         + (f", also {shared}" if shared else "") + ".")
     said += [f"Wrong: {w}." for w in wrong]
     return " ".join(said)

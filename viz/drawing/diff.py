@@ -141,7 +141,7 @@ def _joined(rows: Sequence[tuple[str, Optional[Mapping], Optional[Mapping]]], wa
         m = b or a
         assert m is not None
         others = users[1].others(now, b) if b and now else users[0].others(was, m) if was else Others((), ())
-        key = (sign, m.region, m.level, a and a.flags[:5], b and b.flags[:5], others)
+        key = (sign, m.region, m.level, a and (a.flags[:5], a.soft), b and (b.flags[:5], b.soft), others)
         last = groups[-1][1][-1] if groups else None
         if last and groups[-1][0] == key and (end := (last[1] or last[0])).va + end.n_pages * PAGE == m.va:
             groups[-1][1].append((a, b))
@@ -163,7 +163,7 @@ def _frames(mappings: Sequence[Mapping]) -> str:
         return ""
     runs = 1 + sum(b.pa != a.pa + a.n_pages * PAGE for a, b in zip(mappings, mappings[1:]))
     where = f"{mappings[0].pa:#x}" if runs == 1 else f"{runs} runs of frames"
-    return f"{mappings[0].flags[1:5]} {where}"
+    return " ".join((mappings[0].flags[1:5], *mappings[0].soft, where))
 
 
 def _fit(sections: list[Section]) -> tuple[list[Section], list[str]]:

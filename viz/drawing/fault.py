@@ -91,7 +91,8 @@ def _place(snapshot: Snapshot, v: kit.Verdict) -> list[str]:
     if v.pte_at is not None:
         lines.append(f"PTE at {v.pte_at:#x}")
         if v.pte is not None:
-            lines.append(f"  = {v.pte:#x}, " + (kit.sv39.flags_of(v.pte) if v.pte & kit.sv39.V else "not valid"))
+            lines.append(f"  = {v.pte:#x}, " + (
+                " ".join((kit.sv39.flags_of(v.pte), *kit.sv39.soft_of(v.pte, layout.rsw))) if v.pte & kit.sv39.V else "not valid"))
     return lines
 
 

@@ -11,6 +11,7 @@ from . import json_node
 from .consistency import contradictions
 from .errors import VizError
 from .json_node import Kind, Node
+from .kit import sv39
 
 KIND = Kind("shrimpy-snapshot", 1, "take the snapshot again with xv6-snapshot")
 
@@ -31,6 +32,7 @@ class Layout:
     trapframe: Optional[int]
     fry: Optional[int]
     shrimp: Optional[int]
+    rsw: tuple[str, ...] = sv39.RSW_NAMES   # what the kernel calls bits 8 and 9 of an entry
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Mapping:
-    """One leaf PTE; `pte_at` is its physical address, `pte` its value, `flags` as in "VRW-U-AD"."""
+    """One leaf PTE; `pte_at` is its physical address, `pte` its value, `flags` as in "VRW-U-AD", `soft` the names of the
+    bits for software that are set."""
     va: int
     pa: int
     level: int
@@ -80,6 +83,11 @@ class Mapping:
     pte: int
     pte_at: int
     region: str
+    soft: tuple[str, ...] = ()
+
+    @property
+    def all_flags(self) -> str:
+        return " ".join((self.flags, *self.soft))
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,8 @@ class Snapshot:
 def _layout(n: Node) -> Layout:
     names = ("kernel_base", "kernel_end", "alloc_end", "trampoline", "trapframe", "fry", "shrimp")
     return Layout(n.at("page_size").number(), n.at("maxva").hex(), n.at("ram_base").hex(), n.at("ram_end").hex(),
-                  *(n.at(name).maybe(Node.hex) for name in names))
+                  *(n.at(name).maybe(Node.hex) for name in names),
+                  n.new("rsw").maybe(lambda one: one.each(Node.text)) or sv39.RSW_NAMES)
 
 
 def _stop(n: Node) -> Stop:
@@ -194,9 +203,12 @@ def _table(n: Node) -> Table:
                  n.new("pte").maybe(Node.hex))
 
 
-def _mapping(n: Node) -> Mapping:
-    return Mapping(n.at("va").hex(), n.at("pa").hex(), n.at("level").number(), n.at("n_pages").number(),
-                   n.at("flags").flags(), n.at("pte").hex(), n.at("pte_at").hex(), n.at("region").text())
+def _mappings(n: Node, rsw: tuple[str, ...]) -> tuple[Mapping, ...]:
+    def mapping(n: Node) -> Mapping:
+        pte = n.at("pte").hex()
+        return Mapping(n.at("va").hex(), n.at("pa").hex(), n.at("level").number(), n.at("n_pages").number(),
+                       n.at("flags").flags(), pte, n.at("pte_at").hex(), n.at("region").text(), sv39.soft_of(pte, rsw))
+    return n.at("mappings").each(mapping)
 
 
 def _finding(n: Node) -> Finding:
@@ -204,16 +216,16 @@ def _finding(n: Node) -> Finding:
                    n.at("pte").maybe(Node.hex))
 
 
-def _kernel_table(n: Node) -> KernelTable:
-    return KernelTable(n.at("root").maybe(Node.hex), n.at("tables").each(_table), n.at("mappings").each(_mapping),
+def _kernel_table(n: Node, rsw: tuple[str, ...]) -> KernelTable:
+    return KernelTable(n.at("root").maybe(Node.hex), n.at("tables").each(_table), _mappings(n, rsw),
                        n.at("findings").each(_finding))
 
 
-def _process(n: Node) -> Process:
+def _process(n: Node, rsw: tuple[str, ...]) -> Process:
     return Process(n.at("slot").number(), n.at("pid").number(),
                    n.at("parent").maybe(Node.number), n.at("name").text(), n.at("state").text(),
                    n.at("sz").number(), n.at("root").maybe(Node.hex), n.at("trapframe").maybe(Node.hex),
-                   n.at("tables").each(_table), n.at("mappings").each(_mapping), n.at("findings").each(_finding))
+                   n.at("tables").each(_table), _mappings(n, rsw), n.at("findings").each(_finding))
 
 
 def _user(n: Node) -> User:
@@ -240,11 +252,12 @@ def _counts(n: Node) -> Counts:
 def read(document: Node, text: str, kind: Kind = KIND) -> Snapshot:
     """The snapshot that begins at `document`, which `text` holds. Raises VizError."""
     root = document.document(kind)
-    snapshot = Snapshot(root.at("source").text(), root.at("kernel").text(), _layout(root.at("layout")),
+    layout = _layout(root.at("layout"))
+    snapshot = Snapshot(root.at("source").text(), root.at("kernel").text(), layout,
                         _stop(root.at("stop")), root.at("harts").each(_hart), root.at("locks").each(_lock),
-                        root.at("processes").each(_process), root.at("frames").each(_frame),
+                        root.at("processes").each(lambda n: _process(n, layout.rsw)), root.at("frames").each(_frame),
                         _free(root.at("free")), root.at("counts").maybe(_counts), root.at("lost").each(_run),
-                        _kernel_table(root.at("kernel_table")), text)
+                        _kernel_table(root.at("kernel_table"), layout.rsw), text)
     for place, expected, found in contradictions(snapshot):
         raise VizError(f"{root.below(place)}: expected {expected}, found {found}; {kind.again}")
     return snapshot

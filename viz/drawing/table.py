@@ -102,12 +102,12 @@ def _groups(snapshot: Snapshot, table: PageTable, pa: int, process: Optional[Pro
 
 def _alike(a: Entry, b: Entry) -> bool:
     return bool(a.mapping and b.mapping and a.n == b.n == 1 and a.mapping.region == b.mapping.region
-                and a.mapping.flags[:5] == b.mapping.flags[:5] and a.wrong == b.wrong)
+                and (a.mapping.flags[:5], a.mapping.soft) == (b.mapping.flags[:5], b.mapping.soft) and a.wrong == b.wrong)
 
 
 def _weight(groups: Sequence[Group]) -> float:
     """The height of a table, in rows of one line; its head and the space below are as high as two."""
-    n_lines = sum((g.n_pages > 1) + (bool(g.others.shared) + len(g.others.wrong)) for g in groups)
+    n_lines = sum((g.n_pages > 1) + any(e.mapping and e.mapping.soft for e in g.entries[:1]) + (bool(g.others.shared) + len(g.others.wrong)) for g in groups)
     return 2 + len(groups) + n_lines * LINE_PT / ROW_PT
 
 
@@ -271,7 +271,8 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     one_line = runs == 1 and rest >= ONE_LINE_PT
     head = f"{m.flags[:5]}  {called}" + (f"  {where}" if one_line else "")
     markup = f"<B>{text(head)}</B>" if shared else text(head)
-    below = [] if one_line else [where]
+    below = [" ".join(m.soft)] if m.soft else []
+    below += [] if one_line else [where]
     if g.n_valid > 1 and m.level:
         below.append(f"{g.n_valid} superpages of {sv39.span(m.level) >> 20} MiB")
     elif m.level:
@@ -283,7 +284,7 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     below = [part for one in below for part in words.wrap(one, n_chars(rest, style.SMALL_PT))]
     fill = {"BGCOLOR": style.FILL_WRONG if wrong else style.FILL_FRAME} if wrong or shared else {}
     last = g.entries[-1]
-    tip = f"{m.va:#x} to {e.target:#x}, {m.flags}: PTE at {e.pte_at:#x}{value}" + (
+    tip = f"{m.va:#x} to {e.target:#x}, {m.all_flags}: PTE at {e.pte_at:#x}{value}" + (
         f"; the last at {last.pte_at:#x}" if last is not e else "")
     return Row(ROW_PT + LINE_PT * len(below), [
         Cell(index.width, index.markup, {**index.attributes, **fill}),
@@ -312,7 +313,7 @@ def _description(table: PageTable, shown: dict[int, list[Group]], around: Sequen
                 m = g.entries[0].mapping
                 shared = shared_words(g.others)
                 runs = _n_runs(g.entries)
-                parts.append(f"{span} {NAME.get(m.region, m.region)} {m.flags[:5]}, "
+                parts.append(f"{span} {NAME.get(m.region, m.region)} {' '.join((m.flags[:5], *m.soft))}, "
                              + (f"from {g.entries[0].target:#x}" if runs == 1 else f"in {runs} runs of frames")
                              + (f", also {shared}" if shared else "") + "".join(f", wrong: {w}" for w in g.others.wrong))
             else:

@@ -56,7 +56,7 @@ class PageTable:
     def translate(self, va: int, layout: Layout) -> sv39.Translation:
         """How the tables translate `va`: the kit's own walk, in what the snapshot knows of memory."""
         assert self.root is not None
-        return sv39.translate(_Entries(self, layout), self.root, va)
+        return sv39.translate(_Entries(self, layout), self.root, va, layout.rsw)
 
     def _pointers(self, tables: Iterable[Table]) -> Iterable[Entry]:
         for t in tables:

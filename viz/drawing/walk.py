@@ -280,7 +280,8 @@ class _Picture:
                           and o.table is w.table and (o.result.steps[depth].table, o.result.steps[depth].index) == (step.table, index))
             fill = style.FILL_PATH if picked.pte & sv39.V and not self._fails_at(picked, depth) else style.FILL_WRONG
             value = [f"{picked.pte:#x}"] if w.table.known(picked.pte_at) else []
-            below = [*value, f"at {picked.pte_at:#x}"]
+            soft = " ".join(sv39.soft_of(picked.pte, self.snapshot.layout.rsw))
+            below = [*([soft] if soft else []), *value, f"at {picked.pte_at:#x}"]
             height = ROW_PT + LINE_PT * len(below)
             name = f"entry-{slot}-{picked.level}-{picked.pte_at:#x}"
             tip = told(name, f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}")

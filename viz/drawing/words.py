@@ -131,7 +131,7 @@ def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool
     if page is None:
         first = letter == "S" and member.process.parent is None and member.process.state != "USED"
         return "none", "first process" if first else "not mapped"
-    remark = page.mapping.flags[1:5]
+    remark = " ".join((page.mapping.flags[1:5], *page.mapping.soft))
     if not is_drawn:
         remark += ", not shared"
     elif letter == "S" and member.orphan:
@@ -174,10 +174,10 @@ def stretch_tip(stretch: Stretch) -> str:
     first, last = stretch.mappings[0], stretch.mappings[-1]
     if len(stretch.mappings) == 1:
         size = f", {count(first.n_pages, 'page')}" if first.n_pages > 1 else ""
-        return f"{first.va:#x} to {first.pa:#x}, {first.flags}{size}: {entry(first)}"
+        return f"{first.va:#x} to {first.pa:#x}, {first.all_flags}{size}: {entry(first)}"
     return (f"{stretch.va:#x} to {stretch.end:#x}, {count(stretch.n_pages, 'page')}: "
-            f"the first to {first.pa:#x}, {first.flags}, {entry(first)}; "
-            f"the last to {last.pa:#x}, {last.flags}, {entry(last)}")
+            f"the first to {first.pa:#x}, {first.all_flags}, {entry(first)}; "
+            f"the last to {last.pa:#x}, {last.all_flags}, {entry(last)}")
 
 
 def entry(mapping: Mapping) -> str:

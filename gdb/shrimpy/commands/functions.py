@@ -6,6 +6,7 @@ import gdb
 import gdb.printing
 
 from .. import gdbinfo, sv39
+from ..kernel import rsw_names
 from ..session import session
 from .base import KNOWN_ERRORS, Bad, one_line, with_pid
 
@@ -75,7 +76,7 @@ class _Pte:
 
     def to_string(self) -> str:
         pte = int(self._value) & (1 << 64) - 1
-        return f"{pte:#x} ({sv39.describe(pte, 0)})" if pte else "0"
+        return f"{pte:#x} ({sv39.describe(pte, 0, rsw_names(session.debuginfo()[0]))})" if pte else "0"
 
 
 class _Pagetable:

@@ -22,7 +22,8 @@ class Xv6Vmmap(Command):
     """List what a process's page table maps, neighbours joined.
 
     Without PID it is the process that the selected hart runs; "kernel" is the
-    kernel's own table. FLAGS are the entry's: V R W X U G A D.
+    kernel's own table. FLAGS are the entry's: V R W X U G A D, and its bits for software by the
+    kernel's own names.
     """
 
     name = "xv6-vmmap"
@@ -39,7 +40,7 @@ class Xv6Vmmap(Command):
                         "mappings": [encode(m) for m in of.mappings],
                         "findings": [encode(f) for f in of.findings]})
             return
-        gdb.write(views.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter()))
+        gdb.write(views.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw))
         for finding in of.findings:
             gdb.write(f"! {finding.text}\n")
 
@@ -67,7 +68,7 @@ class Xv6Walk(Command):
         if root is None:
             raise Bad(f"{title} has no page table")
         with session.memory() as reader:
-            found = sv39.translate(reader, root, va)
+            found = sv39.translate(reader, root, va, taken.layout.rsw)
         if "-json" in given:
             write_json(walk_json(found, owner))
             return

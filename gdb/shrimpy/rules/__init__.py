@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Iterable, List, Optional, Tuple
 
 from ..snapshot import Snapshot
-from . import life, memory, pages
+from . import accounts, life, memory, pages
 from .verdict import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, Bench, Rule, Verdict, subject
 from .view import Known, View
 
 __all__ = ["FAIL", "MOMENT", "NOTHING", "PASS", "SKIPPED", "UNKNOWN", "RULES", "Known", "Verdict",
            "evaluate", "held_back", "status", "subject", "unsettled"]
 
-RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES + life.RULES
+RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES + accounts.RULES + life.RULES
 
 
 def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,

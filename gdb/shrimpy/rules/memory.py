@@ -1,8 +1,8 @@
-"""Rules about page tables, frames and the allocator: any xv6 keeps them."""
+"""Rules about page tables and free lists: any xv6 keeps them."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
@@ -10,12 +10,9 @@ from ..frames import Frame, User
 from ..snapshot import Process
 from ..sv39 import Finding
 from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
-from .view import PAGE, Moment, View, count_pages, describe_user, like, pages_up
+from .view import PAGE, View, describe_user, pages_up
 
 _IMAGE = ("text", "data", "user")
-
-_OWN = frozenset(("user", "table", "trapframe", "kstack", "kernel-table"))
-"""Kinds of users that other rules account for."""
 
 _MAX_TOLD = 16
 """Failures of one kind told one by one; the rest is counted."""
@@ -24,8 +21,6 @@ _PLACE = frozenset(("root-outside-ram", "table-outside-ram", "leaf-outside-ram",
                     "misaligned-superpage", "unreadable", "truncated"))
 _FORM = frozenset(("reserved-bits", "write-without-read", "pointer-flags", "pointer-at-level-0",
                    "more"))
-_UNWALKED = frozenset(("root-outside-ram", "table-outside-ram", "unreadable", "truncated"))
-
 
 # Rights
 
@@ -267,176 +262,6 @@ def _freed_in_use(bench: Bench, p: Process, frame: Frame, user: User, n: int) ->
         va=user.va, mapping=mapping, pte_at=table.entry if table else None)
 
 
-# Accounts
-
-def frames_conserved(bench: Bench) -> Iterator[Verdict]:
-    """Judges only where nobody may just hold a frame: see View.unsettled."""
-    view, snapshot = bench.view, bench.view.snapshot
-    why = _unaccountable(view)
-    if why:
-        yield bench.skipped("RAM", why, UNKNOWN)
-        return
-    unsettled = view.unsettled()
-    half_made = [p for p in view.processes if p.state == "USED"]
-    lost = snapshot.lost
-    if unsettled and (lost or half_made):
-        yield bench.held_back("RAM", unsettled, f", frames without an owner: {count_pages(lost)}, "
-                              f"processes half made: {len(half_made)}")
-        return
-    for p in half_made:
-        yield bench.failed(
-            subject(p), "it is half made (USED), and nobody is making it: its frames are lost",
-            "a slot that is UNUSED or a process that runs", f"USED, with root {p.root or 0:#x}",
-            "fork", "When fork or allocproc runs out of memory half-way it must call freeproc, "
-            "which gives the slot and its frames back.", process=p)
-    for pa, n_pages in lost[:_MAX_TOLD]:
-        yield _lost(bench, pa, n_pages)
-    if len(lost) > _MAX_TOLD:
-        yield bench.failed("RAM", f"{count_pages(lost[_MAX_TOLD:])} more frames have no owner",
-                           "every frame free or in use", f"{count_pages(lost)} lost in all",
-                           "kfree", "See the failures above.")
-    if not lost and not half_made:
-        yield bench.passed("RAM")
-
-
-def _unaccountable(view: View) -> Optional[str]:
-    """Why frames cannot be accounted for at this stop, or None."""
-    snapshot, bounds = view.snapshot, view.allocatable()
-    if view.allocator_busy():
-        return view.allocator_busy()
-    if not snapshot.free.complete:
-        return snapshot.free.why or "the free list was not walked"
-    if bounds is None:
-        return "nothing says where the kernel's image ends"
-    if snapshot.kernel_table.root is None:
-        return "the kernel has no page table yet"
-    unwalked = [p for p in view.processes if any(f.kind in _UNWALKED for f in p.findings)]
-    if unwalked:
-        # Who is buried still points to its tables, which may be others' frames by now.
-        busy = next((why for p in unwalked for why in [view.busy(p)] if why), "")
-        why = f"the tables of {subject(unwalked[0])} could not be followed to their ends"
-        return like(busy, f"{busy}; as it stands, {why}") if busy else why
-    if any(f.kind in _UNWALKED for f in snapshot.kernel_table.findings):
-        return "the kernel's table could not be followed to its end"
-    n_frames = (bounds[1] - bounds[0]) // PAGE
-    if snapshot.free.count == 0 and count_pages(snapshot.lost) > n_frames // 2:
-        return "most of RAM has no owner that this kit knows: an allocator it cannot read"
-    return None
-
-
-def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
-    view = bench.view
-    was = view.was(pa)
-    counts = view.snapshot.counts
-    counted = dict(counts.values).get(pa, 0) if counts else None
-    told = ["" if was is None else f"It was last seen as {was}.",
-            "" if counted is None else f"{counts.name} says {counted}.",
-            "Somebody unmapped it, or overwrote the only pointer to it, without kfree. Look where "
-            "FRY's frame is freed, at exec's old pages, and at the paths that run out of memory."]
-    name = f"frame {pa:#x}" if n_pages == 1 else f"{n_pages} frames from {pa:#x}"
-    return bench.failed(
-        name, "neither free nor used by anything" + (f": it was {was}" if was else ""),
-        "every frame free or in use", "lost", "freeproc", " ".join(filter(None, told)))
-
-
-def frames_return(bench: Bench) -> Iterator[Verdict]:
-    """Judges where all that ran since an earlier snapshot is known to have ended:
-    compares what the kernel holds for no process that lives."""
-    view, before = bench.view, bench.view.known.before
-    if before is None:
-        yield bench.skipped("RAM", "it takes a run that has ended to compare with")
-        return
-    then = View(before)
-    why = _unaccountable(view) or view.unsettled()
-    if not why and _who(view) != _who(then):
-        why = Moment("not all that began has ended")
-    earlier = why or _unaccountable(then) or then.unsettled()
-    if earlier:
-        yield bench.skipped("RAM", why or f"at the earlier stop, {earlier}", UNKNOWN)
-        return
-    had, has = _held(then), _held(view)
-    gained = sorted(has.keys() - had.keys())
-    n_more = len(gained) - len(had.keys() - has.keys())
-    if n_more <= 0:
-        yield bench.passed("RAM")
-        return
-    for pa in gained[:_MAX_TOLD]:
-        holder = describe_user(has[pa], view.snapshot)
-        yield bench.failed(
-            f"frame {pa:#x}", f"{holder} still holds it, though all that ran has ended: {n_more} "
-            "frames did not come back", "a frame that is free again", f"held by {holder}", "freeproc",
-            "A frame that was taken for a process must be freed with it. A pointer that is left in "
-            "a table or a list of the kernel's keeps nobody alive.")
-
-
-def _who(view: View) -> Set[Tuple[int, int]]:
-    return {(p.slot, p.pid) for p in view.processes}
-
-
-def _held(view: View) -> Dict[int, User]:
-    """The frames of the allocator that no process has, by address, and who has them."""
-    return {frame.pa: frame.users[0] for frame in view.snapshot.frames
-            if frame.users and all(u.kind not in _OWN for u in frame.users)}
-
-
-def count_matches(bench: Bench) -> Iterator[Verdict]:
-    """Judges frames that a leaf maps, and free ones."""
-    view, counts = bench.view, bench.view.snapshot.counts
-    busy = view.allocator_busy()
-    bounds = view.allocatable()
-    if counts is None or bounds is None or busy:
-        yield bench.skipped("counts", busy or "this kernel keeps no counts that are known", UNKNOWN)
-        return
-    value = {pa: n for pa, n in counts.values if bounds[0] <= pa < bounds[1]}
-    used = [(frame.pa, frame) for frame in view.snapshot.frames if frame.n_pages == 1
-            and any(u.kind == "user" for u in frame.users)]
-    extra = _counted_from(used, value)
-    wrong = [(pa, value.get(pa, 0), len(frame.users) - extra, frame) for pa, frame in used
-             if value.get(pa, 0) != len(frame.users) - extra]
-    wrong += [(pa, n, 0, None) for pa, n in _counted_but_free(view, value)]
-    unsettled = view.unsettled() if wrong else None
-    if not wrong:
-        yield bench.passed(counts.name)
-    elif unsettled:
-        yield bench.held_back(counts.name, unsettled, f", {len(wrong)} counts are not the number "
-                              "of mappings")
-    else:
-        for pa, have, expected, frame in wrong[:_MAX_TOLD]:
-            yield _miscounted(bench, pa, have, expected, frame, len(wrong))
-
-
-def _counted_from(used: List[Tuple[int, Frame]], value: Dict[int, int]) -> int:
-    """1 when this kernel counts only users beyond the first, else 0."""
-    differences = Counter(len(frame.users) - value.get(pa, 0) for pa, frame in used)
-    return 1 if differences[1] > differences[0] else 0
-
-
-def _counted_but_free(view: View, value: Dict[int, int]) -> List[Tuple[int, int]]:
-    """Free frames with a count, unless this kernel leaves counts behind in
-    most of its free frames and sets them in kalloc."""
-    left = [(pa, n) for pa, n in value.items() if view.is_free(pa)]
-    return left if 2 * len(left) < view.snapshot.free.count else []
-
-
-def _miscounted(bench: Bench, pa: int, have: int, expected: int, frame: Optional[Frame],
-                n: int) -> Verdict:
-    view = bench.view
-    users = "free" if frame is None else ", ".join(
-        describe_user(u, view.snapshot) for u in frame.users[:4])
-    more = f" (one of {n})" if n > 1 else ""
-    noun = "user" if expected == 1 else "users"
-    owner = next((u for u in frame.users if u.kind == "user"), None) if frame else None
-    process = view.snapshot.process(owner.pid) if owner else None
-    mapping = view.at(process, owner.va) if process else None
-    return bench.failed(
-        f"frame {pa:#x}", f"{view.snapshot.counts.name} says {have}, the frame has {expected} "
-        f"{noun}{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
-        "Each mapping takes one reference and each unmapping gives one back, under the lock. Too "
-        "few: the frame is freed while somebody maps it. Too many: it is never freed.",
-        va=owner.va if owner else None, pte_at=mapping.pte_at if mapping else None,
-        pte=mapping.pte if mapping else None, process=process)
-
-
 RULES = (
     Rule("no-user-supervisor", "trampoline and trapframe lack U, a guard page lies below the "
          "stack, and no user page has both W and X", no_user_supervisor),
@@ -444,10 +269,5 @@ RULES = (
     Rule("pte-legal", "every entry is one that the architecture defines", pte_legal),
     Rule("not-on-free-list", "nothing reachable is on the free list", not_on_free_list),
     Rule("free-list-sound", "no cycle, no duplicate, every node in range", free_list_sound),
-    Rule("frames-conserved", "every frame is the kernel image's, free, or somebody's",
-         frames_conserved),
-    Rule("frames-return", "what has ended has given its frames back", frames_return),
     Rule("table-private", "no table page under two roots", table_private),
-    Rule("count-matches", "where the kernel keeps counts, count = number of mappings",
-         count_matches),
 )

@@ -9,10 +9,13 @@ from typing import Dict, Iterator, List, Optional
 from ..frames import User
 from ..snapshot import Mapping, Process
 from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
-from .view import View, describe_user, pages_up
+from .view import PAGE, View, describe_user, pages_up
 
 _SHARED_FLAGS = "VRW-U-"
 """Flags of both pages, A and D left out."""
+
+_NEAR_TOP = 64
+"""Pages below its end in which a program that was loaded high has some; a heap that was promised has none."""
 
 
 def shrimp_pair(bench: Bench) -> Iterator[Verdict]:
@@ -255,16 +258,39 @@ def _is_relative(view: View, user: User) -> bool:
 def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
     """Needs no page table: sz alone says it."""
     layout = bench.view.layout
+    name, bound = min(("SHRIMP", layout.shrimp), ("FRY", layout.fry), key=lambda page: page[1])
     for p in bench.view.processes:
-        if pages_up(p.sz) <= layout.shrimp:
+        if pages_up(p.sz) <= bound:
             yield bench.passed(subject(p))
         else:
             yield bench.accuse(
-                p, "its memory reaches into SHRIMP", f"sz <= {layout.shrimp:#x} (SHRIMP)",
-                f"sz = {p.sz:#x}", "growproc",
-                "growproc and exec must refuse a size beyond SHRIMP, where they refuse one beyond "
-                "TRAPFRAME. Below sz, fork would copy the shared pages and exit would free them.",
-                va=layout.shrimp)
+                p, f"its memory reaches into {name}", f"sz <= {bound:#x} ({name})", f"sz = {p.sz:#x}",
+                _bounds_it(bench.view, p), _bound_hint(bench.view, p, name), va=bound)
+
+
+def _bounds_it(view: View, p: Process) -> str:
+    """The usual name of the function that let `p` become so large."""
+    if not _has_holes(p):
+        return "growproc"
+    ours = (view.layout.fry, view.layout.shrimp, view.layout.trapframe, view.layout.trampoline)
+    top = max((m.va for m in p.mappings if m.va < p.sz and m.va not in ours), default=0)
+    if top >= p.sz - _NEAR_TOP * PAGE:
+        return "exec"       # it ends in pages that are there: a program was loaded that high
+    return "grow lazily" if view.has_function("grow lazily") else "growproc"
+
+
+def _has_holes(p: Process) -> bool:
+    """Whether memory was promised that no page is there for."""
+    return sum(m.n_pages for m in p.mappings if m.va < p.sz) < pages_up(p.sz) // PAGE
+
+
+def _bound_hint(view: View, p: Process, name: str) -> str:
+    moves = dict.fromkeys(view.function(usual) for usual in ("grow lazily", "growproc", "exec")
+                          if view.has_function(usual))
+    fault = view.function("page fault") if _has_holes(p) and view.has_function("page fault") else None
+    return (f"{', '.join(moves) or 'What moves sz'} must refuse a size beyond {name}, where they refuse one beyond "
+            "TRAPFRAME. " + (f"{fault} gives a page to whatever lies below sz. " if fault else "")
+            + "Below sz, fork would copy the shared pages and exit would free them.")
 
 
 def exec_keeps(bench: Bench) -> Iterator[Verdict]:
@@ -312,6 +338,6 @@ RULES = (
          shrimp_flags, True),
     Rule("fry-zeroed", "a FRY page is zeros until somebody writes it", fry_zeroed, True),
     Rule("orphan-alive", "an orphan's SHRIMP frame is neither free nor reused", orphan_alive, True),
-    Rule("heap-below-shrimp", "PGROUNDUP(sz) <= SHRIMP", heap_below_shrimp, True),
+    Rule("heap-below-shrimp", "PGROUNDUP(sz) <= SHRIMP, and <= FRY where that is lower", heap_below_shrimp, True),
     Rule("exec-keeps", "FRY and SHRIMP frames are unchanged across exec", exec_keeps, True),
 )

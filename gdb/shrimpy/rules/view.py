@@ -33,12 +33,14 @@ class Known(NamedTuple):
     """What whoever brought a stop about knows of it, and no snapshot shows.
 
     before: a snapshot of the same run, where all that began since has ended by
-    now; untouched: the names of programs that never write FRY or SHRIMP; can_run: the pids of
+    now; start: one from before anything of what is looked at began; untouched: the
+    names of programs that never write FRY or SHRIMP; can_run: the pids of
     children that somebody may run, or runs, for the first time: they are made, and their tables
     must be.
     """
 
     before: Optional[Snapshot] = None
+    start: Optional[Snapshot] = None
     untouched: FrozenSet[str] = frozenset()
     can_run: FrozenSet[int] = frozenset()
 
@@ -210,12 +212,16 @@ class View:
 
     def was(self, pa: int) -> Optional[str]:
         """What the frame was in the earlier snapshot: "FRY of pid 5 (sh)"."""
+        users = self.users_before(pa)
+        return ", ".join(describe_user(u, self.previous) for u in users) if users else None
+
+    def users_before(self, pa: int) -> Tuple[User, ...]:
+        """Every user that the frame had in the earlier snapshot."""
         if self.previous is None:
-            return None
+            return ()
         starts = [f.pa for f in self.previous.frames]
         frame = _frame_of(self.previous.frames, starts, pa)
-        return None if frame is None else ", ".join(
-            describe_user(u, self.previous) for u in frame.users)
+        return frame.users if frame else ()
 
     def by_frame(self, va: Optional[int], processes: List[Process]) -> Dict[int, List[Process]]:
         """Which of `processes` map which frame at `va`."""

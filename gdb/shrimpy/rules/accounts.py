@@ -1,0 +1,345 @@
+"""Rules about who has each frame and how often: any xv6 keeps them."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from ..frames import Frame, User
+from ..records import Runs
+from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
+from .view import PAGE, Moment, View, count_pages, describe_user, like
+
+_OWN = frozenset(("user", "table", "trapframe", "kstack", "kernel-table"))
+"""Kinds of users that other rules account for."""
+
+_OF_A_PROCESS = frozenset(("user", "table", "trapframe"))
+
+_CACHE_WORDS = ("cache", "itable", "inode", "slab", "log", "buf", "file", "pool")
+"""Variables of a kernel that have such a word in their names may grow with what has been read from the disk."""
+
+_SLOTS = ("proc", "ptable")
+
+_MAX_TOLD = 16
+"""Failures of one kind told one by one; the rest is counted."""
+
+_MAX_UNSEEN = 16
+"""Blocks in a row that are called lost where no earlier snapshot tells; more may be a pool that this kit cannot read."""
+
+_UNWALKED = frozenset(("root-outside-ram", "table-outside-ram", "unreadable", "truncated"))
+
+
+# Frames that nobody has
+
+def frames_conserved(bench: Bench) -> Iterator[Verdict]:
+    """Judges only where nobody may just hold a frame: see View.unsettled."""
+    view = bench.view
+    why = _unaccountable(view)
+    if why:
+        yield bench.skipped("RAM", why, UNKNOWN)
+        return
+    lost, unknown = _sorted_out(view)
+    unsettled = view.unsettled()
+    half_made = [p for p in view.processes if p.state == "USED"]
+    if unsettled and (lost or half_made):
+        yield bench.held_back("RAM", unsettled, f", frames without an owner: {count_pages(lost)}, "
+                              f"processes half made: {len(half_made)}")
+        return
+    for p in half_made:
+        yield bench.failed(
+            subject(p), "it is half made (USED), and nobody is making it: its frames are lost",
+            "a slot that is UNUSED or a process that runs", f"USED, with root {p.root or 0:#x}",
+            "fork", "When fork or allocproc runs out of memory half-way it must call freeproc, "
+            "which gives the slot and its frames back.", process=p)
+    for pa, n_pages in lost[:_MAX_TOLD]:
+        yield _lost(bench, pa, n_pages)
+    if len(lost) > _MAX_TOLD:
+        yield bench.failed("RAM", f"{count_pages(lost[_MAX_TOLD:])} more frames have no owner",
+                           "every frame free or in use", f"{count_pages(lost)} lost in all",
+                           "kfree", "See the failures above.")
+    if unknown:
+        first, n_pages = unknown[0]
+        yield bench.skipped(
+            f"{n_pages} frames from {first:#x}", f"{count_pages(unknown)} frames have no owner that this kit "
+            "knows, and nothing shows that the allocator ever gave them out: they may be of a pool that it "
+            "cannot read", UNKNOWN)
+    if not lost and not half_made and 2 * count_pages(unknown) < _n_frames(view):
+        yield bench.passed("RAM")
+
+
+def _n_frames(view: View) -> int:
+    bounds = view.allocatable()
+    return (bounds[1] - bounds[0]) // PAGE if bounds else 0
+
+
+def _unaccountable(view: View) -> Optional[str]:
+    """Why frames cannot be accounted for at this stop, or None."""
+    snapshot, bounds = view.snapshot, view.allocatable()
+    if view.allocator_busy():
+        return view.allocator_busy()
+    if not snapshot.free.complete:
+        return snapshot.free.why or "the free list was not walked"
+    if bounds is None:
+        return "nothing says where the kernel's image ends"
+    if snapshot.kernel_table.root is None:
+        return "the kernel has no page table yet"
+    unwalked = [p for p in view.processes if any(f.kind in _UNWALKED for f in p.findings)]
+    if unwalked:
+        # Who is buried still points to its tables, which may be others' frames by now.
+        busy = next((why for p in unwalked for why in [view.busy(p)] if why), "")
+        why = f"the tables of {subject(unwalked[0])} could not be followed to their ends"
+        return like(busy, f"{busy}; as it stands, {why}") if busy else why
+    if any(f.kind in _UNWALKED for f in snapshot.kernel_table.findings):
+        return "the kernel's table could not be followed to its end"
+    if snapshot.free.count == 0 and count_pages(snapshot.lost) > _n_frames(view) // 2:
+        return "most of RAM has no owner that this kit knows: an allocator it cannot read"
+    return None
+
+
+def _sorted_out(view: View) -> Tuple[Runs, Runs]:
+    """The frames that nobody has, as runs: those that were given out and are lost, and those of which that
+    cannot be shown."""
+    history = _History(view)
+    edges = view.allocatable() or (0, 0)
+    lost: List[Tuple[int, int]] = []
+    unknown: List[Tuple[int, int]] = []
+    for run in view.snapshot.lost:
+        for pa, n_pages, was_given in history.split(run):
+            at_an_edge = pa == edges[0] or pa + n_pages * PAGE == edges[1]
+            may_be = history.start is None and _n_blocks(view, pa, n_pages) <= _MAX_UNSEEN and not at_an_edge
+            (lost if was_given or may_be else unknown).append((pa, n_pages))
+    return tuple(lost), tuple(unknown)
+
+
+def _n_blocks(view: View, pa: int, n_pages: int) -> int:
+    """How many blocks such frames are, of the largest size that this allocator has and that fits."""
+    sizes = [one.n_pages for one in view.snapshot.free.lists if not pa % (one.n_pages * PAGE) and not n_pages % one.n_pages]
+    return n_pages // max(sizes, default=1)
+
+
+class _History:
+    """What the earlier snapshots of a run say of frames that nobody has now."""
+
+    def __init__(self, view: View) -> None:
+        known = view.known
+        self.start = View(known.start) if known.start and known.start.free.complete else None
+        self._earlier = [View(s) for s in (view.previous, known.before, known.start) if s is not None]
+        counts = view.snapshot.counts
+        self._counted = dict(counts.values) if counts else {}
+
+    def split(self, run: Tuple[int, int]) -> Iterator[Tuple[int, int, bool]]:
+        """The parts of a run: (first frame, pages, whether the allocator gave them out)."""
+        first, n_pages = run
+        start, said = first, self._was_given(first)
+        for pa in range(first + PAGE, first + n_pages * PAGE, PAGE):
+            now = self._was_given(pa)
+            if now != said:
+                yield start, (pa - start) // PAGE, said
+                start, said = pa, now
+        yield start, (first + n_pages * PAGE - start) // PAGE, said
+
+    def _was_given(self, pa: int) -> bool:
+        if any(one.is_free(pa) for one in self._earlier):
+            return True
+        if self.start is not None and not self.start.users(pa):
+            return False        # nobody had it before anything ran: it may be a pool's, which has no list
+        return any(one.users(pa) for one in self._earlier) or bool(self._counted.get(pa))
+
+
+def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
+    view = bench.view
+    was = view.was(pa)
+    counts = view.snapshot.counts
+    counted = dict(counts.values).get(pa, 0) if counts else None
+    fry = "" if view.layout.fry is None else "where FRY's frame is freed, at "
+    told = ["" if was is None else f"It was last seen as {was}.",
+            "" if counted is None else f"{counts.name} says {counted}.",
+            "Somebody unmapped it, or overwrote the only pointer to it, without kfree. Look "
+            f"{fry or 'at '}exec's old pages, and at the paths that run out of memory."]
+    name = f"frame {pa:#x}" if n_pages == 1 else f"{n_pages} frames from {pa:#x}"
+    return bench.failed(
+        name, "neither free nor used by anything" + (f": it was {was}" if was else ""),
+        "every frame free or in use", "lost", _loser(view, pa), " ".join(filter(None, told)))
+
+
+def _loser(view: View, pa: int) -> str:
+    """The usual name of the function that should have freed a frame, by what it was last."""
+    kinds = {u.kind for u in view.users_before(pa)}
+    return "freewalk" if kinds == {"table"} and view.has_function("freewalk") else "freeproc"
+
+
+# Frames that should have come back
+
+def frames_return(bench: Bench) -> Iterator[Verdict]:
+    """Judges where all that ran since an earlier snapshot is known to have ended:
+    compares what the kernel holds for no process that lives."""
+    view, before = bench.view, bench.view.known.before
+    if before is None:
+        yield bench.skipped("RAM", "it takes a run that has ended to compare with")
+        return
+    then = View(before)
+    why = _unaccountable(view) or view.unsettled()
+    if not why and _who(view) != _who(then):
+        why = Moment("not all that began has ended")
+    earlier = why or _unaccountable(then) or then.unsettled()
+    if earlier:
+        yield bench.skipped("RAM", why or f"at the earlier stop, {earlier}", UNKNOWN)
+        return
+    had, has = _held(then), _held(view)
+    gained = [pa for pa in sorted(has.keys() - had.keys()) if _should_return(view, pa, has[pa])]
+    n_more = len(gained) - len(had.keys() - has.keys())
+    if n_more <= 0:
+        yield bench.passed("RAM")
+        return
+    for pa in gained[:_MAX_TOLD]:
+        holder = describe_user(has[pa], view.snapshot)
+        yield bench.failed(
+            f"frame {pa:#x}", f"{holder} still holds it, though all that ran has ended: {n_more} "
+            "frames did not come back", "a frame that is free again", f"held by {holder}", "freeproc",
+            "A frame that was taken for a process must be freed with it. A pointer that is left in "
+            "a table or a list of the kernel's keeps nobody alive.")
+
+
+def _should_return(view: View, pa: int, holder: User) -> bool:
+    """Whether a frame that the kernel holds since then was meant for what has ended: not one that a slot keeps
+    for its next process, nor one that a cache has grown by, unless a process had it."""
+    variable = (holder.name or "").partition(".")[0].partition("[")[0]
+    if variable in _SLOTS:
+        return False
+    may_grow = any(word in variable.lower() for word in _CACHE_WORDS)
+    return not may_grow or any(u.kind in _OF_A_PROCESS for u in view.users_before(pa))
+
+
+def _who(view: View) -> Set[Tuple[int, int]]:
+    return {(p.slot, p.pid) for p in view.processes}
+
+
+def _held(view: View) -> Dict[int, User]:
+    """The frames of the allocator that no process has, by address, and who has them."""
+    return {frame.pa: frame.users[0] for frame in view.snapshot.frames
+            if frame.users and all(u.kind not in _OWN and u.pid is None for u in frame.users)}
+
+
+# Counts
+
+class Relation(NamedTuple):
+    """What a kernel counts of a frame: `each` for every user and `more` besides."""
+
+    each: int
+    more: int
+
+    def of(self, frame: Frame) -> int:
+        return self.each * len(frame.users) + self.more
+
+
+_RELATIONS = tuple(Relation(*one) for one in ((1, 0), (1, -1), (1, 1), (2, 0), (2, -1), (2, 1), (1, 2)))
+"""Users; those beyond the first; kalloc and mappages count; both, and kdup too; variants. The likely ones first."""
+
+_MOST_SHARE = 4
+"""One of so many counts may differ from the rule that the others keep; if more do the rule is not theirs."""
+
+
+class _Count(NamedTuple):
+    """A frame that a leaf maps, and the kernel's count of it."""
+
+    pa: int
+    frame: Frame
+    value: int
+
+
+def count_matches(bench: Bench) -> Iterator[Verdict]:
+    """Judges frames that a leaf maps, and free ones, by what this kernel is seen to count: see _expected."""
+    view, counts = bench.view, bench.view.snapshot.counts
+    busy = view.allocator_busy()
+    bounds = view.allocatable()
+    if counts is None or bounds is None or busy:
+        yield bench.skipped("counts", busy or "this kernel keeps no counts that are known", UNKNOWN)
+        return
+    value = {pa: n for pa, n in counts.values if bounds[0] <= pa < bounds[1]}
+    used = [_Count(frame.pa, frame, value.get(frame.pa, 0)) for frame in view.snapshot.frames
+            if frame.n_pages == 1 and any(u.kind == "user" for u in frame.users)]
+    judged, unknown = _expected(view, used)
+    wrong = [(one.pa, one.value, expected, one.frame) for one, expected in judged if one.value != expected]
+    wrong += [(pa, n, 0, None) for pa, n in _counted_but_free(view, value)]
+    unsettled = view.unsettled() if wrong else None
+    if unsettled:
+        yield bench.held_back(counts.name, unsettled, f", {len(wrong)} counts are not the number "
+                              "of mappings")
+        return
+    for pa, have, expected, frame in wrong[:_MAX_TOLD]:
+        yield _miscounted(bench, pa, have, expected, frame, len(wrong))
+    if unknown:
+        yield bench.skipped(counts.name, f"what this kernel counts of {unknown} is not the number of their mappings, nor "
+                            "anything else that this kit knows", UNKNOWN)
+    elif not wrong:
+        yield bench.passed(counts.name)
+
+
+def _expected(view: View, used: List[_Count]) -> Tuple[List[Tuple[_Count, int]], Optional[str]]:
+    """What each count should be, as the whole says; and for what the whole says nothing, or None.
+
+    A kernel may count in kalloc and again in mappages, or only users beyond the first, or only the pages that it
+    shares; and the process may hold one more reference to its FRY than to its memory.
+    """
+    ours = {view.layout.fry, view.layout.shrimp} - {None}
+    shared: List[_Count] = []
+    others: List[_Count] = []
+    for one in used:
+        (shared if any(u.kind == "user" and u.va in ours for u in one.frame.users) else others).append(one)
+    usual = _learnt(others, _most(others))
+    own = _learnt(shared, len(shared)) if len({len(one.frame.users) for one in shared}) > 1 else None
+    counts_others = any(one.value for one in others)
+    if shared and not any(one.value for one in shared):
+        own, shared = own, [] if counts_others or own is None else shared      # the two pages are counted elsewhere, or nowhere
+    relation = own or (usual if counts_others else _learnt(shared, _most(shared)))
+    judged = [(one, usual.of(one.frame)) for one in others] if usual else []
+    judged += [(one, relation.of(one.frame)) for one in shared] if relation else []
+    unknown = "memory" if others and not usual else "FRY and SHRIMP" if shared and not relation else None
+    return judged, unknown
+
+
+def _most(counts: List[_Count]) -> int:
+    return len(counts) - len(counts) // _MOST_SHARE
+
+
+def _learnt(counts: List[_Count], least: int) -> Optional[Relation]:
+    """What at least so many of these counts say that the kernel counts, or None."""
+    matches = {relation: sum(relation.of(one.frame) == one.value for one in counts) for relation in _RELATIONS}
+    best = max(_RELATIONS, key=lambda relation: matches[relation])      # of several the first
+    return best if counts and matches[best] >= least else None
+
+
+def _counted_but_free(view: View, value: Dict[int, int]) -> List[Tuple[int, int]]:
+    """Free frames with a count, unless this kernel leaves counts behind in
+    most of its free frames and sets them in kalloc."""
+    left = [(pa, n) for pa, n in value.items() if view.is_free(pa)]
+    return left if 2 * len(left) < view.snapshot.free.count else []
+
+
+def _miscounted(bench: Bench, pa: int, have: int, expected: int, frame: Optional[Frame],
+                n: int) -> Verdict:
+    view = bench.view
+    users = "free" if frame is None else ", ".join(
+        describe_user(u, view.snapshot) for u in frame.users[:4])
+    more = f" (one of {n})" if n > 1 else ""
+    n_users = len(frame.users) if frame else 0
+    noun = "user" if n_users == 1 else "users"
+    usual = "" if expected == n_users else f", of which this kernel counts {expected}"
+    owner = next((u for u in frame.users if u.kind == "user"), None) if frame else None
+    process = view.snapshot.process(owner.pid) if owner else None
+    mapping = view.at(process, owner.va) if process else None
+    return bench.failed(
+        f"frame {pa:#x}", f"{view.snapshot.counts.name} says {have}, the frame has {n_users} "
+        f"{noun}{usual}{more}", f"{expected}: {users}", str(have), "kfree" if have < expected else "kalloc",
+        "Each mapping takes one reference and each unmapping gives one back, under the lock. Too "
+        "few: the frame is freed while somebody maps it. Too many: it is never freed.",
+        va=owner.va if owner else None, pte_at=mapping.pte_at if mapping else None,
+        pte=mapping.pte if mapping else None, process=process)
+
+
+RULES = (
+    Rule("frames-conserved", "every frame is the kernel image's, free, or somebody's",
+         frames_conserved),
+    Rule("frames-return", "what has ended has given its frames back", frames_return),
+    Rule("count-matches", "where the kernel keeps counts, count = number of mappings",
+         count_matches),
+)
