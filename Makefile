@@ -62,6 +62,7 @@ help:
 	echo 'JSON=1          check: the verdicts as JSON'
 	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
 	echo 'ROOT=suite STEP=name  matrix: of bookworm, trixie; of setup, demo, check, film, diagrams, test'
+	echo 'SHRIMPY_BUILD=dir  everything that is made goes there, and not into build/ and xv6/'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
 setup:

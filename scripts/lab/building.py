@@ -354,7 +354,7 @@ def _error_about(name: str, said: str) -> str:
 def _with_package(line: str) -> str:
     """A build's line, and which package brings what it lacks."""
     package = next(filter(None, map(package_of, lacking(line))), None)
-    return f"{line}; try: apt-get install {package}" if package else line
+    return f"{line}; install {package}" if package else line
 
 
 def not_built(name: str, said: str, overrun: str | None = None, submodules: Sequence[str] = ()) -> NotBuilt:
