@@ -95,11 +95,12 @@ def need(what: str) -> None:
 @functools.cache
 def hindrance() -> str | None:
     """Why there can be no sandbox on this machine; None when there can."""
-    if not shutil.which("bwrap"):
+    bwrap = shutil.which("bwrap")
+    if not bwrap:
         return "bubblewrap is not installed (scripts/setup, on Linux)"
     try:
-        done = subprocess.run(_walls(Path("/"), (), writable=False) + ["true"], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=_PROBE_S)
+        done = subprocess.run([bwrap, *_walls(Path("/"), (), writable=False)[1:], "true"], stdin=subprocess.DEVNULL, capture_output=True,
+                              env={**os.environ, "PATH": tool_path()}, text=True, timeout=_PROBE_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not work here: {error}"
     if done.returncode:

@@ -192,3 +192,15 @@ def test_another_word_for_the_sandbox_is_refused(folder, monkeypatch):
     monkeypatch.setenv("SHRIMPY_SANDBOX", "off")
     with pytest.raises(Trouble, match="SANDBOX=off: expected none"):
         sandbox.run(["true"], folder)
+
+
+def test_what_is_first_on_path_here_need_not_be_there(tmp_path, monkeypatch):
+    """A PATH of folders that the sandbox does not have, as of a home."""
+    (tmp_path / "bwrap").symlink_to(shutil.which("bwrap") or pytest.skip("no bubblewrap"))
+    before = sandbox.hindrance()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox.hindrance.cache_clear()
+    try:
+        assert sandbox.hindrance() == before
+    finally:
+        sandbox.hindrance.cache_clear()
