@@ -40,8 +40,8 @@ def frames_conserved(bench: Bench) -> Iterator[Verdict]:
     lost, unknown = _sorted_out(view)
     unsettled = view.unsettled()
     half_made = [p for p in view.processes if p.state == "USED"]
-    if unsettled and (lost or half_made):
-        yield bench.held_back("RAM", unsettled, f", frames without an owner: {count_pages(lost)}, "
+    if unsettled and (lost or unknown or half_made):
+        yield bench.held_back("RAM", unsettled, f", frames without an owner: {count_pages(lost + unknown)}, "
                               f"processes half made: {len(half_made)}")
         return
     for p in half_made:
@@ -260,7 +260,7 @@ def count_matches(bench: Bench) -> Iterator[Verdict]:
     judged, unknown = _expected(view, used)
     wrong = [(one.pa, one.value, expected, one.frame) for one, expected in judged if one.value != expected]
     wrong += [(pa, n, 0, None) for pa, n in _counted_but_free(view, value)]
-    unsettled = view.unsettled() if wrong else None
+    unsettled = view.unsettled() if wrong or unknown else None
     if unsettled:
         yield bench.held_back(counts.name, unsettled, f", {len(wrong)} counts are not the number "
                               "of mappings")
