@@ -7,7 +7,7 @@ RISC-V, which QEMU's dump-guest-memory writes per hart.
 from __future__ import annotations
 
 import struct
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .debuginfo import Range
 
@@ -18,6 +18,8 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _NOTE = struct.Struct("<III")
 
 _ET_CORE = 4
+_E_SHSTRNDX = 62
+"""Offset of e_shstrndx in the file's header."""
 _PT_LOAD, _PT_NOTE = 1, 4
 _SHT_SYMTAB = 2
 _STT_NOTYPE, _STT_OBJECT, _STT_FUNC = 0, 1, 2
@@ -43,6 +45,7 @@ class Segment(NamedTuple):
     vaddr: int
     paddr: int
     file_size: int                      # bytes
+    mem_size: int = 0                   # bytes; what the file lacks of them is zero, where the loader is one that clears
 
     @property
     def is_load(self) -> bool:
@@ -74,12 +77,12 @@ class Elf:
     def _read_segments(self, offset: int, size: int, number: int) -> List[Segment]:
         segments = []
         for i in range(number):
-            kind, _, start, vaddr, paddr, file_size, _, _ = self._unpack(
+            kind, _, start, vaddr, paddr, file_size, mem_size, _ = self._unpack(
                 _PROGRAM, offset + i * size)
             if start + file_size > len(self._data):
                 raise ElfError(f"program header {i} reaches past the end of the file: "
                                "is it complete?")
-            segments.append(Segment(kind, start, vaddr, paddr, file_size))
+            segments.append(Segment(kind, start, vaddr, paddr, file_size, mem_size))
         return segments
 
     def core_registers(self) -> List[Dict[str, int]]:
@@ -113,6 +116,15 @@ class Elf:
             if functions[start].size == 0:
                 functions[start] = Range(start, following - start, functions[start].name)
         return list(functions.values()), objects
+
+    def section_names(self) -> Set[str]:
+        """The names of the file's sections."""
+        shoff, shsize, shnum = self._sections
+        headers = [self._unpack(_SECTION, shoff + i * shsize) for i in range(shnum)]
+        index = self._unpack(struct.Struct("<H"), _E_SHSTRNDX)[0]
+        if index >= shnum:
+            return set()
+        return {self._string(headers[index][4] + header[0]) for header in headers}
 
     def addresses(self, names: Iterable[str]) -> Dict[str, int]:
         """Where the symbol table has those of `names` that it defines, of any
@@ -155,6 +167,12 @@ class Elf:
         while end < len(self._data) and self._data[end]:
             end += 1
         return bytes(self._data[offset:end]).decode("utf-8", "replace")
+
+
+def section_names(path: str) -> Set[str]:
+    """The names of the sections of the ELF file at `path`. Raises ElfError, OSError."""
+    with open(path, "rb") as file:
+        return Elf(file.read()).section_names()
 
 
 def symbols(path: str) -> Tuple[List[Range], List[Range]]:

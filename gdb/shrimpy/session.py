@@ -101,6 +101,11 @@ class Session:
         self._live = (connection, reader, wanted)
         return reader
 
+    def shared_ram(self) -> Reader | None:
+        """The file that the machine shares its RAM through, if a command has found it; nothing is sent."""
+        reader = self._live[1] if self._live is not None else None
+        return None if reader is None or isinstance(reader, remote.RemoteReader) else reader
+
     def forget_machine(self) -> None:
         """Drops what belongs to one connection."""
         if self._live is not None:

@@ -9,7 +9,7 @@ import json
 import re
 import textwrap
 from collections import Counter
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import rules
 from .records import encode
@@ -90,16 +90,16 @@ def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], where: str, verbose:
     stopped, each failure in full, a line per rule, and the first line again,
     which a screen has lost by then. verbose: every verdict has its line. width:
     columns, or None for lines of any length."""
-    role, said = _conclusion(snapshot, judged)
-    conclusion = "\n".join(paint(role, line) for line in filled(said, width or _ENDLESS, "", "  ").splitlines()) + "\n"
-    parts = [conclusion, filled(f"stopped at {where}", width or _ENDLESS, "", "  ") + "\n"]
+    role, said = conclusion(snapshot, judged)
+    in_one_line = "\n".join(paint(role, line) for line in filled(said, width or _ENDLESS, "", "  ").splitlines()) + "\n"
+    parts = [in_one_line, filled(f"stopped at {where}", width or _ENDLESS, "", "  ") + "\n"]
     parts.extend("\n" + failure(v, paint, width) for v in judged if v.status == FAIL)
     parts.append("\n" + summary(judged, paint, width))
     if verbose:
         parts.append("\n" + table(["RULE", "SUBJECT", "VERDICT", "WHY"],
                                   [[v.rule, v.subject, paint(v.status, v.status), v.why]
                                    for v in judged], paint, width))
-    return "".join(parts) + "\n" + conclusion
+    return "".join(parts) + "\n" + in_one_line
 
 
 def verdicts_json(snapshot: Snapshot, judged: Sequence[Verdict]) -> str:
@@ -155,7 +155,8 @@ def failure(v: Verdict, paint: Painter = Painter(False), width: Optional[int] = 
     return "\n".join(lines) + "\n"
 
 
-def _conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> tuple:
+def conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> Tuple[str, str]:
+    """(the role of its colour, the verdict on all in one line)."""
     count = Counter(v.status for v in judged)
     failed = sorted({v.rule for v in judged if v.status == FAIL})
     status = rules.status(judged)

@@ -14,7 +14,7 @@ from pathlib import Path
 from shrimpy.rules import Known, Verdict
 from shrimpy.snapshot import Snapshot
 
-from . import Trouble, debugger, exits, scenarios, scene, verdict
+from . import Trouble, debugger, exits, scenarios, scene, uncleared, verdict
 from .machine import Endless, Gone, Machine, Panicked, Silent
 from .patience import point_s
 from .scenarios import GONE, POINTS, PROGRAM, Scenario
@@ -145,7 +145,9 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
             family = _check_program_twice(kernel, cpus, "", "")
             return Report(kernel, cpus, (replace(family, notes=(f"no scenarios: {trouble}",)),))
         first, *others = _check_scenarios(equipped, cpus)
-        return Report(kernel, cpus, (replace(first, notes=(*equipped.notes, *first.notes)), *others))
+        forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
+        notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
+        return Report(kernel, cpus, (replace(first, notes=notes), *others))
 
 
 # Scenarios

@@ -116,14 +116,14 @@ def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
         status, line = "fail", next(case.line for case in cases if case.status == FAILED)
     else:
         status = "pass" if report.status == PASS else "not judged"
-        line = told[1].text.splitlines()[-1] if told else ""
+        line = told[1].line if told else ""
     if hindered and status == "not judged" and report.status == FAIL:
         status = "fail"
     if status == "pass" and build.status == FAILED:
         status, line = "fail", build.line
     return Marks(report.kernel.name, status, printable(line), tuple(cases), tuple(_marks(cases, points, "no scenario shows it")),
                  seconds, (*report.kernel.notes, *(f"{one.name}: {note}" for one in report.outcomes for note in one.notes)),
-                 told[1].snapshot if told else None, f"{told[0].name}, {told[1].text.splitlines()[0]}; {told[1].who}" if told else "",
+                 told[1].snapshot if told else None, f"{told[0].name}, stopped at {told[1].where}; {told[1].who}" if told else "",
                  tuple((one.name, one.console) for one in report.outcomes), report.kernel.log)
 
 

@@ -79,9 +79,19 @@ class Judgement:
         return ", ".join(f"{pid} {name}" for pid, name in self.processes)
 
     @property
+    def where(self) -> str:
+        """Where the machine was stopped, for a person."""
+        return views.where(self.snapshot)
+
+    @property
+    def line(self) -> str:
+        """The verdict in one line."""
+        return text.conclusion(self.snapshot, self.verdicts)[1]
+
+    @property
     def text(self) -> str:
         """As shrimp-check prints it."""
-        return text.verdicts(self.snapshot, self.verdicts, views.where(self.snapshot))
+        return text.verdicts(self.snapshot, self.verdicts, self.where)
 
     @property
     def json(self) -> str:

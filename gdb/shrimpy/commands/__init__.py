@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from .. import names
+from .. import names, trapframes
 
 _MODULES = ("check", "draw", "processes", "memory", "changes", "step", "programs",
             "functions", "help", "window")
@@ -15,3 +15,4 @@ def register() -> None:
     for name in _MODULES:
         importlib.import_module(f"{__name__}.{name}").register()
     names.register()
+    trapframes.register()

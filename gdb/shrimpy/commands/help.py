@@ -23,6 +23,7 @@ class Shrimpy(Command):
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
+    FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands
     set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
     """
 

@@ -15,9 +15,11 @@ from .base import Arg, Bad, Command, Opt, process
 class Xv6User(Command):
     """Load the symbols of the program that a process runs.
 
-    The kernel's symbols stay; those of the program loaded before go. Without
-    PID it is the process that the selected hart runs. `print symbol` is off from
-    then on: a program begins at 0, and NULL would read as <start>.
+    The kernel's symbols stay, and those of programs loaded before; of two that
+    have something at one address GDB shows this one's, and at a stop in user
+    mode that of the process that runs there. Without PID it is the process that
+    the selected hart runs. `print symbol` is off from then on: a program begins
+    at 0, and NULL would read as <start>.
     """
 
     name = "xv6-user"
@@ -37,7 +39,9 @@ class Xv6Break(Command):
 
     Without PID it is the process that the selected hart runs. The program's
     symbols are loaded as by xv6-user. The breakpoint is GDB's: `info
-    breakpoints`, `delete` and `condition` know it.
+    breakpoints` and `delete` know it; it stays at its address whatever is
+    loaded later, where `info breakpoints` may name the function of another
+    program.
     """
 
     name = "xv6-break"
@@ -55,7 +59,7 @@ class Xv6Break(Command):
         symbol = objfile.lookup_global_symbol(name) or objfile.lookup_static_symbol(name)
         if symbol is None or symbol.symtab is None:
             raise Bad(f"{name} of {owner.name} has no debugging information; build it with -ggdb")
-        made = UserBreakpoint.in_function(symbol, pid=owner.pid)
+        made = UserBreakpoint.in_function(symbol, owner.pid, path)
         gdb.write(f"breakpoint {made.number} in {name} of pid {owner.pid} ({owner.name})\n")
 
 
@@ -76,7 +80,7 @@ class Xv6Catch(Command):
         name = given["NAME"].rsplit("/", 1)[-1]
         path = _file(name)
         load(path)
-        made = UserBreakpoint.at(entry_point(path), name=name, temporary="-keep" not in given)
+        made = UserBreakpoint.at(entry_point(path), name, "-keep" not in given, path)
         gdb.write(f"breakpoint {made.number} at the first instruction of {name}; "
                   "continue, and run it\n")
 

@@ -1,0 +1,138 @@
+"""`bt` through a trap: into the user program, to its first function, and no further."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lab import tools, variant
+
+WITH_FRAMES = re.compile(r"^#(\d+) +(?:0x\w+ in )?(\S+) \(", re.M)
+
+
+def functions(said: str) -> list[str]:
+    """The functions of a `bt`, innermost first; what is not one has ?? for its name."""
+    assert "Backtrace stopped" not in said and "Python" not in said and "error" not in said.lower(), said
+    return [name for _, name in WITH_FRAMES.findall(said)]
+
+
+@pytest.fixture(params=["auto", "remote"])
+def reader(request):
+    return f"set shrimpy reader {request.param}"
+
+
+def test_of_a_system_call_goes_on_into_the_program(machine, session, reader):
+    one = machine(1)
+    gdb = session(one)
+    gdb.ask(reader)
+    gdb.stop_in("fork", "ls")
+    wanted = ["fork", "sys_fork", "syscall", "usertrap", "uservec", "fork", "run", "main", "start"]
+    assert functions(gdb.ask("bt")) == wanted
+    gdb.ask("xv6-ps")
+    assert functions(gdb.ask("bt")) == wanted, "what a command reads changes nothing"
+    gdb.ask("xv6-user 1")           # another program's symbols are first now
+    assert functions(gdb.ask("bt")) == wanted
+    gdb.ask("xv6-user 2")
+    said = gdb.ask("bt")
+    found = functions(said)         # calls that the compiler made part of their caller too
+    assert found[:6] == wanted[:6] and "run" in found[6:] and found[-2:] == wanted[-2:], said
+    assert re.search(r"run \(.*\) at user/sh\.c:\d+", said), said
+
+
+def test_of_a_trap_before_and_after_its_pc_is_stored(machine, session):
+    """At its first instruction the trapframe still has the pc of the trap before."""
+    one = machine(1)
+    gdb = session(one)
+    gdb.ask("xv6-catch echo")
+    one.send("echo hello")
+    gdb.ask("continue")
+    gdb.ask("break *usertrap")
+    gdb.ask("continue")
+    first = functions(gdb.ask("bt"))
+    gdb.ask("delete")
+    gdb.ask("tbreak syscall")
+    gdb.ask("continue")
+    later = functions(gdb.ask("bt"))
+    assert later[0] == "syscall" and first == later[1:] and first[:2] == ["usertrap", "uservec"], (first, later)
+    assert first[-1] == "start" and len(first) >= 4
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_on_the_trampoline(machine, session, read_before):
+    """Both ways through it. On the program's page table the program is known once a command has found the RAM file."""
+    one = machine(1)
+    gdb = session(one)
+    if read_before:
+        gdb.ask("xv6-ps")
+    gdb.ask("break *TRAMPOLINE")
+    one.send("ls")
+    gdb.ask("continue")
+    said = functions(gdb.ask("bt"))
+    assert said[0] == "uservec" and "??" not in said and (said[-1] == "start") == read_before, said
+    gdb.ask("delete")
+    gdb.ask("break *(TRAMPOLINE + (long)userret - (long)trampoline)")
+    gdb.ask("continue")
+    said = functions(gdb.ask("bt"))
+    assert said[0] == "userret" and said[-1] == "start", said
+    gdb.ask("delete")
+    for _ in range(5):
+        gdb.ask("stepi")
+        said = functions(gdb.ask("bt"))
+        assert said[0] == "userret" and len(said) > 1 and "??" not in said, said
+
+
+def test_in_the_kernel_it_ends_without_a_question(machine, session):
+    one = machine(1)
+    gdb = session(one)
+    gdb.stop_in("forkret", "ls")
+    assert functions(gdb.ask("bt")) == ["forkret"]
+    gdb.stop_in("enteruser", "ls")
+    assert functions(gdb.ask("bt")) == ["enteruser", "forkret"]
+    gdb.stop_in("kerneltrap", "")
+    said = functions(gdb.ask("bt"))
+    assert said[:2] == ["kerneltrap", "kernelvec"] and len(said) > 2 and "??" not in said, said
+
+
+def test_at_any_moment_it_ends_and_has_a_name_for_each(machine, session):
+    """Wherever a busy machine stands."""
+    one = machine(3)
+    gdb = session(one)
+    gdb.ask("xv6-ps")
+    gdb.tell("continue")
+    one.send("forktest & cat README | cat | wc & stressfs")
+    for _ in range(6):
+        gdb.interrupt()
+        gdb.until("SIGINT")
+        gdb.until("(gdb) ")
+        for said in gdb.ask("thread apply all bt").split("Thread ")[1:]:
+            found = functions(said)
+            assert found and len(found) < 40 and "??" not in found[:-1], said
+        gdb.tell("continue")
+
+
+@pytest.mark.parametrize("optimised", ["-O0", "-O2"])
+def test_of_a_kernel_that_is_compiled_in_another_way(machine, session, optimised):
+    one = machine(1, kernel=variant.build(f"opt{optimised}", variables=[f"OPT={optimised}"]))
+    gdb = session(one)
+    gdb.stop_in("fork", "ls")
+    said = functions(gdb.ask("bt"))
+    assert said[said.index("usertrap"):] == ["usertrap", "uservec", "fork", "run", "main", "start"], said
+
+
+def test_of_a_kernel_whose_file_does_not_say_how_to_unwind(machine, session, kernel, tmp_path):
+    """As GCC 14 for Linux and a linker script that drops .eh_frame make it."""
+    elf = tmp_path / "xv6/kernel/kernel"
+    shutil.copytree(kernel.elf.parents[1], tmp_path / "xv6")
+    subprocess.run([tools.cross_prefix() + "objcopy", "--remove-section", ".debug_frame", elf], check=True)
+    one = machine(1, kernel=dataclasses.replace(kernel, elf=elf))
+    gdb = session(one)
+    gdb.stop_in("kalloc", "ls")
+    said = functions(gdb.ask("bt"))
+    assert said[:1] == ["kalloc"] and said[said.index("fork"):] == \
+        ["fork", "sys_fork", "syscall", "usertrap", "uservec", "fork", "run", "main", "start"], said
+    gdb.ask("finish")
+    assert functions(gdb.ask("bt")) == said[1:]
