@@ -225,11 +225,24 @@ class _Collector:
         values = {**_entry_bits(Path(self._objfile.filename).parent, known), **_values(known)}
         if "FRY" in values or "SHRIMP" in values:
             return values, "macro"
-        beside = macros.from_headers(Path(self._objfile.filename).parent,
-                                     ("FRY", "SHRIMP"))
+        beside = macros.from_headers(self._headers_folder(), ("FRY", "SHRIMP"))
         from_headers = _values(beside)
         origin = "memlayout.h" if "FRY" in from_headers or "SHRIMP" in from_headers else None
         return {**from_headers, **values}, origin
+
+    def _headers_folder(self) -> Path:
+        """Where memlayout.h is: beside the kernel, or with its sources, when
+        they are of the same tree."""
+        kernel = Path(self._objfile.filename)
+        if (kernel.parent / "memlayout.h").is_file():
+            return kernel.parent
+        top = kernel.parents[min(2, len(kernel.parents) - 1)]
+        for name in _LANDMARKS:
+            symbol = self._objfile.lookup_global_symbol(name)
+            source = Path(symbol.symtab.fullname()) if symbol is not None and symbol.symtab else None
+            if source is not None and top in source.parents and (source.parent / "memlayout.h").is_file():
+                return source.parent
+        return kernel.parent
 
     def _macro_information(self) -> dict[str, macros.Macro]:
         """What -ggdb3 recorded, in the first file that knows TRAPFRAME."""

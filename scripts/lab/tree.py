@@ -212,7 +212,7 @@ def _from_elf(elf: Path) -> Kernel:
             break
     else:
         raise Trouble(f"KERNEL={elf}: no fs.img beside it or one folder up")
-    tree = image.parent
+    tree = next((one for one in (image.parent, image.parent.parent) if makefile_in(one)), image.parent)
     line = _line_of(tree) if makefile_in(tree) else None
     drives = [(_inside(tree, tree, one.file), one.device) for one in line.drives] if line else []
     images = [(image, dict(drives).get(image)), *(one for one in drives if one[0] and one[0] != image)]

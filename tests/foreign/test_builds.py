@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable
@@ -174,6 +175,13 @@ void bad(void) { say("%s%", ""); }
 """})
     with pytest.raises(NotBuilt, match=r"lab does not build: kernel/main.c:3:\d+: error: spurious trailing"):
         prepared(lab)
+
+
+def test_a_kernel_that_was_built_to_another_folder_is_booted_as_its_makefile_says(tiny, tmp_path):
+    shutil.copytree(prepared(tiny(("^OUT = .", "OUT = build"))).elf.parents[2], tmp_path / "built")
+    kernel = tree.prepare(str(tmp_path / "built/build/kernel/kernel"))
+    assert (kernel.ram_bytes, kernel.cpus, kernel.sources) == (64 << 20, 2, tmp_path / "built/kernel")
+    assert kernel.disks == (tmp_path / "built/build/fs.img",)
 
 
 # What QEMU is given
