@@ -13,14 +13,14 @@ from lab import Trouble, survey
 from lab.survey import Judged, Known, Own
 from trees import ROOT, plain
 
-pytestmark = pytest.mark.limit(1800)
+pytestmark = pytest.mark.limit(400)
 _PANICS = [("kernel/main.c", r"( *)userinit\(\);", r'\1panic("nobody is home");')]
 _NO_C = [("kernel/main.c", r"\A", "not a declaration\n")]
 
 
 def told(folder: Path, out: Path, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, str(ROOT / "scripts/survey"), str(folder), "--out", str(out), *options],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
