@@ -255,8 +255,8 @@ def as_json(known: Sequence[Known], said: Reviews) -> str:
 _TRUE = {True: "true", False: "**false**", None: "not reviewed"}
 
 
-def as_markdown(known: Sequence[Known], said: Reviews, command: Sequence[str]) -> str:
-    """The table, for a person."""
+def as_markdown(known: Sequence[Known], said: Reviews, command: Sequence[str], n_trees: int) -> str:
+    """The table, for a person. n_trees: in the folder, those that are not judged yet too."""
     def review(one: Known, about: str) -> Review:
         return said.get((one.name, one.commit, about), Review(None, ""))
     alarms = [(one, about, review(one, about)) for one in known for about in one.said]
@@ -269,8 +269,8 @@ def as_markdown(known: Sequence[Known], said: Reviews, command: Sequence[str]) -
         "# Public trees", "",
         f"`{shlex.join(command)}` made this table, with the kit at {', '.join(kits)}. The trees themselves are not part of this",
         "project. `docs/trees.tsv` says what each tree is, and whether what the kit reports of it is true: a person has read",
-        "the tree's source and memory.", "",
-        f"{len(known)} trees. {len(boots)} boot by their own `make qemu` on this machine, {len(ran)} of these are judged. "
+        "the tree's source.", "",
+        f"{len(known)} of {n_trees} trees are judged. {len(boots)} boot by their own `make qemu` on this machine, {len(ran)} of these are judged to the end. "
         f"The kit reports {len(alarms)} faults: {count[True]} true, {count[False]} false, {count[None]} not reviewed.", "",
         "In the column `make qemu`: whether the shell of the tree's own `make qemu`, run as it is in the sandbox, carries out",
         "a command. A kernel without `FRY` is \"not judged\" at best: the rules about the two pages are not about it; those",
