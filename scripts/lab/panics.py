@@ -64,6 +64,9 @@ class Panics:
         return any(any(self._ram.read(one)) for one in self._cleared)
 
     def _stays(self, said: str) -> bool:
+        """Whether a hart has said something, and stays where it is since. Without a word it hangs."""
+        if not said.strip():
+            return False
         places = [(pc, self._ram.function(pc)) for pc in self._harts()]
         ends = [pc for pc, name in places if name and not _RESTS.fullmatch(name) and self._jumps_to_itself(pc)]
         rests = [pc for pc, name in places if name and _ENDS.fullmatch(name) and self._waits_for_ever(pc)]

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import Trouble, checking, debugger, patience, scenarios
+from lab import Trouble, checking, debugger, panics, patience, scenarios
 from lab.machine import Machine, Silent
 from lab.patience import Patience
 from lab.tree import prepare
@@ -157,3 +157,23 @@ def test_a_kernel_that_hangs_at_boot_is_booted_twice(bare, monkeypatch, booted):
     elf = bare(r"almost there\n", "SILENT")
     assert ends(checking.check(prepare(str(elf)), 1)) == ["hung"]
     assert len(booted) == 2
+
+
+class Stuck:
+    """The memory of a kernel that stays at one instruction of exit."""
+
+    def variables(self, pattern):
+        return []
+
+    def function(self, pc):
+        return "exit"
+
+    def code(self, pa, n):
+        return b"\x01\xa0" * n
+
+
+def test_a_kernel_that_stays_where_it_is_without_a_word_hangs_and_has_not_panicked():
+    stuck = panics.Panics(Stuck(), lambda: [0x80000000])
+    well = "$ shrimpscene family\n"
+    assert {stuck.shown(well, len(well), True) for _ in range(9)} == {None}
+    assert {stuck.shown(well + "dead: out of luck\n", len(well), True) for _ in range(9)} == {"dead: out of luck"}
