@@ -207,12 +207,14 @@ class _Build:
         unbuilt: list[Unbuilt] = []
         done = first
         for _ in range(_MOST_ROUNDS):
-            whole = self.once(goal, 1, "-k")
             dry = self.once(goal, 1, "-n", "-k")
+            if not self._stand_ins and self._kernel_fails(dry.output):
+                return (), first
+            whole = self.once(goal, sandbox.JOBS, "-k")
             missing = [name for name in self._missing_of_disk(whole.output, dry.output) if name not in self._stand_ins]
             if any(name.rpartition("/")[2].lstrip("_") in _NEEDED for name in missing):
                 return (), first  # nothing could be run
-            if not missing or len(self._stand_ins) + len(missing) > _MOST_STAND_INS or self._kernel_fails(dry.output):
+            if not missing or len(self._stand_ins) + len(missing) > _MOST_STAND_INS:
                 return tuple(unbuilt), first
             for name in missing:
                 unbuilt.append(Unbuilt(name, _with_package(_error_about(name, whole.output))))
