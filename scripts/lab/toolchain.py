@@ -15,7 +15,7 @@ from pathlib import Path
 
 from shrimpy.macros import CROSS_PREFIXES
 
-from . import tools
+from . import sandbox, tools
 
 _OTHER_PREFIXES = ("riscv64-none-elf-", "riscv-none-elf-", "riscv-none-embed-", "riscv64-linux-musl-")
 _COMPILERS = ("gcc", "g++", "c++", "cpp")
@@ -173,14 +173,14 @@ def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensio
         flags = toolchain.flags if toolchain else ()
         for prefix in dict.fromkeys((ours, *CROSS_PREFIXES, *_OTHER_PREFIXES)):
             for tool in (*_COMPILERS, *_BINUTILS):
-                there = None if toolchain else shutil.which(prefix + tool)
-                real = there or shutil.which(ours + tool)
+                there = None if toolchain else _found(prefix + tool)
+                real = there or _found(ours + tool)
                 if real and tool in _COMPILERS:
                     _write(folder / (prefix + tool), _compiler(real, [*always, *flags], kernel if tool != "cpp" else (), extensions))
                 elif real and not there:
                     _write(folder / (prefix + tool), f'#!/bin/sh\nexec {shlex.quote(real)} "$@"\n')
         for tool in ("cc", "gcc", "g++", "c++"):
-            if always and (real := shutil.which(tool)):
+            if always and (real := _found(tool)):
                 _write(folder / tool, _compiler(real, always))
         version = ".".join(map(str, tools.qemu_version()))
         _write(folder / "qemu-system-riscv64", _QEMU.replace("@VERSION@", version).replace("@SAYS@", SAYS))
@@ -188,6 +188,12 @@ def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensio
         if not shutil.which("qemu-img"):
             _write(folder / "qemu-img", _QEMU_IMG)
         yield folder
+
+
+def _found(name: str) -> str | None:
+    """A tool's path as the sandbox has it, where a link in a folder of somebody's home is not."""
+    path = shutil.which(name)
+    return path if path is None or os.path.dirname(path) in sandbox.tool_path().split(":") else os.path.realpath(path)
 
 
 def _compiler(real: str, always: Sequence[str], kernel: Sequence[str] = (), extensions: Sequence[str] | None = None) -> str:

@@ -116,6 +116,12 @@ def path_with(folder: Path, prefix: str) -> str:
     return str(folder)
 
 
+def test_a_compiler_by_a_link_in_a_home_is_called_by_what_it_leads_to(tmp_path, monkeypatch):
+    """The sandbox has no home."""
+    monkeypatch.setenv("PATH", path_with(tmp_path / "bin", tools.cross_prefix()))
+    assert tree.prepare(str(trees.imitate(tmp_path / "linked", programs="init sh"))).elf.is_file()
+
+
 @pytest.mark.soak
 @pytest.mark.limit(1800)
 def test_every_toolchain_alone_gives_the_same_verdicts(tmp_path, make):
