@@ -37,6 +37,20 @@ class KernelRam:
         one = self._symbols.functions[at] if at >= 0 else None
         return one.name if one and pc < one.address + one.size else None
 
+    def n_calls(self, function: str) -> int:
+        """How many instructions of the kernel call a function: jal, or auipc and jalr, by way of ra."""
+        one = next(each for each in self._symbols.functions if each.name == function)
+        first, last = self._symbols.functions[0], self._symbols.functions[-1]
+        code = self.code(first.address, last.address + last.size - first.address)
+        n = 0
+        for at in range(0, len(code) - 7, 2):
+            word, following = struct.unpack_from("<II", code, at)
+            if word & 0xfff == 0x0ef:
+                n += first.address + at + _jal_offset(word) == one.address
+            elif word & 0xfff == 0x097 and following & 0xfffff == 0x080e7:
+                n += first.address + at + _signed(word >> 12, 20) * 4096 + _signed(following >> 20, 12) == one.address
+        return n
+
     def code(self, pc: int, n: int) -> bytes:
         """n bytes at the virtual address of an instruction of the kernel's."""
         return self.read(self._physical(Range(pc, n, "")))
@@ -66,6 +80,15 @@ class KernelRam:
         if self._ram:
             self._ram.close()
             self._ram = None
+
+
+def _jal_offset(word: int) -> int:
+    """RISC-V Unprivileged 2.5.1: imm[20|10:1|11|19:12]."""
+    return _signed((word >> 31) << 20 | (word >> 12 & 0xff) << 12 | (word >> 20 & 1) << 11 | (word >> 21 & 0x3ff) << 1, 21)
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
 
 
 class _Symbols:

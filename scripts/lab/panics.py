@@ -24,6 +24,7 @@ _ENDS = re.compile(r"\w*(panic|die|dead|fatal|halt|abort|assert|oops|hang|stop|b
 _JUMPS_TO_ITSELF = (b"\x01\xa0", b"\x6f\x00\x00\x00")  # c.j 0; jal x0, 0
 _WFI = b"\x73\x00\x50\x10"
 _JUMPS_TO_WFI = (b"\xf5\xbf", b"\x6f\xf0\xdf\xff")     # c.j -4; jal x0, -4
+_MANY_CALLS = 8
 _ENOUGH_LOOKS = 3
 _MOST_LOOKED_AT = 4096  # characters
 
@@ -67,14 +68,20 @@ class Panics:
         """Whether a hart has said something, and stays where it is since. Without a word it hangs."""
         if not said.strip():
             return False
+        like = bool(_LIKE.search(said))
         places = [(pc, self._ram.function(pc)) for pc in self._harts()]
-        ends = [pc for pc, name in places if name and not _RESTS.fullmatch(name) and self._jumps_to_itself(pc)]
-        rests = [pc for pc, name in places if name and _ENDS.fullmatch(name) and self._waits_for_ever(pc)]
+        ends = [name for pc, name in places if name and not _RESTS.fullmatch(name) and self._jumps_to_itself(pc)
+                and (like or self._is_panic(name))]
+        rests = [name for pc, name in places if name and _ENDS.fullmatch(name) and self._waits_for_ever(pc)]
         if not ends and not rests:
             self._looks = 0
             return False
         self._looks += 1
-        return self._looks >= (1 if _LIKE.search(said) else _ENOUGH_LOOKS)
+        return self._looks >= (1 if like else _ENOUGH_LOOKS)
+
+    def _is_panic(self, function: str) -> bool:
+        """Whether a function that never returns is called from all over: else it is a loop without an end, a hang."""
+        return bool(_ENDS.fullmatch(function)) or self._ram.n_calls(function) >= _MANY_CALLS
 
     def _jumps_to_itself(self, pc: int) -> bool:
         return self._ram.code(pc, 4).startswith(_JUMPS_TO_ITSELF)

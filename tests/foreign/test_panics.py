@@ -54,8 +54,11 @@ def test_a_program_that_says_panic_is_none(tmp_path):
 class Ram:
     """Of panics.KernelRam what Panics asks for."""
 
-    def __init__(self, code: bytes, function: str, variable: bytes | None = None) -> None:
-        self.there, self.name, self.variable = code, function, variable
+    def __init__(self, code: bytes, function: str, variable: bytes | None = None, calls: int = 40) -> None:
+        self.there, self.name, self.variable, self.calls = code, function, variable, calls
+
+    def n_calls(self, function: str) -> int:
+        return self.calls
 
     def variables(self, names: re.Pattern[str]) -> list[range]:
         return [range(0, len(self.variable))] if self.variable is not None and names.fullmatch("panicked") else []
@@ -87,6 +90,11 @@ def test_a_hart_that_jumps_to_itself_bears_it_out(ram, text, seen):
 def test_a_silent_end_takes_three_looks():
     watched = panics.Panics(Ram(SELF, "give_up"), lambda: [0])
     assert [watched.shown("something\n", 0, whole=False) for _ in range(3)] == [None, None, "something"]
+
+
+def test_a_loop_without_an_end_that_few_call_is_a_hang():
+    watched = panics.Panics(Ram(SELF, "reparent", calls=2), lambda: [0])
+    assert [watched.shown("something\n", 0, whole=False) for _ in range(9)] == [None] * 9
 
 
 def test_what_ram_held_before_the_kernel_began_is_no_panic():
