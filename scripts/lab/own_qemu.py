@@ -47,6 +47,8 @@ def asked(qemu):
 
 def main():
     options = sys.argv[1:]
+    if not {"-kernel", "-bios"} & set(options):  # a Makefile asks for its version, or what it can
+        os.execv(os.environ["OWN_QEMU"], [os.environ["OWN_QEMU"], *options])
     if "-nographic" not in options:  # there is no display here
         options += ["-display", "none"] + ([] if "-serial" in options else ["-serial", "stdio"])
     qemu = subprocess.Popen([os.environ["OWN_QEMU"], *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

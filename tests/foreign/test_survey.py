@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble, survey
+from lab import Trouble, survey, tools
 from lab.survey import Judged, Known, Own
 from trees import ROOT, plain
 
@@ -127,6 +127,13 @@ def test_trees_in_trees_and_links_are_no_trees_of_their_own(tmp_path):
         (tmp_path / name / "Makefile").touch()
     (tmp_path / "link").symlink_to(tmp_path / "a/b")
     assert survey.trees(tmp_path) == ["a/b", "c@main"]
+
+
+def test_a_makefile_that_asks_for_qemus_version_is_answered(tmp_path):
+    told = tmp_path / "told"
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/lab/own_qemu.py"), "--version"], capture_output=True, text=True,
+                          env={"OWN_QEMU": tools.qemu(), "OWN_QEMU_TOLD": str(told)})
+    assert done.stdout.startswith("QEMU emulator version") and not told.exists()
 
 
 def test_a_folder_without_trees_is_one_line(tmp_path):
