@@ -78,7 +78,7 @@ def raw(copy: Path, image: Path) -> Path:
     flat = image.with_name(image.name + ".shrimpy-raw")
     done = sandbox.run(["qemu-img", "convert", "-O", "raw", str(image), str(flat)], copy)
     if done.status or not flat.is_file():
-        raise NotBuilt(f"its disk {image.name} is qcow2, and qemu-img cannot read it here: {first_error(done.output)}", done.output)
+        raise NotBuilt(f"its disk {image.name} is qcow2, and qemu-img (scripts/setup mark) does not read it: {first_error(done.output)}", done.output)
     return flat
 
 
