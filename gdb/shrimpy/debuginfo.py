@@ -66,7 +66,9 @@ class DebugInfo:
     enums: enumerator -> value, of every wanted enum, in one name space as in C.
     macros: name -> value, only those that evaluate to a number.
     functions, objects: every function and data object of the ELF symbol table,
-    by address (elf.symbols reads them).
+    by address (elf.symbols reads them). undescribed: (object file, why) of what has
+    no debugging information: "no -g", "-g1" (no types), "no dwo" (it is in a file that is not
+    there), "stripped" (not even symbols).
     """
 
     kernel: str = ""            # path of the kernel's ELF file
@@ -77,6 +79,9 @@ class DebugInfo:
     macros: Dict[str, int] = dataclasses.field(default_factory=dict)
     functions: Tuple[Range, ...] = ()
     objects: Tuple[Range, ...] = ()
+    undescribed: Tuple[Tuple[str, str], ...] = ()
+    learnt: Dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+    # of the functions' code: `stacks` by address, `panic` which function it is
     _function_starts: List[int] = dataclasses.field(init=False, repr=False, compare=False)
     _object_starts: List[int] = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -99,9 +104,33 @@ class DebugInfo:
         """The name of the function that address `pc` is in, or None."""
         return _name_at(self.functions, self._function_starts, pc)
 
+    def function_range(self, pc: int) -> Optional[Range]:
+        """The function that address `pc` is in, or None."""
+        return _range_at(self.functions, self._function_starts, pc)
+
     def object_at(self, pa: int) -> Optional[str]:
         """The name of the variable that address `pa` is in, or None."""
         return _name_at(self.objects, self._object_starts, pa)
+
+    def undescribed_why(self, wanted: str) -> Optional[str]:
+        """That debugging information which would say what `wanted` is is missing, where,
+        and how to have it; None when nothing is missing."""
+        if not self.undescribed:
+            return None
+        file = self.kernel.rsplit("/", 1)[-1]
+        reasons = {why for _, why in self.undescribed}
+        if "stripped" in reasons:
+            return f"{file} is stripped: it has no symbols, so {wanted} is not known; link it without -s, and do not strip it"
+        objects = [name for name, _ in self.undescribed]
+        objects.sort(key=lambda name: ("proc.o", "kalloc.o", name).index(name))
+        which = ", ".join(objects[:_MOST_OBJECTS]) + (f" and {len(objects) - _MOST_OBJECTS} more"
+                                                      if len(objects) > _MOST_OBJECTS else "")
+        if "no dwo" in reasons:
+            return f"the debugging information of {which} is in .dwo files that are not where they were made, so {wanted} is " \
+                   "not known; build without -gsplit-dwarf, or where the kernel is used"
+        how = "with -g1, which leaves types out" if reasons == {"-g1"} else "without -g" if reasons == {"no -g"} \
+            else "without -g, or with -g1"
+        return f"{which} of {file} {'was' if len(objects) == 1 else 'were'} compiled {how}, so {wanted} is not known; build with CFLAGS += -ggdb"
 
     def has_function(self, *names: str) -> Optional[str]:
         """The first of `names` that this kernel has as a function, or None."""
@@ -122,6 +151,7 @@ class DebugInfo:
             "macros": {n: hex(v) for n, v in sorted(self.macros.items())},
             "functions": [encode(f) for f in self.functions],
             "objects": [encode(o) for o in self.objects],
+            "undescribed": [list(one) for one in self.undescribed],
         }, indent=1) + "\n"
 
     @classmethod
@@ -145,17 +175,26 @@ class DebugInfo:
                 macros={n: int(v, 16) for n, v in data["macros"].items()},
                 functions=tuple(decode(Range, f) for f in data["functions"]),
                 objects=tuple(decode(Range, o) for o in data["objects"]),
+                undescribed=tuple((name, why) for name, why in data.get("undescribed", ())),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"shrimpy-debuginfo: {error!r}") from error
 
 
+_MOST_OBJECTS = 3       # that are named
+
+
 def _name_at(ranges: Tuple[Range, ...], starts: List[int], where: int) -> Optional[str]:
+    found = _range_at(ranges, starts, where)
+    return None if found is None else found.name
+
+
+def _range_at(ranges: Tuple[Range, ...], starts: List[int], where: int) -> Optional[Range]:
     """The last range that starts at or below `where`, if it reaches that far."""
     i = bisect.bisect_right(starts, where) - 1
     if i < 0 or where >= ranges[i].address + max(ranges[i].size, 1):
         return None
-    return ranges[i].name
+    return ranges[i]
 
 
 def _type_out(t: Type) -> Dict[str, Any]:

@@ -6,6 +6,7 @@ RISC-V, which QEMU's dump-guest-memory writes per hart.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -22,7 +23,7 @@ _E_SHSTRNDX = 62
 """Offset of e_shstrndx in the file's header."""
 _PT_LOAD, _PT_NOTE = 1, 4
 _SHT_SYMTAB = 2
-_STT_NOTYPE, _STT_OBJECT, _STT_FUNC = 0, 1, 2
+_STT_NOTYPE, _STT_OBJECT, _STT_FUNC, _STT_FILE = 0, 1, 2, 4
 _NT_PRSTATUS = 1
 
 _PRSTATUS_REGS = 112
@@ -117,6 +118,10 @@ class Elf:
                 functions[start] = Range(start, following - start, functions[start].name)
         return list(functions.values()), objects
 
+    def files(self) -> List[str]:
+        """The source files that the symbol table names: each of an object that was linked."""
+        return [entry.name for entry, kind, _ in self._entries() if kind == _STT_FILE]
+
     def section_names(self) -> Set[str]:
         """The names of the file's sections."""
         shoff, shsize, shnum = self._sections
@@ -143,7 +148,7 @@ class Elf:
             for offset in range(header[4], header[4] + header[5] - _SYMBOL.size + 1, _SYMBOL.size):
                 name, info, _, section, value, size = self._unpack(_SYMBOL, offset)
                 if name and section:
-                    yield (Range(value, size, self._string(names + name)), info & 15,
+                    yield (Range(value, size, plain(self._string(names + name))), info & 15,
                            headers[section] if section < shnum else None)
 
     def _notes(self, segment: Segment):
@@ -173,6 +178,24 @@ def section_names(path: str) -> Set[str]:
     """The names of the sections of the ELF file at `path`. Raises ElfError, OSError."""
     with open(path, "rb") as file:
         return Elf(file.read()).section_names()
+
+
+def plain(name: str) -> str:
+    """A C++ name without its namespaces and types: "_Z7uvmfreePmm" is uvmfree (Itanium
+    C++ ABI, 5.1); any other name as it is."""
+    found = re.match(r"_ZN?(?:[KVrRO]*)(?=\d)", name)
+    if found is None:
+        return name
+    at, last = found.end(), ""
+    while at < len(name):
+        length = re.compile(r"\d+").match(name, at)
+        if length is None:
+            break
+        at = length.end() + int(length[0])
+        last = name[length.end():at]
+        if not name.startswith("_ZN"):
+            break
+    return last or name
 
 
 def symbols(path: str) -> Tuple[List[Range], List[Range]]:

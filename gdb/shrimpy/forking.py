@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import gdb
 
-from . import changes, gdbinfo, stop, story
+from . import changes, gdbinfo, processes, stop, story
 from .breakpoints import EXEC, EXIT, FORK, WAIT, WATCHED, Entry, Field, LifeEntry, Line, OnStack, Point, Return, State
 from .callstack import (MAX_FRAMES, STACK_BYTES, WORD, as_int, callers, is_on, line_starts, place, register,
                         select_frame, signed, string, variables)
@@ -296,7 +296,7 @@ class Stepping:
         if usual == EXEC:
             self._roles[stack] = EXEC
             self._new = None
-            self._switch = self._watch(Field, "pagetable", "pgtbl")
+            self._switch = self._watch(Field, "root")
             return [Event(EXEC, entry.name, args, at=at, path=path, text=string(args[0]))]
         if usual == "mappages" and part == FORK and self._root is None:
             known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
@@ -454,11 +454,11 @@ class Stepping:
         if len(found) == 1 and found[0].pid:
             self._child_at = found[0].proc
             self.cast = dataclasses.replace(self.cast, child=found[0].pid)
-            self._state = self._watch(State, "state", "pstate")
+            self._state = self._watch(State, "state")
 
     def _in_allocproc(self) -> int | None:
         """The struct proc that allocproc works on, where its variable can be seen."""
-        table = self._info.symbol("proc")
+        kind = processes.shape(self._info)
         frame = gdb.newest_frame() if self._roles.get((self.role() or (None,))[0]) == FORK else None
         for _ in range(MAX_FRAMES):
             if frame is None or frame.name() == self.function:
@@ -466,12 +466,13 @@ class Stepping:
             if frame.name() in FUNCTION_NAMES["allocproc"]:
                 break
             frame = frame.older()
-        for variable in variables(frame) if frame is not None and table is not None else ():
+        there = kind and processes.table(self._info, kind)
+        for variable in variables(frame) if frame is not None and kind is not None else ():
             target = variable.type.strip_typedefs()
-            if target.code == gdb.TYPE_CODE_PTR and target.target().strip_typedefs().tag == "proc":
+            if target.code == gdb.TYPE_CODE_PTR and target.target().strip_typedefs().tag == kind.struct:
                 value = variable.value(frame)
                 at = None if value.is_optimized_out else int(value) & WORD
-                if at is not None and 0 <= at - table.address < table.type.size:
+                if at and (there is None or 0 <= at - there.address < there.count * kind.size):
                     return at
         return None
 
@@ -481,11 +482,11 @@ class Stepping:
         root = self._root if root is None else root
         patch: dict[int, tuple[int, int]] = {}
         if self._child_at is not None:
-            field = self._info.field("proc", "pagetable", "pgtbl")
+            field = self._field("root")
             if field is not None and root is not None:
                 patch[self._child_at + field.offset] = root, 8
-            state = self._info.field("proc", "state", "pstate")
-            if state is not None and not self.born and not {"USED", "EMBRYO"} & self._info.enums.keys():
+            state = self._field("state")
+            if state is not None and not self.born and "USED" not in processes.states(self._info).values():
                 at = self._child_at + state.offset
                 with session.memory() as reader:
                     if not any(reader.read(at, state.type.size)):       # UNUSED until it is RUNNABLE
@@ -531,8 +532,13 @@ class Stepping:
         point.arm(False)
         self._points.remove(point)
 
-    def _watch(self, kind: type[Field], *names: str) -> Field | None:
-        field = self._info.field("proc", *names)
+    def _field(self, name: str) -> processes.Place | None:
+        """A field of this kernel's struct of processes, by its name in `processes.NAMES`."""
+        kind = processes.shape(self._info)
+        return kind.direct(name) if kind else None
+
+    def _watch(self, kind: type[Field], name: str) -> Field | None:
+        field = self._field(name)
         if field is None or self._child_at is None:
             return None
         return self._add(kind(self, self._child_at + field.offset, field.type.size))

@@ -7,6 +7,7 @@ machine's memory or moves the user's scope, list position or frame.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import gdb
 from . import elf, macros
 from .debuginfo import DebugInfo, Field, Range, Symbol, Type
 from .kernel import WANTED, is_entry_bit, wanted_variables
+from .processes import shape, table
+from .readers import RAM_BASE
 from .sv39 import RSW
 
 # Functions that xv6 trees have, one to a file whose types and macros matter.
@@ -29,22 +32,53 @@ class NoKernel(Exception):
 
 
 def kernel_objfile() -> gdb.Objfile:
-    """The objfile that defines a table of processes and kalloc. Raises NoKernel."""
+    """The objfile that is a kernel, by what its file has: entered from user mode and
+    linked where RAM is, whether or not it has debugging information. Raises NoKernel."""
     for objfile in gdb.objfiles():
-        has_table = any(objfile.lookup_global_symbol(name) or objfile.lookup_static_symbol(name)
-                        for name in ("proc", "ptable"))
-        if has_table and objfile.lookup_global_symbol("kalloc"):
+        if objfile.filename and _is_kernel(objfile.filename):
             return objfile
     names = ", ".join(o.filename for o in gdb.objfiles() if o.filename)
-    raise NoKernel("expected the debugging symbols of an xv6 kernel (proc, kalloc), found "
+    raise NoKernel("expected the debugging symbols of an xv6 kernel, found "
                    + (f"only {names}" if names else "no symbols")
                    + "; try: file PATH/kernel/kernel")
 
 
+def _is_kernel(path: str) -> bool:
+    """Whether an ELF file is a kernel for QEMU's virt machine: it is loaded where RAM
+    begins. User programs are linked at 0."""
+    try:
+        key = (path, os.stat(path).st_mtime_ns)
+    except OSError:
+        return False
+    if key not in _KERNELS:
+        try:
+            loads = [s for s in elf.Elf(Path(path).read_bytes()).segments if s.is_load]
+        except (OSError, elf.ElfError):
+            loads = []
+        _KERNELS[key] = any(s.paddr >= RAM_BASE for s in loads)
+    return _KERNELS[key]
+
+
+_KERNELS: dict[tuple[str, int], bool] = {}
+
+
 def collect(objfile: gdb.Objfile) -> tuple[DebugInfo, str | None]:
     """(what `kernel.WANTED` asks for as far as this kernel has it, where its
-    macros came from: "macro", "memlayout.h" or None)."""
-    return _Collector(objfile).collect()
+    macros came from: "macro", "memlayout.h" or None). Of a kernel without an array
+    of processes, every variable, and every struct that pointers lead to."""
+    info, origin = _Collector(objfile).collect()
+    kind = shape(info)
+    if kind is None or table(info, kind) is None:
+        info, origin = _Collector(objfile, everything=True).collect()
+    return info, origin
+
+
+def process_type(info: DebugInfo) -> gdb.Type:
+    """The type of this kernel's processes. Raises NoKernel when no type is like one."""
+    kind = shape(info)
+    if kind is None:
+        raise NoKernel(info.undescribed_why("struct proc") or f"no type of {info.kernel} is like a struct proc")
+    return _Collector(kernel_objfile()).type_of(kind.struct)
 
 
 def code(info: DebugInfo) -> tuple[int, bytes]:
@@ -74,8 +108,10 @@ def alike(ours: bytes, there: bytes) -> bool:
 
 
 class _Collector:
-    def __init__(self, objfile: gdb.Objfile) -> None:
+    def __init__(self, objfile: gdb.Objfile, everything: bool = False) -> None:
         self._objfile = objfile
+        self._everything = everything
+        self._pointees: list[tuple[gdb.Type, str]] = []     # structs that are yet to be recorded
         self._structs: dict[str, dict[str, Field]] = {}
         self._sizes: dict[str, int] = {}
         self._enums: dict[str, int] = {}
@@ -85,11 +121,12 @@ class _Collector:
         functions, objects, labels = _elf_symbols(self._objfile.filename)
         places = {one.name: one for one in objects}
         symbols = {}
-        for name in wanted_variables(objects):
+        names = tuple(dict.fromkeys((*wanted_variables(objects), *(places if self._everything else ()))))
+        for name in names:
             symbol = self._lookup(name)
             if symbol is None:
-                continue
-            if symbol.is_variable:
+                pass
+            elif symbol.is_variable:
                 symbols[name] = Symbol(int(symbol.value().address),
                                        self._type(symbol.type, name))
             elif symbol.addr_class == gdb.SYMBOL_LOC_UNRESOLVED and name in places:
@@ -97,6 +134,10 @@ class _Collector:
                 symbols[name] = Symbol(places[name].address, self._type(
                     _completed(symbol.type, places[name].size), name))
         self._add_others(symbols, objects)
+        for name in names:
+            # With -g1 GDB takes every variable for an int.
+            if name in places and (name not in symbols or places[name].size not in (0, symbols[name].type.size)):
+                symbols[name] = Symbol(places[name].address, self._by_size(places[name]))
         for name, at in labels.items():
             symbols.setdefault(name, Symbol(at, Type("other")))
         for tag in WANTED.structs:
@@ -111,11 +152,15 @@ class _Collector:
             symbol = self._lookup(name)
             if symbol is not None and symbol.type.code == gdb.TYPE_CODE_ENUM:
                 self._add_enumerators(symbol.type)
+        while self._pointees:
+            self._type(*self._pointees.pop())
         values, origin = self._macros()
+        nothing_said = any(symbol.type.kind == "other" and name in places for name, symbol in symbols.items())
         info = DebugInfo(
             kernel=self._objfile.filename, symbols=symbols, structs=self._structs,
             struct_sizes=self._sizes, enums=self._enums, macros=values,
-            functions=tuple(functions), objects=tuple(objects))
+            functions=tuple(functions), objects=tuple(objects),
+            undescribed=self._undescribed(functions) if nothing_said or not symbols or self._everything else ())
         return info, origin
 
     def _add_others(self, symbols: dict[str, Symbol], objects: list[Range]) -> None:
@@ -127,6 +172,46 @@ class _Collector:
             if symbol is not None and symbol.is_variable and symbol.addr_class == gdb.SYMBOL_LOC_STATIC \
                     and int(symbol.value().address) == one.address:     # not another file's of that name
                 symbols[one.name] = Symbol(one.address, self._type(symbol.type, one.name))
+
+    def _by_size(self, place: Range) -> Type:
+        """The type of a variable of which only the symbol table tells: what it must be
+        in xv6, where the other files say what that is; else no more than its size."""
+        tag, is_pointer = _KNOWN.get(place.name, ("", False))
+        found = self._lookup_type(f"struct {tag}") if tag else None
+        if found is not None and is_pointer and place.size == 8:
+            return self._type(found.pointer(), tag)
+        if found is not None and not is_pointer and place.size and place.size % found.sizeof == 0:
+            return self._type(found.array(place.size // found.sizeof - 1), tag)
+        return Type("other", place.size)
+
+    def _undescribed(self, functions: list[Range]) -> tuple[tuple[str, str], ...]:
+        """(object file, why) of each that has no debugging information, or not enough."""
+        path = self._objfile.filename
+        if not functions:
+            return ((Path(path).name, "stripped"),)
+        files: dict[str, list[int]] = {}    # functions, those that GDB has a symbol for, those with a type
+        for function in functions:
+            symbol = self._defined(function.name)
+            # The first line may be another file's, from which something was inlined there.
+            symtab = gdb.find_pc_line(function.address).symtab if symbol is None else symbol.symtab
+            if symtab is None:
+                continue
+            counts = files.setdefault(Path(symtab.filename).name, [0, 0, 0])
+            counts[0] += 1
+            if symbol is not None:
+                counts[1] += 1
+                counts[2] += _says_something(symbol.type)
+        try:
+            sources = [name for name in elf.Elf(Path(path).read_bytes()).files() if name.endswith(_SOURCES)]
+        except (OSError, elf.ElfError):
+            sources = []
+        found = {_object(name): "no -g" for name in sources if Path(name).name not in files}
+        for name, (n, named, typed) in files.items():
+            if name.endswith(_SOURCES) and not named:
+                found[_object(name)] = "no dwo"
+            elif name.endswith(_SOURCES) and not typed and n > 1:
+                found[_object(name)] = "-g1"
+        return tuple(sorted(found.items()))
 
     def _lookup(self, name: str) -> gdb.Symbol | None:
         """A global, or a static of any file, of the kernel."""
@@ -165,11 +250,20 @@ class _Collector:
                 return found
         return None
 
+    def type_of(self, struct: str) -> gdb.Type:
+        """The struct, or what a typedef calls so."""
+        found = self._lookup_type(f"struct {struct}") or self._lookup_type(struct)
+        if found is None:
+            raise NoKernel(f"no struct {struct} in {self._objfile.filename}")
+        return found
+
     def _type(self, given: gdb.Type, variable: str, depth: int = 0) -> Type:
         """`given` as data; structs on the way by value are recorded. `variable`
         names a struct that has no tag."""
         real = given.strip_typedefs()
         code = real.code
+        if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION) and given.code == gdb.TYPE_CODE_TYPEDEF:
+            variable = given.unqualified().name or variable
         if code == gdb.TYPE_CODE_PTR:
             return Type("ptr", real.sizeof, element=self._pointee(real.target()))
         if code == gdb.TYPE_CODE_ARRAY:
@@ -194,7 +288,7 @@ class _Collector:
             if not hasattr(member, "bitpos") or member.bitsize:
                 continue
             offset = member.bitpos // 8
-            if member.name:
+            if member.name and not member.is_base_class:
                 kind = self._type(member.type, f"{key}.{member.name}", depth + 1)
                 fields[member.name] = Field(offset, kind)
             else:                           # an anonymous struct or union: its
@@ -207,9 +301,10 @@ class _Collector:
     def _pointee(self, given: gdb.Type) -> Type:
         real = given.strip_typedefs()
         if real.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
-            if real.tag and real.sizeof and real.tag not in self._structs:
-                self._type(real, real.tag)
-            return Type("struct", real.sizeof, name=real.tag or "")
+            name = real.tag or (given.unqualified().name if given.code == gdb.TYPE_CODE_TYPEDEF else "") or ""
+            if name and name not in self._structs and real.sizeof:
+                self._pointees.append((real, name))
+            return Type("struct", real.sizeof, name=name)
         if real.code == gdb.TYPE_CODE_PTR:
             return Type("ptr", real.sizeof)
         if real.code == gdb.TYPE_CODE_VOID:
@@ -292,6 +387,22 @@ def _completed(given: gdb.Type, size: int) -> gdb.Type:
     if real.code != gdb.TYPE_CODE_ARRAY or real.sizeof or not real.target().sizeof:
         return real
     return real.target().array(size // real.target().sizeof - 1)
+
+
+_KNOWN = {"proc": ("proc", False), "cpus": ("cpu", False), "initproc": ("proc", True)}
+"""Variables of xv6: the tag of the struct that they are, or point to."""
+
+_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".C")
+
+
+def _object(source: str) -> str:
+    return Path(source).stem + ".o"
+
+
+def _says_something(function: gdb.Type) -> bool:
+    """Whether a function's type has more than -g1 leaves: a result, or parameters."""
+    return function.code == gdb.TYPE_CODE_FUNC and (
+        function.target().code != gdb.TYPE_CODE_VOID or bool(function.fields()))
 
 
 def _scalar_kind(real: gdb.Type) -> str:

@@ -13,10 +13,12 @@ from functools import lru_cache
 from itertools import compress, count
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from . import processes
 from .debuginfo import DebugInfo, Range, Type
 from .readers import PAGE, Reader, ReadError
 from .records import Runs, record
-from .sv39 import MAXVA, RSW, RSW_NAMES, Finding
+from .sv39 import MAXVA, RSW, RSW_NAMES, Finding, root_of
+from .stacks import FP, RA, SP, Stack, StackAt, Unwinder
 
 
 @record
@@ -97,9 +99,6 @@ FUNCTION_NAMES = {
 }
 """What trees call the functions that verdicts speak of."""
 
-MAX_PROC = 4096
-"""Slots of proc[] that are read; a larger table is noise in the debug info."""
-
 
 class Proc(NamedTuple):
     """A slot of proc[], as it is in memory."""
@@ -117,7 +116,7 @@ class Proc(NamedTuple):
     lock_held: bool
     killed: bool
     chan: int
-    context: Tuple[int, int, int]       # ra, sp, s0
+    context: Tuple[int, ...]            # ra, sp, s0 to s11, as far as it has them
 
 
 class FreeHead(NamedTuple):
@@ -226,65 +225,104 @@ class Kernel:
     # Processes
 
     def processes(self) -> List[Proc]:
-        """Every slot of proc[] that is not UNUSED, by slot."""
-        table = self._proc_table()
+        """Every process, by slot: of an array, that of its place; else its address,
+        in units of 16 bytes from RAM's base."""
+        kind = self.shape
+        if kind is None:
+            return []
+        table = processes.table(self.info, kind)
         if table is None:
-            self._find("no-proc-table", None, "the debug info has no array proc[]")
-            return []
-        size, number = table.type.element.size, self.n_slots()
-        data = self._bytes(table.address, size * number, "proc[]")
-        if data is None:
-            return []
-        read = _proc_reader(self.info, self._state_names())
-        unused = self._enumerator("UNUSED", 0)
-        state = self.info.field("proc", "state", "pstate")
-        at, n = (state.offset, state.type.size) if state else (0, 0)
-        return [read(slot, table.address + slot * size, data[slot * size:(slot + 1) * size])
-                for slot in range(number) if _word(data, slot * size + at, n) != unused]
+            found = processes.Search(self.reader, self.info, kind).addresses()
+            base = self.reader.ram[0]
+            slots = [(at - base >> 4, at, self._bytes(at, kind.size, f"a struct {kind.struct}") or b"") for at in found]
+        else:
+            data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
+            slots = [(i, table.address + i * kind.size, data[i * kind.size:(i + 1) * kind.size])
+                     for i in range(len(data) // kind.size)]
+        read = _proc_reader(self.reader, self.info, kind)
+        state = kind.direct("state")
+        if state is not None and table is not None:     # most slots are not in use
+            unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
+            slots = [one for one in slots if _word(one[2], state.offset, state.type.size) != unused]
+        return [p for p in (read(*one) for one in slots) if p.state != "UNUSED"]
+
+    @property
+    def shape(self) -> Optional[processes.Shape]:
+        """The struct of this kernel's processes; None, and a finding, when no type is like one."""
+        kind = processes.shape(self.info)
+        if kind is None:
+            self._find("no-proc-table", None, self.info.undescribed_why("struct proc") or
+                       "no type of this kernel is like a struct proc")
+        return kind
+
+    def has_processes(self) -> bool:
+        """Whether a type of this kernel is like a struct proc."""
+        return processes.shape(self.info) is not None
+
+    def note_undescribed(self) -> None:
+        """A finding that debugging information is missing, where processes are known anyway."""
+        self._find("no-debug-info", None, self.info.undescribed_why("what it keeps"))
+
+    def note_unseen(self, roots: Sequence[int], n_found: int) -> None:
+        """A finding that there are processes that were not found; roots: tables of theirs."""
+        more = f"; {n_found} were found, and {len(roots)} page tables are of others" if n_found else ""
+        self._find("no-proc-table", roots[0] if roots else None, "this kernel has no array of processes, and no pointer whose "
+                   f"type is known leads from its variables to {'all of them' if n_found else 'one'}{more}")
 
     def n_slots(self) -> int:
-        """Slots in proc[]: NPROC."""
-        table = self._proc_table()
-        return min(table.type.count, MAX_PROC) if table else 0
+        """Slots in proc[]: NPROC; 0 where the kernel has no such array."""
+        kind = processes.shape(self.info)
+        table = processes.table(self.info, kind) if kind else None
+        return table.count if table else 0
 
     def proc_words(self, process: Proc) -> List[Tuple[str, int]]:
         """(field's name, word) of each aligned word of a struct proc, but for
         the saved registers, which may be stale."""
-        fields = sorted((f.offset, name, f.type.size)
-                        for name, f in self.info.structs.get("proc", {}).items())
-        size = self.info.struct_sizes.get("proc", 0)
-        data = self._bytes(process.address, size, "struct proc")
+        kind = processes.shape(self.info)
+        if kind is None:
+            return []
+        fields = sorted((f.offset, name, f.type)
+                        for name, f in self.info.structs.get(kind.struct, {}).items())
+        data = self._bytes(process.address, kind.size, f"struct {kind.struct}")
         if data is None:
             return []
         words = []
-        for offset, name, n in fields:
-            if name != "context":
-                for at in range(offset + 7 & ~7, min(offset + n, size) - 7, 8):
+        for offset, name, t in fields:
+            if t.name != "context":
+                for at in range(offset + 7 & ~7, min(offset + t.size, kind.size) - 7, 8):
                     words.append((name, int.from_bytes(data[at:at + 8], "little")))
         return words
 
-    def initproc(self) -> Optional[int]:
-        """The address of the first process's slot; 0 before there is one."""
-        return self.value("initproc")
-
     def cpus(self) -> List[Tuple[int, int]]:
         """(address of the struct proc running there or 0, depth of push_off) by hart."""
-        symbol = self.info.symbol("cpus")
-        if symbol is None or symbol.type.kind != "array" or symbol.type.element is None:
+        symbol = self.info.symbol("cpus", "cpu")
+        kind = processes.shape(self.info)
+        if symbol is None or kind is None:
             return []
-        element = symbol.type.element
-        proc = self.info.field(element.name, "proc")
-        depth = self.info.field(element.name, "noff", "ncli")
-        if proc is None:
+        one = symbol.type.element if symbol.type.kind == "array" else symbol.type
+        if one is None or one.kind != "struct" or not one.size:
             return []
-        number = min(symbol.type.count, 64)
-        data = self._bytes(symbol.address, element.size * number, "cpus[]")
+        running = _running(self.info, one.name, kind)
+        depth = self.info.field(one.name, "noff", "ncli")
+        if running is None:
+            return []
+        offset, through = running
+        number = min(symbol.type.count, 64) if symbol.type.kind == "array" else 1
+        data = self._bytes(symbol.address, one.size * number, "cpus[]")
         if data is None:
             return []
-        starts = range(0, element.size * number, element.size)
-        return [(_word(data, at + proc.offset, 8),
-                 _word(data, at + depth.offset, depth.type.size) if depth else 0)
-                for at in starts]
+        found = []
+        for at in range(0, one.size * number, one.size):
+            process = _word(data, at + offset, 8)
+            if process and through is not None:
+                process = self._pointer(process + through)
+            found.append((process, _word(data, at + depth.offset, depth.type.size) if depth else 0))
+        return found
+
+    def _pointer(self, address: int) -> int:
+        """The pointer in memory at an address that memory gave; 0 where that is outside RAM."""
+        base, end = self.reader.ram
+        return int.from_bytes(self.reader.read(address, 8), "little") if base <= address <= end - 8 else 0
 
     # Locks
 
@@ -309,6 +347,8 @@ class Kernel:
                         big = any(w in place.path.lower() for w in ("super", "huge", "mega"))
                         heads[place.path] = FreeHead(place.path, head, 512 if big else 1,
                                                      _is_free_list(place, False))
+                elif place.type.kind == "other" and name in _FREE_LISTS:
+                    heads.update((head.name, head) for head in self._heads_in(place))
         return list(heads.values())
 
     def _by_order(self, heads: List[FreeHead], lowest: int, end: int) -> List[FreeHead]:
@@ -339,6 +379,16 @@ class Kernel:
             nodes.append(node)
             node = self._number(node, 8) or 0
         return any(all((node - start) % (n_pages * PAGE) == 0 for node in nodes) for start in (0, lowest))
+
+    def _heads_in(self, place: _Place) -> Iterator[FreeHead]:
+        """The lists in a variable of which only the symbol table tells: its words that
+        are the address of a frame behind the kernel's image."""
+        base, end = self.image()
+        data = self._bytes(place.address, min(place.type.size, PAGE) & -8, place.path) or b""
+        for at in range(0, len(data), 8):
+            word = _word(data, at, 8)
+            if end is not None and not word & PAGE - 1 and end <= word < self.reader.ram[1]:
+                yield FreeHead(f"{place.path}+{at}", word, 1)
 
     def free_frames(self, lowest: int, end: int) -> FreeWalk:
         """The allocator's lists walked to their ends, in [lowest, end).
@@ -490,52 +540,30 @@ class Kernel:
         base, end = self.reader.ram
         return _words(self.reader.read(pa, n & -8)) if base <= pa <= pa + n <= end else ()
 
+    def _tables(self) -> Tuple[str, ...]:
+        """The variable that has the processes in it."""
+        kind = processes.shape(self.info)
+        table = processes.table(self.info, kind) if kind else None
+        return (table.variable,) if table else ()
+
     # Kernel stacks
 
-    def calls(self, process: Proc,
-              stack_at: Callable[[int], Optional[Tuple[int, int]]]) -> Optional[Tuple[str, ...]]:
+    def calls(self, process: Proc, stack_at: StackAt) -> Optional[Tuple[str, ...]]:
         """The functions on the kernel stack of a process that is not running,
-        innermost first, by frame pointers (RISC-V ELF psABI: the return
-        address is at fp - 8, the caller's fp at fp - 16).
+        innermost first; None when it cannot be followed to its top."""
+        stack = self.stack(process, stack_at)
+        return stack.names if stack.whole else None
 
-        stack_at(va) gives (pa, bytes mapped there and after) or None. None
-        when the stack cannot be followed to a trap or to forkret.
-        """
-        ra, sp, fp = process.context
-        name = self.info.function_at(ra)
-        if name is None:
-            return None
-        names, stack, start = [name], b"", 0
-        while names[-1] not in _OUTERMOST:
-            if len(names) == _MAX_CALLS or not sp <= fp - 16 or fp & 7:
-                return None
-            if not stack:
-                place = stack_at(sp)
-                if place is None or place[1] > 8 * PAGE:
-                    return None
-                start, stack = sp, self._bytes(place[0], place[1], "a kernel stack") or b""
-            if fp - start > len(stack):
-                return None
-            saved, below = (_word(stack, fp - n - start, 8) for n in (8, 16))
-            name = self.info.function_at(saved)
-            if name is not None:
-                names.append(name)
-            elif fp < saved <= start + len(stack):
-                below = saved       # a leaf: GCC saves nothing but the caller's fp then
-            else:
-                return None
-            sp, fp = fp, below
-        return tuple(names)
+    def stack(self, process: Proc, stack_at: StackAt) -> Stack:
+        """The kernel stack of a process that is not running, from where swtch left it."""
+        ra, sp, fp = process.context[:3]
+        function = self.info.function_range(ra)
+        registers = dict(zip((RA, SP, FP, 9, *range(18, 28)), process.context))
+        return Unwinder(self.reader, self.info, stack_at).follow(
+            ra, registers, function is not None and function.address == ra,
+            process.kstack + PAGE if process.kstack else None)
 
     # Parts
-
-    def _proc_table(self) -> Optional[_Place]:
-        for name in ("proc", "ptable"):
-            for place in self._parts(name):
-                if place.type.kind == "array" and place.type.element is not None \
-                        and place.type.element.name == "proc" and place.type.element.size:
-                    return place
-        return None
 
     def _names(self, usual: Sequence[str], words: Sequence[str]) -> List[str]:
         """The variables of this kernel among `usual`, then others that have
@@ -577,12 +605,6 @@ class Kernel:
         whole = size and at % size == 0 and 0 <= at < size * cpus.type.count
         return True, at // size if whole else None
 
-    def _state_names(self) -> Dict[int, str]:
-        known = {self.info.enums[n]: "USED" if n == "EMBRYO" else n
-                 for n in _STATES if n in self.info.enums}
-        return known or dict(enumerate(("UNUSED", "USED", "SLEEPING", "RUNNABLE", "RUNNING",
-                                        "ZOMBIE")))
-
     def _enumerator(self, name: str, default: int) -> int:
         return self.info.enums.get(name, default)
 
@@ -604,40 +626,40 @@ class Kernel:
         self.findings.append(Finding(kind, at, text))
 
 
-_OUTERMOST = frozenset(("usertrap", "forkret"))
-"""Functions under which a kernel stack has nothing: entered from the trampoline."""
-
-_MAX_CALLS = 40
-"""Calls followed on one stack; a page has no room for many more."""
-
-_PROC_FIELDS = (("pid",), ("parent",), ("sz",), ("pagetable", "pgtbl"), ("trapframe", "tf"),
-                ("kstack",), ("killed",), ("chan",))
+_NUMBERS = ("pid", "parent", "sz", "root", "trapframe", "kstack", "killed", "chan")
 
 
-def _proc_reader(info: DebugInfo, states: Dict[int, str]) -> Callable[[int, int, bytes], Proc]:
+def _proc_reader(reader: Reader, info: DebugInfo, kind: processes.Shape) -> Callable[[int, int, bytes], Proc]:
     """What makes a Proc of a slot's number, its address and its bytes."""
-    def place(*names: str) -> Tuple[int, int]:
-        field = info.field("proc", *names)
-        return (field.offset, min(field.type.size, 8)) if field else (0, 0)
+    def place(name: str) -> Callable[[int, bytes], int]:
+        found = kind.fields.get(name)
+        if found is None:
+            return lambda address, data: 0
+        if found.through is not None:
+            return lambda address, data: processes.value(reader, address, found) or 0
+        at, n = found.offset, min(found.type.size, 8)
+        return lambda address, data: int.from_bytes(data[at:at + n], "little")
 
-    numbers = [place(*names) for names in _PROC_FIELDS]
-    state_at = place("state", "pstate")
-    name = info.field("proc", "name")
-    lock, locked = info.field("proc", "lock"), info.field("spinlock", "locked")
+    numbers = [place(name) for name in _NUMBERS]
+    state, states = place("state"), processes.states(info)
+    name = kind.direct("name")
+    lock, locked = kind.direct("lock"), info.field("spinlock", "locked", "lock")
     lock_at = (lock.offset + locked.offset, locked.type.size) if lock and locked else (0, 0)
-    context = info.field("proc", "context")
-    registers = [(context.offset + f.offset, 8) if context and f else (0, 0)
-                 for f in (info.field("context", "ra"), info.field("context", "sp"),
-                           info.field("context", "s0", "s"))]
+    context = kind.fields.get("context")
+    saved = _saved_registers(info, context.type.name) if context else []
+    registers = [place_ for at in saved for place_ in [processes.Place(context.offset + at, Type("uint", 8), context.through)]]
+
+    def register(address: int, data: bytes, one: processes.Place) -> int:
+        return _word(data, one.offset, 8) if one.through is None else processes.value(reader, address, one) or 0
 
     def read(slot: int, address: int, data: bytes) -> Proc:
-        pid, parent, sz, root, trapframe, kstack, killed, chan = (
-            _word(data, at, n) for at, n in numbers)
-        value = _word(data, *state_at)
+        pid, parent, sz, root, trapframe, kstack, killed, chan = (number(address, data) for number in numbers)
+        number = state(address, data)
         text = data[name.offset:name.offset + name.type.size] if name else b""
-        return Proc(slot, address, pid, parent, _printable(text), states.get(value, f"?{value}"),
+        root = root_of(root) or root
+        return Proc(slot, address, pid, parent, _printable(text), states.get(number, f"?{number}"),
                     sz, root, trapframe, kstack, bool(_word(data, *lock_at)), bool(killed), chan,
-                    tuple(_word(data, at, n) for at, n in registers))
+                    tuple(register(address, data, one) for one in registers))
 
     return read
 
@@ -645,6 +667,39 @@ def _proc_reader(info: DebugInfo, states: Dict[int, str]) -> Callable[[int, int,
 _MAX_ORDERS = 20
 _MAX_BLOCKS = 64
 """Nodes of a list that are looked at to know how it is ordered."""
+
+
+def _running(info: DebugInfo, cpu: str, kind: processes.Shape) -> Optional[Tuple[int, Optional[int]]]:
+    """Where struct cpu has a pointer to its process, and where that has one, if the
+    first is to a thread; None where it has none."""
+    fields = info.structs.get(cpu, {})
+    pointers = [(name, f) for name, f in fields.items() if f.type.kind == "ptr" and f.type.element is not None]
+    pointers.sort(key=lambda one: not any(w in one[0].lower() for w in ("proc", "cur", "thread", "task")))
+    for _, field in pointers:
+        if field.type.element.name == kind.struct:
+            return field.offset, None
+    for _, field in pointers:
+        for inner in info.structs.get(field.type.element.name, {}).values():
+            if inner.type.kind == "ptr" and inner.type.element is not None and inner.type.element.name == kind.struct:
+                return field.offset, inner.offset
+    return None
+
+
+def _saved_registers(info: DebugInfo, context: str) -> List[int]:
+    """Offsets in struct context of ra, sp, s0 to s11."""
+    found = [info.field(context, "ra"), info.field(context, "sp")]
+    if None in found:
+        return []
+    several = info.field(context, "s")
+    if several is not None and several.type.kind == "array":
+        return [f.offset for f in found] + [several.offset + 8 * i for i in range(min(several.type.count, 12))]
+    for i in range(12):
+        one = info.field(context, f"s{i}", *(("fp",) if i == 0 else ()))
+        if one is None:
+            break
+        found.append(one)
+    return [f.offset for f in found]
+
 
 _STRAIGHT = 256
 """Frames of a stretch. After boot the free list is one long stretch: taken 256

@@ -116,7 +116,7 @@ class Session:
         """Pages that two machines hardly share: the process table and the
         kernel's first."""
         info, _ = self.debuginfo()
-        found = [s.address & -4096 for s in (info.symbol("proc"), info.symbol("cpus")) if s]
+        found = [s.address & -4096 for s in (info.symbol("proc"), info.symbol("cpus"), info.symbol("initproc")) if s]
         return found + [info.functions[0].address & -4096] if info.functions else found
 
     def running(self) -> Proc | None:
@@ -132,6 +132,10 @@ class Session:
             if hart.hart >= len(cpus):
                 return None
             return next((p for p in kernel.processes() if p.address == cpus[hart.hart][0]), None)
+
+    def known(self) -> Snapshot | None:
+        """The snapshot that was taken last, if the machine has not moved since."""
+        return self._snapshot[1] if self._snapshot is not None and self._snapshot[0][0] == self._moves else None
 
     def snapshot(self, walk_free: bool = True,
                  through: Callable[[Reader], Reader] | None = None) -> Snapshot:
@@ -149,14 +153,12 @@ class Session:
                parameters.reader.value, gdb.selected_thread().ptid)
         if through is None and self._snapshot is not None and self._snapshot[0] == key:
             return self._snapshot[1]
-        stopped, harts = stop.where(info, threads)
+        stopped, harts, registers = stop.where(info, threads)
         with self.memory() as reader:
             self._recognise(reader, info, (connection, core_path()))
             taken = snapshot.take(reader if through is None else through(reader), info,
                                   stopped, harts, fry=fry, shrimp=shrimp, fry_from=origin,
-                                  walk_free=walk_free)
-        if taken.stop.panicked:
-            taken = stop.with_panic(taken, threads)
+                                  walk_free=walk_free, registers=registers, inlined=stop.inlined)
         if through is None:
             self._snapshot = (key, taken)
         return taken

@@ -11,17 +11,19 @@ import dataclasses
 import gc
 import json
 from pathlib import PurePath
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping as Map, Optional, Sequence, Tuple
 
-from . import sv39
+from . import panic, sv39
 from .debuginfo import DebugInfo
-from .frames import Accounts, Frame, User, runs_of
+from .frames import Accounts, Frame, User, pages_of, runs_of
 from .growth import lazy_mover
 from .holders import claim
 from .kernel import FreeWalk, Kernel, Proc, rsw_names
+from .panic import Panic
 from .readers import PAGE, Reader
 from .sv39 import Finding, Table
 from .records import Runs, address, decode, encode, many, names, one, pairs, record
+from .stacks import Registers, Stack, Unwinder
 
 SCHEMA = "shrimpy-snapshot"
 VERSION = 1
@@ -66,9 +68,9 @@ class Stop:
 
 @record
 class Hart:
-    """One hart at the stop. GDB knows privilege, satp, pc, function and, of
-    one that panicked, panic and its callers, innermost first; `take` fills pid and
-    interrupt_depth (push_off's) from cpus[]."""
+    """One hart at the stop. GDB knows privilege, satp, pc and function; `take` fills
+    pid and interrupt_depth (push_off's) from cpus[], and calls of one that has
+    panicked: panic and its callers, innermost first."""
 
     hart: int
     pid: Optional[int] = None
@@ -187,6 +189,7 @@ class Snapshot:
     free: Free = one(Free, default=Free())
     counts: Optional[Counts] = one(Counts, default=None)
     frames: Tuple[Frame, ...] = many(Frame)
+    panic: Optional[Panic] = one(Panic, default=None)
     next_pid: Optional[int] = None      # the pid that the next process gets
     lost: Runs = pairs()                # frames nobody accounts for; empty unless free.complete
     functions: Tuple[Tuple[str, str], ...] = names()
@@ -218,14 +221,17 @@ class Snapshot:
 def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
          harts: Sequence[Hart] = (), *, fry: Optional[int] = None,
          shrimp: Optional[int] = None, fry_from: Optional[str] = None,
-         walk_free: bool = True) -> Snapshot:
+         walk_free: bool = True, registers: Map[int, Registers] = {},
+         inlined: Callable[[int], Tuple[str, ...]] = lambda pc: ()) -> Snapshot:
     """Everything there is to see in `reader`'s memory, by `info`.
 
     stop, harts: what only a debugger knows (registers); without them
     privileges are None. fry, shrimp: virtual addresses, None when this kernel
     has none; fry_from: where they came from. walk_free: False leaves the
     allocator's lists alone (free.complete is then False): with a reader that
-    has no first_words they cost a read per free frame.
+    has no first_words they cost a read per free frame. registers: of each hart
+    that is in the kernel, by stacks.REGISTERS; inlined: the functions whose code
+    is at an address because they were inlined there, innermost first.
 
     Never raises for what is in memory: that becomes findings. Raises
     ReadError only when the source itself fails.
@@ -233,7 +239,8 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
     collecting = gc.isenabled()
     gc.disable()    # thousands of small objects, none of them garbage: a third of the time
     try:
-        return _Taking(reader, info, (fry, shrimp, fry_from)).snapshot(stop, harts, walk_free)
+        return _Taking(reader, info, (fry, shrimp, fry_from), inlined, harts).snapshot(
+            stop, harts, walk_free, registers)
     finally:
         if collecting:
             gc.enable()
@@ -248,18 +255,23 @@ class _Taking:
     """The parts of one snapshot while they are put together."""
 
     def __init__(self, reader: Reader, info: DebugInfo,
-                 fry: Tuple[Optional[int], Optional[int], Optional[str]]) -> None:
+                 fry: Tuple[Optional[int], Optional[int], Optional[str]],
+                 inlined: Callable[[int], Tuple[str, ...]], harts: Sequence[Hart]) -> None:
         self.reader = reader
+        self.inlined = inlined
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
         # For all processes together. Copy-on-write maps a frame many times; four
         # times all of RAM is noise.
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
-        self.kernel_table = self._walk_kernel()
+        self.kernel_table = self._walk_kernel(harts)
         self.layout = self._layout(*fry)
         self.kernel_places = _Places(self.kernel_table.mappings)
+        self.unwinder = Unwinder(reader, info, self.kernel_places.find)
+        self.panic: Optional[Panic] = None
 
-    def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool) -> Snapshot:
+    def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool,
+                 registers: Map[int, Registers]) -> Snapshot:
         kernel, layout = self.kernel, self.layout
         procs = kernel.processes()
         pid_at = {p.address: p.pid for p in procs}
@@ -271,9 +283,13 @@ class _Taking:
             walk = FreeWalk(bytearray(), [], False, "the free list was not walked", [])
         accounts = self._accounts(walk.marks, procs, processes)
         if walk.complete:
+            if not layout.nproc and kernel.has_processes():
+                self._note_unseen(accounts, len(procs), any(h.privilege == "U" for h in harts))
             claim(accounts, kernel, procs, self.kernel_places.find)
         counts = kernel.counts((end - layout.ram_base) // PAGE, layout.ram_base)
-        harts = self._harts(harts, pid_at)
+        if procs and kernel.info.undescribed:
+            kernel.note_undescribed()
+        harts = self._with_panic(self._harts(harts, pid_at), registers, processes)
         return Snapshot(
             source=self.reader.source, kernel=_named(kernel.info.kernel), layout=layout,
             stop=self._stop(stop, harts), harts=harts,
@@ -281,12 +297,14 @@ class _Taking:
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end),
             counts=Counts(*counts) if counts else None,
-            frames=accounts.frames(), next_pid=kernel.next_pid(),
+            frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
             lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
 
-    def _walk_kernel(self) -> KernelTable:
+    def _walk_kernel(self, harts: Sequence[Hart]) -> KernelTable:
         root = self.kernel.root()
+        if root is None and not self.kernel.info.symbol("kernel_pagetable"):
+            root = next((r for h in harts if h.privilege == "S" for r in [sv39.root_of(h.satp)] if r), None)
         if root is None:
             return KernelTable()
         walk = sv39.walk(self.reader, root, devices=True, runs=True)
@@ -335,11 +353,11 @@ class _Taking:
             walk = sv39.walk(self.reader, p.root, budget=self.budget)
             tables, findings = walk.tables, walk.findings
             mappings = self._mappings(walk.leaves, p.sz)
-        running = p.state == "RUNNING" or p.context == (0, 0, 0)
+        running = p.state == "RUNNING" or not any(p.context)
         return Process(
             p.slot, p.pid, pid_at.get(p.parent), p.name, p.state, p.sz, p.address, p.root or None,
             p.trapframe or None, p.kstack or None, p.lock_held, p.killed, p.chan or None,
-            None if running else self.kernel.calls(p, self.kernel_places.find),
+            None if running else self._calls(p),
             self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings))
 
     def _mappings(self, leaves: Sequence[sv39.Leaf], sz: int) -> List[Mapping]:
@@ -395,11 +413,24 @@ class _Taking:
                     accounts.add(m.pa + offset, User("kstack", pid, m.va + offset))
         for p in procs:
             accounts.add(p.kstack, User("kstack", p.pid, p.kstack))     # one in the direct map
+        for p in procs:                                     # in an array they are the image's
+            accounts.add(p.address & -PAGE, User("kernel", p.pid, None, "struct proc"))
         for pa in kernel.pipes():
             accounts.add(pa, User("pipe"))
         for pa, name in kernel.driver_frames():
             accounts.add(pa, User("driver", None, None, name))
         return accounts
+
+    def _note_unseen(self, accounts: Accounts, n_found: int, some_run: bool) -> None:
+        """A finding when page tables of user programs are there that no known process
+        has: where processes are not in an array, some may not have been found."""
+        place = self.kernel_places.find(self.layout.trampoline) if self.layout.trampoline is not None else None
+        unseen = [] if place is None else [
+            pa for pa in pages_of(accounts.lost())
+            if sv39.translate(self.reader, pa, self.layout.trampoline).pa == place[0]
+            and sv39.translate(self.reader, pa, self.layout.trapframe).pa is not None]
+        if unseen or some_run and not n_found:
+            self.kernel.note_unseen(unseen, n_found)
 
     def _account_process(self, accounts: Accounts, process: Process) -> None:
         pid, trapframe = process.pid, process.trapframe
@@ -434,11 +465,43 @@ class _Taking:
                                          interrupt_depth=cpus[h.hart][1])
                      if h.hart in cpus else h for h in known)
 
+    def _calls(self, p: Proc) -> Optional[Tuple[str, ...]]:
+        """The calls of a process that is not running; notes the panic that it is in."""
+        stack = self.kernel.stack(p, self.kernel_places.find)
+        self._note_panic(stack)
+        return stack.names if stack.whole else None
+
+    def _with_panic(self, harts: Sequence[Hart], registers: Map[int, Registers],
+                    processes: Sequence[Process]) -> Tuple[Hart, ...]:
+        """The harts, with the calls of the one that has panicked."""
+        tops = {p.pid: p.kstack + PAGE for p in processes if p.kstack}
+        found = []
+        for hart in harts:
+            if hart.pc is not None and hart.privilege != "U" and hart.hart in registers:
+                stack = self.unwinder.follow(hart.pc, registers[hart.hart], True, tops.get(hart.pid))
+                hart = dataclasses.replace(hart, calls=self._note_panic(stack))
+            found.append(hart)
+        return tuple(found)
+
+    def _note_panic(self, stack: Stack) -> Optional[Tuple[str, ...]]:
+        """panic and its callers, with what was inlined; None where it is not called."""
+        function = panic.function_name(self.kernel.info, self.unwinder)
+        if all(frame.name != function for frame in stack.frames):
+            return None
+        if self.panic is None or self.panic.text is None:
+            self.panic = panic.about(stack, function, self.unwinder, self.reader)
+        at = [frame.name for frame in stack.frames].index(function)
+        names = [function]
+        for frame in stack.frames[at + 1:]:
+            names += [*frame.through, *self.inlined(frame.pc if frame.exact else frame.pc - 1), frame.name]
+        return tuple(names)
+
     def _stop(self, stop: Optional[Stop], harts: Sequence[Hart]) -> Stop:
         stop = stop or Stop()
         pid = next((h.pid for h in harts if h.hart == stop.hart), None)
         # Some kernels print first, and set the variable then.
-        panicked = self.kernel.panicked() or any(h.function == "panic" for h in harts)
+        panicked = self.kernel.panicked() or self.panic is not None or any(
+            h.function == panic.function_name(self.kernel.info, self.unwinder) for h in harts)
         return dataclasses.replace(stop, pid=pid, panicked=panicked)
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import gdb
 
 from .debuginfo import DebugInfo
-from .snapshot import Hart, Snapshot, Stop
+from .snapshot import Hart, Stop
+from .stacks import MEPC, MSCRATCH, REGISTERS, Registers
 
 # RISC-V Privileged, table 1.1: QEMU shows the mode as a register, "priv".
 _PRIVILEGES = {0: "U", 1: "S", 3: "M"}
 
 # Kernel functions that run in machine mode; elsewhere in the kernel it is S.
 _MACHINE_MODE = frozenset(("_entry", "start", "timerinit", "timervec", "mtimervec"))
-
-_MAX_CALLS = 16
 
 _MAXVA = 1 << 38
 _PAGE = 4096
@@ -65,28 +63,37 @@ def selection_kept() -> Iterator[None]:
                 frame.select()
 
 
-def where(info: DebugInfo,
-          threads: list[gdb.InferiorThread]) -> tuple[Stop, tuple[Hart, ...]]:
-    """The selected hart's stop, and all harts by number, of the threads that
-    `require_stopped` gave (at the price of some packets)."""
+def where(info: DebugInfo, threads: list[gdb.InferiorThread]
+          ) -> tuple[Stop, tuple[Hart, ...], dict[int, Registers]]:
+    """The selected hart's stop, all harts by number, and the registers of those
+    that are in the kernel, of the threads that `require_stopped` gave (at the
+    price of some packets)."""
     selected = gdb.selected_thread()
     harts = []
+    registers = {}
     stop = Stop()
     for index, thread in _each(threads):
         hart = _hart(index, info)
         harts.append(hart)
+        if hart.privilege != "U":
+            registers[hart.hart] = _registers(hart.privilege)
         if thread == selected:
             file, line = _line(hart)
             stop = Stop(hart=hart.hart, privilege=hart.privilege, satp=hart.satp,
                         pc=hart.pc, function=hart.function, file=file, line=line)
-    return stop, tuple(sorted(harts, key=lambda h: h.hart))
+    return stop, tuple(sorted(harts, key=lambda h: h.hart)), registers
 
 
-def with_panic(taken: Snapshot, threads: list[gdb.InferiorThread]) -> Snapshot:
-    """A snapshot of a kernel that has panicked, with the calls of the hart that did
-    (at the price of unwinding every hart's stack)."""
-    calls = {_number(index): _panic() for index, _ in _each(threads)}
-    return replace(taken, harts=tuple(replace(h, calls=calls.get(h.hart)) for h in taken.harts))
+def inlined(pc: int) -> tuple[str, ...]:
+    """The functions whose code is at `pc` because they were inlined there, innermost
+    first. Reads symbols only."""
+    names = []
+    block = gdb.block_for_pc(pc)
+    while block is not None and not block.is_static and not block.is_global:
+        if block.function is not None:
+            names.append(block.function.name)
+        block = block.superblock
+    return tuple(names[:-1])
 
 
 def _each(threads: list[gdb.InferiorThread]) -> Iterator[tuple[int, gdb.InferiorThread]]:
@@ -119,16 +126,12 @@ def _number(index: int) -> int:
     return index if number is None else number
 
 
-def _panic() -> tuple[str, ...] | None:
-    """panic and its callers on the selected thread; None where it is not called."""
-    names, frame = [], gdb.newest_frame()
-    try:
-        while frame is not None and frame.name() and len(names) < _MAX_CALLS:
-            names.append(frame.name())
-            frame = frame.older()
-    except gdb.error:
-        pass
-    return tuple(names[names.index("panic"):]) if "panic" in names else None
+def _registers(privilege: str | None) -> Registers:
+    """What the selected thread's stack is followed with. The trap's registers are
+    those of its mode, and below machine mode's the supervisor's."""
+    machine = (MEPC, MSCRATCH)
+    found = {key: _register(name) for key, name in REGISTERS.items() if key not in machine or privilege != "S"}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _register(name: str) -> int | None:

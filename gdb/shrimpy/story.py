@@ -520,7 +520,9 @@ class _Teller:
                 return f"{c.after} is the root of the table that is being made for pid {c.pid}."
             return f"The root table of pid {c.pid} is {c.after} now."
         if c.what == "parent":
-            return f"The parent of pid {c.pid} is pid {c.after} now: whose FRY its SHRIMP must be is settled." \
+            settled = ": whose FRY its SHRIMP must be is settled" if self.after.layout.shrimp is not None else \
+                ": it will wait for it"
+            return f"The parent of pid {c.pid} is pid {c.after} now{settled}." \
                 if c.after != "none" else f"pid {c.pid} has no parent any more."
         if c.what == "sz":
             return f"The kernel takes the {c.after} bytes from address 0 for memory of pid {c.pid}: exec and exit free " \

@@ -171,6 +171,12 @@ def walk(reader: Reader, root: int, *, devices: bool = False, runs: bool = False
     return Walk(root, walker.tables, walker.leaves, walker.all_findings(), walker.complete)
 
 
+def root_of(satp: Optional[int]) -> Optional[int]:
+    """The root table that a satp holds (Privileged 4.1.11: MODE 8 is Sv39); None where
+    there is no paging, or another."""
+    return (satp & (1 << 44) - 1) << 12 if satp is not None and satp >> 60 == 8 else None
+
+
 def translate(reader: Reader, root: int, va: int, rsw: Sequence[str] = RSW_NAMES) -> Translation:
     """How the tables under `root` translate `va`, step by step. rsw: the kernel's names of bits 8 and 9.
 

@@ -81,7 +81,7 @@ def root_name(satp: int | None, snapshot: Snapshot) -> str:
         return "?"
     if satp >> 60 != 8:
         return "bare" if satp >> 60 == 0 else f"{satp:#x}"
-    root = (satp & (1 << 44) - 1) << 12
+    root = sv39.root_of(satp)
     if root == snapshot.kernel_table.root:
         return "kernel"
     owner = next((p for p in snapshot.processes if p.root == root), None)

@@ -9,7 +9,7 @@ from machine import (BASE, CPUS, FTABLE, KEPT, PAGE, PROC_SIZE, STATES, Machine,
 from shrimpy.debuginfo import Field, Range, Symbol, Type
 from shrimpy.kernel import WANTED, Kernel, wanted_variables
 from shrimpy.readers import BytesReader
-from shrimpy.rules import PASS
+from shrimpy.rules import PASS, evaluate
 
 SPINLOCK = Type("struct", 24, "spinlock")
 
@@ -100,11 +100,24 @@ def test_a_proc_table_outside_ram_is_a_finding():
     assert k.processes() == [] and "is this the kernel that runs?" in k.findings[0].text
 
 
-def test_a_kernel_without_a_proc_table_is_a_finding():
+def test_without_a_proc_table_processes_are_found_by_whatever_points_to_them():
     m = family()
+    expected = [(p.pid, p.parent, p.name) for p in m.snapshot().processes]
     change(m, drop=["proc"])
+    assert sorted((p.pid, p.parent, p.name) for p in m.snapshot().processes) == sorted(expected)
+    change(m, drop=["initproc"])
+    m.put(CPUS, m.processes[4].address)
+    found = m.snapshot()
+    assert {p.pid for p in found.processes} == {1, 2, 3, 4}, "the one that runs, and its parents"
+    assert not {v.rule for v in evaluate(found) if v.status == "fail"}, "frames of who is not found are not lost"
+
+
+def test_a_kernel_without_anything_that_leads_to_a_process_is_a_finding():
+    m = family()
+    change(m, drop=["proc", "initproc", "cpus"])
     snapshot = m.snapshot()
     assert snapshot.processes == () and snapshot.findings[0].kind == "no-proc-table"
+    assert not {v.rule for v in evaluate(snapshot) if v.status == "fail"}
 
 
 def test_harts_have_their_process_and_their_depth():

@@ -299,7 +299,7 @@ def test_a_panic_is_put_to_the_process_it_came_in_and_to_who_called_it():
     idle, at_work = running(m, m.processes[4], "S", function="panic")
     panicking = dataclasses.replace(at_work, calls=("panic", "mappages", "uvmalloc", "exec"))
     verdict = failure(m.snapshot([idle, panicking]), "no-panic")
-    assert (verdict.pid, verdict.function) == (4, "mappages")
+    assert (verdict.pid, verdict.function) == (4, "exec")
     assert verdict.actual == "panic was called, by mappages, by uvmalloc, by exec"
     assert failed_rules(m.snapshot([idle, dataclasses.replace(at_work, function="mappages")])) == set()
 

@@ -58,7 +58,8 @@ def test_of_a_tree_without_fry_what_can_be_drawn_is_and_what_not_is_said(tmp_pat
     assert shown(out) >= OF_ONE | {"ram", "fault"}
     assert not {"family", "matrix"} & shown(out)
     for stem in ("family", "matrix"):
-        assert re.search(rf"^{stem}: not drawn: .*layout\.fry", done.stderr, re.M), done.stderr
+        assert re.search(rf"^{stem}: not drawn: this kernel has no FRY and no SHRIMP", done.stderr, re.M), done.stderr
+    assert {"diff", "film"} <= shown(out)
 
 
 def test_kernel_that_panics_is_drawn_as_it_is_then(tmp_path):

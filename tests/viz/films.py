@@ -79,5 +79,20 @@ def film() -> dict[str, Any]:
             "child": CHILD, "steps": steps}
 
 
+def without_pages() -> dict[str, Any]:
+    """The same in a kernel that has neither FRY nor SHRIMP."""
+    made = film()
+    ours = (hex(ft.FRY), hex(ft.SHRIMP))
+    made["steps"] = [one for one in made["steps"] if not {"FRY", "SHRIMP"} & set(one["title"].replace(",", "").split())]
+    for one in made["steps"]:
+        one["changes"] = [c for c in one["changes"] if c["va"] not in ours]
+        one["pairing"] = {"state": "none", "text": "this kernel defines no FRY and SHRIMP"}
+        one["snapshot"]["layout"].update(fry=None, shrimp=None, fry_from=None)
+        for process in one["snapshot"]["processes"]:
+            process["mappings"] = [m for m in process["mappings"] if m["va"] not in ours]
+            process["fry_content"] = None
+    return made
+
+
 def text(made: Optional[dict[str, Any]] = None) -> str:
     return json.dumps(made or film())

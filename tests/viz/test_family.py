@@ -558,8 +558,8 @@ def bent(*path_and_value) -> str:
     (bent("frames", [7]), ["frames[0]: expected an object"]),
     (bent("free", "complete", 1), ["free.complete: expected true or false"]),
     (bent("processes", 0, "name", None), ["processes[0].name: expected a string"]),
-    (bent("layout", "fry", None), ["layout.fry", "no Shrimpy layout in kernel/kernel", "set shrimpy"]),
-    (bent("layout", "shrimp", None), ["layout.shrimp", "no Shrimpy layout"]),
+    (bent("layout", "fry", None), ["this kernel has no FRY,", "set shrimpy fry"]),
+    (bent("layout", "shrimp", None), ["this kernel has no SHRIMP,", "set shrimpy shrimp"]),
 ], ids=range(20))
 def test_bad_snapshot_is_one_clear_line_and_status_2(text: str, words: list[str], tmp_path: Path):
     done = run("family", "-", "-o", str(tmp_path / "a.dot"), stdin=text)

@@ -428,8 +428,7 @@ def bent(*path_and_value) -> str:
     (bent("steps", 3, "snapshot", "processes", 0, "pid", "1"),
      ["steps[3].snapshot.processes[0].pid", "shrimp-step -record"]),
     (bent("steps", 3, "snapshot", "processes", 0, "slot", 1), ["steps[3].snapshot.processes", "shrimp-step -record"]),
-    (bent("steps", 3, "snapshot", "layout", "fry", None), ["layout.fry", "no Shrimpy layout"]),
-], ids=range(19))
+], ids=range(18))
 def test_bad_film_is_one_clear_line_and_status_2(text: str, said: list[str], tmp_path: Path,
                                                  capsys: pytest.CaptureFixture):
     (tmp_path / "film.json").write_text(text)
@@ -476,3 +475,15 @@ def test_page_needs_neither_dot_nor_rsvg(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     done = run("-", "-o", str(tmp_path / "a.pdf"), stdin=films.text(), env={**os.environ, "PATH": str(tmp_path)})
     assert done.returncode == 2 and "librsvg2-bin" in done.stderr
+
+
+def test_a_film_of_a_kernel_without_the_two_pages_shows_tables_and_memory():
+    reel = film_json.parse(films.text(films.without_pages()))
+    drawn = film.draw(reel)
+    page = drawn.html()
+    assert "FRY" not in page and "SHRIMP" not in page and "Pair" not in page
+    steps = [e for e in Tree(page).root.iter("section") if "step" in e.get("class", "").split()]
+    assert len(steps) == len(reel.steps)
+    marked = {g.get("id") for g in steps[1].iter("g") if any("changed" in (e.get("class") or "") for e in g)}
+    assert {one.partition("-")[2] for one in marked if one} == {"process-2", "page-T-2"}      # by slot
+    assert drawn.sheets(True)

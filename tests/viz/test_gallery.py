@@ -135,12 +135,15 @@ def test_figures_that_the_page_has_no_more_go_and_nothing_else(tmp_path: Path):
 def test_kernel_without_fry_is_drawn_as_far_as_can_be(tmp_path: Path):
     made = ft.programs()
     made.json["layout"].update(fry=None, shrimp=None, fry_from=None)
-    done = viz_all(tmp_path, made)
+    reel = films.without_pages()
+    (tmp_path / "film.json").write_text(films.text(reel))
+    done = viz_all(tmp_path, made, "--film", str(tmp_path / "film.json"))
     assert done.returncode == 0, done.stderr
     page = assert_whole(tmp_path)
+    assert "FRY" not in page.sections["walk"] and {"film", "diff"} <= set(page.ids)
     untold = {stem for stem in page.ids if "Not drawn" in page.sections[stem]}
     assert untold == {"family", "matrix"}
-    assert all(f"viz: {stem}: not drawn: layout.fry: expected an address, found null" in done.stderr for stem in untold)
+    assert all(f"viz: {stem}: not drawn: this kernel has no FRY and no SHRIMP, so there is nothing" in done.stderr for stem in untold)
 
 
 @pytest.mark.parametrize("options", [(), ("--all",)])

@@ -137,7 +137,7 @@ def test_pids_choose_the_rows():
 def test_kernel_without_fry_is_one_clear_line():
     made = ft.demo()
     made.json["layout"]["fry"] = None
-    with pytest.raises(render.VizError, match="layout.fry: expected an address, found null: no Shrimpy layout"):
+    with pytest.raises(render.VizError, match="this kernel has no FRY, so there is nothing"):
         draw(made)
 
 

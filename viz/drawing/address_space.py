@@ -15,7 +15,7 @@ from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
 from .label import lines, n_chars, small, width_pt
 from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
-from .sharing import Member, SharedFrame, Sharing, sharing
+from .sharing import Member, SharedFrame, Sharing, has_pages, sharing
 from .snapshot_json import Process, Snapshot
 from .stretches import Stretch, join
 
@@ -55,7 +55,7 @@ class Line:
 def draw(snapshot: Snapshot, process: Process) -> Drawing:
     """The address space of `process`."""
     title = f"What is mapped where in {words.name(process)}"
-    model = sharing(snapshot) if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None else None
+    model = sharing(snapshot) if has_pages(snapshot) else None
     column = list(reversed(column_of(snapshot, process)))
     member = model.members[process.slot] if model else None
     notes = [*_left_out(column), *_missing(snapshot, process, member), *words.cautions(snapshot)]

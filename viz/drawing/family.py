@@ -16,7 +16,8 @@ from .canvas import Canvas, corners, fitting_chars, text_width
 from .dot import shorten
 from .drawing import Drawing
 from .page import MARGIN_PT
-from .sharing import Member, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
+from .sharing import (Member, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages, relations, select,
+                      sharing)
 from .sharing_dot import sharing_dot
 from .snapshot_json import Snapshot
 
@@ -28,6 +29,7 @@ _FRAME_HEAD, _FRAME_LINE = 18.0, 12.5
 _FRAME_GAP = 9.0
 CHANGED = "\u25a0 beside what this step changed"
 _LETTERS = "SF"         # top down in a process: towards its parent, towards its children
+_MEMORY = "TM"          # what stands there in a kernel without the two pages: its page table, its memory
 _TRACK = 10.0           # between two vertical lines
 _ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
 _LEAST_LANE = 64.0      # between processes and frames
@@ -92,12 +94,13 @@ def draw_steps(snapshots: Sequence[Snapshot], pids: Optional[Sequence[int]] = No
 
     What is not there in one step, or no longer, is a faint outline in it. Of the processes, those of
     `pids` or of the last snapshot are drawn, with all their frames. Elements keep their ids from step
-    to step: process-SLOT, page-F-SLOT, page-S-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT.
+    to step: process-SLOT, page-F-SLOT, page-S-SLOT, frame-PA, edge-F-SLOT, edge-S-SLOT, parent-SLOT; in
+    a kernel without FRY and SHRIMP page-T-SLOT and page-M-SLOT, a process's page table and its memory.
     changed: of each snapshot, ids of the processes, pages and frames to mark. has_legend: whether
     what the signs mean, and what is not drawn, stands below each.
-    Raises VizError as draw does, for any of the snapshots.
+    Raises VizError for a pid that is nowhere, and for more than LIMIT of them.
     """
-    models = [sharing(s) for s in snapshots]
+    models = [relations(s) for s in snapshots]
     union: dict[int, Member] = {}
     for model in models:
         for slot, m in model.members.items():
@@ -179,7 +182,7 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
             head = (text_width(len(words.name(m.process)))
                     + text_width(len(words.role(step.snapshot, m, _is_below_parent(step, p))), style.SMALL_PT) + 3 * _PAD)
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
-                    for letter in _LETTERS for address, remark in [_page_words(step, m, letter)]]
+                    for letter in _rows(step) for address, remark in [_row_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
     return min(max(widest, 250.0), page.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
 
@@ -200,14 +203,23 @@ def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
     return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
 
 
-def _page_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
+def _rows(step: _Step) -> str:
+    """The letters of a process's two rows, top down."""
+    return _LETTERS if has_pages(step.snapshot) else _MEMORY
+
+
+def _row_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
+    """What a row says after its label: an address or a size, and a remark."""
+    if letter in _MEMORY:
+        return words.memory_words(member.process, letter, step.snapshot.layout.page_size)
     own = member.page(letter)
     return words.page_words(member, own, letter, own is not None and own.pa in step.frames)
 
 
 def _row_y(box: _Box, letter: str) -> float:
     """The middle of a process's row."""
-    return box.y + _HEAD + _ROW * (_LETTERS.index(letter) + 0.5) + 1
+    place = (_MEMORY if letter in _MEMORY else _LETTERS).index(letter)
+    return box.y + _HEAD + _ROW * (place + 0.5) + 1
 
 
 def _frame_rows(step: _Step, frame: SharedFrame) -> list[tuple[str, list[str]]]:
@@ -391,7 +403,7 @@ def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
         canvas.text(box.x + _PAD, box.y + _HEAD / 2, name, bold=True)
         canvas.text(box.x + box.width - _PAD, box.y + _HEAD / 2, role, style.SMALL_PT, "end",
                     style.INK if m.orphan else style.QUIET, font_style="italic" if m.orphan else None)
-        for letter in _LETTERS:
+        for letter in _rows(step):
             _page_row(canvas, step, m, letter, box)
         if alarms:
             page.alarm(canvas, box.x, box.y + box.height - page.alarm_height(alarms), box.width, alarms, 4)
@@ -405,14 +417,14 @@ def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
 
 
 def _page_row(canvas: Canvas, step: _Step, member: Member, letter: str, box: _Box) -> None:
-    own = member.page(letter)
-    address, remark = _page_words(step, member, letter)
+    own = member.page(letter) if letter in _LETTERS else None
+    address, remark = _row_words(step, member, letter)
     y, x = _row_y(box, letter), box.x + _PAD
     name = f"page-{letter}-{member.process.slot}"
     with canvas.group(name, None if own is None else words.pte(own)):
         _mark(canvas, step, name, box.x, y, _ROW - 3)
-        canvas.text(x, y, words.PAGE[letter], style.SMALL_PT, fill=style.QUIET)
-        canvas.text(x + _LABEL_W, y, address, fill=style.INK if own else style.QUIET)
+        canvas.text(x, y, words.ROW[letter], style.SMALL_PT, fill=style.QUIET)
+        canvas.text(x + _LABEL_W, y, address, fill=style.INK if own or letter in _MEMORY else style.QUIET)
         canvas.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, fill=style.QUIET)
 
 
@@ -447,7 +459,8 @@ def legend(canvas: Canvas, snapshot: Snapshot, y: float) -> float:
     page.rule(canvas, y)
     y += 14
     x = MARGIN_PT + page.BADGE_R
-    signs = [("F", f"FRY {layout.fry:#x}, my own page"), ("S", f"SHRIMP {layout.shrimp:#x}, my parent's FRY")]
+    signs = [("F", f"FRY {layout.fry:#x}, my own page"), ("S", f"SHRIMP {layout.shrimp:#x}, my parent's FRY")] \
+        if has_pages(snapshot) else []
     with canvas.group("legend"):
         for letter, what in signs:
             page.badge(canvas, x, y, letter)

@@ -12,12 +12,13 @@ from . import family, film_page, strip, svg, words
 from .drawing import Drawing
 from .errors import VizError
 from .film_json import Film, Step
+from .sharing import has_pages
 
 
 def draw(film: Film, steps: Optional[Sequence[int]] = None) -> Drawing:
     """The film as a page of all its steps, and as a strip of `steps`, counted from 1, or of those that tell most.
 
-    Raises VizError: no Shrimpy layout, a step that is not there.
+    Raises VizError for a step that is not there.
     """
     missing = [n for n in steps or () if not 1 <= n <= len(film.steps)]
     if missing:
@@ -67,15 +68,21 @@ def _pictures(film: Film, cast: Sequence[int], which: Sequence[int], has_legend:
     return [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
 
 
+_ROWS = {"pte": "T", "table": "T", "root": "T", "sz": "M"}
+"""The row that a change is in, in the picture of a kernel without FRY and SHRIMP."""
+
+
 def _changed(step: Step) -> frozenset[str]:
     """Ids in the picture of what the step changed."""
     layout, found = step.snapshot.layout, set()
     slots = {p.pid: p.slot for p in step.snapshot.processes}
-    letters = {layout.fry: "F", layout.shrimp: "S"}
+    letters = {layout.fry: "F", layout.shrimp: "S"} if has_pages(step.snapshot) else {}
     for change in step.changes:
         if change.pid in slots:
             if change.what != "pte":
                 found.add(f"process-{slots[change.pid]}")
             elif change.va in letters:
                 found.add(f"page-{letters[change.va]}-{slots[change.pid]}")
+            if not has_pages(step.snapshot) and change.what in _ROWS:
+                found.add(f"page-{_ROWS[change.what]}-{slots[change.pid]}")
     return frozenset(found)

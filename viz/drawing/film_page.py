@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from . import film_words, style, words
 from .film_json import Change, Film, Pairing, Place, Step
+from .sharing import has_pages
 from .web import text
 
 _HERE = Path(__file__).parent
@@ -130,7 +131,7 @@ def _step(i: int, n: int, step: Step, picture: Element) -> str:
 <p class="number"><a href="#step-{i}">Step {i} of {n}</a> <span>{text(film_words.phase(step.phase))}</span></p>
 <h2 id="step-{i}-title">{text(step.title)}</h2>
 <p class="caption">{text(step.caption)}</p>
-{_pairing(step.pairing)}
+{_pairing(step.pairing) if has_pages(step.snapshot) else ''}
 </div>
 <figure>
 <div class="scroll">{tostring(picture, encoding='unicode')}</div>

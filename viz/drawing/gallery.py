@@ -10,7 +10,7 @@ from . import address_space, diff, family, fault, film, kit, matrix, ram, render
 from .drawing import Drawing
 from .errors import VizError
 from .film_json import Film
-from .sharing import sharing
+from .sharing import has_pages, sharing
 from .snapshot_json import Process, Snapshot
 from .web import text
 
@@ -52,7 +52,7 @@ def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Fil
                        lambda p=p: draw(snapshot, p)) for p in processes] or [Figure(stem, f"{question} a process?", _of_none)]
     found = [Figure("family", "Who shares what with whom?", lambda: family.draw(snapshot)),
              *of_each("address-space", "What is mapped where in", address_space.draw),
-             *of_each("walk", "How do FRY and SHRIMP translate for", _walk),
+             *of_each("walk", f"How do {'FRY and SHRIMP' if has_pages(snapshot) else 'addresses'} translate for", _walk),
              *of_each("table", "What does the page table look like of", table.draw),
              Figure("matrix", "Who shares what with whom, among all processes?", lambda: matrix.draw(snapshot)),
              Figure("ram", "Who owns each frame of RAM?", lambda: ram.draw(snapshot)),
@@ -71,7 +71,7 @@ def _of_none() -> NoReturn:
 def telling_processes(snapshot: Snapshot) -> list[Process]:
     """The process of `snapshot` whose two frames have most users, the youngest of these; none where there is none."""
     n_users = {p.slot: 0 for p in snapshot.processes}
-    if snapshot.layout.fry is not None and snapshot.layout.shrimp is not None:
+    if has_pages(snapshot):
         for frame in sharing(snapshot).frames.values():
             for slot in frame.users:
                 n_users[slot] += len(frame.users)

@@ -74,15 +74,25 @@ class Sharing:
     elsewhere: int                      # that failed, but not about FRY or SHRIMP
 
 
+def has_pages(snapshot: Snapshot) -> bool:
+    """Whether the kernel has FRY and SHRIMP."""
+    return snapshot.layout.fry is not None and snapshot.layout.shrimp is not None
+
+
 def sharing(snapshot: Snapshot) -> Sharing:
     """The FRY and SHRIMP pages of all processes. Raises VizError when the kernel has none."""
+    if not has_pages(snapshot):
+        missing = [n for n, va in (("FRY", snapshot.layout.fry), ("SHRIMP", snapshot.layout.shrimp)) if va is None]
+        raise VizError(f"this kernel has no {' and no '.join(missing)}, so there is nothing that this figure could show; "
+                       f"if it has such pages under other names, try: set shrimpy {missing[0].lower()} ADDRESS")
+    return relations(snapshot)
+
+
+def relations(snapshot: Snapshot) -> Sharing:
+    """All processes, and FRY and SHRIMP as far as the kernel has them."""
     layout = snapshot.layout
-    for name, va in (("fry", layout.fry), ("shrimp", layout.shrimp)):
-        if va is None:
-            raise VizError(f"layout.{name}: expected an address, found null: no Shrimpy layout in "
-                           f"{snapshot.kernel}; try `set shrimpy {name} ADDRESS` before the snapshot")
     judgement = kit.judgement(snapshot.text)
-    failures = [v for v in judgement.failures if v.va in (layout.fry, layout.shrimp)]
+    failures = [v for v in judgement.failures if v.va is not None and v.va in (layout.fry, layout.shrimp)]
     pages = {p.slot: (_page(p, layout.fry, layout.page_size), _page(p, layout.shrimp, layout.page_size))
              for p in snapshot.processes}
     members = {}
@@ -105,8 +115,8 @@ def _told(failures: Iterable[kit.Verdict]) -> tuple[str, ...]:
                  for first, *more in by_page.values())
 
 
-def _page(process: Process, va: int, page_size: int) -> Optional[Page]:
-    for m in process.mappings:
+def _page(process: Process, va: Optional[int], page_size: int) -> Optional[Page]:
+    for m in process.mappings if va is not None else ():
         if m.va <= va < m.va + m.n_pages * page_size:
             return Page(va, m.pa + (va - m.va), m)
     return None

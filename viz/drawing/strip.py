@@ -9,7 +9,7 @@ from . import family, film_words, page, style, words
 from .canvas import Canvas, fitting_chars
 from .dot import shorten
 from .film_json import Film, Step
-from .sharing import sharing
+from .sharing import has_pages, relations
 
 SHEET_PT = (595.28, 841.89)     # A4
 N_PANELS = 12
@@ -78,7 +78,8 @@ class _Panel:
         n = fitting_chars(_WIDTH, style.FONT_PT) - len(place) - 2
         sign, pairing = film_words.PAIRINGS[step.pairing.state]
         n_more = len(step.changes) - N_CHANGES + step.more_changes
-        fine = [f"{sign} {pairing}: {step.pairing.text}", *map(film_words.line, step.changes[:N_CHANGES]),
+        pair = [f"{sign} {pairing}: {step.pairing.text}"] if has_pages(step.snapshot) else []
+        fine = [*pair, *map(film_words.line, step.changes[:N_CHANGES]),
                 *([f"and {words.count(n_more, 'change')} more"] if n_more > 0 else [])]
         lines = tuple((line, size) for plain, size in (([step.caption], style.SMALL_PT), (fine, _FINE_PT))
                       for line in page.wrapped(plain, _WIDTH, size))
@@ -126,11 +127,12 @@ def _notes(film: Film, which: Sequence[int]) -> Iterator[str]:
     frames = sorted(_n_other_frames(film.steps[i]) for i in which)
     span = words.count(frames[0], "frame") if frames[0] == frames[-1] else f"{frames[0]} to {frames[-1]} frames"
     left_out = [f"{words.count(n_steps, 'step')} of {len(film.steps)}"] if n_steps else []
-    left_out += [f"of each step, {span} that nobody has at FRY or SHRIMP"] if frames[-1] else []
+    if frames[-1]:
+        left_out += [f"of each step, {span}" + (" that nobody has at FRY or SHRIMP" if has_pages(film.steps[0].snapshot) else "")]
     if left_out:
         yield "left out: " + "; ".join(left_out)
 
 
 def _n_other_frames(step: Step) -> int:
-    shared = sharing(step.snapshot).frames
+    shared = relations(step.snapshot).frames
     return sum(f.n_pages for f in step.snapshot.frames if f.pa not in shared)

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Optional
 
 from .dot import shorten
-from .sharing import Member, Page, Placed, SharedFrame, Sharing
+from .sharing import Member, Page, Placed, SharedFrame, Sharing, has_pages
 from .snapshot_json import Mapping, Process, Snapshot
 from .stretches import Stretch
 
@@ -18,6 +18,7 @@ LISTED_PIDS = 12
 FREE = "on the free list"
 _NOT_WALKED = "the free list was not walked"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
+ROW = {**PAGE, "T": "table", "M": "memory"}
 
 
 def name(process: Process) -> str:
@@ -139,6 +140,15 @@ def page_words(member: Member, page: Optional[Page], letter: str, is_drawn: bool
     return f"{page.pa:#x}", remark
 
 
+def memory_words(process: Process, letter: str, page_size: int) -> tuple[str, str]:
+    """The root of a process's page table, or its size, and what is there."""
+    if letter == "T":
+        return (("none", "no page table") if process.root is None else
+                (f"{process.root:#x}", count(len(process.tables), "table")))
+    n_pages = sum(m.n_pages for m in process.mappings if m.va < process.sz)
+    return f"{process.sz:#x}", f"bytes, {count(n_pages, 'page')} mapped of {count(-(-process.sz // page_size), 'page')}"
+
+
 def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tuple[str, str]]:
     """The rows of a frame's box: a letter and who or what."""
     rows = []
@@ -204,7 +214,8 @@ def description(snapshot: Snapshot, model: Sharing, placed: list[Placed],
     for p in placed:
         m = model.members[p.slot]
         pages = (f", {PAGE[letter]} {page.pa:#x}" if page else f", no {PAGE[letter]}"
-                 for letter, page in (("F", m.fry), ("S", m.shrimp)))
+                 for letter, page in (("F", m.fry), ("S", m.shrimp))) if has_pages(snapshot) else (
+            f", {ROW[letter]} {' '.join(memory_words(m.process, letter, snapshot.layout.page_size))}" for letter in "TM")
         lines.append(f"Process {name(m.process)}, {role(snapshot, m)}{''.join(pages)}"
                      + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
     for f in frames:

@@ -81,6 +81,8 @@ class Command(gdb.Command):
             if self.live and core_path():
                 raise Bad("a core does not run; for a machine that does, try: make qemu-gdb")
             self.run(given)
+            if "-json" not in given:
+                tell_once()
         except KNOWN_ERRORS as error:
             raise gdb.GdbError(f"{self.name}: {one_line(error)}") from None
         except Exception as error:
@@ -167,6 +169,18 @@ class Command(gdb.Command):
         return "no arguments" if most == 0 else f"at most {most} argument{'s' * (most > 1)}"
 
 
+_told: set[tuple[str, str]] = set()
+
+
+def tell_once() -> None:
+    """What cannot be known of this kernel, a line each, once for each kernel and run of GDB."""
+    taken = session.known()
+    for finding in taken.findings if taken else ():
+        if finding.kind in ("no-proc-table", "no-debug-info") and (taken.kernel, finding.text) not in _told:
+            _told.add((taken.kernel, finding.text))
+            gdb.write(f"note: {finding.text}\n")
+
+
 KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, remote.StubError, ReadError,
                 elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
@@ -240,6 +254,8 @@ def process(word: str | None, snapshot: Snapshot) -> Process:
     Raises Bad, which lists the pids there are."""
     if word is not None:
         return with_pid(number(word, "a pid"), snapshot)
+    if not snapshot.processes:
+        raise Bad(_no_processes(snapshot))
     if snapshot.stop.pid is None:
         raise Bad(f"no process runs on hart {snapshot.stop.hart}; give a PID: {_pids(snapshot)}")
     return with_pid(snapshot.stop.pid, snapshot)
@@ -248,13 +264,21 @@ def process(word: str | None, snapshot: Snapshot) -> Process:
 def with_pid(pid: int, snapshot: Snapshot) -> Process:
     """The process with that pid. Raises Bad, which lists the pids there are."""
     found = snapshot.process(pid)
+    if found is None and not snapshot.processes:
+        raise Bad(_no_processes(snapshot))
     if found is None:
         raise Bad(f"no process has pid {pid}; pids: {_pids(snapshot)}")
     return found
 
 
 def _pids(snapshot: Snapshot) -> str:
-    return ", ".join(str(p.pid) for p in snapshot.processes) or "none"
+    return ", ".join(str(p.pid) for p in snapshot.processes)
+
+
+def _no_processes(snapshot: Snapshot) -> str:
+    """Why no process is known, and what works all the same."""
+    why = next((f.text for f in snapshot.findings if f.kind == "no-proc-table"), None)
+    return "there is no process yet" if why is None else f"{why}; \"satp\" and \"kernel\" in place of a PID work"
 
 
 def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
@@ -283,7 +307,7 @@ def candidates(wanted: Arg) -> list[str]:
         return []
     pids = [str(p.pid) for p in snapshot.processes]
     regions = sorted({m.region for p in snapshot.processes for m in p.mappings} - {"other", "user"})
-    offered = {"pid": pids, "table": [*pids, "kernel"], "va": regions, "pid or va": pids + regions,
+    offered = {"pid": pids, "table": [*pids, "kernel", "satp"], "va": regions, "pid or va": pids + regions,
                "who": sorted({*pids, *(p.name for p in snapshot.processes), *programs()})}
     if wanted.kind in offered:
         return offered[wanted.kind]

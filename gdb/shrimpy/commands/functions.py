@@ -42,7 +42,7 @@ struct: print $proc(3).
     def value(self, pid: gdb.Value) -> gdb.Value:
         taken = session.snapshot()
         found = with_pid(int(pid), taken)
-        kind = gdbinfo.kernel_objfile().lookup_global_symbol("proc").type.target()
+        kind = gdbinfo.process_type(session.debuginfo()[0])
         if taken.stop.privilege != "U":
             return gdb.Value(found.proc).cast(kind.pointer())
         with session.memory() as reader:

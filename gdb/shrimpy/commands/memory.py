@@ -9,10 +9,11 @@ import gdb
 from .. import sv39, views
 from ..records import encode
 from ..session import core_path, session
-from ..snapshot import Process, Snapshot
+from ..snapshot import KernelTable, Mapping, Process, Snapshot
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
 KERNEL = "kernel"
+SATP = "satp"
 
 # Where a process has its own: to show the kernel's for want of a PID would mislead.
 _OF_A_PROCESS = re.compile(r"\b(text|data|guard|stack|heap|shrimp|fry|trapframe)\b", re.I)
@@ -22,8 +23,8 @@ class Xv6Vmmap(Command):
     """List what a process's page table maps, neighbours joined.
 
     Without PID it is the process that the selected hart runs; "kernel" is the
-    kernel's own table. FLAGS are the entry's: V R W X U G A D, and its bits for software by the
-    kernel's own names.
+    kernel's own table, "satp" what the selected hart's satp has. FLAGS are the entry's: V R W X U G A D,
+    and its bits for software by the kernel's own names.
     """
 
     name = "xv6-vmmap"
@@ -32,8 +33,11 @@ class Xv6Vmmap(Command):
 
     def run(self, given):
         taken = session.snapshot()
-        owner, title = _owner(given.get("PID"), taken)
-        of = taken.kernel_table if owner is None else owner
+        if _is_satp(given.get("PID"), taken):
+            of, owner, title = _in_satp(taken), None, f"the table in satp of hart {taken.stop.hart}"
+        else:
+            owner, title = _owner(given.get("PID"), taken)
+            of = taken.kernel_table if owner is None else owner
         if "-json" in given:
             write_json({"pid": None if owner is None else owner.pid,
                         "root": None if of.root is None else hex(of.root),
@@ -51,7 +55,8 @@ class Xv6Walk(Command):
     VA is an expression or the name of a region: fry, shrimp, trapframe,
     trampoline, text, stack, heap. Without PID it is the process that the
     selected hart runs, or where none runs, and VA is of no user region, the
-    kernel's own table, as with "kernel" for PID. Then come who may read, write
+    kernel's own table, as with "kernel" for PID; "satp" is the table that the
+    selected hart's satp has. Then come who may read, write
     and execute there, and plain GDB commands that do it by hand.
     """
 
@@ -61,10 +66,12 @@ class Xv6Walk(Command):
 
     def run(self, given):
         taken = session.snapshot()
-        fall_back = not _OF_A_PROCESS.search(given["VA"])
-        owner, title = _owner(given.get("PID"), taken, fall_back)
+        if _is_satp(given.get("PID"), taken):
+            owner, title, root = None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
+        else:
+            owner, title = _owner(given.get("PID"), taken, not _OF_A_PROCESS.search(given["VA"]))
+            root = taken.kernel_table.root if owner is None else owner.root
         va = virtual(given["VA"], taken, owner)
-        root = taken.kernel_table.root if owner is None else owner.root
         if root is None:
             raise Bad(f"{title} has no page table")
         with session.memory() as reader:
@@ -119,6 +126,29 @@ def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, objec
                        "pte": hex(s.pte), "text": s.text} for s in found.steps],
             "pa": None if found.pa is None else hex(found.pa),
             "fault": found.fault, "may": may}
+
+
+def _is_satp(word: str | None, taken: Snapshot) -> bool:
+    """Whether the table in the selected hart's satp is meant: it is named, or the hart
+    is in user mode and nothing says which process it runs."""
+    return word == SATP or word is None and taken.stop.privilege == "U" and taken.stop.pid is None
+
+
+def _in_satp(taken: Snapshot) -> KernelTable:
+    """What the table in the selected hart's satp maps. Raises Bad where there is no paging."""
+    root = sv39.root_of(taken.stop.satp)
+    if root is None:
+        raise Bad(f"hart {taken.stop.hart} has no Sv39 table in satp")
+    if root == taken.kernel_table.root:
+        return taken.kernel_table
+    with session.memory() as reader:
+        found = sv39.walk(reader, root)
+    known = next((p for p in taken.processes if p.root == root), None)
+    regions = {m.va: m.region for m in known.mappings} if known else {taken.layout.trampoline: "trampoline",
+                                                                      taken.layout.trapframe: "trapframe"}
+    mappings = tuple(Mapping(leaf.va, leaf.pa, leaf.level, leaf.n_pages, sv39.FLAGS[leaf.pte & 0xFF], leaf.pte, leaf.pte_at,
+                             regions.get(leaf.va, "other")) for leaf in found.leaves)
+    return KernelTable(root, tuple(found.tables), mappings, tuple(found.findings))
 
 
 def _owner(word: str | None, taken: Snapshot,

@@ -76,6 +76,9 @@ def _unaccountable(view: View) -> Optional[str]:
     snapshot, bounds = view.snapshot, view.allocatable()
     if view.allocator_busy():
         return view.allocator_busy()
+    unknown = next((f.text for f in snapshot.findings if f.kind in ("no-proc-table", "no-debug-info")), None)
+    if unknown:
+        return unknown
     if not snapshot.free.complete:
         return snapshot.free.why or "the free list was not walked"
     if bounds is None:

@@ -164,6 +164,9 @@ class View:
 
     def unsettled(self) -> Optional[str]:
         """Why frames may be on their way from one owner to another, or None."""
+        unknown = next((f.text for f in self.snapshot.findings if f.kind == "no-proc-table"), None)
+        if unknown:
+            return unknown
         if not self.living():
             return Moment("no process lives yet: the kernel is starting")
         for hart in self._harts.values():
