@@ -432,8 +432,8 @@ class Names:
             name = places.name_in_trampoline(pc if frame.level() == 0 else pc - 1)
             return _Named(one, name) if name else one
         user = self._unwinder.user(pc, int(frame.read_register("sp")) & _WORD)
-        if user is None:
-            return one
+        if user is None:            # GDB's word for what it cannot name, which a filter would leave out
+            return one if isinstance(one.function(), str) else _Named(one, "??")
         function, line = user.function(pc), _line(user, pc)
         known = one.function() if line else None        # of an inlined call too
         return _Named(one, str(known) if known else function.name if function else user.name, line)

@@ -102,16 +102,16 @@ def test_at_any_moment_it_ends_and_has_a_name_for_each(machine, session):
     one = machine(3)
     gdb = session(one)
     gdb.ask("xv6-ps")
-    gdb.tell("continue")
     one.send("forktest & cat README | cat | wc & stressfs")
-    for _ in range(6):
+    for _ in range(4):
+        gdb.tell("continue")
+        gdb.until("Continuing.")    # a Ctrl-C before would be for GDB's prompt
         gdb.interrupt()
         gdb.until("SIGINT")
-        gdb.until("(gdb) ")
-        for said in gdb.ask("thread apply all bt").split("Thread ")[1:]:
+        for said in re.split(r"(?m)^Thread \d+ .*:$", gdb.ask("thread apply all bt"))[1:]:
             found = functions(said)
-            assert found and len(found) < 40 and "??" not in found[:-1], said
-        gdb.tell("continue")
+            in_user_mode = found[:1] == ["??"]      # whose program's symbols are not loaded
+            assert found and len(found) < 40 and (in_user_mode or "??" not in found), said
 
 
 @pytest.mark.parametrize("optimised", ["-O0", "-O2"])
