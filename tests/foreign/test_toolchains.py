@@ -132,7 +132,7 @@ def test_every_toolchain_alone_gives_the_same_verdicts(tmp_path, make):
         path = path_with(tmp_path / prefix, prefix)
         for kernel in (ROOT / "xv6", theirs):
             done = make("check", f"KERNEL={kernel}", "JSON=1", PATH=path, SHRIMPY_BUILD=str(tmp_path / f"build-{prefix}"))
-            assert done.returncode in (0, 1) and done.stdout, done.stderr
+            assert done.stdout, done.stderr  # without FRY the status is that of no verdict
             told = json.loads(done.stdout)
             assert told["status"] == done.returncode
             seen[prefix, kernel] = sorted({(one["scenario"], one["point"], one["rule"], one["status"]) for one in told["verdicts"]})
