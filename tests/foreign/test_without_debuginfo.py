@@ -83,13 +83,3 @@ def test_other_forms_of_it_are_as_good(tmp_path, debug):
     kernel = built(tmp_path / "lab", debug=debug)
     ps, check = ask(kernel, "xv6-ps", "shrimp-check")
     assert "note: " not in ps + check and "\nPASS: " in check and "pass  frames-conserved" in check
-
-
-@pytest.mark.limit(300)
-def test_debugging_information_in_files_that_are_gone_is_said(tmp_path):
-    kernel = built(tmp_path / "lab", debug="-ggdb -gdwarf-5 -gsplit-dwarf")
-    for path in Path(kernel.elf).parent.glob("*.dwo"):
-        path.unlink()
-    (ps,) = ask(kernel, "xv6-ps")
-    (note,) = [line for line in ps.splitlines() if line.startswith("note: ")]
-    assert ".dwo" in note and "proc.o" in note, ps
