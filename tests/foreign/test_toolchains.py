@@ -135,7 +135,9 @@ def test_every_toolchain_alone_gives_the_same_verdicts(tmp_path, make):
             assert done.stdout, done.stderr  # without FRY the status is that of no verdict
             told = json.loads(done.stdout)
             assert told["status"] == done.returncode
-            seen[prefix, kernel] = sorted({(one["scenario"], one["point"], one["rule"], one["status"]) for one in told["verdicts"]})
+            # What is skipped goes with the moment of a stop.
+            seen[prefix, kernel] = told["status"], *(sorted({(one["scenario"], one["rule"]) for one in told["verdicts"]
+                                                             if one["status"] == status}) for status in ("fail", "pass"))
         shutil.rmtree(tmp_path / f"build-{prefix}")
     first = tools.cross_prefix()
     for (prefix, kernel), verdicts in seen.items():
