@@ -23,7 +23,7 @@ def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FO
 def draw_all(snapshot: Path, folder: Path, *options: str) -> list[Path]:
     """Draws every figure into a folder, and a page that shows them; returns the files. Raises Trouble.
 
-    How long that takes goes with the processes that are drawn: each run of dot and rsvg-convert has viz's own limit.
+    How long that takes goes with the processes that are drawn: each run of dot has viz's own limit.
     """
     return _viz("all", str(snapshot), "-o", str(folder), *options, limit_s=None)
 

@@ -6,9 +6,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Iterator
 
+from drawing import drawing, scene, scene_svg, style, svg
+
 SVG = "{http://www.w3.org/2000/svg}"
 CHAR = 0.602            # of a text's size: the advance of DejaVu Sans Mono
-LEAST_PT = 8            # at style.MAX_WIDTH_PT
+LEAST_PT = 8.7          # at style.MAX_WIDTH_PT, which 16 cm of paper shrink to 7 pt
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,15 @@ class Text:
     right: float
     bottom: float
     size: float
+
+
+def svg_of(one: drawing.Drawing) -> bytes:
+    """The figure as SVG at once: test_scene.py shows that Graphviz's has the same words at the same places."""
+    return svg.standing_alone(scene_svg.write(one.scene), one)
+
+
+def _said(text: ET.Element) -> str:
+    return (text.text or "").replace("\xa0", " ")
 
 
 def root_of(svg: bytes | str) -> ET.Element:
@@ -38,26 +49,19 @@ def texts(svg: bytes | str) -> list[Text]:
 
 def _texts(element: ET.Element, size: float) -> Iterator[Text]:
     size = float(element.get("font-size", size))
-    moved = re.fullmatch(r"scale\(1 1\) rotate\(0\) translate\((\S+) (\S+)\)", element.get("transform", ""))
-    if moved:       # dot's own way to put the origin at the lower left
+    moved = re.fullmatch(r"translate\(0 (\S+)\) scale\((\S+)\)", element.get("transform", ""))
+    if moved:       # Graphviz has the origin at the lower left, and is told a larger scale
+        dy, k = float(moved[1]), float(moved[2])
         for child in element:
             for t in _texts(child, size):
-                dx, dy, line = float(moved[1]), float(moved[2]), t.said.replace("\xa0", " ")
-                blank = (len(line) - len(line.lstrip())) * CHAR * t.size    # between two styles in one line
-                if line.strip():
-                    yield Text(line.strip(), t.left + dx + blank, t.top + dy,
-                               t.left + dx + len(line.rstrip()) * CHAR * t.size, t.bottom + dy, t.size)
+                yield Text(t.said, k * t.left, k * t.top + dy, k * t.right, k * t.bottom + dy, k * t.size)
         return
     if element.tag == SVG + "text":
         x, y = float(element.get("x")), float(element.get("y"))
-        width = len(element.text or "") * CHAR * size
+        width = len(_said(element)) * CHAR * size
         left = x - {"end": width, "middle": width / 2}.get(element.get("text-anchor"), 0)
         box = (left, y - 0.73 * size, left + width, y + 0.2 * size)
-        turned = re.fullmatch(r"translate\((\S+) (\S+)\) rotate\(-90\)", element.get("transform", ""))
-        if turned:
-            tx, ty = float(turned[1]), float(turned[2])
-            box = (tx + box[1], ty - box[2], tx + box[3], ty - box[0])
-        yield Text(element.text or "", *box, size)
+        yield Text(_said(element), *box, size)
     for child in element:
         yield from _texts(child, size)
 
@@ -85,7 +89,7 @@ def groups(svg: bytes | str) -> dict[str, str]:
     for g in root_of(svg).iter(SVG + "g"):
         name = g.get("id") or ("notes" if g.get("class") == "notes" else None)
         if name:
-            found.setdefault(name, []).extend(t.text or "" for t in g.iter(SVG + "text"))
+            found.setdefault(name, []).extend(_said(t) for t in g.iter(SVG + "text"))
     return {name: "\n".join(said) for name, said in found.items()}
 
 
@@ -102,4 +106,51 @@ def rects(svg: bytes | str) -> dict[str, tuple[float, float, float, float]]:
         rect = g.find(SVG + "rect")
         if g.get("id") and rect is not None:
             found[g.get("id")] = tuple(float(rect.get(k)) for k in ("x", "y", "width", "height"))
+    return found
+
+
+def all_texts(one: scene.Scene) -> list[scene.Text]:
+    return [shape for shape in scene.shapes(one.parts) if isinstance(shape, scene.Text)]
+
+
+def lines(one: scene.Scene) -> list[tuple[str, scene.Line]]:
+    """Every line inside a group that has a tooltip, with it."""
+    found: list[tuple[str, scene.Line]] = []
+
+    def look(parts: tuple, tip: str) -> None:
+        for part in parts:
+            if isinstance(part, scene.Group):
+                look(part.parts, part.tip or tip)
+            elif isinstance(part, scene.Line) and part.arrow and tip:
+                found.append((tip, part))
+    look(tuple(one.parts), "")
+    return found
+
+
+def places(one: scene.Scene) -> dict[str, tuple[float, float]]:
+    """By id of a group, x and y of the first text in it."""
+    found: dict[str, tuple[float, float]] = {}
+
+    def look(parts: tuple) -> None:
+        for part in parts:
+            if isinstance(part, scene.Group):
+                first = next((s for s in scene.shapes(part.parts) if isinstance(s, scene.Text)), None)
+                if part.id and first:
+                    found[part.id] = (first.x, first.middle)
+                look(part.parts)
+    look(tuple(one.parts))
+    return found
+
+
+def ground(one: scene.Scene, x: float, y: float) -> str:
+    """The fill that lies on top at a place."""
+    found = style.PAPER
+    for shape in scene.shapes(one.parts):
+        if isinstance(shape, scene.Box) and shape.x <= x <= shape.x + shape.width and shape.y <= y <= shape.y + shape.height:
+            if shape.head and y < shape.y + shape.head.height:
+                found = shape.head.fill
+            elif shape.foot and y > shape.y + shape.height - shape.foot.height:
+                found = shape.foot.fill
+            elif shape.fill:
+                found = shape.fill
     return found

@@ -27,7 +27,7 @@ def draw(made: ft.Family, pids=None) -> drawing.Drawing:
 
 
 def svg_of(one: drawing.Drawing) -> bytes:
-    return render.render(one, ["svg"]).figures[0]
+    return pictures.svg_of(one)
 
 
 def boxes(made: ft.Family, pids=None) -> dict[str, str]:
@@ -141,7 +141,7 @@ def test_frame_shows_its_users_and_the_kernels_count():
 def test_frame_says_nothing_of_a_count_that_the_kernel_does_not_keep():
     made = ft.demo()
     made.json["counts"] = None
-    assert boxes(made)["frame-0x87f03000"].split("\n")[:3] == ["frame 0x87f03000", "", "F"]
+    assert boxes(made)["frame-0x87f03000"].split("\n")[:2] == ["frame 0x87f03000", "F"]
 
 
 def test_frame_stands_level_with_its_owners_fry():
@@ -373,8 +373,7 @@ def test_hostile_names_are_shown_as_they_are(name: str):
     shown = pictures.groups(svg)["process-6"].split("\n")[0]
     assert shown == dot.shorten(expected, len(shown)) and len(shown) >= min(9, len(expected))
     assert pictures.tips(svg)["process-6"] == "process " + expected
-    graph = subprocess.run(["dot", "-Tplain"], input=draw(made).dot.encode(), capture_output=True, check=True)
-    assert graph.stderr == b""
+    pictures.assert_readable(render.render(draw(made), ["svg"])[0], style.MAX_WIDTH_PT)
 
 
 def test_state_of_any_length_leaves_the_box_as_it_is():
@@ -409,7 +408,7 @@ def test_same_snapshot_gives_the_same_bytes():
     code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
             "from drawing import family, render, snapshot_json\n"
             "d = family.draw(snapshot_json.parse(sys.stdin.read()))\n"
-            "sys.stdout.write(d.dot); sys.stdout.write(render.render(d, ['svg']).figures[0].decode())")
+            "sys.stdout.write(render.render(d, ['dot'])[0].decode()); sys.stdout.write(render.render(d, ['svg'])[0].decode())")
     seen = set()
     for seed in ("1", "2"):
         seen.add(subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True,
@@ -509,7 +508,7 @@ def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_p
     done = run("family", str(demo_file), *[a for name in names for a in ("-o", name)])
     assert (done.returncode, done.stdout, done.stderr) == (0, "".join(name + "\n" for name in names), "")
     assert sorted(os.listdir(out)) == ["family.dot", "family.pdf", "family.png", "family.svg"]
-    assert (out / "family.dot").read_text().startswith("digraph sharing {")
+    assert (out / "family.dot").read_text().startswith("digraph ")
     ET.parse(out / "family.svg")
     pdf = (out / "family.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and b"/FontFile" in pdf
@@ -522,7 +521,7 @@ def test_all_formats_are_written_at_once_and_nothing_else(demo_file: Path, tmp_p
 def test_snapshot_from_standard_input(tmp_path: Path):
     done = run("family", "-", "-o", str(tmp_path / "a.dot"), "--pids", "3,4", stdin=ft.demo().text())
     assert done.returncode == 0
-    assert "process-2" in (tmp_path / "a.dot").read_text()
+    assert "process 3 shrimpdemo" in (tmp_path / "a.dot").read_text()
 
 
 def bent(*path_and_value) -> str:
@@ -619,15 +618,14 @@ def fake(program: str, folder: Path, script: str) -> dict:
     return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin"}
 
 
-@pytest.mark.parametrize("figure, kind, package", [("family", "pdf", "librsvg2-bin"), ("address-space", "svg", "graphviz")])
+@pytest.mark.parametrize("figure, kind, package", [("family", "pdf", "graphviz"), ("address-space", "svg", "graphviz")])
 def test_missing_program_is_told_and_what_needs_none_is_drawn(figure, kind, package, demo_file: Path, tmp_path: Path):
     env = {**os.environ, "PATH": str(tmp_path)}
     assert_one_line(run(figure, str(demo_file), "-o", str(tmp_path / f"a.{kind}"), env=env), f"apt install {package}")
     assert run(figure, str(demo_file), "-o", str(tmp_path / "a.dot"), env=env).returncode == 0
-    assert run("family", str(demo_file), "-o", str(tmp_path / "a.svg"), env=env).returncode == 0
 
 
-@pytest.mark.parametrize("figure, kind, program", [("family", "png", "rsvg-convert"), ("address-space", "svg", "dot")])
+@pytest.mark.parametrize("figure, kind, program", [("family", "png", "dot"), ("address-space", "svg", "dot")])
 @pytest.mark.parametrize("script, words", [
     ("echo half; echo 'Error: out of luck' >&2; exit 3", ["status 3", "out of luck"]),
     ("exit 0", ["status 0"]),
@@ -650,31 +648,8 @@ def hang(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "TIMEOUT_SECONDS", 1)
 
 
-def test_figure_that_dot_does_not_finish_is_told_in_words_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_program_that_hangs_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     hang("dot", tmp_path, monkeypatch)
-    one = drawing.Drawing("A title", "One sentence. And another, with < and &.", dot="digraph {}")
-    done = render.render(one, ["svg", "dot"])
-    assert len(done.notes) == 1 and "within 1 s" in done.notes[0] and "in words only" in done.notes[0]
-    said = " ".join(t.said for t in pictures.texts(done.figures[0]))
-    assert "A title" in said and "In words only: dot: expected a figure within 1 s" in said
-    assert "One sentence. And another, with < and &." in said
-    pictures.assert_readable(done.figures[0], style.MAX_WIDTH_PT)
-    assert done.figures[1] == b"digraph {}"
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def test_note_of_a_figure_told_in_words_goes_to_standard_error(demo_file: Path, tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch, capsys):
-    hang("dot", tmp_path, monkeypatch)
-    assert cli.main(["address-space", str(demo_file), "-o", str(tmp_path / "a.svg")]) == 0
-    said = capsys.readouterr()
-    assert said.err.startswith("viz: address-space: dot: expected a figure within 1 s")
-    assert said.err.count("\n") == 1 and said.out == f"{tmp_path}/a.svg\n"
-
-
-def test_program_that_hangs_on_svg_of_our_own_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    hang("rsvg-convert", tmp_path, monkeypatch)
     with pytest.raises(render.VizError, match="within 1 s"):
         render.render(draw(ft.demo()), ["png"])
     with pytest.raises(ProcessLookupError):

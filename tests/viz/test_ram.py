@@ -70,7 +70,7 @@ def draw(made: ft.Family):
 
 
 def svg_of(made: ft.Family) -> bytes:
-    return render.render(draw(made), ["svg"]).figures[0]
+    return pictures.svg_of(draw(made))
 
 
 def legend(made: ft.Family) -> dict[str, int]:
@@ -183,7 +183,7 @@ def test_same_snapshot_gives_the_same_bytes_under_another_hash_seed():
             "from drawing import ram, matrix, fault, render, snapshot_json\n"
             "s = snapshot_json.parse(sys.stdin.read())\n"
             "for figure in (ram, matrix, fault):\n"
-            "    for data in render.render(figure.draw(s), ['svg']).figures: print(data.decode())")
+            "    for data in render.render(figure.draw(s), ['svg']): print(data.decode())")
     text = fragmented(20, 3).text()
     seen = {subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True,
                            env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "12"}
@@ -196,7 +196,3 @@ def test_hostile_names_are_shown_as_they_are():
     made.json["frames"][0]["users"].append({"kind": "kernel", "pid": None, "va": None, "name": '<&">'})
     pictures.assert_readable(svg_of(made), style.MAX_WIDTH_PT)
 
-
-def test_no_dot_and_it_says_what_there_is():
-    with pytest.raises(render.VizError, match="drawn without dot; ask for .svg"):
-        render.render(draw(ft.demo()), ["dot"])

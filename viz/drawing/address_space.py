@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
-from . import style, words
-from .dot import shorten, text
+from . import page, style, words
+from .cells import LINE_PT, ROW_PT, Cell, Grid, Row, Said, n_chars, plain, small, strong, width_pt
+from .dot import shorten
 from .drawing import Drawing
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
-from .label import lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .sharing import Member, SharedFrame, Sharing, has_pages, sharing
 from .snapshot_json import Process, Snapshot
 from .stretches import Stretch, join
@@ -68,7 +67,7 @@ def draw(snapshot: Snapshot, process: Process) -> Drawing:
     picture = _Picture(snapshot, process, model, column)
     picture.draw(wrong, notes)
     return Drawing(title, _description(column, [stop, about, *notes], wrong, picture.frames, model),
-                   picture.canvas.dot("address-space", title, [about, *words.wrap(stop, 92)]))
+                   picture.grid.finished(title, [about, stop]))
 
 
 def column_of(snapshot: Snapshot, process: Process) -> list[Line]:
@@ -125,14 +124,14 @@ class _Picture:
 
     def __init__(self, snapshot: Snapshot, process: Process, model: Optional[Sharing], column: Sequence[Line]) -> None:
         self.snapshot, self.process, self.model, self.column = snapshot, process, model, column
-        self.canvas = Canvas()
+        self.grid = Grid()
         self.frames: list[SharedFrame] = []
         self.address_pt = width_pt(max([len(f"{line.end:#x}") for line in column] + [len("0x3ffffff000")]))
         mapped = [line.stretches[0] for line in column if line.kind == "mapped"]
         self.pa_pt = max([width_pt(len("0x80000000")), *(width_pt(len(f"{s.first.pa:#x}")) for s in mapped),
                           *(RUNS_PT for s in mapped if len(s.frame_runs) > 1)])
         self.flags_pt = width_pt(5)
-        room = style.MAX_WIDTH_PT - 16 - self.address_pt - self.flags_pt - self.pa_pt - GAP_PT
+        room = page.CONTENT_PT - self.address_pt - self.flags_pt - self.pa_pt - GAP_PT
         self.box_pt = min(BOX_PT, room - FRAME_PT)
         self.frame_pt = room - self.box_pt
         self.right = self.address_pt + self.box_pt + self.flags_pt + self.pa_pt
@@ -140,18 +139,17 @@ class _Picture:
     def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
         y, rows, centres = 0.0, [], {}
         heads = (("addresses", self.address_pt), ("region, pages", self.box_pt), ("flags", self.flags_pt), ("frames", self.pa_pt))
-        self.canvas.table("heads", 0, -ROW_PT - 6, [Row(ROW_PT, [
-            left(width, small(head, style.QUIET), BORDER=0, **({"ALIGN": "RIGHT"} if head == "addresses" else {}))
-            for head, width in heads])], "columns")
+        self.grid.row("heads", 0, -ROW_PT - 6, [Cell(width, small(head, style.QUIET), "end" if head == "addresses" else "start")
+                                                for head, width in heads], "columns")
         self._address(self.column[0].end if self.column else 0, y)
         for line in self.column:
-            row = self._row(line)
+            row = self._row(line, y)
             if line.kind == "mapped" and line.stretches[0].key.region in LETTER:
                 centres.setdefault(line.stretches[0].key.region, y + row.height / 2)
             rows.append(row)
             y += row.height
             self._address(line.va, y)
-        bottom = self.canvas.table("space", self.address_pt, 0, rows, f"address space of {words.name(self.process)}")
+        bottom = self.grid.card("space", self.address_pt, 0, rows, f"address space of {words.name(self.process)}")
         below = self._frames(centres)
         bottom = max(bottom, below - 12)
         if wrong:
@@ -159,40 +157,36 @@ class _Picture:
             said = [words.wrap("! " + w, n_chars(width)) for w in wrong[:6]]
             if len(wrong) > 6:
                 said.append([f"! and {len(wrong) - 6} more"])
-            bottom = max(bottom, self.canvas.table("wrong", self.right + GAP_PT, below, [
-                Row(6 + len(one) * 12, [left(width, lines(one), BGCOLOR=style.FILL_WRONG)]) for one in said], "wrong"))
-        signs = ['<B>R W X U</B> read, write, execute, user; without U not for user code (grey)']
+            bottom = max(bottom, self.grid.card("wrong", self.right + GAP_PT, below, [
+                Row(6 + len(one) * 12, [Cell(width, plain(one), fill=style.FILL_WRONG)]) for one in said], "wrong"))
+        signs = [small("R W X U", bold=True) + small(" read, write, execute, user; without U not for user code (grey)")]
         if any(s.key.others.shared for line in self.column for s in line.stretches):
-            signs.append('<B>bold on yellow</B> another process uses the frame too')
-        self.canvas.legend(4, bottom + 12, style.MAX_WIDTH_PT - 20, signs, notes)
+            signs.append(small("bold on yellow", bold=True) + small(" another process uses the frame too"))
+        self.grid.legend(0, bottom + 12, page.CONTENT_PT, signs, notes)
 
     def _address(self, va: int, y: float) -> None:
         """An address beside the line between two rows."""
-        self.canvas.words(f"address-{va:#x}", 0, y - ROW_PT / 2, self.address_pt, small(f"{va:#x}"), f"{va:#x}", ALIGN="RIGHT")
+        self.grid.row(f"address-{va:#x}", 0, y - ROW_PT / 2, [Cell(self.address_pt, small(f"{va:#x}"), "end")])
 
-    def _row(self, line: Line) -> Row:
+    def _row(self, line: Line, y: float) -> Row:
+        """A row of the column; what stands beside it, flags and frames, is drawn at y."""
         head, remark, fill, shared = _box(line, self.process, self.model)
         chars = n_chars(self.box_pt, style.SMALL_PT)
         below = [part for one in remark for part in words.wrap(one, chars)]
-        middle = left(self.box_pt, head + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), BGCOLOR=fill)
+        said = head / small(below)
         height = ROW_PT + LINE_PT * len(below) + (4 if shared else 0)
         if line.kind != "mapped":
-            ends = "T" * (line is self.column[0]) + "B" * (line is self.column[-1])
-            between = Cell(self.box_pt, middle.markup, {"SIDES": "LR" + ends if line.kind == "gap" else "LRTB"})
-            return Row(height + (10 if len(self.column) <= LIMIT // 2 else 0), [between, left(self.flags_pt, "", BORDER=0), left(self.pa_pt, "", BORDER=0)])
+            return Row(height + (10 if len(self.column) <= LIMIT // 2 else 0), [Cell(self.box_pt, said, fill=fill)])
         s = line.stretches[0]
-        letter = LETTER.get(s.key.region)
         runs = s.frame_runs
         where = f"{runs[0][0]:#x}" if len(runs) == 1 else f"{len(runs)} runs"
-        more = "" if len(s.mappings) == 1 else small("in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}")
+        more = "" if len(s.mappings) == 1 else "in a row" if len(runs) == 1 else f"from {min(runs)[0]:#x}"
         if more and not below:
             height += LINE_PT
-        tip = told(f"page-{s.va:#x}", words.stretch_tip(s))
-        bold = f"<B>{where}</B>" if shared else where
-        return Row(height, [Cell(middle.width, middle.markup, {**middle.attributes, **tip}),
-                            Cell(self.flags_pt, s.key.flags, {"BORDER": 0}),
-                            left(self.pa_pt, bold + (f'<BR ALIGN="LEFT"/>{more}' if more else ""), BORDER=0,
-                                 **({"PORT": letter} if letter else {}))])
+        tip = words.stretch_tip(s)
+        self.grid.row(f"frames-{s.va:#x}", self.address_pt + self.box_pt, y, [
+            Cell(self.flags_pt, plain(s.key.flags), "middle"), Cell(self.pa_pt, plain(where, bold=shared) / small(more))], tip, height)
+        return Row(height, [Cell(self.box_pt, said, fill=fill, id=f"page-{s.va:#x}", tip=tip)])
 
     def _frames(self, centres: dict[str, float]) -> float:
         """The frames of FRY and SHRIMP with their users, each once; returns where there is room below them."""
@@ -220,19 +214,17 @@ class _Picture:
         near = {self.process.slot, *frame.users[:8]}
         said = [(mark, words.wrap(what, chars)) for mark, what in words.frame_words(self.model, frame, near)]
         refs = words.refs(self.snapshot, frame)
-        top = left(self.frame_pt, f"<B>frame {frame.pa:#x}</B>" + (f'<BR ALIGN="LEFT"/>{small(text(refs))}' if refs else ""),
-                   COLSPAN=2)
-        fill = {"BGCOLOR": style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME}
-        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(top.width, top.markup, {**top.attributes, **fill})])]
+        fill = style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
+        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(self.frame_pt, strong(f"frame {frame.pa:#x}") / small(refs), fill=fill)])]
         middles, reached = {}, float(rows[0].height)
         for mark, part in said:
             height = 6 + 12 * len(part)
-            rows.append(Row(height, [Cell(LETTER_PT, f"<B>{mark}</B>", {"SIDES": "LTB", **fill}),
-                                     left(self.frame_pt - LETTER_PT, lines(part), SIDES="TRB", **fill)]))
+            rows.append(Row(height, [Cell(LETTER_PT, strong(mark, style.LETTER[mark]), "middle", fill),
+                                     Cell(self.frame_pt - LETTER_PT, plain(part), fill=fill)]))
             middles[mark] = reached + height / 2
             reached += height
         y = max(free_y, centre - middles[letter])
-        end = self.canvas.table(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, f"frame {frame.pa:#x}")
+        end = self.grid.card(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, f"frame {frame.pa:#x}")
         return {mark: y + middle for mark, middle in middles.items()}, end
 
     def _arrow(self, region: str, frame: SharedFrame, centre: float, port: float) -> None:
@@ -241,13 +233,12 @@ class _Picture:
         middle = x - GAP_PT / 2
         points = [(self.right, centre), (middle, centre), (middle, port), (x, port)] if abs(centre - port) >= 1 \
             else [(self.right, centre), (x, port)]
-        self.canvas.line("space", f"frame-{frame.pa:#x}", points,
-                         f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}",
-                         color=style.LINE[letter], style=style.DASH[letter], penwidth=1.5)
+        self.grid.line(points, f"{LABEL[region]} of {words.name(self.process)} is frame {frame.pa:#x}", style.LINE[letter],
+                       style.DASH[letter], 1.5, f"edge-{letter}-{self.process.slot}")
 
 
-def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, list[str], str, bool]:
-    """Of a row: the markup of its first line, what is said below, its fill, whether another process shares it."""
+def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[Said, list[str], str, bool]:
+    """Of a row: its first line, what is said below, its fill, whether another process shares it."""
     if line.kind == "gap":
         return small(_gap(line), style.QUIET), [], style.PAPER, False
     pages = sum(s.n_pages for s in line.stretches)
@@ -271,8 +262,8 @@ def _box(line: Line, process: Process, model: Optional[Sharing]) -> tuple[str, l
     fill = style.FILL_WRONG if like.others.wrong else style.FILL_FRAME if shared else \
         style.PAPER if like.flags[3] == "U" else style.FILL_QUIET
     letter = LETTER.get(like.region)
-    name = f"<B>{text(LABEL[like.region])}</B>" if letter else text(shorten(like.region, 14))
-    return name + text(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
+    name = strong(LABEL[like.region], style.LETTER[letter]) if letter else plain(shorten(like.region, 14))
+    return name + plain(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
 
 
 def _gap(line: Line) -> str:

@@ -170,8 +170,8 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     sources = [(name, what) for name, what in ((arguments.snapshot, "the snapshot"), (arguments.film, "the recorded film"))
                if name and Path(name).resolve().parent == folder.resolve()]
     for one in done:
-        for note in [f"not drawn: {one.why}"] if isinstance(one, gallery.Missing) else one.notes:
-            print(f"{PROG}: {one.figure.stem}: {dot.printable(note)}", file=sys.stderr)
+        if isinstance(one, gallery.Missing):
+            print(f"{PROG}: {one.figure.stem}: not drawn: {dot.printable(one.why)}", file=sys.stderr)
     index = gallery.page(snapshot, done, [(Path(name).name, what) for name, what in sources])
     files = [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
              (gallery.INDEX, index.encode("utf-8"))]
@@ -191,9 +191,7 @@ def _draw_one(arguments: argparse.Namespace) -> int:
     finished = []
     for suffix, drawing in arguments.draw(arguments):
         rendered = render.render(drawing, kinds)
-        finished += [(_with_suffix(name, suffix), data) for name, data in zip(names, rendered.figures)]
-        for note in rendered.notes:
-            print(f"{PROG}: {arguments.figure}{suffix}: {dot.printable(note)}", file=sys.stderr)
+        finished += [(_with_suffix(name, suffix), data) for name, data in zip(names, rendered)]
     for name, data in finished:
         output.write(name, data)
         print(name)

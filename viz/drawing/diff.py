@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Optional
 
-from . import style, words
-from .dot import shorten, text
+from . import page, style, words
+from .cells import LINE_PT, ROW_PT, Cell, Grid, Row, Said, n_chars, plain, small, strong, width_pt
+from .dot import shorten
 from .drawing import Drawing
 from .errors import VizError
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE
-from .label import lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .snapshot_json import Mapping, Process, Snapshot
 
 if TYPE_CHECKING:
@@ -68,13 +67,16 @@ def draw(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.Chang
     if not sections:
         notes.append("nothing has changed in processes, page tables or free frames")
     notes += [f"{when}: {note}" for when, one in (("before", before), ("after", after)) for note in words.cautions(one)]
-    canvas = Canvas()
-    bottom = _place(canvas, sections)
-    canvas.legend(4, bottom + 8, style.MAX_WIDTH_PT - 24, [
-        "<B>+</B> appeared &#160; <B>-</B> went &#160; <B>~</B> changed",
-        "no sign: as it was, before and after what changed; a second line names who else uses the frame (yellow)"], notes)
+    grid = Grid()
+    bottom = _place(grid, sections)
+    signs = Said()
+    for sign in "+-~":
+        signs += small(sign, bold=True) + small(f" {WORD[sign]}   ")
+    grid.legend(0, bottom + 8, page.CONTENT_PT, [
+        signs + small("without a sign: as it was, before and after what changed"),
+        small("a second line, on yellow: who else uses the frame")], notes)
     return Drawing(title, _description(sections, [*stops, *notes]),
-                   canvas.dot("diff", title, [part for stop in stops for part in words.wrap(stop, 92)]))
+                   grid.finished(title, stops))
 
 
 def _sections(before: Snapshot, after: Snapshot, changed: "Sequence[kit_changes.Change]") -> list[Section]:
@@ -198,48 +200,44 @@ def _shortened(section: Section, n_rows: int) -> Section:
     return Section(section.title, section.sign, tuple(section.lines[i] for i in kept), len(section.lines) - n_rows)
 
 
-def _place(canvas: Canvas, sections: Sequence[Section]) -> float:
+def _place(grid: Grid, sections: Sequence[Section]) -> float:
     address_pt = width_pt(max([len("0x3ffffff000"), *(len(line.where) for s in sections for line in s.lines if line.pages)]))
-    rest = style.MAX_WIDTH_PT - 24 - SIGN_PT - address_pt - REGION_PT
+    rest = page.CONTENT_PT - SIGN_PT - address_pt - REGION_PT
     value_pt = rest // 2
     y = 0.0
     heads = [(SIGN_PT, ""), (address_pt, "address"), (REGION_PT, "region, pages"), (value_pt, "before"), (value_pt, "after")]
     if sections:
-        y = canvas.table("heads", 4, y, [Row(ROW_PT, [left(w, small(h, style.QUIET) if h else "", BORDER=0) for w, h in heads])], "columns")
+        y = grid.row("heads", 0, y, [Cell(w, small(h, style.QUIET)) for w, h in heads], "columns")
     whole = sum(w for w, _ in heads)
     for i, s in enumerate(sections):
-        rows = [Row(20, [Cell(SIGN_PT, f"<B>{s.sign}</B>", {"BGCOLOR": FILL[s.sign], "SIDES": "LTB"}),
-                         left(whole - SIGN_PT, f"<B>{text(s.title)}</B>", COLSPAN=4, SIDES="TRB", BGCOLOR=FILL[s.sign])])]
+        rows = [Row(20, [Cell(SIGN_PT, strong(s.sign), "middle", FILL[s.sign]),
+                         Cell(whole - SIGN_PT, strong(s.title), fill=FILL[s.sign])])]
         rows += [_row(f"row-{i}-{k}", line, address_pt, value_pt) for k, line in enumerate(s.lines)]
         if s.n_left_out:
-            rows.append(Row(ROW_PT, [left(whole, small(f"{words.count(s.n_left_out, 'row')} more, left out", style.QUIET), COLSPAN=5)]))
-        y = canvas.table(f"section-{i}", 4, y, rows, s.title) + 10
+            rows.append(Row(ROW_PT, [Cell(whole, small(f"{words.count(s.n_left_out, 'row')} more, left out", style.QUIET))]))
+        y = grid.card(f"section-{i}", 0, y, rows, s.title) + 10
     return y
 
 
 def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
-    fill = {"BGCOLOR": FILL[line.sign]}
     ink = style.INK if line.sign else style.QUIET
-    yellow = {"BGCOLOR": style.FILL_WRONG if "! " in line.shared else style.FILL_FRAME} if line.shared and line.sign else {}
+    yellow = (style.FILL_WRONG if "! " in line.shared else style.FILL_FRAME) if line.shared and line.sign else None
 
-    def said(s: str, shared: str = "") -> tuple[str, int]:
-        parts = words.wrap(s, n_chars(value_pt)) if s else []
-        below = words.wrap(shared, n_chars(value_pt, style.SMALL_PT)) if shared else []
-        markup = lines(parts) if line.sign else f'<FONT COLOR="{ink}">{lines(parts)}</FONT>' if parts else ""
-        return markup + (small(lines(below), ink) if below else ""), len(parts) + len(below)
-    before, n_before = said(line.before, line.shared if not line.after else "")
-    after, n_after = said(line.after, line.shared if line.after else "")
+    def said(s: str, shared: str = "") -> Said:
+        return plain(words.wrap(s, n_chars(value_pt)), ink) / small(words.wrap(shared, n_chars(value_pt, style.SMALL_PT)), ink)
+    before, after = said(line.before, "" if line.after else line.shared), said(line.after, line.shared if line.after else "")
+    n_lines = max(len(before.lines), len(after.lines), 1)
     pages = f" {line.pages:,}" if line.pages > 1 else ""
     called = shorten(line.what, 12 - len(pages)) + pages
-    tip = told(name, line.tip) if line.tip else {}
-    bold = ("<B>{}</B>" if line.what in NAME.values() and line.sign else '<FONT COLOR="%s">{}</FONT>' % ink).format
+    tip = {"id": name, "tip": line.tip} if line.tip else {}
     if line.pages:
-        middle = [left(address_pt, small(line.where, ink), SIDES="TB", **tip), left(REGION_PT, bold(text(called)) if called else "", SIDES="TRB")]
+        middle = [Cell(address_pt, small(line.where, ink), **tip),
+                  Cell(REGION_PT, plain(called, ink, bold=line.what in NAME.values() and bool(line.sign)), divided=True)]
     else:
-        middle = [left(address_pt + REGION_PT, text(line.where), COLSPAN=2, SIDES="TRB", **tip)]
-    return Row(ROW_PT + LINE_PT * max(n_before - 1, n_after - 1, 0), [
-        Cell(SIGN_PT, f"<B>{line.sign}</B>" if line.sign else "", {**fill, "SIDES": "LTB"}), *middle,
-        left(value_pt, before, **(yellow if not line.after else {})), left(value_pt, after, **(yellow if line.after else {}))])
+        middle = [Cell(address_pt + REGION_PT, plain(line.where), divided=True, **tip)]
+    return Row(ROW_PT + LINE_PT * (n_lines - 1), [
+        Cell(SIGN_PT, strong(line.sign), "middle", FILL[line.sign]), *middle,
+        Cell(value_pt, before, fill=None if line.after else yellow, divided=True), Cell(value_pt, after, fill=yellow if line.after else None)])
 
 
 def _description(sections: Sequence[Section], around: Sequence[str]) -> str:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import page, style, words
-from .canvas import Canvas, corners, fitting_chars, text_width
 from .dot import shorten
 from .drawing import Drawing
 from .page import MARGIN_PT
+from .scene import Band, Hatch, Point, Scene, fitting_chars, text_width
 from .sharing import (Member, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages, relations, select,
                       sharing)
-from .sharing_dot import sharing_dot
 from .snapshot_json import Snapshot
 
 LIMIT = 8
@@ -37,6 +36,8 @@ _FRAME_W = 188.0
 _PAD = 8.0
 _LABEL_W = 46.0
 _LEAST_NAME = 9         # characters
+_CORNER = 6.0
+DASH = {"F": None, "S": (5.0, 3.0)}
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,7 @@ def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 
     """n_lines: room for so many lines of notes, where several drawings are to be as high."""
     return Drawing(TITLE, words.description(step.snapshot, step.model, list(step.placed.values()),
                                             list(step.frames.values()), [words.stop_line(step.snapshot), *notes]),
-                   dot=sharing_dot(TITLE, step.snapshot, step.model, step.drawn, step.frames),
-                   svg=_picture(step, layout, notes, n_lines))
+                   _picture(step, layout, notes, n_lines))
 
 
 # Where things stand
@@ -148,7 +148,7 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
     indent = _indent(order)
     top = float(MARGIN_PT)
     if has_heading:
-        top = max(page.heading(Canvas(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
+        top = max(page.heading(Scene(), TITLE, [words.stop_line(s.snapshot)]) for s in steps)
     y, processes = top, {}
     for p in order:
         x = MARGIN_PT + indent * p.depth
@@ -296,50 +296,50 @@ def _tracks(nets: dict[tuple[int, str], tuple[list[float], float]]) -> tuple[dic
 
 # What is drawn there
 
-def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -> str:
-    canvas = Canvas()
+def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -> Scene:
+    scene = Scene()
     if layout.has_heading:
-        page.heading(canvas, TITLE, [words.stop_line(step.snapshot)])
+        page.heading(scene, TITLE, [words.stop_line(step.snapshot)])
     for slot, box in layout.processes.items():
         if slot not in step.placed:
-            _ghost(canvas, box)
+            _ghost(scene, box)
     for pa, box in layout.frames.items():
         if pa not in step.frames:
-            _ghost(canvas, box)
+            _ghost(scene, box)
     for p in step.placed.values():
         if _is_below_parent(step, p):
-            _tree_line(canvas, step, layout, p)
+            _tree_line(scene, step, layout, p)
     for letter in _LETTERS:     # S first: where lines cross, the solid one passes over
         edges = [_Edge.of(step, layout, p.slot, letter) for p in step.placed.values()]
         for pa in step.frames:  # lines of one frame run into each other, those of two do not
             net = [e for e in edges if e is not None and e.pa == pa]
             for e in net:
-                canvas.path(e.path, style.PAPER, stroke_width=5)
+                scene.line(e.points, style.PAPER, stroke_width=5, radius=_CORNER)
             for e in net:
-                _edge(canvas, e)
+                _edge(scene, e)
     for pa, frame in step.frames.items():
-        _frame(canvas, step, frame, layout.frames[pa])
+        _frame(scene, step, frame, layout.frames[pa])
     for p in step.placed.values():
-        _process(canvas, step, p, layout.processes[p.slot])
+        _process(scene, step, p, layout.processes[p.slot])
     y = layout.bottom
     if layout.has_legend:
-        y = legend(canvas, step.snapshot, y + 18)
-        y = max(page.notes(canvas, y, notes), y + page.LINE_PT * n_lines)
-    return canvas.svg(page.WIDTH_PT, y + MARGIN_PT)
+        y = legend(scene, step.snapshot, y + 18)
+        y = max(page.notes(scene, y, notes), y + page.LINE_PT * n_lines)
+    return scene.sized(page.WIDTH_PT, y + MARGIN_PT)
 
 
-def _ghost(canvas: Canvas, box: _Box) -> None:
-    canvas.rect(box.x, box.y, box.width, box.height, stroke=style.HAIRLINE, rx=4, stroke_width=0.6,
-                stroke_dasharray="1 3")
+def _ghost(scene: Scene, box: _Box) -> None:
+    scene.box(box.x, box.y, box.width, box.height, stroke=style.HAIRLINE, rounded=True, stroke_width=0.6, dash=(1, 3))
 
 
-def _mark(canvas: Canvas, step: _Step, id_: str, x: float, middle: float, height: float) -> None:
+def _mark(scene: Scene, step: _Step, id_: str, x: float, middle: float, height: float) -> None:
     """A bar at the left of what has changed."""
     if id_ in step.changed:
-        canvas.rect(x - 4, middle - height / 2, 8, height, style.INK, tip="changed", class_="changed")
+        with scene.group(None, "changed", "changed"):
+            scene.box(x - 4, middle - height / 2, 8, height, style.INK)
 
 
-def _tree_line(canvas: Canvas, step: _Step, layout: _Layout, place: Placed) -> None:
+def _tree_line(scene: Scene, step: _Step, layout: _Layout, place: Placed) -> None:
     child, parent = layout.processes[place.slot], layout.processes[place.parent]
     m, above = step.model.members[place.slot], step.model.members[place.parent]
     adopted = m.orphan
@@ -347,9 +347,9 @@ def _tree_line(canvas: Canvas, step: _Step, layout: _Layout, place: Placed) -> N
            f"{words.name(above.process)} is the parent of {words.name(m.process)}")
     x, y = parent.x + layout.indent / 2, child.y + _HEAD / 2
     # from below the parent's card; a line that other children's lines lie on is drawn once more, as it is
-    with canvas.group(f"parent-{place.slot}", tip):
-        canvas.path(corners([(x, parent.y + parent.height), (x, y), (child.x, y)], 5), style.HAIRLINE,
-                    stroke_width=1.2, stroke_dasharray="2 2.5" if adopted else None)
+    with scene.group(f"parent-{place.slot}", tip):
+        scene.line([(x, parent.y + parent.height), (x, y), (child.x, y)], style.HAIRLINE, stroke_width=1.2, radius=5,
+                   dash=(2, 2.5) if adopted else None)
 
 
 @dataclass(frozen=True)
@@ -361,7 +361,7 @@ class _Edge:
     letter: str
     tip: str
     is_wrong: bool
-    path: str
+    points: tuple[Point, ...]
     x: float
     y: float
     end_x: float
@@ -379,96 +379,89 @@ class _Edge:
         start = end_x - 6
         points = [(start, y), (x, y)] if track is None else [(start, port), (track, port), (track, y), (x, y)]
         return cls(own.pa, slot, letter, f"{words.PAGE[letter]} of {words.name(m.process)}, {words.pte(own)}",
-                   letter in m.wrong_pages, corners(points, 6), x, y, end_x, points[0][1])
+                   letter in m.wrong_pages, tuple(points), x, y, end_x, points[0][1])
 
 
-def _edge(canvas: Canvas, e: _Edge) -> None:
-    with canvas.group(f"edge-{e.letter}-{e.slot}", e.tip):
-        canvas.path(e.path, style.LINE[e.letter], stroke_width=2.6 if e.is_wrong else 1.6,
-                    stroke_dasharray="5 3" if e.letter == "S" else None)
-        canvas.path(f"M{e.end_x:.2f} {e.end_y:.2f}l-8 -4v8z", fill=style.LINE[e.letter])
+def _edge(scene: Scene, e: _Edge) -> None:
+    with scene.group(f"edge-{e.letter}-{e.slot}", e.tip):
+        scene.line(e.points, style.LINE[e.letter], stroke_width=2.6 if e.is_wrong else 1.6, radius=_CORNER,
+                   dash=DASH[e.letter])
+        page.arrow_head(scene, e.end_x, e.end_y, style.LINE[e.letter])
         if e.is_wrong:
-            canvas.rect(e.x + 4, e.y - 6, 9, 12, style.ALARM, rx=2)
-            canvas.text(e.x + 8.5, e.y, "!", style.FONT_PT, "middle", style.PAPER, bold=True)
+            scene.box(e.x + 4, e.y - 6, 9, 12, style.ALARM, rounded=True)
+            scene.text(e.x + 8.5, e.y, "!", style.FONT_PT, "middle", style.PAPER, bold=True)
 
 
-def _process(canvas: Canvas, step: _Step, place: Placed, box: _Box) -> None:
+def _process(scene: Scene, step: _Step, place: Placed, box: _Box) -> None:
     m = step.model.members[place.slot]
     name, role = _head(step, place, box.width)
     alarms = page.alarm_lines(m.wrong, box.width)
-    with canvas.group(f"process-{place.slot}", f"process {words.name(m.process)}", class_="process"):
-        canvas.rect(box.x, box.y, box.width, box.height, style.PAPER, rx=4)
-        canvas.path(f"M{box.x:.2f} {box.y + _HEAD:.2f}v{4 - _HEAD:.2f}q0 -4 4 -4h{box.width - 8:.2f}q4 0 4 4"
-                    f"v{_HEAD - 4:.2f}z", fill=style.PALE_PROCESS)
-        canvas.text(box.x + _PAD, box.y + _HEAD / 2, name, bold=True)
-        canvas.text(box.x + box.width - _PAD, box.y + _HEAD / 2, role, style.SMALL_PT, "end",
-                    style.INK if m.orphan else style.QUIET, font_style="italic" if m.orphan else None)
+    with scene.group(f"process-{place.slot}", f"process {words.name(m.process)}", "process"):
+        scene.box(box.x, box.y, box.width, box.height, style.PAPER, style.ALARM if alarms else style.QUIET, rounded=True,
+                  stroke_width=1.8 if alarms else 0.9, head=Band(_HEAD, style.PALE_PROCESS), foot=page.alarm_band(alarms))
+        scene.text(box.x + _PAD, box.y + _HEAD / 2, name, bold=True)
+        scene.text(box.x + box.width - _PAD, box.y + _HEAD / 2, role, style.SMALL_PT, "end",
+                   style.INK if m.orphan else style.QUIET, italic=m.orphan)
         for letter in _rows(step):
-            _page_row(canvas, step, m, letter, box)
-        if alarms:
-            page.alarm(canvas, box.x, box.y + box.height - page.alarm_height(alarms), box.width, alarms, 4)
-        canvas.rect(box.x, box.y, box.width, box.height, rx=4, stroke=style.ALARM if alarms else style.QUIET,
-                    stroke_width=1.8 if alarms else 0.9)
-        _mark(canvas, step, f"process-{place.slot}", box.x, box.y + _HEAD / 2, _HEAD - 3)
+            _page_row(scene, step, m, letter, box)
+        page.alarm(scene, box.x, box.y + box.height - page.alarm_height(alarms), alarms)
+        _mark(scene, step, f"process-{place.slot}", box.x, box.y + _HEAD / 2, _HEAD - 3)
         for letter in _LETTERS:
             own = m.page(letter)
             if own is not None and own.pa in step.frames:
-                page.badge(canvas, box.x + box.width, _row_y(box, letter), letter)
+                page.badge(scene, box.x + box.width, _row_y(box, letter), letter)
 
 
-def _page_row(canvas: Canvas, step: _Step, member: Member, letter: str, box: _Box) -> None:
+def _page_row(scene: Scene, step: _Step, member: Member, letter: str, box: _Box) -> None:
     own = member.page(letter) if letter in _LETTERS else None
     address, remark = _row_words(step, member, letter)
     y, x = _row_y(box, letter), box.x + _PAD
     name = f"page-{letter}-{member.process.slot}"
-    with canvas.group(name, None if own is None else words.pte(own)):
-        _mark(canvas, step, name, box.x, y, _ROW - 3)
-        canvas.text(x, y, words.ROW[letter], style.SMALL_PT, fill=style.QUIET)
-        canvas.text(x + _LABEL_W, y, address, fill=style.INK if own or letter in _MEMORY else style.QUIET)
-        canvas.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, fill=style.QUIET)
+    with scene.group(name, None if own is None else words.pte(own)):
+        _mark(scene, step, name, box.x, y, _ROW - 3)
+        scene.text(x, y, words.ROW[letter], style.SMALL_PT, ink=style.QUIET)
+        scene.text(x + _LABEL_W, y, address, ink=style.INK if own or letter in _MEMORY else style.QUIET)
+        scene.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, ink=style.QUIET)
 
 
-def _frame(canvas: Canvas, step: _Step, frame: SharedFrame, box: _Box) -> None:
+def _frame(scene: Scene, step: _Step, frame: SharedFrame, box: _Box) -> None:
     alarms = _frame_alarms(frame)
     free = any(words.FREE in one for one in frame.odd)
-    fill = style.PALE_FRAME if not free else canvas.stripes("freed", style.STRIPE, style.PAPER, 7, 2)
     height = _frame_height(step, frame)
-    with canvas.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", class_="frame"):
-        canvas.rect(box.x, box.y, box.width, height, fill, rx=7)
-        canvas.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
-        canvas.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.snapshot, frame),
-                    style.SMALL_PT, "end", style.INK)
+    with scene.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", "frame"):
+        scene.box(box.x, box.y, box.width, height, style.PAPER if free else style.PALE_FRAME,
+                  style.ALARM if frame.is_wrong else style.EDGE_FRAME, rounded=True, stroke_width=2.4 if frame.is_wrong else 1.8,
+                  dash=(6, 3) if frame.creator_gone or free else None, hatch=Hatch(style.STRIPE, 7, 2) if free else None,
+                  foot=page.alarm_band(alarms))
+        scene.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
+        scene.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.snapshot, frame),
+                   style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
-            canvas.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, fill=style.LETTER[letter])
+            scene.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, ink=style.LETTER[letter])
             for line in lines:
-                canvas.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
+                scene.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)
                 y += _FRAME_LINE
             y += 2
-        if alarms:
-            page.alarm(canvas, box.x, box.y + height - page.alarm_height(alarms), box.width, alarms, 7)
-        canvas.rect(box.x, box.y, box.width, height, rx=7, stroke=style.ALARM if frame.is_wrong else style.EDGE_FRAME,
-                    stroke_width=2.4 if frame.is_wrong else 1.8,
-                    stroke_dasharray="6 3" if frame.creator_gone or free else None)
-        _mark(canvas, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
+        page.alarm(scene, box.x, box.y + height - page.alarm_height(alarms), alarms)
+        _mark(scene, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
 
 
-def legend(canvas: Canvas, snapshot: Snapshot, y: float) -> float:
+def legend(scene: Scene, snapshot: Snapshot, y: float) -> float:
     """Signs and what they mean, in one row; returns the y where notes may begin."""
     layout = snapshot.layout
-    page.rule(canvas, y)
+    page.rule(scene, y)
     y += 14
     x = MARGIN_PT + page.BADGE_R
     signs = [("F", f"FRY {layout.fry:#x}, my own page"), ("S", f"SHRIMP {layout.shrimp:#x}, my parent's FRY")] \
         if has_pages(snapshot) else []
-    with canvas.group("legend"):
+    with scene.group("legend"):
         for letter, what in signs:
-            page.badge(canvas, x, y, letter)
-            canvas.line(x + page.BADGE_R, y, x + 24, y, style.LINE[letter], stroke_width=1.6,
-                        stroke_dasharray="5 3" if letter == "S" else None)
-            canvas.path(f"M{x + 31:.2f} {y:.2f}l-8 -4v8z", fill=style.LINE[letter])
-            canvas.text(x + 36, y, what, style.SMALL_PT)
+            page.badge(scene, x, y, letter)
+            scene.line([(x + page.BADGE_R, y), (x + 24, y)], style.LINE[letter], stroke_width=1.6, dash=DASH[letter])
+            page.arrow_head(scene, x + 31, y, style.LINE[letter])
+            scene.text(x + 36, y, what, style.SMALL_PT)
             x += 36 + text_width(len(what), style.SMALL_PT) + 16
-        canvas.path(corners([(x, y - 8), (x, y), (x + 12, y)], 5), style.HAIRLINE, stroke_width=1.2)
-        canvas.text(x + 16, y, "child", style.SMALL_PT)
+        scene.line([(x, y - 8), (x, y), (x + 12, y)], style.HAIRLINE, stroke_width=1.2, radius=5)
+        scene.text(x + 16, y, "child", style.SMALL_PT)
     return y + 13

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import kit, page, style, words
-from .canvas import Canvas, corners, fitting_chars
-from .dot import quoted, shorten
+from .dot import shorten
 from .drawing import Drawing
 from .page import LINE_PT, MARGIN_PT
+from .scene import Band, Scene, fitting_chars
 from .snapshot_json import Snapshot
 
 LIMIT = 6
@@ -44,15 +44,15 @@ def draw(snapshot: Snapshot) -> Drawing:
         return _calm(snapshot, judgement, summary)
     shown, left_out = faults[:LIMIT], faults[LIMIT:]
     notes = [summary, *_left_out(left_out), *words.cautions(snapshot)]
-    canvas = Canvas()
-    y = page.heading(canvas, TITLE, [words.stop_line(snapshot)])
+    scene = Scene()
+    y = page.heading(scene, TITLE, [words.stop_line(snapshot)])
     for i, fault in enumerate(shown):
-        y = _card(canvas, snapshot, fault, i, y) + 12
-    page.rule(canvas, y)
-    y = page.notes(canvas, y + 6, notes)
+        y = _card(scene, snapshot, fault, i, y) + 12
+    page.rule(scene, y)
+    y = page.notes(scene, y + 6, notes)
     lines = [_sentence(snapshot, f) for f in shown]
     return Drawing(TITLE, " ".join([words.stop_line(snapshot) + ".", *lines, *(f"{n.rstrip('.')}." for n in notes)]),
-                   dot=_dot(snapshot, shown, notes), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+                   scene.sized(page.WIDTH_PT, y + MARGIN_PT))
 
 
 def _faults(failures: Sequence[kit.Verdict]) -> list[_Fault]:
@@ -100,7 +100,7 @@ def _wrap(lines: Sequence[str], width: float) -> list[str]:
     return page.wrapped(lines, width - 2 * _PAD)
 
 
-def _card(canvas: Canvas, snapshot: Snapshot, fault: _Fault, i: int, y: float) -> float:
+def _card(scene: Scene, snapshot: Snapshot, fault: _Fault, i: int, y: float) -> float:
     """Draws one fault from y down; returns the y of its lower edge."""
     v = fault.verdict
     x = float(MARGIN_PT)
@@ -115,48 +115,44 @@ def _card(canvas: Canvas, snapshot: Snapshot, fault: _Fault, i: int, y: float) -
     left_h = LINE_PT * len(left) + 10
     middle_h = max(sum(box_h) + 8, left_h)
     height = _HEAD + 13 * len(why) + 10 + middle_h + 8 + LINE_PT * len(advice) + 6
-    with canvas.group(f"fault-{i}", f"{v.rule}: {v.statement}"):
-        canvas.rect(x, y, _WIDTH, height, style.PAPER, rx=5)
-        canvas.path(f"M{x:.2f} {y + _HEAD:.2f}v{5 - _HEAD:.2f}q0 -5 5 -5h{_WIDTH - 10:.2f}q5 0 5 5v{_HEAD - 5:.2f}z",
-                    fill=style.ALARM)
-        canvas.text(x + _PAD, y + _HEAD / 2, f"! {v.rule}", fill=style.PAPER, bold=True)
-        canvas.text(x + _WIDTH - _PAD, y + _HEAD / 2, look, fill=style.PAPER, bold=True, anchor="end")
+    with scene.group(f"fault-{i}", f"{v.rule}: {v.statement}"):
+        scene.box(x, y, _WIDTH, height, style.PAPER, style.ALARM, rounded=True, stroke_width=1.2, head=Band(_HEAD, style.ALARM))
+        scene.text(x + _PAD, y + _HEAD / 2, f"! {v.rule}", ink=style.PAPER, bold=True)
+        scene.text(x + _WIDTH - _PAD, y + _HEAD / 2, look, ink=style.PAPER, bold=True, anchor="end")
         at = y + _HEAD + 5
         for line in why:
-            canvas.text(x + _PAD, at + 6.5, line, bold=True)
+            scene.text(x + _PAD, at + 6.5, line, bold=True)
             at += 13
         at += 6
         lx, rx = x + _PAD, x + _WIDTH - _PAD - _RIGHT_W
         ly = at + (middle_h - left_h) / 2
-        canvas.rect(lx, ly, _LEFT_W, left_h, style.PALE_PROCESS, style.QUIET, rx=4, stroke_width=0.9)
+        scene.box(lx, ly, _LEFT_W, left_h, style.PALE_PROCESS, style.QUIET, rounded=True, stroke_width=0.9)
         for j, line in enumerate(left):
-            canvas.text(lx + _PAD, ly + 5 + LINE_PT * (j + 0.5), line, style.SMALL_PT, bold=j == 0)
+            scene.text(lx + _PAD, ly + 5 + LINE_PT * (j + 0.5), line, style.SMALL_PT, bold=j == 0)
         by = at + (middle_h - sum(box_h) - 8) / 2
         for name, lines, h, wrong in (("is", found, box_h[0], True), ("should be", expected, box_h[1], False)):
-            _leads_to(canvas, (lx + _LEFT_W, ly + left_h / 2 + (-6 if wrong else 6)), rx, by, h, name, lines, wrong)
+            _leads_to(scene, (lx + _LEFT_W, ly + left_h / 2 + (-6 if wrong else 6)), rx, by, h, name, lines, wrong)
             by += h + 8
         at += middle_h + 8
         for line in advice:
-            canvas.text(x + _PAD, at + LINE_PT / 2, line, style.SMALL_PT, fill=style.QUIET)
+            scene.text(x + _PAD, at + LINE_PT / 2, line, style.SMALL_PT, ink=style.QUIET)
             at += LINE_PT
-        canvas.rect(x, y, _WIDTH, height, rx=5, stroke=style.ALARM, stroke_width=1.2)
     return y + height
 
 
-def _leads_to(canvas: Canvas, start: tuple[float, float], x: float, y: float, height: float, name: str,
+def _leads_to(scene: Scene, start: tuple[float, float], x: float, y: float, height: float, name: str,
               lines: Sequence[str], wrong: bool) -> None:
     """The line from an entry to what it is, solid, or should be, dashed; and that."""
     ink = style.ALARM if wrong else style.INK
     end = y + height / 2
     turn = (start[0] + x) / 2 - 8
-    canvas.path(corners([start, (turn, start[1]), (turn, end), (x - 6, end)], 6), ink,
-                stroke_width=2.2 if wrong else 1.4, stroke_dasharray=None if wrong else "4 3")
-    canvas.path(f"M{x:.2f} {end:.2f}l-8 -4v8z", fill=ink)
-    canvas.rect(x, y, _RIGHT_W, height, style.PAPER if not wrong else "#FBE9E2", ink, rx=6,
-                stroke_width=2.0 if wrong else 1.2, stroke_dasharray=None if wrong else "4 3")
-    canvas.text(x + _PAD, y + 3 + LINE_PT / 2, name, style.SMALL_PT, fill=ink, bold=True)
+    scene.line([start, (turn, start[1]), (turn, end), (x, end)], ink, stroke_width=2.2 if wrong else 1.4, radius=6,
+               dash=None if wrong else (4, 3), arrow=8)
+    scene.box(x, y, _RIGHT_W, height, style.PAPER if not wrong else "#FBE9E2", ink, rounded=True,
+              stroke_width=2.0 if wrong else 1.2, dash=None if wrong else (4, 3))
+    scene.text(x + _PAD, y + 3 + LINE_PT / 2, name, style.SMALL_PT, ink=ink, bold=True)
     for j, line in enumerate(lines):
-        canvas.text(x + _PAD, y + 3 + LINE_PT * (j + 1.5), line, style.SMALL_PT)
+        scene.text(x + _PAD, y + 3 + LINE_PT * (j + 1.5), line, style.SMALL_PT)
 
 
 def _also(fault: _Fault) -> list[str]:
@@ -182,30 +178,11 @@ def _calm(snapshot: Snapshot, judgement: kit.Judgement, summary: str) -> Drawing
         rest = sum(list(reasons.values())[_REASONS:])
         lines[_REASONS:] = [f"and {rest} more"]
     notes = [*lines, *words.cautions(snapshot)]
-    canvas = Canvas()
-    y = page.heading(canvas, said, [words.stop_line(snapshot)])
-    canvas.rect(MARGIN_PT, y, _WIDTH, 30, style.PALE_PROCESS, style.QUIET, rx=5, stroke_width=0.9)
-    canvas.text(MARGIN_PT + _PAD + 3, y + 15, summary, bold=True)
-    y = page.notes(canvas, y + 40, notes)
+    scene = Scene()
+    y = page.heading(scene, said, [words.stop_line(snapshot)])
+    scene.box(MARGIN_PT, y, _WIDTH, 30, style.PALE_PROCESS, style.QUIET, rounded=True, stroke_width=0.9)
+    scene.text(MARGIN_PT + _PAD + 3, y + 15, summary, bold=True)
+    y = page.notes(scene, y + 40, notes)
     return Drawing(said, " ".join([words.stop_line(snapshot) + ".", summary + ".", *(f"{n.rstrip('.')}." for n in notes)]),
-                   dot=_dot(snapshot, [], [said, summary, *notes]), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+                   scene.sized(page.WIDTH_PT, y + MARGIN_PT))
 
-
-def _dot(snapshot: Snapshot, faults: Sequence[_Fault], notes: Sequence[str]) -> str:
-    """The same as a plain graph, to lay out and edit."""
-    def label(lines: Sequence[str]) -> str:
-        return '"' + "".join(quoted(line)[1:-1] + "\\l" for line in lines) + '"'
-    body = []
-    for i, fault in enumerate(faults):
-        v = fault.verdict
-        body += [f'"fault-{i}" [label={label([v.rule, *_place(snapshot, v), *words.wrap(v.why, 50), f"look at {v.function}()"])}];',
-                 f'"is-{i}" [penwidth=2, label={label(words.wrap(v.actual or "?", 40))}];',
-                 f'"should-{i}" [style=dashed, label={label(words.wrap(v.expected or "?", 40))}];',
-                 f'"fault-{i}" -> "is-{i}" [label="is", penwidth=2];',
-                 f'"fault-{i}" -> "should-{i}" [label="should be", style=dashed];']
-    wrapped = [part for n in [words.stop_line(snapshot), *notes] for part in words.wrap(n, 90)]
-    return "\n".join([
-        "digraph fault {",
-        f'graph [rankdir=LR, labelloc=b, fontname="{style.FONT}", fontsize={style.FONT_PT}, label={label(wrapped)}];',
-        f'node [shape=box, fontname="{style.FONT}", fontsize={style.FONT_PT}];',
-        f'edge [fontname="{style.FONT}", fontsize={style.FONT_PT}];', *body, "}", ""])

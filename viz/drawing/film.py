@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Optional
-from xml.etree.ElementTree import Element
 
 from . import family, film_page, strip, svg, words
 from .drawing import Drawing
@@ -28,9 +27,10 @@ def draw(film: Film, steps: Optional[Sequence[int]] = None) -> Drawing:
     title = _title(film)
     first, last = (words.stop_line(s.snapshot) for s in (film.steps[0], film.steps[-1]))
     return Drawing(title, f"{len(film.steps)} steps, from {first} to {last}.",
-                   html=lambda: film_page.page(film, title, _pictures(film, cast, range(len(film.steps)))),
-                   sheets=lambda on_a4: strip.sheets(film, title, which,
-                                                      _pictures(film, cast, which, has_legend=False), on_a4))
+                   html=lambda: film_page.page(film, title, [
+                       svg.inlined(one, f"s{n}-", f"{one.title}, step {n}") for n, one in enumerate(_drawings(film, cast), 1)]),
+                   sheets=lambda on_a4: strip.sheets(film, title, which, [
+                       one.scene for one in map(_drawings(film, cast, has_legend=False).__getitem__, which)], on_a4))
 
 
 def _title(film: Film) -> str:
@@ -62,10 +62,9 @@ def _cast(film: Film) -> list[int]:
     return sorted([pid for pid in dict.fromkeys(wanted) if pid in cast.values()][:family.LIMIT])
 
 
-def _pictures(film: Film, cast: Sequence[int], which: Sequence[int], has_legend: bool = True) -> list[Element]:
-    """The family at each of the steps `which`, in one layout for all."""
-    drawings = family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps], has_legend)
-    return [svg.inlined(drawings[i], f"s{i + 1}-", f"{drawings[i].title}, step {i + 1}") for i in which]
+def _drawings(film: Film, cast: Sequence[int], has_legend: bool = True) -> list[Drawing]:
+    """The family at each step, in one layout for all."""
+    return family.draw_steps([s.snapshot for s in film.steps], cast, [_changed(s) for s in film.steps], has_legend)
 
 
 _ROWS = {"pte": "T", "table": "T", "root": "T", "sz": "M"}

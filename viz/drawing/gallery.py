@@ -24,7 +24,7 @@ class Figure:
     stem: str
     question: str
     draw: Callable[[], Drawing]
-    kinds: tuple[str, ...] = ("svg", "pdf", "png")
+    kinds: tuple[str, ...] = ("svg", "pdf", "png", "dot")
     picture: Optional[Callable[[], Drawing]] = None
 
 
@@ -34,7 +34,6 @@ class Shown:
     figure: Figure
     drawing: Drawing
     files: tuple[tuple[str, bytes], ...]
-    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,11 @@ def render_each(wanted: Sequence[Figure]) -> list[Union[Shown, Missing]]:
     for figure in wanted:
         try:
             drawing = figure.draw()
-            kinds = figure.kinds + (("dot",) if drawing.dot is not None else ())
-            done = render.render(drawing, kinds)
-            rendered = [*zip(kinds, done.figures)]
+            rendered = [*zip(figure.kinds, render.render(drawing, figure.kinds))]
             if figure.picture:
-                rendered += [("svg", render.render(figure.picture(), ["svg"]).figures[0])]
+                rendered += [("svg", render.render(figure.picture(), ["svg"])[0])]
             files = tuple((f"{figure.stem}.{kind}", data) for kind, data in rendered)
-            found.append(Shown(figure, drawing, files, done.notes))
+            found.append(Shown(figure, drawing, files))
         except VizError as e:
             found.append(Missing(figure, str(e)))
     return found
@@ -159,8 +156,7 @@ def _section(one: Union[Shown, Missing]) -> str:
     if isinstance(one, Missing):
         return f"{head}<p>Not drawn: {text(one.why)}</p></section>\n"
     links = " · ".join(f'<a href="{text(name)}">{text(name.rpartition(".")[2].upper())}</a>' for name, _ in one.files)
-    notes = "".join(f"<p>{text(note)}</p>" for note in one.notes)
     image = f"{text(one.figure.stem)}.svg"
-    return (f'{head}<p class="quiet">{links}</p>{notes}<figure><a href="{text(one.files[0][0])}">'
+    return (f'{head}<p class="quiet">{links}</p><figure><a href="{text(one.files[0][0])}">'
             f'<img src="{image}" alt="{text(one.drawing.title)}"></a>'
             f"<figcaption><details><summary>In words</summary>{text(one.drawing.description)}</details></figcaption></figure></section>\n")

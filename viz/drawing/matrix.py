@@ -1,7 +1,8 @@
 """The matrix: who shares what with whom, for many.
 
 A row for each process, in the order of a family tree; a column for each shared frame, in the order of
-its owners: so a family is a block. F and S say that the frame is the process's FRY or its SHRIMP.
+its owners: so a family is a block. F and S say that the frame is the process's FRY or its SHRIMP. Columns are
+numbered, because Graphviz cannot turn text; a key below says which frame each number is.
 """
 from __future__ import annotations
 
@@ -9,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from . import page, style, words
-from .canvas import Canvas, text_width
-from .drawing import Drawing
 from .dot import shorten
+from .drawing import Drawing
 from .page import MARGIN_PT
+from .scene import Scene, text_width
 from .sharing import Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
-from .sharing_dot import sharing_dot
 from .snapshot_json import Snapshot
 
 LIMIT = 64
 TITLE = "Who shares what with whom: processes and frames"
 
-_ROW = 10.8
+_ROW = 10.4
 _INDENT, _INDENTS = 7.0, 7          # deeper ones stand as deep as this
-_LEAST_COLUMN, _MOST_COLUMN = 9.5, 17.0
+_LEAST_COLUMN, _MOST_COLUMN = 11.5, 17.0
 _NAME_CHARS = 16
-_HEADER_PT = 8.0
+_HEADER_PT = 9.0
+_KEY_W, _KEY_PT = 79.0, 11.0
 _KINDS = {"user": "U", "table": "T", "trapframe": "R", "kstack": "K"}
 _MEANINGS = {"F": "FRY", "S": "SHRIMP", "B": "both, FRY and SHRIMP", "U": "other user memory", "T": "page table",
              "R": "trapframe", "K": "kernel stack", "O": "something else"}
@@ -46,16 +47,16 @@ def draw(snapshot: Snapshot, pids: Optional[Sequence[int]] = None) -> Drawing:
     here = {f.pa for f in frames}
     notes = (words.left_out(snapshot, model, drawn, here) + words.cautions(snapshot) + words.held_back(model)
              + _wrong_notes(model, rows, frames))
-    canvas = Canvas()
-    y = page.heading(canvas, TITLE, [words.stop_line(snapshot)])
+    scene = Scene()
+    y = page.heading(scene, TITLE, [words.stop_line(snapshot)])
     x = MARGIN_PT + label_w
-    y = _header(canvas, snapshot, frames, x, y, column_w)
-    _grid(canvas, model, rows, frames, cells, x, y, column_w)
-    y = _legend(canvas, snapshot, {letter for letter, _ in cells.values()}, y + _ROW * len(rows) + 14)
-    y = page.notes(canvas, y, notes if frames else ["no frame here is shared", *notes])
+    grid = y + _ROW + 2
+    _grid(scene, model, rows, frames, cells, x, grid, column_w)
+    y = _header(scene, snapshot, frames, x, y, column_w, grid + _ROW * len(rows) + 8)
+    y = _legend(scene, snapshot, {letter for letter, _ in cells.values()}, y + 10)
+    y = page.notes(scene, y, notes if frames else ["no frame here is shared", *notes])
     return Drawing(TITLE, _description(snapshot, model, rows, frames, cells, notes),
-                   dot=sharing_dot(TITLE, snapshot, model, drawn, {f.pa: f for f in frames}),
-                   svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+                   scene.sized(page.WIDTH_PT, y + MARGIN_PT))
 
 
 def _label(model: Sharing, place: Placed) -> str:
@@ -105,77 +106,80 @@ def _cells(snapshot: Snapshot, rows: Sequence[Placed], model: Sharing,
     return cells
 
 
-def _header(canvas: Canvas, snapshot: Snapshot, frames: Sequence[SharedFrame], x: float, y: float,
-            column_w: float) -> float:
-    """The addresses of the frames, upright; returns the y of the first row."""
-    longest = max((len(f"{f.pa:#x}") for f in frames), default=0)
-    bottom = y + text_width(longest, _HEADER_PT) + 8
+def _header(scene: Scene, snapshot: Snapshot, frames: Sequence[SharedFrame], x: float, y: float, column_w: float,
+            key_y: float) -> float:
+    """Of each frame, the number of its column, and below the grid, from key_y, which frame that is; returns the y
+    below the key."""
+    per_row = int((page.WIDTH_PT - 2 * MARGIN_PT) / _KEY_W)
     for i, f in enumerate(frames):
-        middle = x + column_w * (i + 0.5)
-        refs = words.refs(snapshot, f)
-        with canvas.group(f"frame-{f.pa:#x}", f"frame {f.pa:#x}" + (f", {refs}" if refs else "")
-                          + "".join(f"; {'wrong: ' * f.is_wrong}{w}" for w in f.odd)):
+        middle, refs = x + column_w * (i + 0.5), words.refs(snapshot, f)
+        key_x, at = MARGIN_PT + _KEY_W * (i % per_row), key_y + _KEY_PT * (i // per_row + 0.5)
+        ink = style.PAPER if f.is_wrong else style.INK
+        with scene.group(f"frame-{f.pa:#x}", f"frame {f.pa:#x}" + (f", {refs}" if refs else "")
+                         + "".join(f"; {'wrong: ' * f.is_wrong}{w}" for w in f.odd)):
             if f.is_wrong:
-                canvas.rect(middle - _HEADER_PT / 2 - 0.5, y - 6, _HEADER_PT + 1, bottom - y + 4, style.ALARM, rx=1.5)
-            canvas.text(0, 0, f"{f.pa:#x}", _HEADER_PT, fill=style.PAPER if f.is_wrong else style.INK, bold=f.is_wrong,
-                        transform=f"translate({middle:.2f} {bottom - 5:.2f}) rotate(-90)")
+                scene.box(middle - column_w / 2 + 0.5, y, column_w - 1, _ROW, style.ALARM)
+                scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
+            scene.text(middle, y + _ROW / 2, str(i + 1), _HEADER_PT, "middle", ink, bold=f.is_wrong)
+            scene.text(key_x + text_width(2, _HEADER_PT) + 3, at, str(i + 1), _HEADER_PT, "end", ink, bold=True)
+            scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, f"{f.pa:#x}", _HEADER_PT, ink=ink, bold=f.is_wrong)
     if frames:
-        canvas.text(x - 8, bottom - 8, "frame", style.SMALL_PT, "end", style.QUIET)
-    return bottom
+        scene.text(x - 8, y + _ROW / 2, "frame", style.SMALL_PT, "end", style.QUIET)
+    return key_y + _KEY_PT * ((len(frames) + per_row - 1) // per_row)
 
 
-def _grid(canvas: Canvas, model: Sharing, rows: Sequence[Placed], frames: Sequence[SharedFrame],
+def _grid(scene: Scene, model: Sharing, rows: Sequence[Placed], frames: Sequence[SharedFrame],
           cells: Mapping[tuple[int, int], tuple[str, str]], x: float, y: float, column_w: float) -> None:
     right = x + column_w * len(frames)
     for i in range(0, len(rows), 2):        # stripes lead the eye along a row
-        canvas.rect(MARGIN_PT, y + _ROW * i, right - MARGIN_PT, _ROW, "#F3F6F8")
+        scene.box(MARGIN_PT, y + _ROW * i, right - MARGIN_PT, _ROW, "#F3F6F8")
     for j, f in enumerate(frames):          # a family hangs together
         at = [i for i, p in enumerate(rows) if cells.get((p.slot, f.pa), ("", ""))[0] in ("F", "S", "B")]
         middle = x + column_w * (j + 0.5)
-        canvas.line(middle, y, middle, y + _ROW * (min(at, default=0) + 0.5), style.HAIRLINE, stroke_width=0.5,
-                    stroke_dasharray="1 2")
+        if at:
+            scene.line([(middle, y), (middle, y + _ROW * (at[0] + 0.5))], style.HAIRLINE, stroke_width=0.5, dash=(1, 2))
         if len(at) > 1:
-            canvas.line(middle, y + _ROW * (at[0] + 0.5), middle, y + _ROW * (at[-1] + 0.5), style.LINE_SHRIMP,
-                        stroke_width=1.2)
+            scene.line([(middle, y + _ROW * (at[0] + 0.5)), (middle, y + _ROW * (at[-1] + 0.5))], style.LINE_SHRIMP,
+                       stroke_width=1.2)
     for i, p in enumerate(rows):
         middle = y + _ROW * (i + 0.5)
         m = model.members[p.slot]
-        with canvas.group(f"process-{p.slot}", f"process {words.name(m.process)}"
+        with scene.group(f"process-{p.slot}", f"process {words.name(m.process)}"
                           + "".join(f"; wrong: {w}" for w in m.wrong)):
             if m.wrong:
-                canvas.rect(MARGIN_PT, y + _ROW * i + 0.5, 8, _ROW - 1, style.ALARM, rx=1.5)
-                canvas.text(MARGIN_PT + 4, middle, "!", style.SMALL_PT, "middle", style.PAPER, bold=True)
-            canvas.text(MARGIN_PT + 10 + _INDENT * min(p.depth, _INDENTS), middle, _label(model, p),
-                        bold=bool(m.wrong), font_style="italic" if m.orphan else None)
+                scene.box(MARGIN_PT, y + _ROW * i + 0.5, 8, _ROW - 1, style.ALARM, rounded=True)
+                scene.text(MARGIN_PT + 4, middle, "!", style.SMALL_PT, "middle", style.PAPER, bold=True)
+            scene.text(MARGIN_PT + 10 + _INDENT * min(p.depth, _INDENTS), middle, _label(model, p),
+                       bold=bool(m.wrong), italic=m.orphan)
             for j, f in enumerate(frames):
                 if (p.slot, f.pa) in cells:
                     letter, tip = cells[p.slot, f.pa]
                     wrong = letter in m.wrong_pages or letter == "B" and bool(m.wrong_pages)
-                    _cell(canvas, letter, tip, wrong, x + column_w * (j + 0.5), middle, min(column_w, _ROW + 1))
+                    _cell(scene, letter, tip, wrong, x + column_w * (j + 0.5), middle, min(column_w, _ROW + 1))
 
 
-def _cell(canvas: Canvas, letter: str, tip: str, wrong: bool, x: float, y: float, width: float) -> None:
+def _cell(scene: Scene, letter: str, tip: str, wrong: bool, x: float, y: float, width: float) -> None:
     dark = wrong or letter == "F"
     fill = style.ALARM if wrong else style.LINE_FRY if letter == "F" else style.PAPER
     ink = style.PAPER if dark else style.LINE_SHRIMP if letter in "SB" else style.INK
-    with canvas.group(None, tip):
-        canvas.rect(x - width / 2 + 0.5, y - _ROW / 2 + 0.6, width - 1, _ROW - 1.2, fill, fill if dark else ink,
-                    stroke_width=0.8, rx=2, stroke_dasharray="2.2 1.1" if letter == "S" and not wrong else None)
-        canvas.text(x, y, letter, style.SMALL_PT, "middle", ink, bold=True)
+    with scene.group(None, tip):
+        scene.box(x - width / 2 + 0.5, y - _ROW / 2 + 0.6, width - 1, _ROW - 1.2, fill, fill if dark else ink, rounded=True,
+                  stroke_width=0.8, dash=(2.2, 1.1) if letter == "S" and not wrong else None)
+        scene.text(x, y, letter, style.SMALL_PT, "middle", ink, bold=True)
 
 
-def _legend(canvas: Canvas, snapshot: Snapshot, letters: set[str], y: float) -> float:
-    page.rule(canvas, y - 4)
+def _legend(scene: Scene, snapshot: Snapshot, letters: set[str], y: float) -> float:
+    page.rule(scene, y - 4)
     layout = snapshot.layout
     told = dict(_MEANINGS, F=f"FRY {layout.fry:#x}, its own page", S=f"SHRIMP {layout.shrimp:#x}, its parent's FRY")
     x, y = MARGIN_PT + 6.0, y + 8
-    with canvas.group("legend"):
+    with scene.group("legend"):
         for letter in ["F", "S", *(a for a in _MEANINGS if a in letters - {"F", "S"})]:
             width = 26 + text_width(len(told[letter]), style.SMALL_PT)
             if x + width > page.WIDTH_PT - MARGIN_PT:
                 x, y = MARGIN_PT + 6.0, y + 14
-            _cell(canvas, letter, told[letter], False, x, y, _ROW + 1)
-            canvas.text(x + 10, y, told[letter], style.SMALL_PT)
+            _cell(scene, letter, told[letter], False, x, y, _ROW + 1)
+            scene.text(x + 10, y, told[letter], style.SMALL_PT)
             x += width
     return y + 12
 

@@ -1,26 +1,28 @@
-"""The look that figures on a canvas share: heading, letters in badges, alarms, notes below."""
+"""The look that all figures share: heading, letters in badges, alarms, notes below."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from . import style, words
-from .canvas import Canvas, fitting_chars
+from .scene import Band, Scene, fitting_chars
 
-MARGIN_PT = 12
+MARGIN_PT = 4
 WIDTH_PT = style.MAX_WIDTH_PT
+CONTENT_PT = WIDTH_PT - 2 * MARGIN_PT
 BADGE_R = 6.2
 ALARM_LINE_PT = 12
 LINE_PT = 12            # of small text
 
 
-def heading(canvas: Canvas, title: str, below: Sequence[str], width: float = WIDTH_PT) -> float:
+def heading(scene: Scene, title: str, below: Sequence[str], width: float = WIDTH_PT) -> float:
     """The title and the lines below it, wrapped; returns the y where the figure begins."""
     y = MARGIN_PT + 8.0
-    canvas.text(MARGIN_PT, y, title, style.TITLE_PT, bold=True)
+    scene.text(MARGIN_PT, y, title, style.TITLE_PT, bold=True)
     y += 4
     for line in wrapped(below, width - 2 * MARGIN_PT):
         y += LINE_PT
-        canvas.text(MARGIN_PT, y, line, style.SMALL_PT, fill=style.QUIET)
+        scene.text(MARGIN_PT, y, line, style.SMALL_PT, ink=style.QUIET)
     return y + 16
 
 
@@ -28,40 +30,46 @@ def wrapped(lines: Sequence[str], width: float, size: float = style.SMALL_PT) ->
     return [part for line in lines for part in words.wrap(line, fitting_chars(width, size))]
 
 
-def notes(canvas: Canvas, y: float, lines: Sequence[str], width: float = WIDTH_PT) -> float:
+def notes(scene: Scene, y: float, lines: Sequence[str], width: float = WIDTH_PT) -> float:
     """Small lines below a figure, from y, wrapped; returns the y below them."""
-    with canvas.group(class_="notes"):
+    with scene.group(kind="notes"):
         for one in lines:
             wrong = one.startswith("! ")
             for line in wrapped([one], width - 2 * MARGIN_PT):
-                canvas.text(MARGIN_PT, y + LINE_PT / 2, line, style.SMALL_PT, fill=style.ALARM if wrong else style.QUIET,
+                scene.text(MARGIN_PT, y + LINE_PT / 2, line, style.SMALL_PT, ink=style.ALARM if wrong else style.QUIET,
                             bold=wrong)
                 y += LINE_PT
     return y
 
 
-def badge(canvas: Canvas, x: float, y: float, letter: str) -> None:
+def badge(scene: Scene, x: float, y: float, letter: str) -> None:
     """F, filled, or S, hollow and dashed as its lines are."""
     if letter == "F":
-        canvas.circle(x, y, BADGE_R, style.LINE["F"], style.LINE["F"], stroke_width=1.2)
-        canvas.text(x, y, letter, 8, "middle", style.PAPER, bold=True)
+        scene.disc(x, y, BADGE_R, style.LINE["F"], style.LINE["F"], stroke_width=1.2)
+        scene.text(x, y, letter, style.SMALL_PT, "middle", style.PAPER, bold=True)
     else:
-        canvas.circle(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, stroke_dasharray="2.6 1.3")
-        canvas.text(x, y, letter, 8, "middle", style.LETTER[letter], bold=True)
+        scene.disc(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, dash=(2.6, 1.3))
+        scene.text(x, y, letter, style.SMALL_PT, "middle", style.LETTER[letter], bold=True)
+
+
+def arrow_head(scene: Scene, x: float, y: float, ink: str) -> None:
+    """Points to the right, its tip at (x, y)."""
+    scene.line([(x - 9, y), (x, y)], ink, arrow=8.0)
 
 
 def alarm_height(lines: Sequence[str]) -> float:
     return ALARM_LINE_PT * len(lines) + 4 if lines else 0
 
 
-def alarm(canvas: Canvas, x: float, y: float, width: float, lines: Sequence[str], radius: float) -> None:
-    """A dark band at the foot of a box with corners of that radius, what is wrong in white on it; `lines` are
-    wrapped already."""
-    r, height = radius, alarm_height(lines)
-    canvas.path(f"M{x:.2f} {y:.2f}h{width:.2f}v{height - r:.2f}q0 {r} -{r} {r}h{2 * r - width:.2f}q-{r} 0 -{r} -{r}z",
-                fill=style.ALARM)
+def alarm_band(lines: Sequence[str]) -> Optional[Band]:
+    """The foot of a box that says what is wrong; None when nothing is."""
+    return Band(alarm_height(lines), style.ALARM) if lines else None
+
+
+def alarm(scene: Scene, x: float, y: float, lines: Sequence[str]) -> None:
+    """What an alarm_band() says, in white; its upper left corner is (x, y), and `lines` are wrapped already."""
     for i, line in enumerate(lines):
-        canvas.text(x + 7, y + 2 + ALARM_LINE_PT * (i + 0.5), line, style.SMALL_PT, fill=style.PAPER, bold=True)
+        scene.text(x + 7, y + 2 + ALARM_LINE_PT * (i + 0.5), line, style.SMALL_PT, ink=style.PAPER, bold=True)
 
 
 def alarm_lines(plain: Sequence[str], width: float, sign: str = "! ") -> list[str]:
@@ -73,6 +81,6 @@ def alarm_lines(plain: Sequence[str], width: float, sign: str = "! ") -> list[st
     return found
 
 
-def rule(canvas: Canvas, y: float, width: float = WIDTH_PT) -> None:
-    canvas.line(MARGIN_PT, y, width - MARGIN_PT, y, style.HAIRLINE, stroke_width=0.6)
+def rule(scene: Scene, y: float, width: float = WIDTH_PT) -> None:
+    scene.line([(MARGIN_PT, y), (width - MARGIN_PT, y)], style.HAIRLINE, stroke_width=0.6)
 

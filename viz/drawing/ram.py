@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import page, style, words
-from .canvas import Canvas, fitting_chars, text_width
 from .drawing import Drawing
 from .page import MARGIN_PT
 from .ram_map import PURPOSES, Piece, RamMap, ram_map
+from .scene import Hatch, Scene, fitting_chars, text_width
 from .snapshot_json import Snapshot
 
 TITLE = "Who owns each frame of RAM"
@@ -29,6 +29,7 @@ _LONG = 2 * _COLUMNS    # cells of one kind that become a bar
 
 _FILLS = {"I": "#D3D9DE", "K": "#E7E1F2", "T": "#CDE4F4", "R": "#F8E0CF", "U": "#DCEFDD", "F": style.PALE_FRAME,
           "S": "#FFCF33", "O": "#ECECEC", "X": style.PAPER, "L": style.PAPER, "?": style.PAPER, "-": style.PAPER}
+_HATCHES = {"I": Hatch("#C2CAD1", 5, 1.2), "?": Hatch(style.HAIRLINE, 4, 0.8)}
 _LEAST_PT = 1.2         # of something in the strip
 
 
@@ -50,17 +51,17 @@ def draw(snapshot: Snapshot) -> Drawing:
     ram = ram_map(snapshot)
     per_cell, rows = _rows(ram.pieces, snapshot.layout.page_size)
     notes = _notes(snapshot, ram)
-    canvas = Canvas()
-    y = page.heading(canvas, TITLE, [words.stop_line(snapshot)])
-    y = _strip(canvas, snapshot, ram, rows, y)
-    y = page.notes(canvas, y - 4, [_scale(per_cell)]) + 5
-    with canvas.group("zoom", font_size=style.SMALL_PT):
+    scene = Scene()
+    y = page.heading(scene, TITLE, [words.stop_line(snapshot)])
+    y = _strip(scene, snapshot, ram, rows, y)
+    y = page.notes(scene, y - 4, [_scale(per_cell)]) + 5
+    with scene.group("zoom"):
         for row in rows:
-            _bar(canvas, row, ram, y) if isinstance(row, _Bar) else _cells(canvas, row, ram, y)
+            _bar(scene, row, ram, y) if isinstance(row, _Bar) else _cells(scene, row, ram, y)
             y += _CELL_H + _ROW_GAP
-    y = _legend(canvas, snapshot, ram, y + 12)
-    y = page.notes(canvas, y + 4, notes)
-    return Drawing(TITLE, _description(snapshot, ram, notes), svg=canvas.svg(page.WIDTH_PT, y + MARGIN_PT))
+    y = _legend(scene, snapshot, ram, y + 12)
+    y = page.notes(scene, y + 4, notes)
+    return Drawing(TITLE, _description(snapshot, ram, notes), scene.sized(page.WIDTH_PT, y + MARGIN_PT))
 
 
 def _scale(per_cell: int) -> str:
@@ -114,50 +115,48 @@ def _short_rows(pieces: Sequence[Piece], per_cell: int, page_size: int) -> Itera
 
 # What is drawn
 
-def _fill(canvas: Canvas, letter: str, ram: RamMap) -> str:
-    if letter in ram.wrong:
-        return style.ALARM
-    if letter == "I":
-        return canvas.stripes("image", "#C2CAD1", _FILLS["I"], 5, 1.2)
-    if letter == "?":
-        return canvas.stripes("unknown", style.HAIRLINE, style.PAPER, 4, 0.8)
-    return _FILLS[letter]
+def _fill(letter: str, ram: RamMap) -> str:
+    return style.ALARM if letter in ram.wrong else _FILLS[letter]
+
+
+def _hatch(letter: str, ram: RamMap) -> Optional[Hatch]:
+    return None if letter in ram.wrong else _HATCHES.get(letter)
 
 
 def _ink(letter: str, ram: RamMap) -> str:
     return style.PAPER if letter in ram.wrong else style.QUIET if letter == "-" else style.INK
 
 
-def _box(canvas: Canvas, x: float, y: float, width: float, letter: str, ram: RamMap, tip: Optional[str] = None,
+def _box(scene: Scene, x: float, y: float, width: float, letter: str, ram: RamMap, tip: Optional[str] = None,
          height: float = _CELL_H) -> None:
     strong = letter in ("S", "X", "L")
     if letter == "-":
-        canvas.rect(x + 0.3, y + 0.3, width - 0.6, height - 0.6, style.PAPER, style.STRIPE, tip, stroke_width=0.6)
+        scene.box(x + 0.3, y + 0.3, width - 0.6, height - 0.6, style.PAPER, style.STRIPE, tip, stroke_width=0.6)
     else:
-        canvas.rect(x + 0.5, y + 0.5, width - 1, height - 1, _fill(canvas, letter, ram),
-                    style.ALARM if letter in ram.wrong else style.EDGE_FRAME if letter == "S" else style.QUIET, tip,
-                    stroke_width=1.4 if strong else 0.5,
-                    stroke_dasharray="2 1.5" if strong and letter != "S" and letter not in ram.wrong else None)
+        scene.box(x + 0.5, y + 0.5, width - 1, height - 1, _fill(letter, ram),
+                  style.ALARM if letter in ram.wrong else style.EDGE_FRAME if letter == "S" else style.QUIET, tip,
+                  stroke_width=1.4 if strong else 0.5, hatch=_hatch(letter, ram),
+                  dash=(2, 1.5) if strong and letter != "S" and letter not in ram.wrong else None)
 
 
-def _cells(canvas: Canvas, row: _Cells, ram: RamMap, y: float) -> None:
-    canvas.text(MARGIN_PT, y + _CELL_H / 2, f"{row.pa:#x}", fill=style.QUIET, size=style.SMALL_PT)
+def _cells(scene: Scene, row: _Cells, ram: RamMap, y: float) -> None:
+    scene.text(MARGIN_PT, y + _CELL_H / 2, f"{row.pa:#x}", ink=style.QUIET, size=style.SMALL_PT)
     x0, i = MARGIN_PT + _LABEL_W, 0
     while i < len(row.cells):
         cell = row.cells[i]
         x = x0 + i * _CELL_W
         if len(cell) > 1:
-            _mixed(canvas, cell, ram, x, y)
+            _mixed(scene, cell, ram, x, y)
             i += 1
             continue
         piece, n = cell[0][0], 1
         while i + n < len(row.cells) and len(row.cells[i + n]) == 1 and row.cells[i + n][0][0] is piece:
             n += 1
-        _box(canvas, x, y, n * _CELL_W, piece.letter, ram, piece.tip)
+        _box(scene, x, y, n * _CELL_W, piece.letter, ram, piece.tip)
         if piece.letter != "-":
-            canvas.text(x + n * _CELL_W / 2, y + _CELL_H / 2, _tag(piece, n * _CELL_W), size=style.SMALL_PT,
-                        anchor="middle", fill=_ink(piece.letter, ram),
-                        bold=piece.letter in "SXL", pointer_events="none")
+            scene.text(x + n * _CELL_W / 2, y + _CELL_H / 2, _tag(piece, n * _CELL_W), size=style.SMALL_PT,
+                        anchor="middle", ink=_ink(piece.letter, ram),
+                       bold=piece.letter in "SXL")
         i += n
 
 
@@ -167,7 +166,7 @@ def _tag(piece: Piece, width: float) -> str:
     return full if len(full) <= fitting_chars(width - 2, style.SMALL_PT) else piece.letter
 
 
-def _mixed(canvas: Canvas, cell: Sequence[tuple[Piece, int]], ram: RamMap, x: float, y: float) -> None:
+def _mixed(scene: Scene, cell: Sequence[tuple[Piece, int]], ram: RamMap, x: float, y: float) -> None:
     """A cell of several kinds: their shares, side by side, sorted so that what is in use is at the left."""
     shares: dict[str, int] = {}
     for piece, n in cell:
@@ -175,57 +174,57 @@ def _mixed(canvas: Canvas, cell: Sequence[tuple[Piece, int]], ram: RamMap, x: fl
     order = sorted(shares, key=lambda letter: (letter == "-", letter not in ram.wrong, -shares[letter], letter))
     tip = "; ".join(piece.tip for piece, _ in cell if piece.letter != "-")
     total = sum(shares.values())
-    with canvas.group(None, tip):
+    with scene.group(None, tip):
         at = x
         for letter in order:
             width = _CELL_W * shares[letter] / total
-            canvas.rect(at, y + 0.5, width, _CELL_H - 1, _fill(canvas, letter, ram))
+            scene.box(at, y + 0.5, width, _CELL_H - 1, _fill(letter, ram), hatch=_hatch(letter, ram))
             at += width
-        canvas.rect(x + 0.5, y + 0.5, _CELL_W - 1, _CELL_H - 1, stroke=style.HAIRLINE, stroke_width=0.5)
-        canvas.text(x + 2, y + _CELL_H / 2, order[0], size=style.SMALL_PT, fill=_ink(order[0], ram))
+        scene.box(x + 0.5, y + 0.5, _CELL_W - 1, _CELL_H - 1, stroke=style.HAIRLINE, stroke_width=0.5)
+        scene.text(x + 2, y + _CELL_H / 2, order[0], size=style.SMALL_PT, ink=_ink(order[0], ram))
 
 
-def _bar(canvas: Canvas, row: _Bar, ram: RamMap, y: float) -> None:
+def _bar(scene: Scene, row: _Bar, ram: RamMap, y: float) -> None:
     piece = row.piece
-    canvas.text(MARGIN_PT, y + _CELL_H / 2, f"{piece.pa:#x}", fill=style.QUIET, size=style.SMALL_PT)
+    scene.text(MARGIN_PT, y + _CELL_H / 2, f"{piece.pa:#x}", ink=style.QUIET, size=style.SMALL_PT)
     x, width = MARGIN_PT + _LABEL_W, _COLUMNS * _CELL_W
-    _box(canvas, x, y, width, piece.letter, ram, piece.tip)
+    _box(scene, x, y, width, piece.letter, ram, piece.tip)
     of = f" of pid {piece.pid}" if piece.pid is not None else ""
     said = f"{PURPOSES[piece.letter]}{of}: {frames(piece.n_frames)}, {size(piece.n_frames)}"
     middle, half = x + width / 2, text_width(len(said) + 2, style.SMALL_PT) / 2
     if piece.letter not in ram.wrong:
-        canvas.rect(middle - half, y + 1.5, 2 * half, _CELL_H - 3, style.PAPER, pointer_events="none")
-    canvas.text(middle, y + _CELL_H / 2, said, size=style.SMALL_PT, anchor="middle", fill=_ink(piece.letter, ram),
-                pointer_events="none")
+        scene.box(middle - half, y + 1.5, 2 * half, _CELL_H - 3, style.PAPER)
+    scene.text(middle, y + _CELL_H / 2, said, size=style.SMALL_PT, anchor="middle", ink=_ink(piece.letter, ram))
 
 
-def _strip(canvas: Canvas, snapshot: Snapshot, ram: RamMap, rows: Sequence[_Bar | _Cells], y: float) -> float:
+def _strip(scene: Scene, snapshot: Snapshot, ram: RamMap, rows: Sequence[_Bar | _Cells], y: float) -> float:
     """All of RAM to scale; returns the y where the magnified part begins."""
     layout = snapshot.layout
     n_frames = sum(p.n_frames for p in ram.pieces)
     x, width = float(MARGIN_PT), page.WIDTH_PT - 2.0 * MARGIN_PT
     scale = width / n_frames
-    with canvas.group("strip"):
-        canvas.rect(x, y, width, _STRIP_H, style.PAPER)
+    with scene.group("strip"):
+        scene.box(x, y, width, _STRIP_H, style.PAPER)
         for letter, first, n, tip in _columns(ram, max(1, round(_LEAST_PT / scale))):
             if letter != "-":
-                canvas.rect(x + first * scale, y, n * scale, _STRIP_H, _fill(canvas, letter, ram), tip=tip)
-        canvas.rect(x, y, width, _STRIP_H, stroke=style.QUIET, stroke_width=0.9)
+                scene.box(x + first * scale, y, n * scale, _STRIP_H, _fill(letter, ram), tip=tip, hatch=_hatch(letter, ram))
+        scene.box(x, y, width, _STRIP_H, stroke=style.QUIET, stroke_width=0.9)
         longest = max((p for p in ram.pieces if p.letter == "-"), key=lambda p: p.n_frames, default=None)
         if longest is not None and longest.n_frames * scale > 140:
             first = (longest.pa - layout.ram_base) // layout.page_size
-            canvas.text(x + (first + longest.n_frames / 2) * scale, y + _STRIP_H / 2,
+            scene.text(x + (first + longest.n_frames / 2) * scale, y + _STRIP_H / 2,
                         f"free: {frames(longest.n_frames)}, {size(longest.n_frames)}", style.SMALL_PT,
-                        "middle", style.QUIET, pointer_events="none")
+                       "middle", style.QUIET)
         for piece in ram.pieces:
             if piece.letter in ram.wrong:
                 at = x + (piece.pa - layout.ram_base) / layout.page_size * scale
-                canvas.path(f"M{at:.2f} {y - 1:.2f}l-4 -7h8z", fill=style.ALARM, tip=piece.tip)
+                with scene.group(None, piece.tip):
+                    scene.line([(at, y - 9), (at, y - 1)], style.ALARM, arrow=7)
     y += _STRIP_H + 8
-    canvas.text(x, y, f"{layout.ram_base:#x}", style.SMALL_PT, fill=style.QUIET)
-    canvas.text(x + width / 2, y, f"all of RAM, to scale: {frames(n_frames)}, {size(n_frames)}",
+    scene.text(x, y, f"{layout.ram_base:#x}", style.SMALL_PT, ink=style.QUIET)
+    scene.text(x + width / 2, y, f"all of RAM, to scale: {frames(n_frames)}, {size(n_frames)}",
                 style.SMALL_PT, "middle", style.QUIET)
-    canvas.text(x + width, y, f"{layout.ram_end:#x}", style.SMALL_PT, "end", style.QUIET)
+    scene.text(x + width, y, f"{layout.ram_end:#x}", style.SMALL_PT, "end", style.QUIET)
     return y + 16
 
 
@@ -272,31 +271,31 @@ def size(n_frames: int) -> str:
     return f"{kib} KiB"
 
 
-def _legend(canvas: Canvas, snapshot: Snapshot, ram: RamMap, y: float) -> float:
+def _legend(scene: Scene, snapshot: Snapshot, ram: RamMap, y: float) -> float:
     """Letters, what they mean, and how much of RAM each is: all of it, summed. Returns the y below."""
-    page.rule(canvas, y - 6)
+    page.rule(scene, y - 6)
     counts = ram.counts()
     entries = list(counts.items())
     half = (len(entries) + 1) // 2
     column_w = (page.WIDTH_PT - 2 * MARGIN_PT) / 2
     top = y + 6
-    with canvas.group("legend"):
+    with scene.group("legend"):
         for i, (letter, n) in enumerate(entries):
             x, at = MARGIN_PT + column_w * (i // half), top + 15.0 * (i % half)
-            _box(canvas, x, at - 6, _CELL_W, letter, ram, height=12)
+            _box(scene, x, at - 6, _CELL_W, letter, ram, height=12)
             if letter != "-":
-                canvas.text(x + _CELL_W / 2, at, letter, style.SMALL_PT, "middle", _ink(letter, ram),
+                scene.text(x + _CELL_W / 2, at, letter, style.SMALL_PT, "middle", _ink(letter, ram),
                             bold=letter in "SXL")
-            canvas.text(x + _CELL_W + 6, at, _meaning(letter, ram), style.SMALL_PT, bold=letter in ram.wrong)
-            canvas.text(x + column_w - 64, at, f"{n:,}", style.SMALL_PT, "end")
-            canvas.text(x + column_w - 10, at, size(n), style.SMALL_PT, "end", style.QUIET)
+            scene.text(x + _CELL_W + 6, at, _meaning(letter, ram), style.SMALL_PT, bold=letter in ram.wrong)
+            scene.text(x + column_w - 64, at, f"{n:,}", style.SMALL_PT, "end")
+            scene.text(x + column_w - 10, at, size(n), style.SMALL_PT, "end", style.QUIET)
         y = top + 15 * half + 2
         total = sum(counts.values())
         x = MARGIN_PT + column_w
-        canvas.line(x, y - 6, x + column_w - 10, y - 6, style.HAIRLINE, stroke_width=0.6)
-        canvas.text(x + _CELL_W + 6, y + 2, "all of RAM, frames", style.SMALL_PT, bold=True)
-        canvas.text(x + column_w - 64, y + 2, f"{total:,}", style.SMALL_PT, "end", bold=True)
-        canvas.text(x + column_w - 10, y + 2, size(total), style.SMALL_PT, "end", bold=True)
+        scene.line([(x, y - 6), (x + column_w - 10, y - 6)], style.HAIRLINE, stroke_width=0.6)
+        scene.text(x + _CELL_W + 6, y + 2, "all of RAM, frames", style.SMALL_PT, bold=True)
+        scene.text(x + column_w - 64, y + 2, f"{total:,}", style.SMALL_PT, "end", bold=True)
+        scene.text(x + column_w - 10, y + 2, size(total), style.SMALL_PT, "end", bold=True)
     return y + 10
 
 

@@ -3,12 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, tostring
 
 from . import family, film_words, page, style, words
-from .canvas import Canvas, fitting_chars
 from .dot import shorten
 from .film_json import Film, Step
+from .scene import Scene, fitting_chars
 from .sharing import has_pages, relations
 
 SHEET_PT = (595.28, 841.89)     # A4
@@ -44,9 +43,9 @@ def telling(film: Film) -> list[int]:
     return sorted(i for why, i in ranked[:N_PANELS] if why < len(film.steps))
 
 
-def sheets(film: Film, title: str, which: Sequence[int], pictures: Sequence[Element], on_a4: bool) -> list[str]:
+def sheets(film: Film, title: str, which: Sequence[int], pictures: Sequence[Scene], on_a4: bool) -> list[Scene]:
     """SVG of each sheet of A4, else of one that is as long as need be; `pictures` are those of the steps
-    `which`, as svg.inlined gives them."""
+    `which`, one to each of `which`."""
     stacks: list[list[_Panel]] = [[]]
     y = _TOP
     for i, picture in zip(which, pictures):
@@ -65,15 +64,16 @@ def sheets(film: Film, title: str, which: Sequence[int], pictures: Sequence[Elem
 @dataclass(frozen=True)
 class _Panel:
     """One step; lines are (text, size) below its title."""
+    number: int
     title: str
     place: str
     lines: tuple[tuple[str, float], ...]
-    picture: Element
+    picture: Scene
     width: float
     picture_height: float
 
     @classmethod
-    def of(cls, number: int, step: Step, picture: Element) -> _Panel:
+    def of(cls, number: int, step: Step, picture: Scene) -> _Panel:
         place = film_words.place(step.at)
         n = fitting_chars(_WIDTH, style.FONT_PT) - len(place) - 2
         sign, pairing = film_words.PAIRINGS[step.pairing.state]
@@ -83,42 +83,41 @@ class _Panel:
                 *([f"and {words.count(n_more, 'change')} more"] if n_more > 0 else [])]
         lines = tuple((line, size) for plain, size in (([step.caption], style.SMALL_PT), (fine, _FINE_PT))
                       for line in page.wrapped(plain, _WIDTH, size))
-        width, height = (float(picture.get(side).removesuffix("pt")) for side in ("width", "height"))
+        width, height = picture.width, picture.height
         room = _BOTTOM - _TOP - _HEAD - _LINE * len(lines)
         scale = min(_WIDTH / width, room / height)
-        return cls(shorten(f"{number}. {step.title}", n), place, lines, picture, scale * width, scale * height)
+        return cls(number, shorten(f"{number}. {step.title}", n), place, lines, picture, scale * width, scale * height)
 
     @property
     def height(self) -> float:
         return _HEAD + _LINE * len(self.lines) + self.picture_height
 
-    def draw(self, canvas: Canvas, y: float) -> None:
-        canvas.line(_MARGIN, y, _MARGIN + _WIDTH, y, style.HAIRLINE, stroke_width=0.6)
-        canvas.text(_MARGIN, y + _HEAD / 2 + 1, self.title, bold=True)
-        canvas.text(_MARGIN + _WIDTH, y + _HEAD / 2 + 1, self.place, _FINE_PT, "end", style.QUIET)
+    def draw(self, scene: Scene, y: float) -> None:
+        scene.line([(_MARGIN, y), (_MARGIN + _WIDTH, y)], style.HAIRLINE, stroke_width=0.6)
+        scene.text(_MARGIN, y + _HEAD / 2 + 1, self.title, bold=True)
+        scene.text(_MARGIN + _WIDTH, y + _HEAD / 2 + 1, self.place, _FINE_PT, "end", style.QUIET)
         y += _HEAD
         for line, size in self.lines:
-            canvas.text(_MARGIN, y + _LINE / 2, line, size, fill=style.INK if size > _FINE_PT else style.QUIET)
+            scene.text(_MARGIN, y + _LINE / 2, line, size, ink=style.INK if size > _FINE_PT else style.QUIET)
             y += _LINE
-        self.picture.attrib.update(x=f"{_MARGIN:g}", y=f"{y:.2f}", width=f"{self.width:.2f}",
-                                   height=f"{self.picture_height:.2f}")
-        canvas.picture(tostring(self.picture, encoding="unicode"))
+        with scene.group(f"panel-{self.number}", kind="panel"):
+            scene.place(self.picture, _MARGIN, y, self.width / self.picture.width, f"{self.number}-")
 
 
 def _sheet(title: str, below: str, film: Film, stack: Sequence[_Panel], notes: Sequence[str],
-           on_a4: bool) -> str:
-    canvas = Canvas()
-    canvas.text(_MARGIN, _MARGIN + 6, title, style.TITLE_PT, bold=True)
-    canvas.text(_MARGIN, _MARGIN + 21, below, style.SMALL_PT, fill=style.QUIET)
+           on_a4: bool) -> Scene:
+    scene = Scene()
+    scene.text(_MARGIN, _MARGIN + 6, title, style.TITLE_PT, bold=True)
+    scene.text(_MARGIN, _MARGIN + 21, below, style.SMALL_PT, ink=style.QUIET)
     y = _TOP
     for panel in stack:
-        panel.draw(canvas, y)
+        panel.draw(scene, y)
         y += panel.height + _GAP
     bottom = _BOTTOM if on_a4 else y
-    with canvas.group(transform=f"translate({_MARGIN - page.MARGIN_PT * _LEGEND_SCALE:.2f} {bottom + 6:.2f}) "
-                                f"scale({_LEGEND_SCALE:.4f})"):
-        page.notes(canvas, family.legend(canvas, film.steps[0].snapshot, 0), notes)
-    return canvas.svg(SHEET_PT[0], SHEET_PT[1] - _BOTTOM + bottom)
+    below_all = Scene()
+    page.notes(below_all, family.legend(below_all, film.steps[0].snapshot, 0), notes)
+    scene.place(below_all, _MARGIN - page.MARGIN_PT * _LEGEND_SCALE, bottom + 6, _LEGEND_SCALE)
+    return scene.sized(SHEET_PT[0], SHEET_PT[1] - _BOTTOM + bottom)
 
 
 def _notes(film: Film, which: Sequence[int]) -> Iterator[str]:

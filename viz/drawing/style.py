@@ -35,8 +35,8 @@ FILL_QUIET = "#EDF0F3"
 
 PNG_DPI = 192           # twice a screen's 96
 
-# 453 pt of text on A4 hold this much when FONT_PT is shrunk to 7.8 pt, the least that reads well
-MAX_WIDTH_PT = 580
+# 454 pt of text on A4 (16 cm) hold this much when SMALL_PT, the least there is, is shrunk to 7.2 pt
+MAX_WIDTH_PT = 564
 
 HAIRLINE = "#9AA7B2"
 STRIPE = "#DCE2E7"

@@ -2,17 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
-from . import style, words
-from .dot import shorten, text
+from . import page, style, words
+from .cells import LINE_PT, ROW_PT, Cell, Grid, Row, n_chars, plain, small, strong, width_pt
+from .dot import shorten
 from .drawing import Drawing
 from .errors import VizError
 from .frame_users import FrameUsers, Others, shared_words
 from .kit import PAGE, sv39
-from .label import lines, n_chars, small, width_pt
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Row, left, told
 from .snapshot_json import Process, Snapshot
 from .tables import ENTRIES, Entry, PageTable
 
@@ -69,14 +68,15 @@ def _draw(snapshot: Snapshot, table: PageTable, whose: str, process: Optional[Pr
     if not table.complete:
         notes.append("careful: there may be more entries, not all could be read or told")
     stop = words.stop_line(snapshot)
-    canvas = Canvas()
-    bottom = _place(canvas, table, shown, whose)
-    canvas.legend(4, bottom + 10, style.MAX_WIDTH_PT - 24, [
-        "an arrow goes from an entry to the table that it points to",
-        "<B>bold on yellow</B> another process uses the frame too",
-        "<B>V R W X U</B> valid, read, write, execute, user; A and D left out"], [*notes, *words.cautions(snapshot)])
+    grid = Grid()
+    bottom = _place(grid, table, shown, whose)
+    grid.legend(0, bottom + 10, page.CONTENT_PT, [
+        small("an arrow goes from an entry to the table that it points to"),
+        small("bold on yellow", bold=True) + small(" another process uses the frame too"),
+        small("V R W X U", bold=True) + small(" valid, read, write, execute, user; A and D left out")],
+        [*notes, *words.cautions(snapshot)])
     return Drawing(title, _description(table, shown, [stop, about, *notes]),
-                   canvas.dot("table", title, [about, *words.wrap(stop, 92)]))
+                   grid.finished(title, [about, stop]))
 
 
 def _groups(snapshot: Snapshot, table: PageTable, pa: int, process: Optional[Process], users: FrameUsers) -> list[Group]:
@@ -189,14 +189,14 @@ def _folded(groups: list[Group], room: int, shown: Collection[int]) -> list[Grou
     return made
 
 
-def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whose: str) -> float:
+def _place(grid: Grid, table: PageTable, shown: dict[int, list[Group]], whose: str) -> float:
     """Draws the tables as a tree from left to right; returns its lower edge."""
     free = {2: 0.0, 1: 0.0, 0: 0.0}
     width = {level: INDEX_PT + (SUPERPAGE_PT if any(g.kind == "leaf" for pa, found in shown.items()
                                                     if table.tables[pa].level == level for g in found) else POINTER_PT)
              for level in (2, 1)}
-    x = {2: 4, 1: 4 + width[2] + GAP_PT, 0: 4 + width[2] + width[1] + 2 * GAP_PT}
-    width[0] = min(INDEX_PT + LEAF_PT, style.MAX_WIDTH_PT - 16 - x[0])
+    x = {2: 0, 1: width[2] + GAP_PT, 0: width[2] + width[1] + 2 * GAP_PT}
+    width[0] = min(INDEX_PT + LEAF_PT, page.CONTENT_PT - x[0])
     middles: dict[int, float] = {}      # by an entry's address
     heads: dict[int, float] = {}        # by a table's
     for pa in sorted(shown, key=lambda pa: (-table.tables[pa].level, table.tables[pa].va)):
@@ -204,9 +204,9 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
         y = free[t.level]
         name = f"table-{pa:#x}"
         covers = f"from {t.va:#x}" if t.level < 2 else "root"
-        head = (f'<B>L{t.level} table</B> {pa:#x}<BR ALIGN="LEFT"/>{small(covers)}' if width[t.level] >= SUPERPAGE_PT
-                else f'<B>L{t.level} table</B><BR ALIGN="LEFT"/>{small(f"{pa:#x}")}')
-        rows = [Row(HEAD_PT, [left(width[t.level], head, COLSPAN=2, BGCOLOR=style.FILL_QUIET)])]
+        named = strong(f"L{t.level} table")
+        head = named + plain(f" {pa:#x}") / small(covers) if width[t.level] >= SUPERPAGE_PT else named / small(f"{pa:#x}")
+        rows = [Row(HEAD_PT, [Cell(width[t.level], head, fill=style.FILL_QUIET)])]
         at = y + HEAD_PT
         for g in shown[pa]:
             row = _row(table, g, width[t.level])
@@ -214,15 +214,15 @@ def _place(canvas: Canvas, table: PageTable, shown: dict[int, list[Group]], whos
                 middles[e.pte_at] = at + row.height / 2
             rows.append(row)
             at += row.height
-        canvas.table(name, x[t.level], y, rows, f"level {t.level} table {pa:#x} of {whose}, {covers}")
+        grid.card(name, x[t.level], y, rows, f"level {t.level} table {pa:#x} of {whose}, {covers}")
         free[t.level] = at + 12
         heads[pa] = y + HEAD_PT / 2
-    _lines_between(canvas, table, [pa for pa in heads if table.tables[pa].entry in middles], middles, heads,
+    _lines_between(grid, table, [pa for pa in heads if table.tables[pa].entry in middles], middles, heads,
                    {level: (x[level], x[level] + width[level]) for level in x})
     return max(free.values()) - 12
 
 
-def _lines_between(canvas: Canvas, table: PageTable, children: Sequence[int], middles: dict[int, float],
+def _lines_between(grid: Grid, table: PageTable, children: Sequence[int], middles: dict[int, float],
                    heads: dict[int, float], columns: dict[int, tuple[float, float]]) -> None:
     """Lines from entries to tables; those that go down turn the earlier the lower, those that go up the later."""
     for level in (1, 0):
@@ -235,32 +235,32 @@ def _lines_between(canvas: Canvas, table: PageTable, children: Sequence[int], mi
         turns.update({pa: x - 10 - step * i for i, pa in enumerate(down)})
         for pa in those:
             entry, head, turn = table.tables[pa].entry or 0, heads[pa], turns[pa]
-            canvas.line(f"table-{entry & -PAGE:#x}", f"table-{pa:#x}",
-                        [(right, middles[entry]), (turn, middles[entry]), (turn, head), (x, head)],
-                        f"entry {(entry & PAGE - 1) >> 3} at {entry:#x} points to table {pa:#x}")
+            grid.line([(right, middles[entry]), (turn, middles[entry]), (turn, head), (x, head)],
+                      f"entry {(entry & PAGE - 1) >> 3} at {entry:#x} points to table {pa:#x}")
 
 
 def _row(table: PageTable, g: Group, width: int) -> Row:
     span = f"{g.first}" if g.first == g.last else f"{g.first}–{g.last}"
-    index = Cell(INDEX_PT, small(span, style.QUIET) if g.kind in ("invalid", "left out") else small(f"<B>{span}</B>"), {"SIDES": "LTB"})
+    is_quiet = g.kind in ("invalid", "left out")
+    index = Cell(INDEX_PT, small(span, style.QUIET if is_quiet else style.INK, bold=not is_quiet), "middle")
     rest = width - INDEX_PT
     if g.kind == "invalid":
         n = g.last - g.first + 1
-        return Row(QUIET_PT, [index, left(rest, small(f"{n} invalid" if rest < 100 else words.count(n, "invalid entry", "invalid entries"),
-                                                style.QUIET), SIDES="TRB")])
+        return Row(QUIET_PT, [index, Cell(rest, small(
+            f"{n} invalid" if rest < 100 else words.count(n, "invalid entry", "invalid entries"), style.QUIET))])
     if g.kind == "left out":
-        return Row(QUIET_PT, [index, left(rest, small(f"{g.n_valid} left out", style.QUIET), SIDES="TRB")])
+        return Row(QUIET_PT, [index, Cell(rest, small(f"{g.n_valid} left out", style.QUIET))])
     e = g.entries[0]
     name = f"entry-{e.pte_at:#x}"
     value = f" = {e.pte:#x}" if e.pte is not None else ""
     if g.kind == "table":
         flags = sv39.flags_of(e.pte)[:5] if e.pte is not None else "V----"
-        return Row(ROW_PT, [index, left(rest, flags, SIDES="TRB", **told(name, f"PTE at {e.pte_at:#x}{value}: table {e.target:#x}"))])
+        return Row(ROW_PT, [index, Cell(rest, plain(flags), id=name, tip=f"PTE at {e.pte_at:#x}{value}: table {e.target:#x}")])
     if g.kind == "wrong":
         said = words.wrap("! " + (e.wrong[0] if e.wrong else f"points to {e.target:#x}"), n_chars(rest, style.SMALL_PT))
         return Row(7 + LINE_PT * len(said), [
-            Cell(index.width, index.markup, {**index.attributes, "BGCOLOR": style.FILL_WRONG}),
-            left(rest, small(lines(said)), SIDES="TRB", BGCOLOR=style.FILL_WRONG, **told(name, f"PTE at {e.pte_at:#x}{value}"))])
+            replace(index, fill=style.FILL_WRONG),
+            Cell(rest, small(said), fill=style.FILL_WRONG, id=name, tip=f"PTE at {e.pte_at:#x}{value}")])
     m = e.mapping
     assert m is not None
     shared = shared_words(g.others)
@@ -270,7 +270,6 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     where = f"{e.target:#x}" if runs == 1 else f"{runs} runs of frames"
     one_line = runs == 1 and rest >= ONE_LINE_PT
     head = f"{m.flags[:5]}  {called}" + (f"  {where}" if one_line else "")
-    markup = f"<B>{text(head)}</B>" if shared else text(head)
     below = [" ".join(m.soft)] if m.soft else []
     below += [] if one_line else [where]
     if g.n_valid > 1 and m.level:
@@ -282,13 +281,12 @@ def _row(table: PageTable, g: Group, width: int) -> Row:
     between = g.last - g.first + 1 - g.n_valid
     below += ([f"{between} invalid between"] if between else []) + ([shared] if shared else []) + ["! " + w for w in wrong]
     below = [part for one in below for part in words.wrap(one, n_chars(rest, style.SMALL_PT))]
-    fill = {"BGCOLOR": style.FILL_WRONG if wrong else style.FILL_FRAME} if wrong or shared else {}
+    fill = style.FILL_WRONG if wrong else style.FILL_FRAME if shared else None
     last = g.entries[-1]
     tip = f"{m.va:#x} to {e.target:#x}, {m.all_flags}: PTE at {e.pte_at:#x}{value}" + (
         f"; the last at {last.pte_at:#x}" if last is not e else "")
     return Row(ROW_PT + LINE_PT * len(below), [
-        Cell(index.width, index.markup, {**index.attributes, **fill}),
-        left(rest, markup + ('<BR ALIGN="LEFT"/>' + small(lines(below)) if below else ""), SIDES="TRB", **fill, **told(name, tip))])
+        replace(index, fill=fill), Cell(rest, plain(head, bold=bool(shared)) / small(below), fill=fill, id=name, tip=tip)])
 
 
 def _n_runs(entries: Sequence[Entry]) -> int:

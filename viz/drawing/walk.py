@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from . import style, words
-from .dot import text
+from .cells import LINE_PT, ROW_PT, Cell, Grid, Row, Said, n_chars, plain, small, strong
 from .drawing import Drawing
 from .errors import VizError
 from .frame_users import FrameUsers, pids
 from .kit import PAGE, sv39
-from .label import colored, lines, n_chars, small
-from .placed import LINE_PT, ROW_PT, Canvas, Cell, Point, Row, left, told
+from .scene import Point, Scene
 from .snapshot_json import Process, Snapshot
 from .tables import PageTable
 
@@ -94,7 +93,7 @@ def draw(snapshot: Snapshot, addresses: Sequence[Address]) -> Drawing:
     title = _title(walks)
     cautions = words.cautions(snapshot)
     return Drawing(title, _description(snapshot, walks, [stop, *cautions]),
-                   picture.dot(title, words.wrap(stop, 92), cautions))
+                   picture.scene(title, [stop], cautions))
 
 
 def _walks(snapshot: Snapshot, addresses: Sequence[Address]) -> list[Walk]:
@@ -127,7 +126,6 @@ def _and(parts: Sequence[str]) -> str:
 class _Leaf:
     """Where a walk leaves its last entry: for a frame, or for the reason why there is none."""
     walk: Walk
-    tail: str
     at: Point
     field_top: float
     field_bottom: float
@@ -138,15 +136,15 @@ class _Picture:
 
     def __init__(self, snapshot: Snapshot, walks: Sequence[Walk]) -> None:
         self.snapshot, self.walks = snapshot, walks
-        self.canvas = Canvas()
+        self.grid = Grid()
         self.bands: dict[int, list[Walk]] = {}
         for w in walks:
             self.bands.setdefault(w.address.process.slot, []).append(w)
         self.fields: list[float] = []       # where those of each band begin
         self.n_lines = max(map(len, self.bands.values()))
-        self.gap = 22 + STEP_PT * (self.n_lines - 1)
+        self.gap = 20 + STEP_PT * (self.n_lines - 1)
 
-    def dot(self, title: str, below_title: Sequence[str], notes: Sequence[str]) -> str:
+    def scene(self, title: str, below_title: Sequence[str], notes: Sequence[str]) -> Scene:
         y, leaves, bars = 0.0, [], []
         for slot, walks in self.bands.items():
             top, y, found = self._band(slot, walks, y)
@@ -155,12 +153,14 @@ class _Picture:
             y += 16
         y = max(y, self._ends(leaves, bars) + 10)
         inks = dict.fromkeys((w.letter, w.dash, w.ink) for w in self.walks)
-        signs = [" ".join(colored(f"{letter} {_DASH_SIGN[dash]}", ink) for letter, dash, ink in inks)
-                 + " a field picks the entry; the offset, the byte in the frame (yellow: shared)",
-                 "<B>───▶</B> an entry's PPN: where the next table is, or the frame",
-                 "<B>entry</B> index, flags, value, and its physical address = table + 8 × index"]
-        self.canvas.legend(4, y, self._left(3) + TABLE_PT - 4, signs, notes)
-        return self.canvas.dot("walk", title, below_title)
+        letters = Said()
+        for letter, dash, ink in inks:
+            letters += small(f"{letter} {_DASH_SIGN[dash]} ", ink, bold=True)
+        signs = [letters + small("a field picks the entry; the offset, the byte in the frame (yellow: shared)"),
+                 small("───▶ ", bold=True) + small("an entry's PPN: where the next table is, or the frame"),
+                 small("entry ", bold=True) + small("index, flags, value, and its physical address = table + 8 × index")]
+        self.grid.legend(4, y, self._left(3) + TABLE_PT - 4, signs, notes)
+        return self.grid.finished(title, below_title)
 
     def _left(self, column: int) -> float:
         return self.gap + column * (TABLE_PT + self.gap)
@@ -176,9 +176,8 @@ class _Picture:
         x = self._left(0) - 10
         for i, w in enumerate(walks):
             called = f"{w.address.name} " if w.address.name else ""
-            self.canvas.words(f"address-{slot}-{i}", x, y, 500,
-                              f"{colored(w.letter, w.ink)} {text(called)}<B>{w.address.va:#x}</B> of {text(words.name(process))}",
-                              f"{w.address.va:#x}")
+            self.grid.row(f"address-{slot}-{i}", x, y, [Cell(
+                500, strong(f"{w.letter} ", w.ink) + plain(called) + strong(f"{w.address.va:#x}") + plain(f" of {words.name(process)}"))])
             y += LINE_PT + 3
         y += 6
         spans = []
@@ -190,8 +189,8 @@ class _Picture:
             y += FIELD_PT + 5
         ended = y
         satp = 8 << 60 | walks[0].table.root >> 12
-        y = self.canvas.table(f"satp-{slot}", self._left(0), y + 8, [Row(HEAD_PT, [
-            left(TABLE_PT, f'satp, Sv39<BR ALIGN="LEFT"/>{small(f"{satp:#x}")}', BGCOLOR=style.FILL_QUIET)])], "satp")
+        y = self.grid.card(f"satp-{slot}", self._left(0), y + 8, [Row(HEAD_PT, [
+            Cell(TABLE_PT, plain("satp, Sv39") / small(f"{satp:#x}"), fill=style.FILL_QUIET)])], "satp")
         bottom, found = self._tables(slot, walks, spans, y + 14)
         return (began, ended), bottom, found
 
@@ -206,9 +205,9 @@ class _Picture:
             value = w.address.va & (1 << bits) - 1 if last else values[column]
             shown = f"{value:#x}" if last else str(value)
             head = f"{FIELDS[3] if last else FIELDS[column]} = {shown}"
-            self.canvas.table(f"field-{slot}-{i}-{column}", x, y, [Row(FIELD_PT, [Cell(
-                round(right - x), f'{colored(w.letter, w.ink)} <B>{text(head)}</B><BR/>{small(f"{value:0{bits}b}")}')])],
-                f"{w.letter}: {head}")
+            said = strong(f"{w.letter} ", w.ink) + strong(head)
+            self.grid.card(f"field-{slot}-{i}-{column}", x, y, [Row(FIELD_PT, [
+                Cell(right - x, said / small(f"{value:0{bits}b}"), "middle")])], f"{w.letter}: {head}")
 
     def _tables(self, slot: int, walks: Sequence[Walk], spans: Sequence[Point],
                 top: float) -> tuple[float, list[_Leaf]]:
@@ -236,42 +235,38 @@ class _Picture:
                         free[below] = max(free[below], placed[level, w.result.steps[depth].table][w.result.steps[depth].index] + 12)
         for i, w in enumerate(walks):
             for depth, s in enumerate(w.result.steps):
-                name, y = f"table-{slot}-{s.level}-{s.table:#x}", placed[s.level, s.table][s.index]
+                y = placed[s.level, s.table][s.index]
                 x, apart = self._line_x(depth, i, len(walks)), 6 * (i - (len(walks) - 1) / 2)
-                self.canvas.line(f"field-{slot}-{i}-{depth}", name, [(x, spans[i][1]), (x, y + apart), (self._left(depth), y + apart)],
-                                 f"{FIELDS[depth]} of {w.letter} picks entry {s.index}", color=w.ink, style=w.dash)
+                self.grid.line([(x, spans[i][1]), (x, y + apart), (self._left(depth), y + apart)],
+                               f"{FIELDS[depth]} of {w.letter} picks entry {s.index} of table {s.table:#x}", w.ink, w.dash)
                 right = self._left(depth) + TABLE_PT
                 if depth == 0 and ("satp", slot) not in drawn:
                     drawn.add(("satp", slot))
                     middle = self._left(0) + TABLE_PT / 2
-                    self.canvas.line(f"satp-{slot}", name, [(middle, top - 14), (middle, top)],
-                                     f"satp's PPN is the root table {s.table:#x}", penwidth=1.5)
+                    self.grid.line([(middle, top - 14), (middle, top)], f"satp's PPN is the root table {s.table:#x}", width=1.5)
                 if depth + 1 < len(w.result.steps):
                     following = w.result.steps[depth + 1]
                     key = (s.pte_at, following.table)
                     if key not in drawn:
                         drawn.add(key)
                         turn, head = right + 6, heads[following.level, following.table]
-                        self.canvas.line(name, f"table-{slot}-{following.level}-{following.table:#x}",
-                                         [(right, y), (turn, y), (turn, head), (self._left(depth + 1), head)],
-                                         f"entry {s.index} points to table {following.table:#x}", penwidth=1.5)
+                        self.grid.line([(right, y), (turn, y), (turn, head), (self._left(depth + 1), head)],
+                                       f"entry {s.index} points to table {following.table:#x}", width=1.5)
                 else:
-                    leaves.append(_Leaf(w, name, (right, y), *spans[i]))
+                    leaves.append(_Leaf(w, (right, y), *spans[i]))
         return max(free.values()), leaves
 
     def _table(self, slot: int, w: Walk, depth: int, picks: Sequence[int], y: float) -> tuple[dict[int, float], float]:
         """An excerpt of a table: the entries that are picked, the others counted."""
         step = w.result.steps[depth]
         whose = self._others(w, step.table)
-        rows = [Row(HEAD_PT + LINE_PT * bool(whose), [left(
-            TABLE_PT, f'<B>L{step.level} table</B><BR ALIGN="LEFT"/>{small(f"{step.table:#x}")}'
-            + (f'<BR ALIGN="LEFT"/>{small(text("! " + whose))}' if whose else ""), COLSPAN=2,
-            BGCOLOR=style.FILL_WRONG if whose else style.FILL_QUIET)])]
+        rows = [Row(HEAD_PT + LINE_PT * bool(whose), [Cell(
+            TABLE_PT, strong(f"L{step.level} table") / small(f"{step.table:#x}") / small(whose and "! " + whose),
+            fill=style.FILL_WRONG if whose else style.FILL_QUIET)])]
         middles, reached, end = {}, 0, y + rows[0].height
         for index in [*picks, 512]:
             if index > reached:
-                rows.append(Row(ROW_PT, [Cell(TABLE_PT, small(text(_between(w.table, step.table, reached, index)), style.QUIET),
-                                              {"COLSPAN": 2})]))
+                rows.append(Row(ROW_PT, [Cell(TABLE_PT, small(_between(w.table, step.table, reached, index), style.QUIET), "middle")]))
                 end += ROW_PT
             reached = index + 1
             if index == 512:
@@ -284,14 +279,13 @@ class _Picture:
             below = [*([soft] if soft else []), *value, f"at {picked.pte_at:#x}"]
             height = ROW_PT + LINE_PT * len(below)
             name = f"entry-{slot}-{picked.level}-{picked.pte_at:#x}"
-            tip = told(name, f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}")
-            rows.append(Row(height, [Cell(INDEX_PT, f"<B>{index}</B>", {"BGCOLOR": fill, "SIDES": "LTB"}),
-                                     left(TABLE_PT - INDEX_PT, f'{sv39.flags_of(picked.pte)}<BR ALIGN="LEFT"/>{small(lines(below))}',
-                                          SIDES="TRB", BGCOLOR=fill, **tip)]))
+            tip = f"entry {index} at {picked.pte_at:#x} = {picked.pte:#x}: {picked.text}"
+            rows.append(Row(height, [Cell(INDEX_PT, strong(str(index)), "middle", fill), Cell(
+                TABLE_PT - INDEX_PT, plain(sv39.flags_of(picked.pte)) / small(below), fill=fill, id=name, tip=tip)]))
             middles[index] = end + height / 2
             end += height
-        self.canvas.table(f"table-{slot}-{step.level}-{step.table:#x}", self._left(depth), y, rows,
-                          f"level {step.level} table {step.table:#x} of {words.name(w.address.process)}")
+        self.grid.card(f"table-{slot}-{step.level}-{step.table:#x}", self._left(depth), y, rows,
+                       f"level {step.level} table {step.table:#x} of {words.name(w.address.process)}")
         return middles, end
 
     def _fails_at(self, step: sv39.Step, depth: int) -> bool:
@@ -325,47 +319,44 @@ class _Picture:
     def _reach(self, found: Sequence[_Leaf], rows: Sequence[Row], name: str, y: float, order: int) -> None:
         """A box of column 3 at `y`, and the lines to it."""
         x = self._left(3)
-        self.canvas.table(name, x, y, rows, "frame" if found[0].walk.frame is not None else "page fault")
+        self.grid.card(name, x, y, rows, "frame" if found[0].walk.frame is not None else "page fault")
         head = y + rows[0].height / 2
         for i, leaf in enumerate(found):
             w = leaf.walk
             turn = x - self.gap + 3.5
             good = w.frame is not None
-            self.canvas.line(leaf.tail, name, [leaf.at, (turn, leaf.at[1]), (turn, head), (x, head)],
-                             f"the entry points to frame {w.frame:#x}" if good else w.result.fault or "", penwidth=1.5,
-                             **({} if good else {"style": "dotted"}))
+            self.grid.line([leaf.at, (turn, leaf.at[1]), (turn, head), (x, head)],
+                           f"the entry points to frame {w.frame:#x}" if good else w.result.fault or "",
+                           dash="solid" if good else "dotted", width=1.5)
             if not good:
                 continue
             band = self.bands[w.address.process.slot]
             at = self._line_x(3, band.index(w), len(band))
             target = y + rows[0].height + sum(r.height for r in rows[1:1 + i]) + rows[1 + i].height / 2
-            field = f"field-{w.address.process.slot}-{band.index(w)}-{3 - (w.result.level or 0)}"
             start = leaf.field_bottom if target > leaf.field_bottom else leaf.field_top
             if any(min(start, target) < top < max(start, target) for top in self.fields if top != leaf.field_top):
                 continue        # not through the fields of another process; the letter says it
-            self.canvas.line(field, name, [(at, start), (at, target), (x, target)], f"the offset of {w.letter}",
-                             color=w.ink, style=w.dash)
+            self.grid.line([(at, start), (at, target), (x, target)], f"the offset of {w.letter}", w.ink, w.dash)
 
     def _frame(self, found: Sequence[_Leaf]) -> list[Row]:
         w = found[0].walk
         what = f"superpage, {sv39.span(w.result.level) >> 20} MiB" if w.result.level else "frame"
         users = _frame_users(self.snapshot, w.frame)
         fill = style.FILL_FRAME if sum(map(len, users.values())) > 1 else style.FILL_PATH
-        rows = [Row(HEAD_PT, [left(TABLE_PT, f'{what}<BR ALIGN="LEFT"/><B>{w.frame:#x}</B>', BGCOLOR=fill)])]
+        rows = [Row(HEAD_PT, [Cell(TABLE_PT, plain(what) / strong(f"{w.frame:#x}"), fill=fill)])]
         for leaf in found:
             o = leaf.walk
-            rows.append(Row(HEAD_PT, [left(TABLE_PT, f'{colored(o.letter, style.INK)} of {o.address.process.pid}: PA'
-                                           f'<BR ALIGN="LEFT"/><B>{o.result.pa:#x}</B>', BGCOLOR=fill)]))
+            said = strong(o.letter) + plain(f" of {o.address.process.pid}: PA")
+            rows.append(Row(HEAD_PT, [Cell(TABLE_PT, said / strong(f"{o.result.pa:#x}"), fill=fill)]))
         chars = n_chars(TABLE_PT, style.SMALL_PT)
         said = [part for how, found_pids in users.items() for part in words.wrap(f"{how} of {pids(found_pids)}", chars)]
         if said:
-            rows.append(Row(8 + LINE_PT * len(said), [left(TABLE_PT, small(lines(said)))]))
+            rows.append(Row(8 + LINE_PT * len(said), [Cell(TABLE_PT, small(said))]))
         return rows
 
     def _fault(self, leaf: _Leaf) -> list[Row]:
         said = words.wrap(leaf.walk.result.fault or "", n_chars(TABLE_PT, style.SMALL_PT))
-        return [Row(HEAD_PT + LINE_PT * len(said), [left(TABLE_PT, f'<B>! page fault</B><BR ALIGN="LEFT"/>{small(lines(said))}',
-                                                         BGCOLOR=style.FILL_WRONG)])]
+        return [Row(HEAD_PT + LINE_PT * len(said), [Cell(TABLE_PT, strong("! page fault") / small(said), fill=style.FILL_WRONG)])]
 
 
 _DASH_SIGN = {"solid": "───▶", "dashed": "╌╌╌▶", "dotted": "···▶"}
