@@ -13,7 +13,8 @@ from lab import Trouble, survey, tools
 from lab.survey import Judged, Known, Own
 from trees import ROOT, plain
 
-pytestmark = pytest.mark.limit(400)
+# One worker: the trees are looked at once.
+pytestmark = [pytest.mark.limit(400), pytest.mark.xdist_group("survey")]
 _PANICS = [("kernel/main.c", r"( *)userinit\(\);", r'\1panic("nobody is home");')]
 _NO_C = [("kernel/main.c", r"\A", "not a declaration\n")]
 
