@@ -71,7 +71,7 @@ def test_a_program_that_prints_the_prompt_has_not_ended(tmp_path):
         machine.wait_for(r"\n\$ ")
         assert machine.prompted(len(machine.console) - 3) is None
         machine.send("x")
-        machine.wait_for("more\n")
+        machine.wait_for(r"more\n\$ ")
         assert machine.run("echo hello") == "hello\n"
 
 

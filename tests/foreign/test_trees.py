@@ -13,6 +13,7 @@ import pytest
 
 from lab import debugger, tree
 from lab.machine import Machine
+from lab.tools import cross_prefix
 
 import trees
 

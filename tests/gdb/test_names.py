@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import debugger, variant
+from lab import debugger, tools, variant
 from lab.machine import Machine
 
 NAMES = {"FRY": 0x3fffffd000, "SHRIMP": 0x3fffffc000, "TRAPFRAME": 0x3fffffe000, "TRAMPOLINE": 0x3ffffff000,
@@ -49,7 +49,9 @@ def test_loaded_before_the_kernel_and_after_another(kernel):
     other = variant.build("g0", variables=["EXTRA_CFLAGS=-g0"])
     said = debugger.checked("", [f"file {kernel.elf}", *ASKED[:2], "file", "print $FRY", f"file {other.elf}", "print $FRY",
                                  f"file {kernel.elf}", *ASKED[:2]])
-    assert values(said) == [*RIGHT[:2], "void", "void", *RIGHT[:2]]
+    # Without macros the headers say it, which lie beside that kernel.
+    assert values(said)[:3] + values(said)[4:] == [*RIGHT[:2], "void", *RIGHT[:2]]
+    assert int(values(said)[3], 0) == int(RIGHT[0], 0)
 
 
 def test_a_parameter_and_a_persons_own_macro_come_before_all(kernel):
@@ -65,6 +67,7 @@ def test_a_kernels_own_symbol_is_not_hidden(tmp_path, declared, kernel):
     """A macro would stand for a variable or an enumerator of the same name, which a person means."""
     source = tmp_path / "kernel.c"
     source.write_text(declared + "struct proc { int pid; } proc[4];\nvoid *kalloc(void) { return (void *)FRY; }\n")
-    subprocess.run(["gcc", "-g", "-c", "-o", tmp_path / "kernel", source], check=True)
+    subprocess.run([tools.cross_prefix() + "gcc", "-g", "-nostdlib", "-static", "-mcmodel=medany", "-Wl,-Ttext=0x80000000",
+                    "-Wl,-ekalloc", "-o", tmp_path / "kernel", source], check=True)
     assert values(debugger.checked(tmp_path / "kernel", ["set shrimpy fry 0x3fffffd000", "print/x FRY", "print/x $FRY"])) \
         == ["0x7", "0x3fffffd000"]
