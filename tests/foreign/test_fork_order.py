@@ -35,7 +35,10 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("name", ORDERS)
+_LONG = ("mapped-under-the-lock-again", "mapped-first-by-a-fork-without-allocproc")
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.soak) if one in _LONG else one for one in ORDERS])
 def test_a_child_that_may_run_has_its_shrimp(tmp_path, monkeypatch, name):
     monkeypatch.setattr(scenarios, "SCENARIOS", tuple(one for one in scenarios.SCENARIOS if one.name == "fork"))
     edits, right = ORDERS[name]

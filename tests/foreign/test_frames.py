@@ -53,7 +53,7 @@ def test_a_right_kernel_is_not_accused_and_its_frames_are_judged(checked, name):
                 if one.rule == "frames-conserved" and one.status == SKIPPED and one.subject.startswith("3520 frames")} == {"unknown"}
 
 
-@pytest.mark.parametrize("edits", [frames.BUFFERS, pytest.param(frames.KEPT_FRY, marks=LONG), pytest.param(frames.BUMP, marks=LONG)])
+@pytest.mark.parametrize("edits", [pytest.param(frames.BUFFERS, marks=LONG), pytest.param(frames.KEPT_FRY, marks=LONG), pytest.param(frames.BUMP, marks=LONG)])
 def test_a_leak_is_found_in_such_a_kernel(checked, edits):
     report = checked(trees.imitate, edits, patches=["zoo/exec-leaks-the-old.patch"])
     assert {one.verdict.rule for one in report.failures} == {"frames-conserved"}

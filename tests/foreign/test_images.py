@@ -55,10 +55,10 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.parametrize("edits,said", [
-    pytest.param(constant("FSMAGIC", 0x10203041), NOT_XV6S + "it has no superblock", id="another-magic"),
-    pytest.param(constant("BSIZE", 4096), SCENARIOS, id="blocks-of-4096"),
+    pytest.param(constant("FSMAGIC", 0x10203041), NOT_XV6S + "it has no superblock", id="another-magic", marks=LONG),
+    pytest.param(constant("BSIZE", 4096), SCENARIOS, id="blocks-of-4096", marks=LONG),
     pytest.param(constant("NDIRECT", 28), SCENARIOS, id="inodes-of-128", marks=LONG),
-    pytest.param(constant("DIRSIZ", 30), SCENARIOS, id="names-of-30"),
+    pytest.param(constant("DIRSIZ", 30), SCENARIOS, id="names-of-30", marks=LONG),
     pytest.param([("mkfs/mkfs.c", r"n < next_block; n\+\+", "n < sb.size; n++")],
                  r"lab, family: its disk is full: our copy of it has \d+ blocks more", id="full"),
     pytest.param(constant("NINODES", 16, "mkfs/mkfs.c"), "lab, family: its disk is full: in our copy our programs are in the place of", id="no-inode", marks=LONG),

@@ -57,7 +57,7 @@ def panicked(tmp_path) -> Callable[..., list[dict]]:
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("edits,how", [
-    pytest.param([PLAIN_VECTOR], {"opt": "-O0"}, id="O0"),
+    pytest.param([PLAIN_VECTOR], {"opt": "-O0"}, id="O0", marks=pytest.mark.soak),
     pytest.param([PLAIN_VECTOR, PREEMPTED], {"opt": "-O2"}, id="O2-preempted"),
     pytest.param([], {"opt": "-Os -fomit-frame-pointer"}, id="Os-no-frame-pointers-own-vector"),
 ])
@@ -69,7 +69,8 @@ def test_a_trap_from_the_kernel_is_put_to_the_function_that_was_interrupted(pani
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("how", [{"opt": "-O"}, {"opt": "-O3 -fomit-frame-pointer"}], ids=["O", "O3-no-frame-pointers"])
+@pytest.mark.parametrize("how", [
+    pytest.param({"opt": "-O"}, id="O", marks=pytest.mark.soak), pytest.param({"opt": "-O3 -fomit-frame-pointer"}, id="O3-no-frame-pointers")])
 def test_who_is_preempted_inside_panic_is_found(panicked, how):
     for one in panicked(3, "kill 4096", PANICS, PLAIN_VECTOR, PREEMPTED, **how):
         assert (one["name"], one["function"]) == ("kill", "sys_kill"), one
@@ -84,7 +85,7 @@ def test_a_panic_of_another_name_is_known_by_what_it_does(panicked):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+@pytest.mark.parametrize("opt", [pytest.param("-O0", marks=pytest.mark.soak), "-O2"])
 def test_the_page_that_freewalk_found_mapped_is_named(panicked, opt):
     (one,) = panicked(1, None, FREEWALK, NO_SHRIMP_UNMAPPED, opt=opt)
     assert one["va"] == "0x3fffffc000" and one["function"] == "proc_freepagetable", one
@@ -92,7 +93,7 @@ def test_the_page_that_freewalk_found_mapped_is_named(panicked, opt):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("opt", ["-O0", "-O2"])
+@pytest.mark.parametrize("opt", [pytest.param("-O0", marks=pytest.mark.soak), "-O2"])
 def test_the_page_that_is_mapped_twice_is_named(panicked, opt):
     (one,) = panicked(1, None, TWICE, opt=opt)
     assert one["va"] == "0x3fffffd000" and one["function"] == "proc_pagetable", one

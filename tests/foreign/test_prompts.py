@@ -33,7 +33,10 @@ PROMPTS = {
 }
 
 
-@pytest.mark.parametrize("name", PROMPTS)
+_LONG = ("greater", "colour")  # others of their kind are always tried
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.soak) if one in _LONG else one for one in PROMPTS])
 def test_the_prompt_is_learnt_from_the_machine(tmp_path, name):
     c, expected = PROMPTS[name]
     kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", prompting(c), programs=PROGRAMS)))

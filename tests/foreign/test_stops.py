@@ -43,9 +43,9 @@ def stops(kernel: tree.Kernel, n: int, seed: int):
 
 @pytest.mark.parametrize("n", [50, pytest.param(1000, marks=(pytest.mark.soak, pytest.mark.limit(1800)))])
 @pytest.mark.parametrize("year,how", [
-    pytest.param(trees.of_2020, {}, id="2020"),
+    pytest.param(trees.of_2020, {}, id="2020", marks=pytest.mark.soak),
     pytest.param(trees.imitate, {"opt": "-O2", "kernel_flags": trees.NEWER_NAMES}, id="2025-O2"),
-    pytest.param(trees.imitate, {"opt": "-O0"}, id="2023-O0"),
+    pytest.param(trees.imitate, {"opt": "-O0"}, id="2023-O0", marks=pytest.mark.soak),
 ])
 def test_rules_pass_or_hold_back_at_any_stop(tmp_path: Path, year, how, n):
     kernel = tree.prepare(str(year(tmp_path / "lab", programs=trees.PROGRAMS + " forktest", **how)))

@@ -47,6 +47,7 @@ def surveyed(three: tuple[Path, Path]) -> dict[str, dict]:
     return {one["name"]: one for one in json.loads((out / "trees.json").read_text())["trees"]}
 
 
+@pytest.mark.soak
 def test_a_tree_that_boots_by_its_own_means_is_judged_without_a_word_against_it(surveyed):
     good = surveyed["ada/good"]
     assert good["own"]["boots"] and good["said"] == []
@@ -54,6 +55,7 @@ def test_a_tree_that_boots_by_its_own_means_is_judged_without_a_word_against_it(
     assert good["judged"]["rules"]["frames-conserved"].get("fail", 0) == 0 < good["judged"]["rules"]["frames-conserved"]["pass"]
 
 
+@pytest.mark.soak
 def test_what_panics_does_so_by_its_own_means_too(surveyed):
     panics = surveyed["ada/panics"]
     assert not panics["own"]["boots"] and "nobody is home" in panics["own"]["line"]
@@ -61,12 +63,14 @@ def test_what_panics_does_so_by_its_own_means_too(surveyed):
     assert panics["said"] and panics["judged"]["rules"]["runs"]["fail"] >= 1
 
 
+@pytest.mark.soak
 def test_what_does_not_build_by_its_own_means_either_is_no_report(surveyed):
     broken = surveyed["bob/labs/broken"]
     assert not broken["own"]["boots"] and "main.c" in broken["own"]["line"]
     assert broken["judged"]["status"] == "does not build" and broken["said"] == []
 
 
+@pytest.mark.soak
 def test_what_is_finished_is_kept(surveyed, three):
     folder, out = three
     before = {path: path.stat().st_mtime_ns for path in out.glob("*+*.json")}
@@ -75,6 +79,7 @@ def test_what_is_finished_is_kept(surveyed, three):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.soak
 def test_the_table_has_a_row_for_each_tree(surveyed, three):
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
             for line in (three[0].parent / "table.md").read_text().splitlines() if line.startswith("| ada") or line.startswith("| bob")]
@@ -82,6 +87,7 @@ def test_the_table_has_a_row_for_each_tree(surveyed, three):
     assert [row[2] for row in rows] == ["the plain one", "-", "-"] and [row[3] for row in rows] == ["yes", "no", "no"]
 
 
+@pytest.mark.soak
 def test_nothing_of_a_survey_is_left(surveyed):
     assert not list(survey.BUILD.glob("survey-*"))
 

@@ -31,7 +31,7 @@ def params(text: str, file: str = "kernel/param.h") -> list[trees.Edit]:
 
 @pytest.mark.parametrize("year,how", [
     pytest.param(trees.of_2020, {}, id="2020"),
-    pytest.param(trees.plain, {"opt": "-O0", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="2025-O0"),
+    pytest.param(trees.plain, {"opt": "-O0", "kernel_flags": trees.NEWER_NAMES, "counted": False}, id="2025-O0", marks=pytest.mark.soak),
     pytest.param(trees.plain, {"opt": "-O2", "debug": "-ggdb3", "qemu": trees.MODERN + trees.NETWORK}, id="2023-O2-macros-network",
                  marks=pytest.mark.soak),
 ])
