@@ -465,8 +465,9 @@ class Kernel:
         """(name, ((frame, count), ...)) of the kernel's counts of users per
         frame, those that are not 0; None when it keeps none that is known.
 
-        An array as long as RAM has frames is indexed from RAM's base, one as
-        long as physical memory from address 0.
+        An array as long as RAM has frames is indexed from RAM's base. One as
+        long as physical memory may be so too, or from address 0: there its
+        first entries, which no frame has, are all 0.
         """
         for name in self._names(_COUNTS, _COUNT_WORDS):
             for place in self._parts(name):
@@ -475,10 +476,11 @@ class Kernel:
                     continue
                 offset, size, stride = shape
                 whole = place.type.count >= (ram_base >> 12) + n_frames
-                first = (ram_base >> 12) if whole else 0
-                data = self._bytes(place.address + first * stride, n_frames * stride, name)
-                if data is not None:
-                    return place.path, _nonzero(data, offset, size, stride, ram_base)
+                found = [_nonzero(data, offset, size, stride, ram_base)
+                         for first in ((0, ram_base >> 12) if whole else (0,))
+                         for data in [self._in_ram(place.address + first * stride, n_frames * stride)] if data]
+                if found:
+                    return place.path, next(filter(None, found), ())
         return None
 
     def _count_shape(self, t: Type, n_frames: int) -> Optional[Tuple[int, int, int]]:
@@ -615,12 +617,15 @@ class Kernel:
         return int.from_bytes(data, "little") if data is not None else None
 
     def _bytes(self, address: int, n: int, what: str) -> Optional[bytes]:
-        base, end = self.reader.ram
-        if not base <= address <= address + n <= end:
+        data = self._in_ram(address, n)
+        if data is None:
             self._find("outside-ram", address, f"{what}: [{address:#x}, {address + n:#x}) is "
                        "outside RAM: is this the kernel that runs?")
-            return None
-        return self.reader.read(address, n)
+        return data
+
+    def _in_ram(self, address: int, n: int) -> Optional[bytes]:
+        base, end = self.reader.ram
+        return self.reader.read(address, n) if base <= address <= address + n <= end else None
 
     def _find(self, kind: str, at: Optional[int], text: str) -> None:
         self.findings.append(Finding(kind, at, text))

@@ -373,7 +373,7 @@ class _Play:
         layout, counts, kfree = snapshot.layout, snapshot.counts, dict(snapshot.functions).get("kfree")
         frame = next((one.pa for process in snapshot.processes if process.pid == parent
                       for one in process.mappings if one.va == layout.fry), None)
-        place = counts and frame and self._count_at(counts.name, frame, layout.ram_base)
+        place = counts and frame and self._count_at(counts.name, frame, dict(counts.values).get(frame, 0), layout.ram_base)
         self._machine.send("")
         freed = f"*{kfree} if $a0 == {frame or 0:#x}"
         if place and kfree and len(snapshot.harts) > 1 and self._comes_to(freed):
@@ -385,15 +385,17 @@ class _Play:
                 self._watch.run_alone(min((one.pid is None, one.hart) for one in harts if one.hart != held)[1], freed, _ALONE_S)
         self._watch.go()
 
-    def _count_at(self, name: str, frame: int, ram_base: int) -> range | None:
+    def _count_at(self, name: str, frame: int, count: int, ram_base: int) -> range | None:
         """Where the count of a frame is, of an array as the kit knows it: indexed from RAM's base or from address 0."""
         if not re.fullmatch(r"[\w.]+", name):  # a name of a stranger's file, which GDB could be told to call functions by
             return None
         first, size, whole = (self._watch.value(one) for one in (f"&{name}[0]", f"sizeof({name}[0])", f"sizeof({name})"))
         if not (first and size and whole):
             return None
-        at = first + (frame - (ram_base if whole // size <= ram_base >> 12 else 0) >> 12) * size
-        return range(at, at + size)
+        indices = [frame - base >> 12 for base in (ram_base, 0) if (frame - base >> 12) < whole // size]
+        if len(indices) > 1:    # it is as long as physical memory, and may be indexed from either
+            indices = [one for one in indices if self._watch.value(f"{name}[{one}]") == count] or indices
+        return range(first + indices[0] * size, first + (indices[0] + 1) * size) if indices else None
 
 
 def _point(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:

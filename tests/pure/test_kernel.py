@@ -252,6 +252,16 @@ def test_counts_indexed_from_address_zero_are_found():
     assert k.counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
 
 
+def test_counts_indexed_from_rams_base_in_an_array_as_long_as_physical_memory_are_found():
+    """A lab's `int refcount[PHYSTOP / PGSIZE]`, whose index is (pa - KERNBASE) / PGSIZE."""
+    m = Machine(n_frames=2048)
+    total = (BASE >> 12) + 2048
+    change(m, symbols={"refcnt": Symbol(m.kmem, array(Type("uint", 1), total))}, drop=["kmem"])
+    m.ram[m.kmem - BASE:m.kmem - BASE + 2048] = bytes(2048)
+    m.put(m.kmem + 1000, 2, 1)
+    assert Kernel(m.reader(), m.info).counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
+
+
 def test_counts_one_to_a_struct_are_found():
     m = family(n_frames=256)
     each = fields(("refcount", 4, Type("int", 4)), ("flags", 0, Type("int", 4)))
