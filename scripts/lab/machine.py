@@ -29,7 +29,7 @@ from .tree import Kernel
 
 T = TypeVar("T")
 _FIRST_PROMPT = "the shell's first prompt: the kernel hangs"
-_USUAL_PROMPT = r"(?:^|\n)\$ "
+_USUAL_PROMPT = "\n$ "
 _POLL_S = 0.02  # between two looks into memory while the console says nothing
 _SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows of nobody who waits
 _NOTHING = "cd /\n"  # a command that no shell forks for, and that changes nothing at its start
@@ -295,13 +295,14 @@ class Machine:
 
     def _await_first_prompt(self, limit_s: float | None) -> bool:
         """Whether memory says that the shell waits; else the console ends as if it did."""
-        calm, looked = 0, ""
+        calm, looked = 0, 0
 
         def waits(text: str) -> bool:
             nonlocal calm, looked
-            calm, looked = (calm + 1 if text == looked else 0), text
+            new = text[max(0, looked - len(_USUAL_PROMPT)):]     # a machine may print without end
+            calm, looked = (calm + 1 if len(text) == looked else 0), len(text)
             if not self._waiting.knows:
-                return bool(prompt.usual(text) or re.search(_USUAL_PROMPT, text))
+                return bool(prompt.usual(text)) or _USUAL_PROMPT in new or text.startswith(_USUAL_PROMPT[1:])
             return bool(self._waiting.readers()) or calm > _SETTLED_POLLS and bool(prompt.usual(text))
         self.wait_until(waits, limit_s, _FIRST_PROMPT, _POLL_S)
         self._shell, self._consumed = self._waiting.readers(), self._waiting.consumed()

@@ -13,6 +13,7 @@ from .kernelram import KernelRam
 
 # As xv6 says it; and as others may, which memory must bear out.
 _SAID = re.compile(r"panic: ([^\n]*)")
+_LAST_WORDS = 4096  # characters: what a kernel that panics says is among them
 _LIKE = re.compile(r"[^\n]*\b(?:panic\w*|oops|fatal|bug|assert\w*|die[ds]?|dead|halt\w*|abort\w*|crash\w*)\b[^\n]*", re.I)
 _PANIC_FIRST = re.compile(r"[^\na-z]*(?:kernel[ _-]?)?panic\w*\W*([^\n]*)", re.I)
 
@@ -56,8 +57,9 @@ class Panics:
     def shown(self, text: str, start: int, whole: bool) -> str | None:
         """What was said by a kernel of which memory shows that it has panicked. start: where it was well; whole: as in said()."""
         settled, self._length = whole or len(text) == self._length, len(text)
-        if self._is_set() and settled or self._stays(text[start:]):
-            return _message(text[start:] or text)
+        said = text[max(start, len(text) - _LAST_WORDS):]     # a machine may print without end
+        if self._is_set() and settled or self._stays(said):
+            return _message(said or text[-_LAST_WORDS:])
         return None
 
     def _is_set(self) -> bool:

@@ -13,6 +13,7 @@ from .kernelram import KernelRam
 # Names of the variables in xv6 trees: the array of processes, and what is known of the console's input.
 _PROCESSES = re.compile(r"proc|procs|ptable|proctable|proc_table|tasks?|process(es)?", re.I)
 _CONSOLE = re.compile(r"cons|console|cons_?dev|input|tty\w*|term\w*|kbd\w*|con|stdin_?\w*", re.I)
+_LONGEST = 1000  # characters of a prompt
 _USUAL = re.compile(r"(?:^|\n)[^\n]*[$#>%](?:\x1b\[[\d;]*m)* ?(?:\x1b\[[\d;]*m)*$")
 _NUMBER = re.compile(r"-?\d+")
 _CHANGING = re.compile(r"-?\d+|.", re.S)
@@ -49,13 +50,13 @@ class Waiting:
 
 def usual(text: str) -> str:
     """The prompt at the end of text, if it is one as most shells have it; else nothing."""
-    match = _USUAL.search(text)
+    match = _USUAL.search(text[-_LONGEST:])
     return match[0].lstrip("\n") if match else ""
 
 
 def common(before: str, after: str) -> re.Pattern[str] | None:
     """What both texts end with, as a pattern, a number standing for any; None when that is nothing."""
-    one, other = (_CHANGING.findall(text[-1000:]) for text in (before, after))
+    one, other = (_CHANGING.findall(text[-_LONGEST:]) for text in (before, after))
     length = 0
     while length < min(len(one), len(other)) and _kind(one[-1 - length]) == _kind(other[-1 - length]):
         length += 1
