@@ -181,6 +181,9 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Ou
                 yield outcome
                 return
             with Watch(machine, gdb) as watch:
+                if unseen := _unseen(watch):
+                    yield unseen
+                    return
                 while left:
                     outcome = _Play(left[0], watch).outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
@@ -195,6 +198,16 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int) -> Iterator[Ou
             why = Hindrance("not played", f"not played: {n_hung} scenarios before it hang")
             yield from (Outcome(one.name, one.looks_at, (), why, "") for one in left)
             return
+
+
+def _unseen(watch: Watch) -> Outcome | None:
+    """What can be said of a kernel none of whose processes can be seen, though its shell waits: it has no debugging
+    information. Scenarios would tell no more."""
+    judgement = watch.look("the shell waits for a line", attempts=1)
+    if judgement.snapshot.processes:
+        return None
+    why = Hindrance("unjudged", "none of its processes can be seen, though its shell waits: no scenario is played")
+    return Outcome("boot", "the way to the shell's prompt", (judgement,), why, watch.machine.console)
 
 
 def _of_both(hung: Outcome | None, again: Outcome) -> Outcome:

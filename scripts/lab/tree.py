@@ -418,7 +418,7 @@ def _sources_of(tree: Path, elf: Path) -> Path | None:
     if (elf.parent / "param.h").is_file() or (elf.parent / "memlayout.h").is_file():
         return elf.parent
     found = sorted(tree.rglob("memlayout.h"), key=lambda path: (len(path.parts), path))
-    return found[0].parent if found else None
+    return found[0].parent if found else elf.parent if any(elf.parent.glob("*.c")) else None
 
 
 def _line_of(tree: Path) -> qemuline.Line | None:

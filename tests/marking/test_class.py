@@ -105,7 +105,7 @@ def test_the_hostile_one_did_no_harm(marked, folder):
     out, _ = marked
     assert not (folder / "written").exists()
     assert len((folder / "wrong/kernel/proc.c").read_text()) > 1000
-    assert "built by its own Makefile, in the sandbox" in (out / "hostile/results.txt").read_text()
+    assert (out / "hostile/build.log").read_text()
     assert not of_this_class(folder)
     assert not list(TREES.glob("a_folder_in_it-*"))
 
