@@ -466,8 +466,8 @@ class Kernel:
         frame, those that are not 0; None when it keeps none that is known.
 
         An array as long as RAM has frames is indexed from RAM's base. One as
-        long as physical memory may be so too, or from address 0: there its
-        first entries, which no frame has, are all 0.
+        long as physical memory may be so too, or from address 0: where it has
+        more counts says which. (A kalloc that is out of memory may count page 0.)
         """
         for name in self._names(_COUNTS, _COUNT_WORDS):
             for place in self._parts(name):
@@ -480,7 +480,7 @@ class Kernel:
                          for first in ((0, ram_base >> 12) if whole else (0,))
                          for data in [self._in_ram(place.address + first * stride, n_frames * stride)] if data]
                 if found:
-                    return place.path, next(filter(None, found), ())
+                    return place.path, max(found, key=len)
         return None
 
     def _count_shape(self, t: Type, n_frames: int) -> Optional[Tuple[int, int, int]]:

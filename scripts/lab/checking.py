@@ -155,7 +155,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "") -> R
 _MOST_STOPS = 40  # until all of a scenario has ended
 _MOST_HUNG = 3  # scenarios; then nobody waits for the rest
 _ALONE_S = 0.3  # of the machine's own time; a hart that can does it in a thousandth of that
-_SAID = r"(?<=\n)@(point|cannot|skip) ([^\n]*)\n"
+_SAID = r"(?<=\n)(?:\x1b\[[\d;]*m)*@(point|cannot|skip) ([^\n]*)\n"  # a kernel may set colours back just before
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 

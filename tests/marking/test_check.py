@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from lab import checking
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,3 +67,8 @@ def test_what_our_own_kernel_is_worth(tmp_path):
     assert done.stdout.startswith("the Shrimpy kernel: pass, 5 of 5 points")
     assert [one["name"] for one in told(tmp_path / "marks")["tests"] if one["max_score"]] == [
         one["name"] for one in told(tmp_path / "marks")["tests"] if one["name"].startswith(("shrimp-pair", "exec-keeps"))]
+
+
+def test_a_point_is_seen_behind_a_kernels_colours():
+    said = re.search(checking._SAID, "usertrap\n\x1b[0m@point killed parent=3\n")
+    assert said and said.groups() == ("point", "killed parent=3")

@@ -252,6 +252,18 @@ def test_counts_indexed_from_address_zero_are_found():
     assert k.counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
 
 
+def test_page_0_that_is_counted_does_not_hide_the_counts_of_frames():
+    """kalloc without memory that does `refcnt[(uint64)r / PGSIZE] = 1` all the same."""
+    at = 16
+    m = Machine(n_frames=2048)
+    small = array(Type("uint", 1), (BASE >> 12) + 2048)
+    change(m, symbols={"refcnt": Symbol(BASE, small)}, drop=["kmem"])
+    k = Kernel(m.reader(), m.info)      # its RAM has no room for so large an array
+    parts = {0: bytes([1]) + bytes(2047), BASE >> 12: bytes(at) + bytes([2, 1]) + bytes(2046 - at)}
+    k._in_ram = lambda address, n: parts[address - BASE][:n]
+    assert k.counts(2048, BASE) == ("refcnt", ((BASE + at * PAGE, 2), (BASE + (at + 1) * PAGE, 1)))
+
+
 def test_counts_indexed_from_rams_base_in_an_array_as_long_as_physical_memory_are_found():
     """A lab's `int refcount[PHYSTOP / PGSIZE]`, whose index is (pa - KERNBASE) / PGSIZE."""
     m = Machine(n_frames=2048)
