@@ -99,6 +99,7 @@ def booted(monkeypatch):
         found.append(machine.pid)
         return boot(machine, *limit)
     monkeypatch.setattr(Machine, "boot", noted)
+    monkeypatch.setattr(checking.uncleared, "find", lambda *_: None)   # which boots once more, and is not what is counted here
     return found
 
 
