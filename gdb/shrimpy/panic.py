@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 from . import sv39
 from .debuginfo import DebugInfo
 from .kernel import FUNCTION_NAMES
-from .readers import PAGE, Reader, ReadError
+from .readers import PAGE, Reader
 from .records import address, record
 from .stacks import Stack, Unwinder
 

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import struct
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 

@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterator
 
-from drawing import drawing, scene, scene_svg, style, svg
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "viz"))
+
+from drawing import drawing, scene, scene_svg, style, svg           # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHAR = 0.602            # of a text's size: the advance of DejaVu Sans Mono

@@ -23,7 +23,6 @@ from drawing.errors import VizError                                 # noqa: E402
 
 PAGE = 4096
 A4_PT = 896             # of height: 700 pt of text on A4, shrunk as MAX_WIDTH_PT is to 453
-XLINK = "{http://www.w3.org/1999/xlink}"
 
 
 def space_of(made: ft.Family, pid: int = 4) -> drawing.Drawing:

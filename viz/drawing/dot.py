@@ -1,4 +1,4 @@
-"""What is written for Graphviz: text escaped for its HTML-like labels."""
+"""What is written for Graphviz: text escaped for its labels and attributes."""
 from __future__ import annotations
 
 from html import escape

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import hypot
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .scene import RADIUS, Box, Dash, Disc, Line, Point
 
@@ -156,7 +156,7 @@ def _between(a: Point, b: Point, part: float) -> Point:
 
 
 def _towards(a: Point, b: Point, distance: float) -> Point:
-    length: Optional[float] = _distance(a, b)
+    length = _distance(a, b)
     return _between(a, b, distance / length) if length else a
 
 

@@ -15,7 +15,6 @@ CHAR_PT = 6.03          # advance of one character of FONT at FONT_PT
 INK = "#000000"
 PAPER = "#FFFFFF"
 
-FILL_PROCESS = "#56B4E9"
 FILL_FRAME = "#FFE894"
 FILL_ORPHAN = "#E69F00"
 FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
