@@ -168,6 +168,19 @@ class RemoteReader(Reader):
         return self._image
 
 
+class MappedReader(Reader):
+    """RAM through the page table that the selected hart uses, as GDB reads it. No packet of our own is sent, which would
+    make GDB forget the frames that it is in the middle of finding or printing."""
+
+    source = "remote"
+
+    def _read(self, pa: int, n: int) -> bytes:
+        try:
+            return bytes(gdb.selected_inferior().read_memory(pa, n))
+        except gdb.MemoryError as error:
+            raise ReadError(str(error)) from None
+
+
 def _take_image(stub: Stub, base: int, size: int) -> BytesReader | None:
     """[base, base + size) through a file that is gone before this returns."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:

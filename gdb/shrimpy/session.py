@@ -16,8 +16,10 @@ import gdb
 from . import gdbinfo, parameters, remote, snapshot, stop
 from .debuginfo import DebugInfo
 from .kernel import Kernel, Proc
-from .readers import CoreReader, Reader
+from .readers import RAM_BASE, CoreReader, Reader, ReadError
 from .snapshot import Snapshot
+
+USUAL_RAM_BYTES = 128 << 20     # of QEMU's machine as xv6 trees start it
 
 
 class Session:
@@ -101,10 +103,17 @@ class Session:
         self._live = (connection, reader, wanted)
         return reader
 
-    def shared_ram(self) -> Reader | None:
-        """The file that the machine shares its RAM through, if a command has found it; nothing is sent."""
-        reader = self._live[1] if self._live is not None else None
-        return None if reader is None or isinstance(reader, remote.RemoteReader) else reader
+    def quiet_reader(self, info: DebugInfo) -> Reader | None:
+        """What reads RAM while GDB finds or prints frames, when no packet of ours may be sent: GDB itself, or with a
+        program's page table in use the file that RAM is shared through, if a command has found it already."""
+        base = info.macros.get("KERNBASE", RAM_BASE)
+        mapped = remote.MappedReader((base, info.macros.get("PHYSTOP", base + USUAL_RAM_BYTES)))
+        try:
+            mapped.read(mapped.ram[1] - 8, 8)       # what is in the kernel's file GDB reads there, if need be
+        except ReadError:
+            found = self._live[1] if self._live is not None else None
+            return None if isinstance(found, remote.RemoteReader) else found
+        return mapped
 
     def forget_machine(self) -> None:
         """Drops what belongs to one connection."""

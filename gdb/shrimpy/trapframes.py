@@ -22,11 +22,10 @@ from . import elf, gdbinfo, stop, sv39, unwind
 from .debuginfo import DebugInfo, Range
 from .kernel import Kernel, Proc
 from .programs import entry_point, program_file
-from .readers import PAGE, RAM_BASE, ReadError, Reader
+from .readers import PAGE, ReadError, Reader
 from .session import session
 
 _WORD = (1 << 64) - 1
-USUAL_RAM_BYTES = 128 << 20     # of QEMU's machine as xv6 trees start it
 _STACK_BYTES = 2 * PAGE         # of a kernel stack and the gap above it
 _USER = 1 << 40                 # what frame ids of user frames are above: GDB holds that a caller's stack is higher
 _MOST_FRAMES = 64               # of a user program
@@ -39,22 +38,6 @@ _HANDLERS = ("usertrap",)
 _FIRST = ("forkret",)           # returns to nobody: where a process begins in the kernel
 
 _TROUBLE = (gdb.error, gdb.MemoryError, gdbinfo.NoKernel, stop.NotStopped, ReadError, elf.ElfError, OSError)
-
-
-class _MappedReader(Reader):
-    """RAM through the kernel's page table."""
-
-    source = "remote"
-
-    def __init__(self, info: DebugInfo) -> None:
-        base = info.macros.get("KERNBASE", RAM_BASE)
-        super().__init__((base, info.macros.get("PHYSTOP", base + USUAL_RAM_BYTES)))
-
-    def _read(self, pa: int, n: int) -> bytes:
-        try:
-            return bytes(gdb.selected_inferior().read_memory(pa, n))
-        except gdb.MemoryError as error:
-            raise ReadError(str(error)) from None
 
 
 class _FrameId:
@@ -262,7 +245,7 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         uservec has not saved yet."""
         sp = _register(pending, "sp")
         innermost = pending.level() == 0
-        reader = self._reader(places)
+        reader = session.quiet_reader(places.info)
         process = None
         if reader is not None:
             kernel = Kernel(reader, places.info)
@@ -283,16 +266,6 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         self._users[registers["pc"], registers["sp"]] = _User(process, process and self._program(process), reader, True, 0)
         own = sp if on_kernel_stack else _USER + sp
         return _returning(pending, _FrameId(own, places.trampoline), registers)
-
-    def _reader(self, places: _Places) -> Reader | None:
-        """What reads RAM here: with the program's page table in use only the file that it is shared through, if a command
-        has found it already."""
-        mapped = _MappedReader(places.info)
-        try:
-            mapped.read(mapped.ram[1] - 8, 8)       # what is in the kernel's file GDB reads there, if need be
-        except ReadError:
-            return session.shared_ram()
-        return mapped
 
     def _user_frame(self, pending: gdb.PendingFrame, pc: int, user: _User) -> object | None:
         sp, function = _register(pending, "sp"), user.function(pc)

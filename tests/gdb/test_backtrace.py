@@ -97,6 +97,21 @@ def test_in_the_kernel_it_ends_without_a_question(machine, session):
     assert said[:2] == ["kerneltrap", "kernelvec"] and len(said) > 2 and "??" not in said, said
 
 
+@pytest.mark.parametrize("read_before", [False, True])
+def test_page_tables_among_the_arguments_are_printed_without_a_packet(machine, session, reader, read_before):
+    """Each packet of ours makes GDB 13 forget the frames that it is in the middle of printing: an internal error of GDB."""
+    one = machine(1)
+    gdb = session(one)
+    gdb.ask(reader)
+    if read_before:
+        gdb.ask("xv6-ps")
+    gdb.stop_in("walk", "ls")
+    for command in ("bt", "frame", "info frame", "bt full"):
+        said = gdb.ask(command)
+        assert command == "info frame" or re.search(r"=0x\w+ \(\d+ valid, \d+ invalid\)", said), said
+    assert functions(gdb.ask("bt"))[0] == "walk"
+
+
 def test_at_any_moment_it_ends_and_has_a_name_for_each(machine, session):
     """Wherever a busy machine stands."""
     one = machine(3)

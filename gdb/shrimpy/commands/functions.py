@@ -90,10 +90,13 @@ class _Pagetable:
         if not root:
             return "0"
         try:
-            with session.memory() as reader:
-                valid = sum(1 for _, pte in sv39.entries(reader.page(root)) if pte & sv39.V)
+            reader = session.quiet_reader(session.debuginfo()[0])
+            page = reader.page(root) if reader else None
         except KNOWN_ERRORS:
+            page = None
+        if page is None:
             return f"{root:#x}"
+        valid = sum(1 for _, pte in sv39.entries(page) if pte & sv39.V)
         return f"{root:#x} ({valid} valid, {512 - valid} invalid)"
 
 
