@@ -10,6 +10,7 @@ from typing import Protocol
 
 import gdb
 
+from . import stacks
 from .callstack import is_on, register
 from .story import Cast
 
@@ -139,24 +140,19 @@ class LifeEntry(Entry):
         return EXIT not in parts and not self.owner.cast.ending
 
 
-class Field(Point):
-    """A field of the child's struct proc, when it is written."""
+class Store(Point):
+    """Behind an instruction that writes a field of some struct proc: of the child's, if a register has its address.
+    register: the number of that one; value: what it then holds."""
 
-    def __init__(self, owner: Owner, address: int, size: int) -> None:
+    def __init__(self, owner: Owner, address: int, register: int, value: int) -> None:
         super().__init__(owner, address)
-        self.size = size
+        self.register, self.value = stacks.REGISTERS[register], value
 
-    def make(self) -> gdb.Breakpoint:
-        kind = "int" if self.size == 4 else "long"
-        made = gdb.Breakpoint(f"*({kind} *){self.address:#x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=True)
-        made.silent = True
-        return made
-
-    def value(self) -> bytes:
-        return bytes(gdb.selected_inferior().read_memory(self.address, self.size))
+    def wants(self) -> bool:
+        return register(self.register) == self.value
 
 
-class State(Field):
+class StateStore(Store):
     """The child's state: who schedules it is not what is told."""
 
     def needed(self, parts: set[str]) -> bool:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 
 import gdb
 
-from . import changes, gdbinfo, processes, stop, story
-from .breakpoints import EXEC, EXIT, FORK, WAIT, WATCHED, Entry, Field, LifeEntry, Line, OnStack, Point, Return, State
+from . import changes, gdbinfo, processes, stacks, stop, story
+from .breakpoints import EXEC, EXIT, FORK, WAIT, WATCHED, Entry, LifeEntry, Line, OnStack, Point, Return, StateStore, Store
 from .callstack import (MAX_FRAMES, STACK_BYTES, WORD, as_int, callers, is_on, line_starts, place, register,
                         select_frame, signed, string, variables)
 from .kernel import FUNCTION_NAMES
@@ -83,9 +83,10 @@ class Stepping:
         self._roles: dict[int, str] = {}        # kernel stack -> part
         self._calls: list[_Call] = []
         self._points: list[Point] = []
-        self._state: State | None = None
+        self._state: processes.Place | None = None      # the field, once the child is known
         self._state_then = b""
-        self._switch: Field | None = None              # exec gives it another root table
+        self._code: tuple[int, bytes] | None = None     # the kernel's, and where it begins
+        self._switch: list[Store] = []          # where exec gives it another root table
         self._return: Return | None = None             # where fork's caller goes on
         self._line = Place()
         self._events: list[Event] = []
@@ -211,11 +212,15 @@ class Stepping:
                      if 0 < sp - stack <= STACK_BYTES), None)
 
     def state_written(self) -> bool:
-        """Whether the child's state is another than at the last stop. When two
-        harts stop at once, QEMU tells of one of them, and what a watchpoint saw
-        on the other is lost."""
-        return self._state is not None and self._state.live is not None \
-            and self._state.value() != self._state_then
+        """Whether the child's state is another than at the last stop, wherever it was written."""
+        return self._state is not None and self._watched() and self._state_now() != self._state_then
+
+    def _state_now(self) -> bytes:
+        return bytes(gdb.selected_inferior().read_memory(self._child_at + self._state.offset, self._state.type.size))
+
+    def _watched(self) -> bool:
+        """Whether the child's state is told: not who schedules it."""
+        return not self.born or self.cast.ending or EXIT in self._roles.values()
 
     def wanted(self, usual: str) -> bool:
         """Whether the selected thread, at the function's first instruction, is worth a stop."""
@@ -247,17 +252,20 @@ class Stepping:
 
     def _seen(self) -> list[Event]:
         """What happened at this stop; entries are noted and their returns awaited."""
-        hit = [p for p in self._points if p.live is not None and p.live in self._reason.breakpoints]
+        hit = [p for p in self._points if p.live is not None and p.live in self._reason.breakpoints and p.wants()]
         events = []
+        elsewhere = False       # the state was written on another hart
         returned = next((call for call in self._calls if call.back in hit), None)
         if returned is not None:
             events.append(self._left(returned))
-        if self._state in hit or self.state_written():
-            if self._state not in hit:
+        if self.state_written():
+            elsewhere = not any(isinstance(p, StateStore) for p in hit)
+            if elsewhere:
                 self._select(self._roles.items())
-            events.append(self._at_watch("state"))
-        if self._switch in hit:
-            events.append(self._at_watch("switch"))
+            events.append(self._at_store("state"))
+            self._thread.switch()
+        if any(p in self._switch for p in hit):
+            events.append(self._at_store("switch"))
         for entry in hit:
             if isinstance(entry, Entry):
                 events += self._entered(entry)
@@ -273,6 +281,8 @@ class Stepping:
             events.append(Event("line", self.function, at=self._line, path=(self.function,)))
         if self._info.function_at(register("pc")) == self.function and self.role():
             self._line = place(gdb.newest_frame())
+        if elsewhere:
+            self._select(self._roles.items())
         return [e for e in events if e is not None]
 
     def _entered(self, entry: Entry) -> list[Event]:
@@ -296,7 +306,7 @@ class Stepping:
         if usual == EXEC:
             self._roles[stack] = EXEC
             self._new = None
-            self._switch = self._watch(Field, "root")
+            self._switch = self._stores(Store, "root")
             return [Event(EXEC, entry.name, args, at=at, path=path, text=string(args[0]))]
         if usual == "mappages" and part == FORK and self._root is None:
             known = {p.root for p in self._last.processes} | {self._last.kernel_table.root}
@@ -317,16 +327,16 @@ class Stepping:
             self._root = 0
         if call.usual == EXEC:
             self._roles.pop(call.stack, None)
-            if self._switch is not None:
-                self._remove(self._switch)
-                self._switch = None
+            for store in self._switch:
+                self._remove(store)
+            self._switch = []
             return Event("execed", call.name, call.args, as_int(result), call.at, call.path)
         over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
         return Event(call.usual, call.name, call.args,
                      result if call.usual == "kalloc" else as_int(result), call.at, call.path,
                      within=over.args[1] if over and call.usual == "kalloc" else None)
 
-    def _at_watch(self, kind: str) -> Event:
+    def _at_store(self, kind: str) -> Event:
         path, _ = callers(None)
         return Event(kind, path[-1] if path else "", at=place(gdb.newest_frame(), before=True), path=path)
 
@@ -454,7 +464,8 @@ class Stepping:
         if len(found) == 1 and found[0].pid:
             self._child_at = found[0].proc
             self.cast = dataclasses.replace(self.cast, child=found[0].pid)
-            self._state = self._watch(State, "state")
+            self._state = self._field("state")
+            self._stores(StateStore, "state")
 
     def _in_allocproc(self) -> int | None:
         """The struct proc that allocproc works on, where its variable can be seen."""
@@ -537,11 +548,20 @@ class Stepping:
         kind = processes.shape(self._info)
         return kind.direct(name) if kind else None
 
-    def _watch(self, kind: type[Field], name: str) -> Field | None:
+    def _stores(self, kind: type[Store], name: str) -> list[Store]:
+        """Points behind all instructions that may write a field of the child's struct proc.
+
+        No watchpoint: when two harts stop at once, QEMU tells of one. That the other wrote to what is watched it tells when
+        that hart stops next, be it at a breakpoint, which GDB then steps over; and if the watchpoint has been taken away
+        meanwhile, QEMU (7.2) reads what it has freed, and may give the kernel a breakpoint exception."""
         field = self._field(name)
         if field is None or self._child_at is None:
-            return None
-        return self._add(kind(self, self._child_at + field.offset, field.type.size))
+            return []
+        if self._code is None:
+            self._code = gdbinfo.code(self._info)
+        start, code = self._code
+        return [self._add(kind(self, start + behind, base, self._child_at + field.offset - offset))
+                for behind, base, offset, size in stacks.stores(code) if (offset, size) == (field.offset, field.type.size)]
 
     def _arm(self) -> None:
         """Sets what can matter now: each breakpoint costs packets, and those
@@ -553,8 +573,8 @@ class Stepping:
         parts = {part for stack, part in self._roles.items() if stack not in folded}
         for point in self._points:
             point.arm(point.needed(parts))
-        if self._state is not None and self._state.live is not None:
-            self._state_then = self._state.value()
+        if self._state is not None and self._watched():
+            self._state_then = self._state_now()
 
     def _rest(self) -> None:
         """Nothing of ours is in the machine until the next step."""

@@ -12,7 +12,7 @@ Convention" and "Frame Pointer Convention".
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .debuginfo import DebugInfo, Range
 from .readers import PAGE, Reader, ReadError
@@ -590,6 +590,26 @@ def _compressed(word: int, at: int) -> Optional[Instruction]:
         up = (word >> 9 & 15) << 2 | (word >> 7 & 3) << 6
         return Instruction(2, writes=_store(at, rs2, SP, up, 2))
     return Instruction(2, writes=_define(at, rd) if f3 == 2 else None)
+
+
+def stores(code: bytes) -> Iterator[Tuple[int, int, int, int]]:
+    """(offset of the instruction behind it, base register, offset from that, bytes written) of each store of an integer
+    in code that has no data in it (Unprivileged, chapters 2 and 28); those to a function's own frame left out."""
+    at = 0
+    while at + 2 <= len(code):
+        size = _size(code, at)
+        word = int.from_bytes(code[at:at + size], "little")
+        at += size
+        if word & 0x7F == 0x23:
+            base, offset, n_bytes = word >> 15 & 31, _signed(word >> 25 << 5 | word >> 7 & 31, 12), 1 << (word >> 12 & 3)
+        elif word & 0xE003 == 0xC000:                            # c.sw
+            base, offset, n_bytes = 8 + (word >> 7 & 7), (word >> 10 & 7) << 3 | (word >> 6 & 1) << 2 | (word >> 5 & 1) << 6, 4
+        elif word & 0xE003 == 0xE000:                            # c.sd
+            base, offset, n_bytes = 8 + (word >> 7 & 7), (word >> 10 & 7) << 3 | (word >> 5 & 3) << 6, 8
+        else:
+            continue
+        if base not in (0, SP):
+            yield at, base, offset, n_bytes
 
 
 def _size(code: bytes, at: int) -> int:
