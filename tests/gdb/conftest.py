@@ -78,6 +78,17 @@ class Session:
         self.machine.send(typed)
         return self.ask("continue")
 
+    def resume(self) -> None:
+        """Types `continue` and waits until the machine runs: a Ctrl-C before would be for GDB's prompt."""
+        self.tell("continue")
+        self.until("Continuing.")
+        self.until_it_runs()
+
+    def until_it_runs(self) -> None:
+        with self.machine.qmp() as monitor:
+            while not monitor.execute("query-status")["running"]:
+                pass
+
     def interrupt(self) -> None:
         self._gdb.sendintr()
 

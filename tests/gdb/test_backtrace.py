@@ -119,8 +119,7 @@ def test_at_any_moment_it_ends_and_has_a_name_for_each(machine, session):
     gdb.ask("xv6-ps")
     one.send("forktest & cat README | cat | wc & stressfs")
     for _ in range(4):
-        gdb.tell("continue")
-        gdb.until("Continuing.")    # a Ctrl-C before would be for GDB's prompt
+        gdb.resume()
         gdb.interrupt()
         gdb.until("SIGINT")
         for said in re.split(r"(?m)^Thread \d+ .*:$", gdb.ask("thread apply all bt"))[1:]:

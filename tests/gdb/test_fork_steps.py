@@ -31,17 +31,10 @@ def forking(machine, session):
     return start
 
 
-def running(one) -> None:
-    """Returns once the machine runs; the test's own limit bounds it."""
-    with one.qmp() as monitor:
-        while not monitor.execute("query-status")["running"]:
-            pass
-
-
 def waiting(gdb, one, command: str = "shrimp-step") -> None:
     gdb.tell(command)
     gdb.until("waiting for fork")
-    running(one)
+    gdb.until_it_runs()
 
 
 def test_each_thing_that_builds_the_child_is_a_step_and_the_machine_stays_there(forking):
