@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from functools import lru_cache
 from itertools import compress, count
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -268,6 +269,20 @@ class Kernel:
         more = f"; {n_found} were found, and {len(roots)} page tables are of others" if n_found else ""
         self._find("no-proc-table", roots[0] if roots else None, "this kernel has no array of processes, and no pointer whose "
                    f"type is known leads from its variables to {'all of them' if n_found else 'one'}{more}")
+
+    def idle_pointers(self, used: Sequence[Proc]) -> Runs:
+        """(frame, how many) of the pointers in slots of proc[] that are not of those in use: such a slot may keep a page, and its
+        reference to it, for its next process."""
+        kind = processes.shape(self.info)
+        table = processes.table(self.info, kind) if kind else None
+        if kind is None or table is None:
+            return ()
+        taken = {p.address for p in used}
+        data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
+        pointers = [f.offset for f in self.info.structs.get(kind.struct, {}).values() if f.type.kind == "ptr"]
+        return tuple(sorted(Counter(
+            word & -PAGE for at in range(0, len(data), kind.size) if table.address + at not in taken
+            for offset in pointers for word in [_word(data, at + offset, 8)] if word).items()))
 
     def n_slots(self) -> int:
         """Slots in proc[]: NPROC; 0 where the kernel has no such array."""

@@ -167,10 +167,13 @@ class Free:
 
 @record
 class Counts:
-    """The kernel's own count of each frame's users, where it is not 0."""
+    """The kernel's own count of each frame's users, where it is not 0.
+
+    idle: (frame, how many) of the pointers to counted frames in slots of proc[] that are not in use."""
 
     name: str
     values: Runs = pairs()
+    idle: Runs = pairs()
 
 
 @record
@@ -296,7 +299,7 @@ class _Taking:
             locks=tuple(Lock(*lock) for lock in sorted(kernel.locks(), key=lambda k: k[0])),
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end),
-            counts=Counts(*counts) if counts else None,
+            counts=self._counts(counts, kernel, procs) if counts else None,
             frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
             lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
@@ -395,6 +398,11 @@ class _Taking:
             return "zero"
         # xv6's kalloc fills a frame with 5, its kfree with 1.
         return "junk" if tail in (b"\5" * _TAIL, b"\1" * _TAIL) else "data"
+
+    @staticmethod
+    def _counts(counts: Tuple[str, Runs], kernel: Kernel, procs: Sequence[Proc]) -> Counts:
+        counted = {pa for pa, _ in counts[1]}
+        return Counts(*counts, tuple(one for one in kernel.idle_pointers(procs) if one[0] in counted))
 
     def _accounts(self, free: bytearray, procs: Sequence[Proc],
                   processes: Sequence[Process]) -> Accounts:

@@ -40,15 +40,15 @@ BUMP: list[Edit] = [        # frames that nobody has had yet are not on the list
      r"\1  if (r == 0 && kmem.unused < (char *)PHYSTOP) {\n    r = (struct run *)kmem.unused;\n    r->next = 0;\n"
      r"    kmem.unused += PGSIZE;\n  }\n  if (r == 0)\n    return 0;\n")]
 
-KEPT_FRY: list[Edit] = [    # a slot keeps its FRY, zeroed, for its next process, when nobody shares it
+KEPT_FRY: list[Edit] = [    # a slot keeps its FRY, zeroed then, for its next process, which takes another if an orphan still maps it
     ("kernel/kalloc.c", r"\Z", "int kshared(void *pa) {\n  acquire(&kmem.lock);\n  int n = *refsof(pa);\n"
      "  release(&kmem.lock);\n  return n > 1;\n}\n"),
     ("kernel/defs.h", r"void kinit\(void\);", r"\g<0>\nint kshared(void *pa);"),
-    ("kernel/proc.c", r"  if \(p->fry\)\n    kfree\(p->fry\);\n",
-     "  if (p->fry && kshared(p->fry)) {\n    kfree(p->fry);\n    p->fry = 0;\n  } else if (p->fry) {\n"
-     "    memset(p->fry, 0, PGSIZE);\n  }\n"),
+    ("kernel/proc.c", r"  if \(p->fry\)\n    kfree\(p->fry\);\n", ""),
     ("kernel/proc.c", r"p->fry = p->shrimp = 0;", "p->shrimp = 0;"),
-    ("kernel/proc.c", r"  p->fry = kzalloc\(\);", "  if (p->fry == 0)\n    p->fry = kzalloc();")]
+    ("kernel/proc.c", r"  p->fry = kzalloc\(\);",
+     "  if (p->fry && kshared(p->fry)) {\n    kfree(p->fry);\n    p->fry = 0;\n  }\n"
+     "  if (p->fry)\n    memset(p->fry, 0, PGSIZE);\n  else\n    p->fry = kzalloc();")]
 
 FRY_BELOW: list[Edit] = [   # FRY is below SHRIMP, and all that is bounded is bounded by FRY
     ("kernel/memlayout.h", r"#define FRY .*\n#define SHRIMP .*\n", "#define SHRIMP (TRAPFRAME - PGSIZE)\n#define FRY (SHRIMP - PGSIZE)\n"),

@@ -607,6 +607,18 @@ def test_a_count_that_stayed_on_a_free_frame_fails():
     assert failure(m.snapshot(), "count-matches").expected == "0: free"
 
 
+def test_a_slot_that_is_not_in_use_may_keep_a_reference():
+    m = family()
+    fry = m.processes[3].fry
+    m.refs[fry] += 1
+    snapshot = m.snapshot()
+    kept = dataclasses.replace(snapshot, counts=dataclasses.replace(snapshot.counts, idle=((fry, 1),)))
+    assert statuses(kept, "count-matches") == [PASS]
+    m.refs[fry] += 1
+    more = dataclasses.replace(kept, counts=dataclasses.replace(m.snapshot().counts, idle=((fry, 1),)))
+    assert failure(more, "count-matches").subject == f"frame {fry:#x}"
+
+
 def test_a_kernel_without_counts_is_skipped():
     m = family()
     snapshot = dataclasses.replace(m.snapshot(), counts=None)
