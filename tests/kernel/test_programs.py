@@ -24,7 +24,7 @@ def test_shrimptest_passes_and_returns_every_frame(machine, free_frames, cpus):
 
 
 @pytest.mark.limit(600)
-@pytest.mark.parametrize("cpus", [1, pytest.param(3, marks=pytest.mark.soak), 8])
+@pytest.mark.parametrize("cpus", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (3, 8))])
 def test_usertests_pass_and_return_every_frame(machine, free_frames, cpus):
     one = machine(cpus)
     before = free_frames(one)
