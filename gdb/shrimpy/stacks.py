@@ -596,7 +596,7 @@ def stores(code: bytes) -> Iterator[Tuple[int, int, int, int]]:
     """(offset of the instruction behind it, base register, offset from that, bytes written) of each store of an integer
     in code that has no data in it (Unprivileged, chapters 2 and 28); those to a function's own frame left out."""
     at = 0
-    while at + 2 <= len(code):
+    while at + _size(code, at) <= len(code):
         size = _size(code, at)
         word = int.from_bytes(code[at:at + size], "little")
         at += size

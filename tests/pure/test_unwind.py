@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shrimpy import unwind
+from shrimpy import stacks, unwind
 
 START, SP, RA, FP = 0x100, 0x3fe0, 0xabc, 0x3ff0
 
@@ -78,3 +78,20 @@ def test_sepc_and_where_it_is_kept():
 @pytest.mark.parametrize("code", [b"", b"\xff", b"\xff\xff", b"\x13\x01", bytes(64), b"\xff" * 64])
 def test_nonsense_ends(code):
     assert unwind.caller(code, START, START + 32, RA, SP, FP, lambda va: 0) is not None
+
+
+def test_stores_of_integers_that_are_not_to_the_own_frame():
+    code = b"".join(word.to_bytes(4 if word & 3 == 3 else 2, "little") for word in (
+        0xcc9c,         # sw a5,24(s1)
+        0x04a93823,     # sd a0,80(s2)
+        0xe406,         # sd ra,8(sp)
+        0xfef42623,     # sw a5,-20(s0)
+        0x00a581a3,     # sb a0,3(a1)
+        0xac88,         # fsd fa0,24(s1)
+        0xdf7c,         # sw a5,124(a4)
+        0xff7c,         # sd a5,248(a4)
+        0x4c9c,         # lw a5,24(s1)
+        0x7e02afa3))    # sw zero,2047(t0)
+    assert list(stacks.stores(code)) == [(2, 9, 24, 4), (6, 18, 80, 8), (12, 8, -20, 4), (16, 11, 3, 1), (20, 14, 124, 4),
+                                         (22, 14, 248, 8), (28, 5, 2047, 4)]
+    assert list(stacks.stores(code[:-1]))[-1] == (22, 14, 248, 8), "cut off"
