@@ -34,7 +34,7 @@ class Terminal:
                           "-ex", f"target remote {machine.gdb_target}", str(machine.kernel.elf)],
             encoding="utf-8", timeout=600, dimensions=(rows, columns),
             env={**os.environ, "TERM": "linux", "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": "", **environment})
-        self.until(r"in scheduler|0x\w+ in", at_prompt=True)
+        self.until(r" \(.*\) at ", at_prompt=True)
 
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display)
