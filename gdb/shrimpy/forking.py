@@ -90,6 +90,7 @@ class Stepping:
         self._return: Return | None = None             # where fork's caller goes on
         self._line = Place()
         self._events: list[Event] = []
+        self._untold: list[changes.Change] = []         # of the event that is told next
         self._reason: gdb.Event | None = None
         self._thread: gdb.InferiorThread | None = None
         self._moves: int | None = None
@@ -179,7 +180,7 @@ class Stepping:
         # The person moved the machine: returns may have been passed.
         for call in self._calls:
             self._remove(call.back)
-        self._calls, self._events = [], []
+        self._calls, self._events, self._untold = [], [], []
         try:
             if self._child_at is None:
                 self._learn_child(only_one=True)
@@ -351,8 +352,13 @@ class Stepping:
         pids = (self.cast.parent, self.cast.child)
         if self._roles.get(self.child_stack or -1) == EXEC and event.kind == "mappages":
             return self._step_of_exec(event, now)
-        found = [c for c in changes.between(before, now)
-                 if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
+        found = self._untold + [c for c in changes.between(before, now)
+                                if c.pid in pids and (c.what, c.pid) != ("state", self.cast.parent)]
+        early = self._written_before(event, found)
+        self._untold = [c for c in found if c not in early] if early else []
+        if early:
+            self._events.insert(0, event)
+            event, found = Event("line", self.function, at=self._line, path=(self.function,)), early
         if self.born and not self.cast.ending:
             self._note_end(now)
         if self.born and not self.cast.ending:     # who runs where is not what is told
@@ -369,6 +375,13 @@ class Stepping:
         step = self._kept(event, before, now, found)
         self._after(event, now)
         return step
+
+    def _written_before(self, event: Event, found: list[changes.Change]) -> list[changes.Change]:
+        """Those of the changes at an event that are a step before it: the child's FRY or SHRIMP has been mapped where nothing
+        could be stopped in, and on no line of its own."""
+        special = self._last.layout.fry, self._last.layout.shrimp
+        mapped = [c for c in found if c.what == "pte" and c.pid == self.cast.child and c.va in special]
+        return [] if event.kind not in ("kalloc", "uvmcopy") or not mapped else found if event.kind == "kalloc" else mapped
 
     def _step_of_exec(self, event: Event, now: Snapshot) -> Step:
         """One entry of the table that exec fills, while the child still has the old one."""
