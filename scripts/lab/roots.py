@@ -21,7 +21,7 @@ from typing import BinaryIO
 from . import BUILD, ROOT, Trouble
 from .tree import lock
 
-PLACE = "/root/shrimpy"
+PLACE = "/srv/shrimpy"
 """Where this project is in a root."""
 
 # What a person who installs Python by hand has first on PATH: another interpreter with modules of its own.
