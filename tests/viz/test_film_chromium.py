@@ -408,9 +408,10 @@ def test_dark_is_dark_and_the_picture_with_it(chromium: Chromium):
 
 
 def nodes(chromium: Chromium) -> list[dict]:
-    """What a screen reader meets. Chromium makes the tree after it was asked for, and answers before it is whole."""
+    """What a screen reader meets. Chromium makes the tree after it was asked for, and answers before it is whole: the
+    controls, which the page's program shows, and the page's last element come last."""
     found: list[dict] = []
-    while not any(n["role"]["value"] == "status" for n in found):       # the page's last
+    while not {"group", "status"} <= {n["role"]["value"] for n in found}:
         found = [n for n in chromium.cdp("Accessibility.getFullAXTree")["nodes"] if not n["ignored"]]
     return found
 
