@@ -193,16 +193,19 @@ def _remove(folder: Path) -> None:
 
 
 def _copy_project(to: Path) -> None:
-    """The files of this checkout that are no build's."""
+    """A clone of this checkout with its files as they are now, but for those that a build made."""
     listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             stdin=subprocess.DEVNULL, capture_output=True)
     if listed.returncode:
         raise Trouble(f"expected a git checkout at {ROOT}, from which roots get their copy: "
                       f"{listed.stderr.decode(errors='replace').strip()}")
+    _do("git", "clone", "-q", "--depth", "1", f"file://{ROOT}", str(to))
     for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
         if os.path.lexists(ROOT / name):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
+        else:
+            (to / name).unlink(missing_ok=True)
 
 
 # What this machine's apt says: where packages come from
