@@ -146,7 +146,7 @@ busy:
 
 zoo:
 	scripts/setup run debug test
-	$(PYTHON) tests/zoo/zoo.py
+	$(PYTHON) tests/zoo/mistakes.py
 
 matrix:
 	scripts/setup run matrix

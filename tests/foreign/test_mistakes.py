@@ -15,10 +15,10 @@ from lab import checking, tree
 import trees
 
 sys.path.append(str(trees.ROOT / "tests/zoo"))
-import zoo  # noqa: E402
+import mistakes  # noqa: E402
 
 
-class Anyhow(zoo.End):
+class Anyhow(mistakes.End):
     """A scenario may end in any way: where nobody notices a frame that is freed twice, what breaks first is luck."""
 
     def is_met_by(self, scenario: str, hindrance: checking.Hindrance) -> bool:
@@ -33,7 +33,7 @@ class Differs:
     """What of a mistake's header is not so in this kind of tree, and why. fails: instead of the header's; also: more."""
 
     why: str
-    fails: tuple[zoo.Expected, ...] | None = None
+    fails: tuple[mistakes.Expected, ...] | None = None
     also: frozenset[str] = frozenset()
 
 
@@ -45,7 +45,7 @@ class Style:
     checked: bool = True
     differs: dict[str, Differs] = field(default_factory=dict)
 
-    def expects(self, mistake: zoo.Mistake) -> zoo.Mistake:
+    def expects(self, mistake: mistakes.Mistake) -> mistakes.Mistake:
         difference = self.differs.get(mistake.name, Differs(""))
         fails = mistake.fails if difference.fails is None else difference.fails
         ends = mistake.ends
@@ -61,27 +61,27 @@ def unchecked(folder: Path, **how: object) -> Path:
 STYLES = {
     "O2-unchecked": Style(unchecked, checked=False, differs={
         "freed-twice": Differs("kdup does not look whether the frame is free", fails=(
-            zoo.Expected("not-on-free-list", "parent", "FRY", "family"),), also=frozenset(("frames-conserved",))),
+            mistakes.Expected("not-on-free-list", "parent", "FRY", "family"),), also=frozenset(("frames-conserved",))),
         "fry-copied": Differs("a page that is freed twice leads the free list into itself", also=frozenset(("free-list-sound",))),
         "kept-in-a-table": Differs("nobody reads the table, so with -O2 there is none", fails=(
-            zoo.Expected("frames-conserved", "frame", "-", "family"),)),
+            mistakes.Expected("frames-conserved", "frame", "-", "family"),)),
         "kinit-one-too-many": Differs("what is freed is filled, here the kernel's own page table", also=frozenset(("frame-in-ram",))),
     }),
     "2020": Style(trees.of_2020_with_fry, differs={
         "exec-renews": Differs("exec maps all that it maps W X, so this FRY, too", also=frozenset(("fry-flags", "no-user-supervisor"))),
         "fork-without-memory-half-made": Differs("without a state for the unborn the slot is a free one", fails=(
-            zoo.Expected("frames-conserved", "frame", "-", "memory"),), also=frozenset(("count-matches",))),
+            mistakes.Expected("frames-conserved", "frame", "-", "memory"),), also=frozenset(("count-matches",))),
         "kept-in-a-table": Differs("nobody reads the table, so with -O there is none", fails=(
-            zoo.Expected("frames-conserved", "frame", "-", "family"),)),
+            mistakes.Expected("frames-conserved", "frame", "-", "family"),)),
     }),
 }
 
 
-def examine(style: Style, mistake: zoo.Mistake, folder: Path) -> zoo.Finding:
+def examine(style: Style, mistake: mistakes.Mistake, folder: Path) -> mistakes.Finding:
     """Builds a tree with the mistake in folder and gives it to make check's scenarios; the built copy goes."""
     kernel = tree.prepare(str(style.make(folder, patches=[f"zoo/{mistake.patch.name}"])))
     try:
-        return zoo.compare(mistake, checking.check(kernel, 3))
+        return mistakes.compare(mistake, checking.check(kernel, 3))
     finally:
         tree.discard(str(folder))
 
@@ -92,7 +92,7 @@ def examine(style: Style, mistake: zoo.Mistake, folder: Path) -> zoo.Finding:
     pytest.param("2020", "no-memory-leaks", id="2020-no-memory-leaks"),
 ])
 def test_the_mistake_is_found_in_a_tree_that_is_not_ours(tmp_path, style, name):
-    mistake = STYLES[style].expects(zoo.read(zoo.HERE / f"{name}.patch"))
+    mistake = STYLES[style].expects(mistakes.read(mistakes.HERE / f"{name}.patch"))
     finding = examine(STYLES[style], mistake, tmp_path / "lab")
     assert (finding.missed, finding.wrong) == ((), ())
 
@@ -101,7 +101,7 @@ def test_the_mistake_is_found_in_a_tree_that_is_not_ours(tmp_path, style, name):
 @pytest.mark.limit(7200)
 @pytest.mark.parametrize("style", STYLES)
 def test_every_mistake_is_found_in_trees_that_are_not_ours(tmp_path, style):
-    mistakes = [STYLES[style].expects(one) for one in zoo.all_mistakes()]
-    assert STYLES[style].differs.keys() <= {one.name for one in mistakes}
-    found = {one.name: examine(STYLES[style], one, tmp_path / one.name) for one in mistakes}
-    assert zoo.tell(mistakes, found) == 0, f"the table above says what was missed in the {style} trees"
+    known = [STYLES[style].expects(one) for one in mistakes.all_mistakes()]
+    assert STYLES[style].differs.keys() <= {one.name for one in known}
+    found = {one.name: examine(STYLES[style], one, tmp_path / one.name) for one in known}
+    assert mistakes.tell(known, found) == 0, f"the table above says what was missed in the {style} trees"

@@ -1,4 +1,4 @@
-"""zoo.py is found by its name."""
+"""mistakes.py is found by its name."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The zoo: every known mistake, built into our kernel, and what `make check` says of it.
 
-usage: zoo.py [--jobs N]     examines all that no earlier run has, and prints the table
-       zoo.py one NAME...    examines these and prints a line of JSON for each
+usage: mistakes.py [--jobs N]     examines all that no earlier run has, and prints the table
+       mistakes.py one NAME...    examines these and prints a line of JSON for each
 
 A mistake is a patch. Before the patch comes what it is and what must be found:
 
