@@ -17,6 +17,9 @@ from . import ROOT, Trouble, sandbox, tools
 from .patience import Patience
 
 KIT = ROOT / "gdb" / "load.py"
+
+# GDB 16 takes the name of what it sources by the charset of its terminal, which under LC_ALL=C has no letters beyond ASCII.
+_CHARSET = () if str(KIT).isascii() else ("set host-charset UTF-8",)
 _LIMIT_S = 120.0  # of GDB's own time: see patience
 # Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
 _NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
@@ -48,7 +51,7 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
     """
     first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off"]
     if kit:
-        first.append(f"source {KIT}")
+        first += [*_CHARSET, f"source {KIT}"]
     if target:
         first.append(f"target remote {target}")
     if core:
@@ -91,7 +94,7 @@ class Session:
         self._gdb = subprocess.Popen([*sandbox.bounded(_MEMORY), tools.gdb(), "-nx", *_NOTHING_OF_THE_TREE, "-q", str(elf)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      env=_environment(), start_new_session=True)
-        self.ask("set pagination off", "set confirm off", "set width 0", f"source {KIT}")
+        self.ask("set pagination off", "set confirm off", "set width 0", *_CHARSET, f"source {KIT}")
         if target:
             self.attach(target)
 
@@ -159,7 +162,7 @@ def interactive(elf: str, *, target: str | None = None, core: str | None = None)
 
     It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
     """
-    command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", "-ex", f"source {KIT}", elf]
+    command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", *(word for line in (*_CHARSET, f"source {KIT}") for word in ("-ex", line)), elf]
     command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
     if not sys.stdin.isatty():
         return subprocess.run(command, env=_environment()).returncode
