@@ -7,6 +7,7 @@ PROGRAM ?=
 PID ?=
 READY ?=
 CORE ?=
+RECORDING ?=
 TARGET ?=
 FRY ?=
 SHRIMP ?=
@@ -15,6 +16,8 @@ export SHRIMPY_SHRIMP := $(SHRIMP)
 JSON ?=
 OUT ?=
 POINTS ?=
+ONLY ?=
+PROFILE ?=
 ROOT ?=
 STEP ?=
 SANDBOX ?= $(SHRIMPY_SANDBOX)
@@ -29,24 +32,27 @@ WORKERS := 2
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb core diagrams film test soak busy zoo lint matrix bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged
 .SILENT:
 
 help:
 	echo 'make demo       boot, run a family of processes, judge their page tables, draw them'
-	echo 'make test       every test'
+	echo 'make test       every test, and make lint first'
 	echo 'make qemu       boot in this terminal'
 	echo 'make qemu-gdb   boot in this terminal and wait for `make gdb` in another'
 	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
+	echo 'make record     record a run on one hart, for GDB to go through in both directions: make gdb RECORDING=build/recording'
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
 	echo 'make core       write build/core, an ELF core of the running machine or of a new one'
 	echo 'make diagrams   every figure for a report, and a page that shows them: build/diagrams/index.html'
 	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests, with the seeds they ran with'
-	echo 'make lint       static analysis of the kernel, its programs and mkfs'
+	echo 'make golden     write the golden files of the sentences anew, after a sentence was changed'
+	echo 'make lint       static analysis of the kernel, of all Python and of the shell scripts'
 	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel?'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
+	echo 'make faults     how many of 40 slips, put into the kit one at a time, the tests find: hours'
 	echo 'make matrix     set-up, what people run and every test, in fresh Debians 12 and 13: an hour or more'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
@@ -54,13 +60,18 @@ help:
 	echo
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
+	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
-	echo 'PROGRAM=line    check, film: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
 	echo 'JSON=1          check: the verdicts as JSON'
-	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there'
+	echo 'ONLY=name,...   check: only these scenarios, such as ONLY=exec,orphan'
+	echo 'PLAY=seed       check: other random sequences of operations; 1 when not given'
+	echo 'PROFILE=handout check: what the lab handout does not ask for is a warning; PROFILE=strict when not given'
+	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there;'
+	echo '                record: leave the recording there'
 	echo 'ROOT=suite STEP=name  matrix: of bookworm, trixie; of setup, demo, check, film, diagrams, test'
 	echo 'SHRIMPY_BUILD=dir  everything that is made goes there, and not into build/ and xv6/'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
@@ -95,6 +106,7 @@ judged:
 	+scripts/setup run debug >&2
 	+$(PYTHON) scripts/check $(WHERE) \
 		$(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) $(if $(READY),--ready $(call quoted,$(READY))) \
+		$(if $(ONLY),--only $(call quoted,$(ONLY))) $(if $(PROFILE),--profile $(call quoted,$(PROFILE))) \
 		$(if $(JSON),--json) $(if $(CORE),--core $(call quoted,$(CORE))) \
 		$(if $(TARGET),--target $(call quoted,$(TARGET))) \
 		$(if $(OUT),--out $(call quoted,$(OUT))) $(if $(POINTS),--points $(call quoted,$(POINTS))); \
@@ -110,7 +122,13 @@ qemu-gdb:
 
 gdb:
 	scripts/setup debug
-	$(PYTHON) scripts/debug --kernel $(call quoted,$(KERNEL)) $(if $(CORE),--core $(call quoted,$(CORE))) $(if $(TARGET),--target $(call quoted,$(TARGET)))
+	$(PYTHON) scripts/debug --kernel $(call quoted,$(KERNEL)) $(if $(CORE),--core $(call quoted,$(CORE))) $(if $(TARGET),--target $(call quoted,$(TARGET))) \
+		$(if $(RECORDING),--recording $(call quoted,$(RECORDING)))
+
+record:
+	scripts/setup run
+	$(PYTHON) scripts/record $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) \
+		$(if $(READY),--ready $(call quoted,$(READY))) $(if $(OUT),--out $(call quoted,$(OUT)))
 
 core:
 	scripts/setup run
@@ -126,6 +144,7 @@ film:
 
 test:
 	scripts/setup
+	$(PYTHON) scripts/lint
 	$(PYTHON) scripts/build
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
 
@@ -148,13 +167,21 @@ zoo:
 	scripts/setup run debug test
 	$(PYTHON) tests/zoo/mistakes.py
 
+faults:
+	scripts/setup
+	$(PYTHON) tests/faults.py
+
 matrix:
 	scripts/setup run matrix
 	$(PYTHON) scripts/matrix --root $(call quoted,$(ROOT)) --step $(call quoted,$(STEP))
 
+golden:
+	scripts/setup run debug test
+	$(PYTEST) -q tests -k golden --golden
+
 lint:
 	scripts/setup run test
-	scripts/lint
+	$(PYTHON) scripts/lint
 
 clean:
 	$(PYTHON) scripts/build --clean

@@ -30,7 +30,7 @@ def load():
     gdb.execute("set max-value-size unlimited")
     import shrimpy.commands
     shrimpy.commands.register()
-    print('shrimpy: "help shrimpy" lists the commands')
+    print('shrimpy %s: "help shrimpy" lists the commands' % shrimpy.__version__)
 
 
 load()

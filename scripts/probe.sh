@@ -1,5 +1,15 @@
 # Reads tools.tsv: which tools are here, and what the absent ones are called.
-# Sourced by setup and doctor, which set $here to this folder.
+# Sourced by setup, doctor and lint, which set $here to this folder.
+
+# tell_version NAME WORD...: when a word is --version prints it, and ends.
+tell_version() {
+  command_name=$1
+  for word; do
+    [ "$word" = --version ] || continue
+    sed -n "s/^__version__ = \"\([^\"]*\)\".*/$command_name of Shrimpy \1/p" "$here/../gdb/shrimpy/__init__.py"
+    exit 0
+  done
+}
 
 # debian, fedora, arch, brew or other.
 system_family() {

@@ -21,9 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "gdb"), str(ROOT / "tests/foreign")]
 
-from lab import checking, cli, scene, tree  # noqa: E402
-from lab.checking import Report  # noqa: E402
-from shrimpy import text  # noqa: E402
+from lab import cli  # noqa: E402
+from lab.judging import checking  # noqa: E402
+from lab.judging.checking import Report  # noqa: E402
+from lab.kernels import tree  # noqa: E402
+from lab.machines import scene  # noqa: E402
+from shrimpy.show import text  # noqa: E402
 from shrimpy.rules import FAIL, PASS  # noqa: E402
 
 import trees  # noqa: E402

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "gdb"))
 
-from lab import debugger, patience, tree  # noqa: E402
-from lab.machine import Machine  # noqa: E402
+from lab import patience  # noqa: E402
+from lab.kernels import tree  # noqa: E402
+from lab.machines import debugger  # noqa: E402
+from lab.machines.machine import Machine  # noqa: E402
 
 _LIMIT_S = 120
 _LOOK_S = 5
@@ -31,6 +34,7 @@ class Overdue(Exception):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long tests too")
+    parser.addoption("--golden", action="store_true", help="write the golden files anew, and compare nothing")
 
 
 def pytest_configure() -> None:
@@ -92,7 +96,7 @@ def machine(kernel: tree.Kernel) -> Iterator[Callable[..., Machine]]:
     """machine(cpus=3, kernel=..., ...): a machine booted to its prompt, ended after the test."""
     started: list[Machine] = []
 
-    def start(cpus: int = 3, *, kernel: tree.Kernel = kernel, boot: bool = True, **how: object) -> Machine:
+    def start(cpus: int = 3, *, kernel: tree.Kernel = kernel, boot: bool = True, **how: Any) -> Machine:
         new = Machine(kernel, cpus, **how)
         started.append(new)
         return new.boot() if boot else new
@@ -100,6 +104,22 @@ def machine(kernel: tree.Kernel) -> Iterator[Callable[..., Machine]]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """golden(name, text): the text is as the file of that name in golden/ beside the test has it."""
+    folder = request.path.parent / "golden"
+
+    def check(name: str, text: str) -> None:
+        path = folder / name
+        if request.config.getoption("--golden"):
+            folder.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        else:
+            assert text == path.read_text(encoding="utf-8"), f"{name} says otherwise: `make golden` writes it anew"
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from drawing.cli import main            # noqa: E402
+from drawing.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,3 +2,5 @@
 
 Only the modules that say so import `gdb`; the rest run anywhere.
 """
+
+__version__ = "1.0.0"   # of the whole: the kernel, the kit, the figures, the commands. CHANGELOG.md says what is new

@@ -21,7 +21,7 @@ def writable(path: str) -> str:
 
 
 def write(path: str, text: str) -> None:
-    """Writes text to a file, which is complete or, whatever happens, as it was. Raises OSError."""
+    """Writes text to a file atomically: the file is complete, or unchanged. Raises OSError."""
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a terminal, a pipe
         with open(path, "w", encoding="utf-8") as file:

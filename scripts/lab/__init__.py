@@ -16,13 +16,15 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FOLDERS = ("diagrams", "locks", "run", "trees", "variants", "xv6", "zoo")  # folders below BUILD
+FOLDERS = ("diagrams", "lint", "locks", "recording", "run", "trees", "variants", "xv6", "zoo")  # folders below BUILD
 
 _PLAIN = re.compile(r"[\w/.,+@-]+")
 _LEAST_BYTES = 4 << 20  # of room on a disk: a kernel's build takes as much
@@ -97,6 +99,28 @@ def check_room(folder: Path) -> None:
     status = os.statvfs(folder)
     if status.f_bavail * status.f_frsize < _LEAST_BYTES or status.f_files and not status.f_favail:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def put_in_place(new: Path, folder: Path) -> None:
+    """new, a folder beside it, takes the place of folder, if that is there. Raises OSError; then folder is as it was."""
+    old = new.with_name(new.name + ".old")
+    try:
+        new.chmod(0o755)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    except BaseException:  # Ctrl-C, too
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def piped(stream: IO[bytes] | None) -> IO[bytes]:
+    """A process's pipe, where Popen was asked for one."""
+    assert stream is not None
+    return stream
 
 
 class Trouble(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import signal
@@ -9,12 +10,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from shrimpy import __version__
+
 from . import BUILD, Trouble, printable
-from .tree import Kernel
+from .kernels.tree import Kernel
 
 
 def _leave(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """One that knows the options that every command has."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--version", action="version", version=f"%(prog)s of Shrimpy {__version__}")
+    return made
 
 
 def run(main: Callable[[], int], trouble_status: int = 1) -> None:

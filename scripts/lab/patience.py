@@ -48,24 +48,29 @@ class Patience:
         self._pids = (os.getpid(), *pids)
         self._begun = time.monotonic()
         self._waited = {pid: _waited_ns(pid) for pid in self._pids}
+        self._earliest = self._begun + self.limit_s
 
     @property
     def left_s(self) -> float:
         """How much of it is left; 0 or less when it is over."""
         wall = time.monotonic() - self._begun
-        if wall > max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s):
-            return 0.0
         # Not their sum: they wait side by side, too.
-        return self.limit_s - wall + max(_most_more(before, _waited_ns(pid)) for pid, before in self._waited.items()) / 1e9
+        waited = max(_most_more(before, _waited_ns(pid)) for pid, before in self._waited.items()) / 1e9
+        return min(self.limit_s + waited, max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s)) - wall
 
     @property
     def is_over(self) -> bool:
-        return self.left_s <= 0
+        """Cheap: what waits for a CPU makes the end later, never earlier, so that nobody is asked before."""
+        if time.monotonic() < self._earliest:
+            return False
+        left_s = self.left_s
+        self._earliest = time.monotonic() + left_s
+        return left_s <= 0
 
     @property
     def look_s(self) -> float:
         """When to look again whether it is over, in seconds of wall time from now."""
-        return max(0.0, min(self.left_s, _LOOK_S))
+        return max(0.0, min(self._earliest - time.monotonic(), _LOOK_S))
 
 
 def share() -> float:

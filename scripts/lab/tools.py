@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from shrimpy.macros import CROSS_PREFIXES
+from shrimpy.kernel.macros import CROSS_PREFIXES
 
 from . import Trouble
 
@@ -45,15 +45,23 @@ def qemu(oldest: tuple[int, int] = OLDEST_QEMU) -> str:
 
 
 @functools.cache
+def _told(qemu_path: str) -> str:
+    return subprocess.run([qemu_path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+
+
 def _version(qemu_path: str) -> tuple[int, int] | None:
-    told = subprocess.run([qemu_path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
-    match = re.search(r"version (\d+)\.(\d+)", told)
+    match = re.search(r"version (\d+)\.(\d+)", _told(qemu_path))
     return (int(match[1]), int(match[2])) if match else None
 
 
 def qemu_version() -> tuple[int, int]:
     """Of the QEMU that machines are started with, the first two numbers; the oldest that will do where it does not say."""
     return _version(qemu()) or OLDEST_QEMU
+
+
+def qemu_says() -> str:
+    """What the QEMU that machines are started with says that it is, packager's words and all."""
+    return _told(qemu()).partition("\n")[0]
 
 
 @functools.cache

@@ -1,9 +1,13 @@
 // shrimpscene NAME: brings a kernel to the points where its page tables tell most, one after the other.
 //
-// At each it prints `@point NAME ROLE=PID...` and waits for a line on the console, while all others stand still: the host
-// looks meanwhile. It never writes to FRY or SHRIMP. `@cannot WHAT` says that it could not go on, `@skip WHY` that this
-// kernel has no such point.
+// At each it prints `@NONCE point NAME ROLE=PID...` and waits for a line on the console, while all others stand still: the
+// host looks meanwhile. NONCE is new in each run, and the name of this program's file, which is argv[0]. It never writes to
+// FRY or SHRIMP. `@NONCE cannot WHAT` says that it could not go on, `@NONCE skip PID WHY` that this kernel has no such point.
 #include "calls.h"
+
+static volatile int __attribute__((section(".bss.flag"))) letgone; // the first word of our data: the host writes it
+
+static const char *self; // what this program's file is called
 
 static char line[256]; // what print() collects, written at once: others may print too
 static int length;
@@ -29,7 +33,7 @@ static void flush(void) {
 }
 
 static void point(const char *name) {
-  print("@point ");
+  print("@" NONCE " point ");
   print(name);
 }
 
@@ -49,16 +53,18 @@ static void look(void) {
 }
 
 static void __attribute__((noreturn)) cannot(const char *what) {
-  print("@cannot ");
+  print("@" NONCE " cannot ");
   print(what);
   flush();
   exit(1);
 }
 
 static void skip(const char *why) {
-  print("@skip ");
+  print("@" NONCE " skip ");
+  number(getpid());
+  print(" ");
   print(why);
-  flush();
+  look();
 }
 
 static void connect(int *end) {
@@ -128,6 +134,14 @@ static void withchild(void) {
   wait();
 }
 
+// In user mode until the host says so; every trap of it is the timer's.
+static void runs(void) {
+  letgone = 0; // in a frame of its own from now on, whatever fork shares
+  tell();
+  while (!letgone)
+    ;
+}
+
 static void family(void) {
   child(soil);
   wait();
@@ -143,6 +157,13 @@ static void family(void) {
   role("child", first);
   role("sibling", second);
   role("grandchild", third);
+  look();
+  begin();
+  int runner = child(runs);
+  told();
+  point("running");
+  role("parent", getpid());
+  role("runner", runner);
   look();
   letgo();
 }
@@ -262,7 +283,7 @@ static const char *ends(int *end, char *text) {
 
 static void execs(void) {
   char text[3] = {0};
-  const char *argv[] = {"shrimpscene", "execed", ends(hold, text), 0};
+  const char *argv[] = {self, "execed", ends(hold, text), 0};
   begin();
   int pid = child(stand);
   told();
@@ -270,7 +291,7 @@ static void execs(void) {
   role("process", getpid());
   role("child", pid);
   look();
-  exec("shrimpscene", argv);
+  exec(self, argv);
   cannot("exec itself");
 }
 
@@ -345,12 +366,12 @@ static int ordered(char order) {
 
 static void tries(void) {
   char c, text[3] = {0};
-  const char *argv[] = {"shrimpscene", "loaded", ends(result, text), 0};
+  const char *argv[] = {self, "loaded", ends(result, text), 0};
   close(ask[1]);
   close(answer[1]);
   close(attempt[1]);
   while (read(attempt[0], &c, 1) == 1) {
-    exec("shrimpscene", argv);
+    exec(self, argv);
     write(result[1], "f", 1);
   }
 }
@@ -430,8 +451,8 @@ static void grows(void) {
 
 static void loadshigh(void) {
   char one[3] = {0}, other[3] = {0};
-  const char *argv[] = {"shrimphigh", ends(hold, one), ends(ready, other), 0};
-  exec("shrimphigh", argv);
+  const char *argv[] = {HIGH, ends(hold, one), ends(ready, other), 0};
+  exec(HIGH, argv);
   stand();
 }
 
@@ -455,6 +476,7 @@ static int is(const char *a, const char *b) {
 
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "";
+  self = argv[0];
 
   if (is(name, "execed") || is(name, "loaded")) {
     (name[0] == 'e' ? execed : loaded)(argv);

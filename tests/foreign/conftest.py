@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.tree import discard
+from lab.kernels.tree import discard
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/foreign"), str(ROOT / "tests/pure")]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import NotBuilt, building, qemuline, tree
+from lab import NotBuilt
+from lab.kernels import building, qemuline, tree
 
 import trees
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble, disk
+from lab import Trouble
+from lab.kernels import disk
 
 BLOCK = 1024
 FILES = {"init": 3000, "sh": 9000, "usertests": 30000, "README": 700}

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from lab import tools, uncleared
+from lab import tools
+from lab.judging import uncleared
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import debugger, tree
-from lab.machine import Machine, Panicked
+from lab.kernels import tree
+from lab.machines import debugger
+from lab.machines.machine import Machine, Panicked
 
 import trees
 
@@ -59,7 +60,7 @@ def panicked(tmp_path) -> Callable[..., list[dict]]:
 @pytest.mark.parametrize("edits,how", [
     pytest.param([PLAIN_VECTOR], {"opt": "-O0"}, id="O0", marks=pytest.mark.soak),
     pytest.param([PLAIN_VECTOR, PREEMPTED], {"opt": "-O2"}, id="O2-preempted"),
-    pytest.param([], {"opt": "-Os -fomit-frame-pointer"}, id="Os-no-frame-pointers-own-vector"),
+    pytest.param([], {"opt": "-Os -fomit-frame-pointer"}, id="Os-no-frame-pointers-own-vector", marks=pytest.mark.soak),
 ])
 def test_a_trap_from_the_kernel_is_put_to_the_function_that_was_interrupted(panicked, edits, how):
     for one in panicked(3, "kill 4096", DEREFERENCES, *edits, **how):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, tree
-from lab.machine import Machine
+from lab.kernels import tree
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 import trees
 
-_REPORT = ("python import json; from shrimpy import rules; from shrimpy.session import session; "
+_REPORT = ("python import json; from shrimpy import rules; from shrimpy.live.session import session; "
            "s = session.snapshot(); v = rules.evaluate(s); print('@@' + json.dumps({'at': s.stop.function, "
            "'mode': s.stop.privilege, 'fail': [repr(x) for x in v if x.status == 'fail'], "
            "'passed': sorted({x.rule for x in v if x.status == 'pass'})}))")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble, survey, tools
-from lab.survey import Judged, Known, Own
+from lab import Trouble, tools
+from lab.marks import survey
+from lab.marks.survey import Judged, Known, Own
 from trees import ROOT, plain
 
 # One worker: the trees are looked at once.
@@ -82,7 +83,7 @@ def test_what_is_finished_is_kept(surveyed, three):
 @pytest.mark.soak
 def test_the_table_has_a_row_for_each_tree(surveyed, three):
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
-            for line in (three[0].parent / "table.md").read_text().splitlines() if line.startswith("| ada") or line.startswith("| bob")]
+            for line in (three[0].parent / "table.md").read_text().splitlines() if line.startswith(("| ada", "| bob"))]
     assert [row[0] for row in rows] == ["ada/good", "ada/panics", "bob/labs/broken"]
     assert [row[2] for row in rows] == ["the plain one", "-", "-"] and [row[3] for row in rows] == ["yes", "no", "no"]
 
@@ -138,7 +139,7 @@ def test_trees_in_trees_and_links_are_no_trees_of_their_own(tmp_path):
 
 def test_a_makefile_that_asks_for_qemus_version_is_answered(tmp_path):
     told = tmp_path / "told"
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/lab/own_qemu.py"), "--version"], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/lab/marks/own_qemu.py"), "--version"], capture_output=True, text=True,
                           env={"OWN_QEMU": tools.qemu(), "OWN_QEMU_TOLD": str(told)})
     assert done.stdout.startswith("QEMU emulator version") and not told.exists()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import trees
-from lab import NotBuilt, ROOT, building, toolchain, tools, tree
-from lab.toolchain import Lack, Toolchain
+from lab import NotBuilt, ROOT, tools
+from lab.kernels import building, toolchain, tree
+from lab.kernels.toolchain import Lack, Toolchain
 
 pytestmark = pytest.mark.limit(300)
 ASSERT = [("kernel/proc.c", r"\A", "#define NDEBUG\n#include <assert.h>\n")]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, tree
-from lab.machine import Machine
+from lab.kernels import tree
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 import trees
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "cat echo grep init kill ln ls mkdir rm sh wc zombie"
@@ -219,7 +220,7 @@ def _listed(prefix: str, names: Sequence[str]) -> str:
     return " \\\n".join(f"  {prefix}{name}" for name in names) + "\n"
 
 
-def plain(folder: Path, *edits: Sequence[Edit], **how: object) -> Path:
+def plain(folder: Path, *edits: Sequence[Edit], **how: Any) -> Path:
     """A tree without FRY and SHRIMP."""
     return imitate(folder, NO_FRY, *edits, patches=["kernel/variants/without-shrimpy.patch"], **how)
 
@@ -228,11 +229,11 @@ OF_2020 = (NO_PMP, TF, NO_USED, ALL_RWX, LEGACY_DISK)
 LINKED_IN_2020 = "-N -e start -Ttext 0"
 
 
-def of_2020(folder: Path, **how: object) -> Path:
+def of_2020(folder: Path, **how: Any) -> Path:
     """No PMP, a legacy disk, programs that are W X all through, p->tf, no state for a process that is being made."""
     return plain(folder, *OF_2020, qemu="", user_link=LINKED_IN_2020, counted=False, **how)
 
 
-def of_2020_with_fry(folder: Path, **how: object) -> Path:
+def of_2020_with_fry(folder: Path, **how: Any) -> Path:
     """The same with FRY and SHRIMP."""
     return imitate(folder, *OF_2020, qemu="", user_link=LINKED_IN_2020, **how)

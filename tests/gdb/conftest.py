@@ -10,8 +10,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from lab import debugger, tools, tree
-from lab.machine import Machine
+from lab import tools
+from lab.kernels import tree
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 PROMPT = "(gdb) "
 
@@ -36,6 +38,7 @@ def ask() -> Callable[..., str]:
         if isinstance(at, Machine):
             said = debugger.batch(elf or at.kernel.elf, lines, target=at.gdb_target)
         else:
+            assert elf is not None, "a core is of a kernel"
             said = debugger.batch(elf, lines, core=at)
         assert said.status == 0, said.err
         return said.out + said.err

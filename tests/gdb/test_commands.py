@@ -10,11 +10,12 @@ import signal
 import pexpect
 import pytest
 
-from lab import debugger, tools
+from lab import tools
+from lab.machines import debugger
 
-COMMANDS = ("shrimp-check", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
+COMMANDS = ("shrimp-check", "shrimp-explain", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
-            "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch")
+            "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch", "xv6-when", "xv6-goto", "xv6-back", "xv6-back-continue", "xv6-why")
 
 
 def parsed(said):
@@ -30,6 +31,8 @@ def test_every_command_has_a_summary_and_a_usage_line(family, ask):
 
 
 @pytest.mark.parametrize("line, wanted", [
+    ("shrimp-check 999", "no process has pid 999; pids: 1, 2"),
+    ("shrimp-explain shrimp-pear", "expected one of below-trapframe, shrimp-pair, "),
     ("xv6-vmmap 999", "no process has pid 999; pids: 1, 2"),
     ("xv6-vmmap nobody", "expected a pid, found 'nobody'"),
     ("xv6-vmmap 1 2", "expected at most 1 argument, found 2; usage: xv6-vmmap"),
@@ -169,6 +172,30 @@ def test_check_sets_its_status_for_scripts(family, ask):
     said = ask(family, "set shrimpy fry 0x3fffff0000", "set shrimpy shrimp 0x3ffffef000", "shrimp-check",
                "print $shrimp_status")
     assert "$1 = 1" in said and "FAIL" in said
+
+
+def test_check_of_one_process_judges_that_one(family, ask):
+    said = ask(family, "shrimp-check 4", "print $shrimp_status", "set shrimpy fry 0x3fffff0000", "set shrimpy shrimp 0x3ffffef000",
+               "shrimp-check -json 4", "print $shrimp_status")
+    assert re.search(r"^PASS: \d+ verdicts", said, re.M) and "$1 = 0" in said and "$2 = 1" in said
+    [told] = parsed(said)
+    assert {(v["pid"] or v["about"]["process"]["pid"]) for v in told["verdicts"]} == {4}
+    assert {v["rule"] for v in told["verdicts"]} >= {"shrimp-pair", "fry-flags", "table-private"} and told["status"] == 1
+
+
+def test_a_pass_says_what_it_is_worth_and_a_failure_what_to_type_next(family, ask):
+    right, wrong = ask(family, "shrimp-check"), ask(family, *WRONG, "shrimp-check")
+    assert "\nPASS at this stop. `make check` plays the rest.\n" in right and "at this stop" not in wrong
+    typed = re.findall(r"^  next +(.*)", wrong, re.M)
+    assert typed and all("shrimp-explain" in one for one in typed)
+    said = ask(family, *(one for line in typed for one in line.split(";  ") if one.startswith(("xv6-", "shrimp-explain", "p/x"))))
+    assert "error:" not in said, said
+
+
+def test_explain_tells_a_rule_and_help_lists_them(family, ask):
+    said = ask(family, "shrimp-explain shrimp-pair", "shrimp-explain", "help shrimp-explain", "complete shrimp-explain orphan")
+    assert "What usually breaks it" in said and "xv6-walk SHRIMP PID" in said
+    assert len(re.findall(r"^ *orphan-alive  ", said, re.M)) == 2 and "\nshrimp-explain orphan-alive\n" in said
 
 
 def test_rmap_takes_an_expression_with_blanks(family, ask):

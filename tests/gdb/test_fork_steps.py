@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import tree, variant
+from lab.kernels import tree, variant
 
 TESTS = Path(__file__).resolve().parents[1]
 STORM = TESTS / "gdb/programs/storm.c"
@@ -94,8 +94,8 @@ def test_every_page_is_a_step_when_asked(forking):
 @pytest.fixture(scope="module")
 def film(kernel, tmp_path_factory):
     """A recording of echo's whole life, made through the stub alone."""
-    from lab import debugger
-    from lab.machine import Machine
+    from lab.machines import debugger
+    from lab.machines.machine import Machine
     path = tmp_path_factory.mktemp("film") / "film.json"
     with Machine(kernel, 3) as one:
         one.boot()

@@ -7,8 +7,10 @@ import subprocess
 
 import pytest
 
-from lab import debugger, tools, variant
-from lab.machine import Machine
+from lab import tools
+from lab.kernels import variant
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 NAMES = {"FRY": 0x3fffffd000, "SHRIMP": 0x3fffffc000, "TRAPFRAME": 0x3fffffe000, "TRAMPOLINE": 0x3ffffff000,
          "MAXVA": 1 << 38, "KERNBASE": 0x80000000, "PHYSTOP": 0x88000000}

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, tree, variant
-from lab.machine import Machine
+from lab.kernels import tree, variant
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 PROGRAMS = sorted((Path(__file__).resolve().parent / "programs").glob("*.c"))
 IMAGE_AFTER = 2048      # packets: remote.PACKETS_BEFORE_IMAGE
 
 COUNT = """python
 import collections, json
-from shrimpy.readers import Reader
-from shrimpy.session import session
+from shrimpy.live.session import session
+from shrimpy.memory.readers import Reader
 
 class Recorder(Reader):
     source, random_access = "remote", False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import attach, debugger
+from lab.machines import attach, debugger
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from lab.machine import Machine
+from lab.machines.machine import Machine
 
 AT = "python print('@' + str(gdb.selected_thread().num), gdb.selected_frame().level(), gdb.selected_frame().name())"
 
@@ -126,7 +126,7 @@ def test_the_stub_is_never_left_in_physical_mode(family, ask):
     probe = "maintenance packet qqemu.PhyMemMode"
     said = ask(family, "set shrimpy reader remote", "shrimp-check", probe, "xv6-walk nosuch 1", probe,
                "xv6-walk fry 3", probe,
-               "python\nfrom shrimpy.session import session\ntry:\n  with session.memory() as r: r.read(0, 8)\n"
+               "python\nfrom shrimpy.live.session import session\ntry:\n  with session.memory() as r: r.read(0, 8)\n"
                "except Exception as e: print('refused', e)", probe,
                "python\ntry:\n  with session.memory() as r: r.page(0x80000000); raise KeyboardInterrupt\n"
                "except KeyboardInterrupt: print('interrupted')", probe)
@@ -142,7 +142,7 @@ def test_a_mode_that_somebody_left_on_is_put_right(family, ask):
 def test_ctrl_c_ends_a_command_and_restores_the_stub(family, session):
     gdb = session(family)
     gdb.ask("set shrimpy reader remote")
-    gdb.tell("python\nfrom shrimpy.session import session\nwith session.memory() as r:\n"
+    gdb.tell("python\nfrom shrimpy.live.session import session\nwith session.memory() as r:\n"
              "  print('rea' + 'ding', flush=True)\n  while True: r._chunk(0x80000000, 64)\nend")
     gdb.until("reading")
     gdb.interrupt()
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_a_command_and_restores_the_stub(family, session):
 
 def test_reads_are_whole_packets_and_counted(family, ask):
     said = ask(family, "set shrimpy reader remote",
-               "python\nfrom shrimpy.session import session\nwith session.memory() as r: r.page(0x80000000)\n"
+               "python\nfrom shrimpy.live.session import session\nwith session.memory() as r: r.page(0x80000000)\n"
                "print('page', r.packets)",
                "python\nfrom shrimpy import snapshot\nwith session.memory() as r:\n"
                "  s = snapshot.take(r, session.debuginfo()[0], walk_free=False)\n"
@@ -166,7 +166,7 @@ def test_reads_are_whole_packets_and_counted(family, ask):
 
 def test_a_ram_file_of_another_machine_is_not_believed(machine, family, ask):
     other = machine(1)
-    said = ask(family, "python from shrimpy import remote",
+    said = ask(family, "python from shrimpy.memory import remote",
                f"python remote.ram_file = lambda stub: {str(other.ram_file)!r}", "shrimpy")
     assert "QEMU's gdb stub" in said
     assert "the file that QEMU shares" in ask(family, "shrimpy")
@@ -174,7 +174,7 @@ def test_a_ram_file_of_another_machine_is_not_believed(machine, family, ask):
 
 @pytest.mark.parametrize("command", ["xv6-ps", "shrimp-check", "xv6-walk fry 1", "shrimp-step"])
 def test_without_a_machine_it_says_what_to_do(kernel, ask, command, tmp_path):
-    from lab import debugger
+    from lab.machines import debugger
     said = debugger.batch(kernel.elf, [command])
     assert said.status == 1
     assert said.err.count("\n") <= 3 and "make gdb" in said.err
@@ -213,7 +213,7 @@ def test_variables_are_found_whatever_file_gdb_has_read_first(kernel, gdb, read_
     """The file at the stop may only declare what another one defines."""
     said = gdb(kernel.elf, [
         f"list {read_first}:1,2",
-        "python from shrimpy import gdbinfo; info, _ = gdbinfo.collect(gdbinfo.kernel_objfile())",
+        "python from shrimpy.kernel import gdbinfo; info, _ = gdbinfo.collect(gdbinfo.kernel_objfile())",
         "python found = [info.symbol(name) for name in ('cpus', 'proc', 'wait_lock', 'initproc')]",
         "python print('@@', all(found), found[0].type.count, found[0].type.element.name, found[1].type.count)"])
     assert "@@ True 8 cpu 64" in said

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import tree, variant
+from lab.kernels import tree, variant
 
 VARIANTS = Path(__file__).resolve().parent / "variants"
 RENAMED = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
@@ -129,6 +129,6 @@ def test_free_lists_by_hart_are_all_counted(family_of, ask, tmp_path):
     for rule in ("frames-conserved", "count-matches", "free-list-sound"):
         assert re.search(rf"^pass +{rule} ", said, re.M), said
     snapshot = json.loads((tmp_path / "s.json").read_text())
-    assert [l["name"] for l in snapshot["free"]["lists"]][:3] == [f"kmem[{n}].freelist" for n in range(3)]
-    assert sum(l["count"] for l in snapshot["free"]["lists"]) == snapshot["free"]["count"] > 30000
+    assert [one["name"] for one in snapshot["free"]["lists"]][:3] == [f"kmem[{n}].freelist" for n in range(3)]
+    assert sum(one["count"] for one in snapshot["free"]["lists"]) == snapshot["free"]["count"] > 30000
     assert snapshot["counts"]["name"] == "pageref.count" and snapshot["lost"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pexpect
 import pytest
 
-from lab import debugger, tools
-from lab.machine import Machine
+from lab import tools
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 try:
     import pyte
@@ -55,9 +57,12 @@ class Terminal:
         """Whether these words are in the window, for until()."""
         return lambda: re.search(words, "\n".join(self.window()), re.M)
 
+    def _has(self, words: str) -> bool:
+        return re.search(words, self.text(), re.M) is not None
+
     def until(self, words: str | Callable[[], object], at_prompt: bool = False) -> str:
         """The screen, as soon as words are on it or something is true of it; at_prompt: and GDB waits for a command."""
-        wanted = words if callable(words) else lambda: re.search(words, self.text(), re.M)
+        wanted = words if callable(words) else functools.partial(self._has, words)
         while not (wanted() and (not at_prompt or self._is_at_prompt())):
             try:
                 got = self._gdb.read_nonblocking(65536, timeout=600)

@@ -27,7 +27,7 @@ def build(source: Path, to: Path, *more: str) -> Path:
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", env=ENVIRONMENT)
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", env=ENVIRONMENT)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

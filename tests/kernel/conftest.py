@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, variant
-from lab.machine import Machine
-from lab.tree import Kernel
+from lab.kernels import variant
+from lab.kernels.tree import Kernel
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import debugger
-from lab.machine import Machine
+from lab.machines import debugger
+from lab.machines.machine import Machine
 
 RAM = 0x80000000        # hw/riscv/virt.c of QEMU, "virt_memmap"
 PAGE = 4096

@@ -6,7 +6,7 @@ Prints one JSON object a line, behind @@: n, whether an allocation failed, frame
 import json
 
 import gdb
-from shrimpy.session import session
+from shrimpy.live.session import session
 
 COUNT_BEFORE, ARM, DISARM, COUNT_AFTER = -101, -100, -99, -98
 MOST_ROUNDS = 200

@@ -5,7 +5,7 @@ import random
 
 import gdb
 from shrimpy import rules
-from shrimpy.session import session
+from shrimpy.live.session import session
 
 _last = None
 
@@ -33,7 +33,7 @@ def judge():
         "function": snapshot.stop.function, "privilege": snapshot.stop.privilege, "n": len(snapshot.processes),
         "fail": [repr(v) for v in verdicts + compared if v.status == "fail"],
         "pass": sum(v.status == "pass" for v in verdicts),
-        "skipped": [(v.rule, v.subject, v.why, v.because) for v in verdicts if v.status == "skipped"],
+        "skipped": [(v.rule, v.about.to_data(), v.reason.to_data(), v.because) for v in verdicts if v.status == "skipped"],
         "harts": _harts()}))
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from lab import verdict
-from lab.machine import Machine
+from lab.judging import verdict
+from lab.machines.machine import Machine
 
 NOISE = random.Random(5).randbytes(1 << 16)
 FILLINGS = {"ff": b"\xff", "05": b"\x05", "01": b"\x01", "noise": NOISE}
@@ -47,4 +47,14 @@ def test_comes_back_from_a_reset_before_it_has_booted(machine):
     for _ in range(3):
         one.wait_for("Shrimpy: one page")
         one.monitor("system_reset")
+    works(one.boot())
+
+
+def test_boots_with_what_a_reset_leaves_in_the_registers(machine, gdb):
+    """A reset clears neither sstatus.SIE nor sip, sie and stvec: an interrupt that is pending must not come before main."""
+    one = machine(1)
+    gdb(one.kernel.elf, ["set $stvec = 0x3ffffff000", "set $sie = 0x202", "set $sip = $sip | 2",  # as in user mode
+                         "set $mstatus = $mstatus | 2", "monitor system_reset"],
+        target=one.gdb_target)
+    one.wait_for("Shrimpy: one page")
     works(one.boot())

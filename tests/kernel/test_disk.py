@@ -196,6 +196,38 @@ def boot_image(kernel, machine) -> Callable:
     return boot
 
 
+def test_files_that_a_crash_left_without_a_name_are_freed_at_the_next_boot(kernel, mkfs, boot_image, tmp_path):
+    """Two in one block of inodes, and the last inode that there is; one of them with a block of data."""
+    image = Image(kernel.disks[0].read_bytes())
+    last = image.get(BLOCK + 12) - 1
+    block = image.size - 1
+    for number in (last - 41, last - 40, last):
+        image.put(image.inode(number), 2, 2)
+    image.put(image.inode(last) + 8, BLOCK)
+    image.put(image.address(last, 0), block)
+    at, bit = image.bit(block)
+    image.data[at] |= bit
+    path = tmp_path / "fs.img"
+    path.write_bytes(image.data)
+    assert sum("without a name" in line for line in faults(mkfs, path)) == 3
+    boot_image(path).stop()
+    assert faults(mkfs, path) == []
+
+
+def test_reading_the_longest_file_again_reads_no_disk(machine, loads):
+    """Its blocks push each other out of a smaller cache, each just before it is wanted."""
+    def disk_reads() -> int:
+        with one.qmp() as monitor:
+            return sum(each["stats"]["rd_operations"] for each in monitor.execute("query-blockstats"))
+    one = machine(1, kernel=loads)
+    one.send("reread")
+    one.wait_for("reread: 268 blocks, 0\n")
+    before = disk_reads()
+    one.send("")
+    one.wait_for("reread: 268 blocks, 1\n")
+    assert disk_reads() == before
+
+
 COMMANDS = ("stressfs", "mkdir a", "mkdir a/b", "ln README a/b/c", "cat README > a/d", "rm a/b/c", "rm a/b",
             "cat usertests > big", "ln big a/e", "rm big", "rm a/d a/e a")
 
@@ -279,6 +311,7 @@ def check_power_cuts(loads, mkfs, boot_image, tmp_path, seed, n_cuts):
     image = tmp_path / "fs.img"
     shutil.copyfile(loads.disks[0], image)
     reported = replayed = 0
+    when = "the first boot"
     for number in range(n_cuts + 1):
         one = boot_image(image, kernel=loads)
         if reported:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import variant
+from lab.kernels import variant
 
 HERE = Path(__file__).resolve().parent
 

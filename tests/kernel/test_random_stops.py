@@ -10,7 +10,7 @@ import pytest
 
 from excuses import Court
 from facts import Facts, Registers
-from lab import variant
+from lab.kernels import variant
 from shrimpy.rules import MOMENT
 
 LAYOUTS = Path(__file__).resolve().parent.parent / "gdb"     # kernels that lay memory out differently
@@ -207,7 +207,7 @@ def check_stops(machine, stopper, program, n, seed, modes="SU", **how):
 
 @pytest.mark.limit(240)
 def test_forktest_beside_a_family(machine, stopper):
-    check_stops(machine, stopper, FORKTESTS, 200, seed=1)
+    check_stops(machine, stopper, FORKTESTS, 60, seed=1, modes="S")
 
 
 @pytest.mark.limit(240)
@@ -217,7 +217,7 @@ def test_forktest_beside_a_family(machine, stopper):
 def test_other_layouts_beside_a_family(machine, stopper, name, program):
     kernel = variant.build(name, [LAYOUTS / f"variants/{name}.patch"],
                            programs=sorted((LAYOUTS / "programs").glob("*.c")))
-    check_stops(machine, stopper, program, 60, seed=4, modes="S", kernel=kernel)
+    check_stops(machine, stopper, program, 30, seed=4, modes="S", kernel=kernel)
 
 
 @pytest.mark.soak

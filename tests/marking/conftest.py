@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.tree import cross_prefix
+from lab.kernels.tree import cross_prefix
 
 HERE = Path(__file__).resolve().parent
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,12 +6,11 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab import checking
+from lab.judging import checking
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +26,9 @@ def told(out: Path) -> dict:
 
 
 @pytest.mark.parametrize("words,said", [
+    (["ONLY=exec,orfan"], "ONLY=exec,orfan: there is no scenario 'orfan'; there are family, orphan, child, exec, fork, count, kill, "),
+    (["ONLY=exec", "PROGRAM=ls"], "ONLY=exec is for the scenarios that check plays: not with CORE=, TARGET= or PROGRAM="),
+    (["PROFILE=lax"], "PROFILE=lax: expected handout or strict"),
     (["POINTS=points"], "POINTS=points is for marks: say with OUT= where they go"),
     (["OUT=marks", "CORE=core"], "OUT=marks is for a kernel that check boots"),
     (["OUT=scripts"], "OUT=scripts holds bench, which is not of a check: name a folder that is new"),
@@ -70,5 +72,5 @@ def test_what_our_own_kernel_is_worth(tmp_path):
 
 
 def test_a_point_is_seen_behind_a_kernels_colours():
-    said = re.search(checking._SAID, "usertrap\n\x1b[0m@point killed parent=3\n")
+    said = re.search(checking._SAID % "5eed", "usertrap\n\x1b[0m@5eed point killed parent=3\n")
     assert said and said.groups() == ("point", "killed parent=3")

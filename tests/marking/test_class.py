@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import TREES, Trouble, classes, cores
+from lab import TREES, Trouble
+from lab.marks import classes, cores
 
 import trees
 
@@ -48,7 +49,7 @@ def folder(tmp_path_factory) -> Path:
     trees.imitate(folder / "good, O'Brien", makefile=trees.LISTED)
     trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["zoo/two-frames.patch"], counted=False)
     trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED)
-    trees.imitate(folder / "hangs", [("kernel/main.c", r"scheduler\(\);", "for(;;);")], makefile=trees.LISTED)
+    trees.imitate(folder / "hangs", [*_HANGS, ("kernel/param.h", r"(#define NCPU) \d+", r"\1 1")], makefile=trees.LISTED)
     hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')])
     with (hostile / "Makefile").open("a") as makefile:
         makefile.write(_HOSTILE.replace("FOLDER", str(folder).replace(" ", "\\ ")))
@@ -67,7 +68,7 @@ STOLEN := $(shell cat FOLDER/wrong/kernel/proc.c /etc/passwd >stolen.c; echo >FO
 @pytest.fixture(scope="module")
 def marked(folder: Path, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     out = tmp_path_factory.mktemp("marks") / "of lab 1"
-    return out, check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="20")
+    return out, check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="8")
 
 
 def test_each_has_what_it_deserves(marked):
@@ -77,7 +78,7 @@ def test_each_has_what_it_deserves(marked):
     told = rows(out)
     assert {name: row["status"] for name, row in told.items()} == {
         "good, O'Brien": "pass", "wrong": "fail", "broken": "does not build", "hangs": "hangs", "hostile": "panics"}
-    assert told["wrong"]["failed"].split() == ["shrimp-pair", "shrimp-siblings"]
+    assert told["wrong"]["failed"].split() == ["shrimp-pair", "shrimp-siblings", "specification"]
     assert told["hostile"]["first_line"] == "the kernel panicked: out of luck"
     assert "no_such_thing" in told["broken"]["first_line"] and "first prompt" in told["hangs"]["first_line"]
     assert {row["max_points"] for row in told.values()} == {told["wrong"]["max_points"]}
@@ -128,7 +129,7 @@ def test_run_again_it_does_what_has_changed(marked, folder):
     before = (out / "good, O'Brien/results.json").stat().st_mtime_ns
     with (folder / "broken/kernel/vm.c").open("a") as file:
         file.write("int more(void) { return another_one; }\n")
-    done = check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="20")
+    done = check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="8")
     assert done.returncode == 0, done.stderr
     assert jobs(out) == 1 and len(rows(out)) == 5
     assert (out / "good, O'Brien/results.json").stat().st_mtime_ns == before
@@ -181,7 +182,7 @@ _WRONG = {"two-frames": "shrimp-pair", "shrimp-without-w": "shrimp-flags", "not-
 def hand_in(folder: Path, i: int, spare: Path) -> tuple[str, str]:
     """Puts a submission into folder; its status, and a rule that must be among those that fail."""
     name, kind = f"student-{i:03}", i % 20
-    style = dict(makefile=trees.LISTED, opt=("-O", "-O2", "-O0")[i % 3], debug=("-ggdb -gdwarf-2", "-ggdb3")[i % 2])
+    style = {"makefile": trees.LISTED, "opt": ("-O", "-O2", "-O0")[i % 3], "debug": ("-ggdb -gdwarf-2", "-ggdb3")[i % 2]}
     if i in (66, 166):
         trees.imitate(folder / name, _HANGS, **style)
         return "hangs", ""

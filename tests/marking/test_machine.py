@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import debugger, machine, tools, tree
-from lab.machine import Endless, Machine
+from lab import tools
+from lab.kernels import tree
+from lab.machines import debugger, machine
+from lab.machines.machine import Endless, Machine
 
 
 @pytest.fixture

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble, classes, figures, marking, points, results
-from lab.building import Unbuilt
-from lab.checking import Hindrance, Outcome, Report
-from lab.marking import Marks
-from lab.tree import Kernel, NotBuilt
-from lab.verdict import Judgement
+from lab import ROOT, Trouble
+from lab.judging import points
+from lab.judging.checking import Hindrance, Outcome, Report
+from lab.judging.verdict import Judgement
+from lab.kernels.building import Unbuilt
+from lab.kernels.tree import Kernel, NotBuilt
+from lab.marks import classes, marking, results
+from lab.marks.marking import Marks
+from lab.pictures import figures
 from machine import SHRIMP, R, U, W, family
-from shrimpy.rules import RULES
+from shrimpy.rules import HANDOUT, RULES
 
 KERNEL = Kernel("lab", Path("kernel"), (), log="make: done\n")
 RULE_COUNT = len(RULES)
@@ -46,11 +49,13 @@ def points_of(told: Marks) -> dict[str, tuple[float, float]]:
 
 def test_what_passes_has_its_points_and_what_no_stop_shows_has_none():
     told = marks(outcome(family()))
-    assert told.status == "pass" and told.line.startswith("PASS: ")
+    assert told.status == "not judged" and told.line.startswith("never judged: ") and "exec-keeps" in told.line
     assert points_of(told)["shrimp-pair"] == (1, 1)
     assert points_of(told)["exec-keeps"] == (0, 1)  # it takes two stops
     assert points_of(told)["count-matches"][1] == 0
     assert told.most == WORTH
+    told = marks(outcome(family()), worth={"shrimp-pair": 1.0, "fry-flags": 1.0, "exec-keeps": 0.0})
+    assert told.status == "pass" and told.line.startswith("PASS: ")
 
 
 def test_a_rule_that_fails_in_one_scenario_has_no_points_whatever_the_others_say(wrong):
@@ -137,7 +142,7 @@ def test_points_are_the_marker_s(tmp_path):
     ("\nshrimp-pair -1\n", "line 2: expected a rule"),
     ("shrimp-pair 1 2\n", "line 1: expected a rule"),
     ("shrimp-pair 1e9\n", "line 1: expected a rule"),
-    ("shrimp 1\n", "line 1: there is no rule 'shrimp'; there are builds, runs, shrimp-pair,"),
+    ("shrimp 1\n", "line 1: there is no rule 'shrimp'; there are builds, runs, below-trapframe,"),
     ("runs 1\nruns 2\n", "line 2: runs has its points already"),
     ("# nothing\n", "nothing in it is worth a point"),
 ])
@@ -145,6 +150,19 @@ def test_a_bad_entry_is_told_in_one_line(tmp_path, text, said):
     with pytest.raises(Trouble) as caught:
         points.read(points_file(tmp_path, text))
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_handout_s_points_are_for_what_the_handout_asks_for():
+    worth = points.read(str(ROOT / "scripts/handout.points"))
+    beyond = {rule.id for rule in RULES if rule.beyond_handout}
+    assert sum(worth.values()) == 16 and not any(worth[name] for name in beyond)
+    assert worth["below-trapframe"] and worth["shrimp-pair"] and worth["fry-private"]
+    assert marks(outcome(family()), worth=worth).points == 16
+
+
+def test_what_is_beyond_the_handout_has_no_points_where_that_decides():
+    strict, handout = points.read(""), points.read("", HANDOUT)
+    assert {name for name in strict if strict[name] != handout[name]} == {"orphan-alive", "fry-zeroed", "exec-keeps"}
 
 
 def test_a_points_file_that_is_not_there_is_told(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import qemuline, tree
-from lab.tree import NotBuilt
+from lab.kernels import qemuline, tree
+from lab.kernels.tree import NotBuilt
 
 import trees
 

@@ -11,12 +11,12 @@ import random
 import struct
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from shrimpy.debuginfo import DebugInfo
 from shrimpy.kernel import Kernel
-from shrimpy.readers import PAGE, BytesReader
+from shrimpy.kernel.debuginfo import DebugInfo
+from shrimpy.memory.readers import PAGE, BytesReader
+from shrimpy.memory.sv39 import R, U, V, W, X
 from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, evaluate
 from shrimpy.snapshot import Hart, Snapshot, Stop, take
-from shrimpy.sv39 import R, U, V, W, X
 
 
 class CountingReader(BytesReader):
@@ -77,7 +77,7 @@ class Fuzzer:
 
     def look(self) -> Snapshot:
         reader = CountingReader(memoryview(self.ram), self.base)
-        seen = take(reader, self.info, Stop(), self.harts, **self.constants)
+        seen = take(reader, self.info, Stop(), self.harts, **self.constants)  # type: ignore[arg-type]
         n_frames = len(self.ram) // PAGE
         # Each table once and each walk's root, then stacks, structs and data.
         assert reader.n_reads <= 4 * n_frames + 40 * Kernel(reader, self.info).n_slots() + 1000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Set
+from typing import Iterator, List, Optional, Set
 
+from shrimpy.reasons import Kind, Reason
 from shrimpy.rules import FAIL, Verdict, evaluate
 from shrimpy.snapshot import Snapshot
 
@@ -27,6 +28,18 @@ def statuses(snapshot: Snapshot, rule: str, previous: Optional[Snapshot] = None)
     return [v.status for v in evaluate(snapshot, previous) if v.rule == rule]
 
 
-def reasons(snapshot: Snapshot, rule: str, previous: Optional[Snapshot] = None) -> str:
-    """Why verdicts of `rule` are what they are, in one text."""
-    return "; ".join(v.why for v in evaluate(snapshot, previous) if v.rule == rule)
+def reasons(snapshot: Snapshot, rule: str, previous: Optional[Snapshot] = None) -> List[Reason]:
+    """Why verdicts of `rule` are what they are, each reason followed by those that it rests on."""
+    return [each for v in evaluate(snapshot, previous) if v.rule == rule for each in parts(v.reason)]
+
+
+def kinds(snapshot: Snapshot, rule: str, previous: Optional[Snapshot] = None) -> Set[Kind]:
+    return {each.kind for each in reasons(snapshot, rule, previous)}
+
+
+def parts(reason: Optional[Reason]) -> Iterator[Reason]:
+    """A reason, and those that it rests on."""
+    if reason is not None:
+        yield reason
+        yield from parts(reason.because)
+        yield from parts(reason.stands)

@@ -7,12 +7,13 @@ have written; a test then breaks what it likes and takes a snapshot.
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
-from shrimpy.debuginfo import DebugInfo, Field, Range, Symbol, Type
-from shrimpy.readers import PAGE, BytesReader
+from shrimpy.kernel.debuginfo import DebugInfo, Field, Symbol, Type
+from shrimpy.memory.elf import Range
+from shrimpy.memory.readers import PAGE, BytesReader
+from shrimpy.memory.sv39 import MAXVA, R, U, V, W, X
 from shrimpy.snapshot import Hart, Snapshot, Stop, take
-from shrimpy.sv39 import MAXVA, R, U, V, W, X
 
 BASE = 0x80000000
 ETEXT = BASE + 2 * PAGE
@@ -180,6 +181,13 @@ class Machine:
         self.put(at, pa >> 2 | flags | V)
         return at
 
+    def renew_fry(self, p: Process) -> int:
+        """Map another frame at a process's FRY and free the one it had; returns the new one. p.fry is left alone."""
+        new = self.alloc()
+        self.free(self.unmap(p.root, FRY))
+        self.map(p.root, FRY, new, R | W | U)
+        return new
+
     def unmap(self, root: int, va: int) -> int:
         """Clear the entry of `va`; returns the frame it had."""
         at = self.pte_at(root, va)
@@ -188,6 +196,14 @@ class Machine:
         return pa
 
     # Processes
+
+    def map_superpage(self, root: int, va: int, pa: int, flags: int) -> None:
+        """Map 512 frames, none of which is in use, by one entry of level 1."""
+        self.available = [one for one in self.available if not pa <= one < pa + 512 * PAGE]
+        unused = self.pte_at(root, va) & -PAGE      # the table of level 0 that the entry would lead to
+        middle = self.get(root + 8 * (va >> 30 & 511)) >> 10 << 12
+        self.put(middle + 8 * (va >> 21 & 511), pa >> 2 | flags | V)
+        self.available.append(unused)
 
     def process(self, pid: int, parent: Optional[Process] = None, name: str = "sh",
                 state: str = "SLEEPING", n_pages: int = 4) -> Process:
@@ -235,7 +251,7 @@ class Machine:
         self.field(p, "state", STATES[state])
         usual = {"SLEEPING": ["sched", "sleep", "wait", "sys_wait", "syscall", "usertrap"],
                  "ZOMBIE": ["sched", "exit", "syscall", "usertrap"]}
-        self.calls(p, calls or usual.get(state, ["sched", "yield", "usertrap"]))
+        self.calls(p, calls if calls else usual.get(state or "", ["sched", "yield", "usertrap"]))
 
     def calls(self, p: Process, calls: List[str]) -> None:
         """Write a kernel stack with these calls, innermost first."""
@@ -293,10 +309,10 @@ class Machine:
     def reader(self) -> BytesReader:
         return BytesReader(bytes(self.ram), BASE)
 
-    def look(self, harts: Optional[List[Hart]] = None, **options) -> Snapshot:
+    def look(self, harts: Optional[List[Hart]] = None, **options: Any) -> Snapshot:
         """A snapshot of memory as it is; harts idle unless given."""
         harts = harts if harts is not None else [Hart(0, None, "S", None, None, "scheduler")]
-        constants = {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro", **options}
+        constants: Dict[str, Any] = {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro", **options}
         return take(self.reader(), self.info, Stop(hart=0, privilege="S"), harts, **constants)
 
     def snapshot(self, harts: Optional[List[Hart]] = None, **options) -> Snapshot:

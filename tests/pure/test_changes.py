@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from machine import FRY, PAGE, SHRIMP, R, U, V, W, X, family
-from shrimpy.changes import Change, between
+from shrimpy.snapshot.changes import Change, between
 
 A, D = 1 << 6, 1 << 7
 HEAP = 4 * PAGE

@@ -2,7 +2,8 @@
 
 import pytest
 from machine import FUNCTIONS, debuginfo, family
-from shrimpy.debuginfo import DebugInfo, Range
+from shrimpy.kernel.debuginfo import DebugInfo
+from shrimpy.memory.elf import Range
 
 
 def test_json_and_back_is_the_same():

@@ -3,7 +3,7 @@
 import pytest
 from fuzz import Fuzzer
 from machine import BASE, FRY, SHRIMP, family
-from shrimpy.debuginfo import DebugInfo
+from shrimpy.kernel.debuginfo import DebugInfo
 
 CONSTANTS = {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro"}
 
@@ -53,7 +53,7 @@ def real(machine, gdb, tmp_path):
     one.wait_for(r"shrimpdemo: ready[^\n]*\n")
     info, ram = tmp_path / "info.json", tmp_path / "ram"
     gdb(one.kernel.elf, [
-        "python from shrimpy.session import session; import shutil; "
+        "python from shrimpy.live.session import session; import shutil; "
         f"open({str(info)!r}, 'w').write(session.debuginfo()[0].to_json()); "
         f"shutil.copyfile({str(one.ram_file)!r}, {str(ram)!r})"], target=one.gdb_target)
     known = DebugInfo.from_json(info.read_text())

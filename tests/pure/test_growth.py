@@ -7,9 +7,10 @@ import struct
 import pytest
 
 from machine import BASE, CHAR, WORD, fields
-from shrimpy.debuginfo import DebugInfo, Range
-from shrimpy.growth import lazy_mover, movers
-from shrimpy.readers import PAGE, BytesReader
+from shrimpy.kernel.debuginfo import DebugInfo
+from shrimpy.memory.elf import Range
+from shrimpy.kernel.growth import lazy_mover, movers
+from shrimpy.memory.readers import PAGE, BytesReader
 
 SYS_SBRK, GROWPROC, HELPER, FAR = BASE + 0x100, BASE + 0x200, BASE + 0x300, BASE + 0x800
 NOP = struct.pack("<I", 0x13)

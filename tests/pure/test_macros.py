@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from shrimpy import macros
+from shrimpy.kernel import macros
 
 SOURCES = {
     "types.h": "#include <stdint.h>\n#include <stddef.h>\ntypedef uint64_t uint64;\n#define TOP UINT64_MAX\n",

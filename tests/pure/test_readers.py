@@ -3,8 +3,8 @@
 import struct
 
 import pytest
-from shrimpy import elf
-from shrimpy.readers import PAGE, RAM_BASE, BytesReader, CoreReader, ReadError, RamFileReader
+from shrimpy.memory import elf
+from shrimpy.memory.readers import PAGE, RAM_BASE, BytesReader, CoreReader, RamFileReader, ReadError
 
 BASE = 0x80000000
 

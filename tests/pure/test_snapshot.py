@@ -2,11 +2,17 @@
 
 import dataclasses
 import json
+from functools import partial
 
+import bending
 import pytest
+from fuzz import Fuzzer
 from machine import BASE, FRY, PAGE, SHRIMP, TRAMPOLINE, TRAPFRAME, Machine, R, U, W, family
-from shrimpy.readers import BytesReader
+from shrimpy.memory.readers import BytesReader
+from shrimpy.memory.sv39 import RSW_NAMES
+from shrimpy.records import Unfit
 from shrimpy.snapshot import Hart, Snapshot, Stop, take
+from shrimpy.snapshot.contradictions import checked
 
 DEPTH = 120
 
@@ -21,13 +27,87 @@ def test_json_and_back_is_the_same_snapshot():
     assert Snapshot.from_json(snapshot.to_json()) == snapshot
 
 
-@pytest.mark.parametrize("text", [
-    "[]", "{}", '{"schema":"other","version":1}', '{"schema":"shrimpy-snapshot","version":2}',
-    '{"schema":"shrimpy-snapshot","version":1}', "not json",
-    '{"schema":"shrimpy-snapshot","version":1,"source":"s","kernel":"k","layout":[],"stop":{}}'])
-def test_what_is_no_snapshot_is_a_value_error(text):
-    with pytest.raises(ValueError):
+bent = partial(bending.bent, family().snapshot().to_data())
+"""A snapshot's JSON with one place changed."""
+
+AGAIN = "; take the snapshot again with xv6-snapshot"
+CHECKOUT = "; use the gdb/ and viz/ of one checkout"
+
+
+@pytest.mark.parametrize("text, said", [
+    ("not json", "expected a shrimpy-snapshot in JSON, found something else (Expecting value: line 1 column 1 (char 0))" + AGAIN),
+    ("[" * 100000, "expected a shrimpy-snapshot in JSON, found something else ("),
+    ("[]", 'schema: expected "shrimpy-snapshot", found null; is it a snapshot?'),
+    (bent("schema", "other"), 'schema: expected "shrimpy-snapshot", found "other"; is it a snapshot?'),
+    (bent("version", 2), "version: expected 1, found 2" + CHECKOUT),
+    (bent("version", True), "version: expected 1, found true" + CHECKOUT),
+    (bent("source", KeyError), "source: expected a string, found nothing" + AGAIN),
+    (bent("processes", KeyError), "processes: expected a list, found nothing" + AGAIN),
+    (bent("processes", {}), "processes: expected a list, found {}" + AGAIN),
+    (bent("layout", []), "layout: expected an object, found []" + AGAIN),
+    (bent("layout", None), "layout: expected an object, found null" + AGAIN),
+    (bent("layout", "rsw", ["A", 7]), "layout.rsw[1]: expected a string, found 7" + AGAIN),
+    (bent("layout", "ram_base", 7), 'layout.ram_base: expected a hex string such as "0x80000000", found 7' + AGAIN),
+    (bent("processes", 2, "mappings", 0, "pa", "0xg"),
+     'processes[2].mappings[0].pa: expected a hex string such as "0x80000000", found "0xg"' + AGAIN),
+    (bent("processes", 2, "mappings", 0, "pa", "0x1" + 16 * "0"), "processes[2].mappings[0].pa: expected a hex string"),
+    (bent("processes", 2, "mappings", 0, "flags", "VRW"),
+     'processes[2].mappings[0].flags: expected flags such as "VRW-U-AD", found "VRW"' + AGAIN),
+    (bent("processes", 0, "pid", "1"), 'processes[0].pid: expected a whole number of 64 bits, found "1"' + AGAIN),
+    (bent("processes", 0, "pid", True), "processes[0].pid: expected a whole number of 64 bits, found true" + AGAIN),
+    (bent("processes", 0, "pid", 1 << 64), "processes[0].pid: expected a whole number of 64 bits"),
+    (bent("processes", 0, "name", None), "processes[0].name: expected a string, found null" + AGAIN),
+    (bent("processes", 0, "killed", 0), "processes[0].killed: expected true or false, found 0" + AGAIN),
+    (bent("free", "runs", [["0x80000000"]]), 'free.runs[0]: expected a pair [address, number], found ["0x80000000"]' + AGAIN),
+    (bent("free", "runs", [["0x80000000", 1], ["0x80001000", None]]), "free.runs[1][1]: expected a whole number"),
+    (bent("free", "runs", [[1, 1]]), "free.runs[0][0]: expected a hex string"),
+    (bent("frames", [7]), "frames[0]: expected an object, found 7" + AGAIN),
+    (bent("functions", []), "functions: expected an object of strings, found []" + AGAIN),
+    (bent("functions", {"fork": 7}), "functions.fork: expected a string, found 7" + AGAIN),
+    (bent("findings", "x" * 90), f'findings: expected a list, found "{"x" * 39}...' + AGAIN),
+])
+def test_what_is_no_snapshot_is_one_line_with_the_place(text, said):
+    with pytest.raises(Unfit) as caught:
         Snapshot.from_json(text)
+    assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
+
+
+def test_a_file_of_a_writer_that_knew_fewer_keys_is_read():
+    data = json.loads(family().snapshot().to_json())
+    for keys in ((data, "panic", "next_pid"), (data["layout"], "rsw"), (data["counts"] or {}, "idle"),
+                 *((t, "pte") for p in data["processes"] for t in p["tables"]), *((one, "n_pages") for one in data["free"]["lists"])):
+        for key in keys[1:]:
+            keys[0].pop(key, None)
+    seen = Snapshot.from_json(json.dumps(data))
+    assert seen.layout.rsw == RSW_NAMES and seen.next_pid is None and seen.free.lists[0].n_pages == 1
+
+
+def test_keys_of_a_later_writer_are_ignored():
+    made = family().snapshot()
+    assert Snapshot.from_json(json.dumps({**json.loads(made.to_json()), "phase_of_the_moon": 3})) == made
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda s: dataclasses.replace(s, free=dataclasses.replace(s.free, runs=((BASE, 2), (BASE + PAGE, 1)))),
+     "free.runs[1]: expected each frame once, and free.runs[0] ends at 0x80002000, found 0x80001000"),
+    (lambda s: dataclasses.replace(s, lost=((BASE + 1, 1),)),
+     "lost[0][0]: expected a frame's physical address, of 56 bits, found 0x80000001"),
+    (lambda s: dataclasses.replace(s, lost=((BASE, 0),)), "lost[0][1]: expected a run of one frame or more, found 0"),
+    (lambda s: dataclasses.replace(s, processes=s.processes[:1] * 2),
+     "processes[1].slot: expected one to a slot, and processes[0] is in it, found 0"),
+])
+def test_a_snapshot_that_contradicts_itself_is_told_by_the_place(change, said):
+    with pytest.raises(Unfit) as caught:
+        checked(change(family().snapshot()))
+    assert str(caught.value) == said
+
+
+def test_whatever_memory_holds_its_snapshot_does_not_contradict_itself():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    fuzzer = Fuzzer(m.ram, BASE, m.info, {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro"})
+    for seed in range(60):
+        assert checked(fuzzer.run(seed, 1 + seed % 6)[0])
 
 
 def test_json_follows_the_schema():
@@ -85,12 +165,7 @@ def test_a_superpage_is_one_frame_item_until_part_of_it_has_another_user():
     m = Machine(n_frames=2048)
     p = m.process(1, None, "init")
     big = BASE + 1024 * PAGE
-    m.available = [pa for pa in m.available if not big <= pa < big + 512 * PAGE]
-    m.pte_at(p.root, 5 << 21)
-    middle = m.get(p.root) >> 10 << 12
-    table = m.get(middle + 8 * 5) >> 10 << 12
-    m.available.append(table)
-    m.put(middle + 8 * 5, big >> 2 | R | W | U | 1)
+    m.map_superpage(p.root, 5 << 21, big, R | W | U)
     snapshot = m.snapshot()
     assert [(f.pa, f.n_pages) for f in snapshot.frames if big <= f.pa < big + 512 * PAGE] == [
         (big, 512)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from machine import FRY, PAGE, SHRIMP, TRAMPOLINE, TRAPFRAME, R, U, W, family
-from shrimpy import story
-from shrimpy.changes import between
-from shrimpy.story import Cast, Event, Step
+from shrimpy.show import story
+from shrimpy.snapshot.changes import between
+from shrimpy.step.events import Cast, Event, Pairing, Step, pairing
 
 PARENT, CHILD = 3, 6
 CAST = Cast(PARENT, CHILD)
@@ -26,7 +27,7 @@ class Fork:
         for va in unmapped:
             self.machine.unmap(self.child.root, va)
 
-    def told(self, kind: str, do=lambda: None, cast: Cast = CAST, **event: object) -> Step:
+    def told(self, kind: str, do=lambda: None, cast: Cast = CAST, **event: Any) -> Step:
         """What is said of an event that did this."""
         before = self.machine.snapshot()
         do()
@@ -40,42 +41,41 @@ class Fork:
         return self.told("mappages", lambda: self.machine.map(root, va, pa, flags),
                          args=(root, va, PAGE, pa, flags), result=0)
 
-    def paired(self, cast: Cast = CAST) -> tuple[str, str]:
-        found = story.pairing(self.machine.snapshot(), cast)
-        return found.state, found.text
+    def paired(self, cast: Cast = CAST) -> Pairing:
+        """As it stands, without the words."""
+        return dataclasses.replace(pairing(self.machine.snapshot(), cast), text="")
 
 
 # The pairing
 
 def test_pairing_is_pending_then_holds():
     fork = Fork(SHRIMP)
-    assert fork.paired() == ("pending", "SHRIMP of pid 6 is not mapped yet: it must become "
-                             f"frame {fork.shared:#x}, FRY of pid 3")
+    assert fork.paired() == Pairing("pending", "", "not-mapped-yet", None, fork.shared)
     assert fork.mapped(SHRIMP, fork.shared).pairing.state == "holds"
-    assert fork.paired() == ("holds", f"SHRIMP of pid 6 is FRY of pid 3: frame {fork.shared:#x}")
+    assert fork.paired() == Pairing("holds", "", "same-frame", fork.shared, fork.shared)
 
 
 def test_pairing_is_broken_by_another_frame_by_flags_and_by_running_too_early():
     other = Fork(SHRIMP)
     other.machine.map(other.child.root, SHRIMP, other.child.fry, RWU)
-    assert other.paired() == ("broken", f"SHRIMP of pid 6 is frame {other.child.fry:#x}, but FRY of pid 3 is "
-                              f"frame {other.shared:#x}")
+    assert other.paired() == Pairing("broken", "", "other-frame", other.child.fry, other.shared)
     flags = Fork(SHRIMP)
     flags.machine.map(flags.child.root, SHRIMP, flags.shared, R | W)
-    assert flags.paired()[0] == "broken" and "but U is clear" in flags.paired()[1]
+    assert flags.paired() == Pairing("broken", "", "flawed", flags.shared, flags.shared, ("u-clear",))
     early = Fork(SHRIMP, state="RUNNABLE")
-    assert early.paired()[0] == "broken" and "pid 6 is RUNNABLE and has nothing at SHRIMP" in early.paired()[1]
+    assert early.paired() == Pairing("broken", "", "missing", None, early.shared)
 
 
 def test_there_is_nothing_to_pair_before_the_child_after_it_without_fry_and_for_an_orphan():
     fork = Fork()
-    assert fork.paired(Cast(PARENT, None)) == ("none", "there is no child")
-    assert fork.paired(Cast(PARENT, 77, ending=True)) == ("none", "the child is gone")
-    assert fork.paired(dataclasses.replace(CAST, failing=True))[1] == "fork is being undone: pid 6 will never run"
+    casts = {"no-child": Cast(PARENT, None), "child-gone": Cast(PARENT, 77, ending=True),
+             "undone": dataclasses.replace(CAST, failing=True)}
+    for why, cast in casts.items():
+        assert (fork.paired(cast).state, fork.paired(cast).why) == ("none", why)
     without = fork.machine.snapshot(fry=None, shrimp=None)
-    assert story.pairing(without, CAST).text == "this kernel defines no FRY and SHRIMP"
+    assert (pairing(without, CAST).state, pairing(without, CAST).why) == ("none", "no-pages")
     fork.machine.field(fork.child, "parent", fork.machine.processes[1].address)
-    assert fork.paired() == ("none", f"pid 3 is no longer its parent; at SHRIMP pid 6 has frame {fork.shared:#x}")
+    assert fork.paired() == Pairing("none", "", "adopted", fork.shared, fork.machine.processes[3].fry)
 
 
 # Entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shrimpy import stacks, unwind
+from shrimpy.kernel import stacks, unwind
 
 START, SP, RA, FP = 0x100, 0x3fe0, 0xabc, 0x3ff0
 
@@ -18,7 +18,8 @@ SHORT = [(0x1141, "take"), (0xe406, "save ra"), (0xe022, "save fp"), (0x0800, "s
 def machine(steps: list[tuple[int, str]]):
     """(the code, for each instruction: its address, and ra, sp, fp and memory before it)"""
     code, states = b"", []
-    ra, sp, fp, memory = RA, SP, FP, {}
+    ra, sp, fp = RA, SP, FP
+    memory: dict[int, int] = {}
     for word, what in steps:
         states.append((START + len(code), ra, sp, fp, dict(memory)))
         code += word.to_bytes(4 if word & 3 == 3 else 2, "little")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from machine import BASE, FRY, PAGE, TRAMPOLINE, R, U, X, family
-from shrimpy import views
-from shrimpy.text import Painter
+from shrimpy.show import reports
+from shrimpy.show.text import Painter
 
 PLAIN = Painter(False)
 
 
 def users(pa: int, snapshot) -> set:
-    return {(u["kind"], u["pid"], u["va"]) for u in views.frame_users(pa, snapshot)}
+    return {(u["kind"], u["pid"], u["va"]) for u in reports.frame_users(pa, snapshot)}
 
 
 def test_every_user_of_the_trampolines_frame_is_told():
@@ -18,8 +18,8 @@ def test_every_user_of_the_trampolines_frame_is_told():
     assert users(BASE + PAGE, snapshot) == {
         ("kernel-image", None, None), ("kernel-map", None, hex(BASE + PAGE)), ("kernel-map", None, hex(TRAMPOLINE)),
         *(("user", p.pid, hex(TRAMPOLINE)) for p in snapshot.processes)}
-    assert BASE + PAGE in [f.pa for f in views.shared(snapshot)]
-    told = views.rmap(BASE + PAGE, snapshot, PLAIN)
+    assert BASE + PAGE in [f.pa for f in reports.shared(snapshot)]
+    told = reports.rmap(BASE + PAGE, snapshot, PLAIN)
     assert told.count("trampoline") == 1 + len(snapshot.processes)
 
 
@@ -37,5 +37,5 @@ def test_the_bits_for_software_are_columns_of_the_map_and_part_neighbours():
     at = m.pte_at(p.root, 3 * PAGE)
     m.put(at, m.get(at) | 1 << 8)
     snapshot = m.snapshot()
-    told = views.mappings("", snapshot.process(4).mappings, PLAIN, ("PTE_COW", "RSW1"))
+    told = reports.mappings("", snapshot.process(4).mappings, PLAIN, ("PTE_COW", "RSW1"))
     assert told.count("PTE_COW") == 1 and "RSW1" not in told

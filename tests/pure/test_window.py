@@ -7,11 +7,11 @@ import re
 
 import pytest
 from machine import FRY, PAGE, SHRIMP, family
-from shrimpy import story, window
-from shrimpy.changes import Change, between
-from shrimpy.story import Cast, Event
-from shrimpy.text import Painter, in_ascii
-from shrimpy.window import Line
+from shrimpy.show import story, window
+from shrimpy.show.text import Painter, in_ascii
+from shrimpy.show.window import Line
+from shrimpy.snapshot.changes import Change, between
+from shrimpy.step.events import Cast, Event
 
 PARENT, CHILD = 3, 9
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import variant
+from lab.kernels import variant
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/foreign"))

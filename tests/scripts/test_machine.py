@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble, rundir
-from lab.machine import Gone, Machine, Panicked, Silent
-from lab.tree import prepare
+from lab import Trouble
+from lab.kernels.tree import prepare
+from lab.machines import rundir
+from lab.machines.machine import Gone, Machine, Panicked, Silent
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -42,9 +43,7 @@ def test_a_panic_is_told_at_once_with_the_last_lines(bare):
     with Machine(prepare(str(bare(r"one\ntwo\npanic: kerneltrap\nhart 1\n"))), 1) as machine:
         with pytest.raises(Panicked) as told:
             machine.boot(20)
-    first, *rest = str(told.value).splitlines()
-    assert first == "the kernel panicked: kerneltrap"
-    assert "  | two" in rest
+    assert told.value.words == "kerneltrap" and "  | two" in str(told.value).splitlines()
 
 
 def test_a_kernel_that_hangs_is_told_with_the_last_lines(bare):
@@ -91,7 +90,7 @@ def test_a_port_that_is_taken(bare):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_qemu_and_its_folder_go_with_the_launcher(bare, how):
     program = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
-               "from lab import cli\nfrom lab.machine import Machine\nfrom lab.tree import prepare\n"
+               "from lab import cli\nfrom lab.machines.machine import Machine\nfrom lab.kernels.tree import prepare\n"
                "def main():\n"
                "    with Machine(prepare(sys.argv[2]), 1) as machine:\n"
                "        print(machine.pid, machine.folder, machine._run._keeper.pid, flush=True)\n"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import ROOT, Trouble, cli, roots
+from lab import ROOT, Trouble, cli
+from lab.upkeep import roots
 
 
 @pytest.fixture
@@ -32,7 +33,8 @@ class Fake:
     foreign = True
 
     def __init__(self, **statuses: int) -> None:
-        self.statuses, self.ran = statuses, []
+        self.statuses: dict[str, int] = statuses
+        self.ran: list[str] = []
 
     def __call__(self, suite: str, log: Path) -> Fake:
         return self
@@ -82,7 +84,7 @@ def test_what_is_missing_is_one_line_and_the_way_to_get_it(monkeypatch):
 
 def test_set_up_names_it_when_asked_only(tmp_path):
     def missing(*words: str) -> str:
-        done = subprocess.run([shutil.which("sh"), ROOT / "scripts/setup", "--list", *words], capture_output=True, text=True,
+        done = subprocess.run([shutil.which("sh") or "sh", ROOT / "scripts/setup", "--list", *words], capture_output=True, text=True,
                               env={**os.environ, "PATH": str(tmp_path)}, timeout=60)
         return done.stdout
     for name in ("dirname", "uname", "cat", "grep", "tr", "sort", "head", "sed", "env", "id", "readlink"):
@@ -117,7 +119,7 @@ def possible():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_it_ends_no_process_and_no_mount_stays(possible, number, tmp_path):
     ours = (f"import sys; sys.path[:0] = [{str(ROOT / 'scripts')!r}]\n"
-            "from lab import cli, roots\n"
+            "from lab import cli\nfrom lab.upkeep import roots\n"
             "cli.run(lambda: roots.run(roots._alone('sh', '-c', "
             f"'mount -t tmpfs none {tmp_path}; (setsid sh -c \"echo ready; exec sleep 1000\") & wait'), sys.stdout.buffer))")
     read_end, write_end = os.pipe()

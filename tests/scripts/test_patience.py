@@ -9,11 +9,13 @@ import time
 
 import pytest
 
-from lab import Trouble, checking, debugger, panics, patience, scenarios
-from lab.machine import Machine, Silent
+from lab import Trouble, patience
+from lab.judging import checking, scenarios
+from lab.judging.verdict import PASS
+from lab.kernels.tree import prepare
+from lab.machines import debugger, panics
+from lab.machines.machine import Machine, Silent
 from lab.patience import Patience
-from lab.tree import prepare
-from lab.verdict import PASS
 
 SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
 
@@ -119,24 +121,21 @@ def ends(report):
     return [one.hindrance and one.hindrance.kind for one in report.outcomes]
 
 
-@pytest.fixture
-def short(monkeypatch):
-    """Scenarios that take little time."""
-    monkeypatch.setattr(scenarios, "SCENARIOS", tuple(one for one in scenarios.SCENARIOS if one.name in ("family", "child")))
+SHORT = ("family", "child")     # scenarios that take little time
 
 
 @pytest.mark.parametrize("owner,name", [(checking._Play, "_play"), (Machine, "boot")])
-def test_a_scenario_that_hung_once_is_played_again_and_said(kernel, monkeypatch, short, booted, owner, name):
+def test_a_scenario_that_hung_once_is_played_again_and_said(kernel, monkeypatch, booted, owner, name):
     hang(monkeypatch, owner, name, 1)
-    report = checking.check(kernel, 1)
+    report = checking.check(kernel, 1, only=SHORT)
     assert (report.status, ends(report)) == (PASS, [None, None])
     assert len(booted) == (2 if owner is checking._Play else 1)
     assert "hung once" in report.outcomes[0].notes[0] and not report.outcomes[1].notes
 
 
-def test_a_scenario_that_hangs_twice_hangs(kernel, monkeypatch, short, booted):
+def test_a_scenario_that_hangs_twice_hangs(kernel, monkeypatch, booted):
     hang(monkeypatch, checking._Play, "_play", 2)
-    report = checking.check(kernel, 1)
+    report = checking.check(kernel, 1, only=SHORT)
     assert ends(report) == ["hung", None] and len(booted) == 3
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import ROOT, cli, debugger
+from lab import ROOT, cli
+from lab.machines import debugger
 
 SOMEBODY = 0x70000001  # no user of any system
 NAME = "a b ünï"
@@ -143,7 +144,7 @@ def test_a_tree_that_names_its_folder_builds_though_ours_has_spaces(tmp_path):
     theirs = trees.imitate(tmp_path / "theirs", programs="init sh")
     rules = theirs / "Makefile"
     rules.write_text(rules.read_text().replace("-I.", "-I$(CURDIR)"))
-    done = run(ROOT / "scripts/python", "-c", "import sys; from lab import tree; print(tree.prepare(sys.argv[1]).elf)", theirs,
+    done = run(ROOT / "scripts/python", "-c", "import sys; from lab.kernels import tree; print(tree.prepare(sys.argv[1]).elf)", theirs,
                cwd=ROOT / "scripts", SHRIMPY_BUILD=str(tmp_path / NAME), XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
     assert tmp_path / "cache/shrimpy" in Path(done.stdout.strip()).parents

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab import debugger
-from lab.watch import Watch
+from lab.judging.watch import Watch
+from lab.machines import debugger
 
 
 class Enough(Exception):

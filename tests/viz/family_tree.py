@@ -32,7 +32,7 @@ class Family:
             "locks": [{"name": "kmem", "held": False, "hart": None}],
             "processes": [], "kernel_table": {"root": "0x87fff000", "tables": [], "mappings": [], "findings": []},
             "free": {"count": 1, "runs": [["0x80100000", 16]], "complete": True, "lists": [], "findings": []},
-            "counts": {"name": "kmem.refs", "values": []}, "frames": [], "lost": [], "findings": [],
+            "counts": {"name": "kmem.refs", "values": []}, "frames": [], "lost": [], "functions": {}, "findings": [],
         }
 
     def add(self, pid: int, parent: Optional[int], name: str = "shrimpdemo", state: str = "SLEEPING",
@@ -42,7 +42,7 @@ class Family:
         shrimp = (None if parent is None else fry_frame(parent)) if shrimp == -1 else shrimp
         self.json["processes"].append({
             "slot": len(self.json["processes"]), "pid": pid, "parent": parent, "name": name, "state": state,
-            "sz": 4096, "proc": "0x80011000", "root": None, "trapframe": None, "kstack": None,
+            "sz": 4096, "proc": "0x80011000", "root": None, "trapframe": None, "kstack": None, "lock_held": False, "killed": False,
             "tables": [], "mappings": [], "findings": []})
         for va, pa, region in ((SHRIMP, shrimp, "shrimp"), (FRY, fry, "fry")):
             if pa is not None:

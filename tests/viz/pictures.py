@@ -4,13 +4,14 @@ from __future__ import annotations
 import re
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "viz"))
 
-from drawing import drawing, scene, scene_svg, style, svg           # noqa: E402
+from drawing.figures import Drawing             # noqa: E402
+from drawing.scene import shapes, style, svg    # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHAR = 0.602            # of a text's size: the advance of DejaVu Sans Mono
@@ -28,9 +29,9 @@ class Text:
     size: float
 
 
-def svg_of(one: drawing.Drawing) -> bytes:
+def svg_of(one: Drawing) -> bytes:
     """The figure as SVG at once: test_scene.py shows that Graphviz's has the same words at the same places."""
-    return svg.standing_alone(scene_svg.write(one.scene), one)
+    return svg.standing_alone(svg.write(one.scene), one.title, one.description)
 
 
 def _said(text: ET.Element) -> str:
@@ -61,9 +62,9 @@ def _texts(element: ET.Element, size: float) -> Iterator[Text]:
                 yield Text(t.said, k * t.left, k * t.top + dy, k * t.right, k * t.bottom + dy, k * t.size)
         return
     if element.tag == SVG + "text":
-        x, y = float(element.get("x")), float(element.get("y"))
+        x, y = float(element.attrib["x"]), float(element.attrib["y"])
         width = len(_said(element)) * CHAR * size
-        left = x - {"end": width, "middle": width / 2}.get(element.get("text-anchor"), 0)
+        left = x - {"end": width, "middle": width / 2}.get(element.get("text-anchor", "start"), 0)
         box = (left, y - 0.73 * size, left + width, y + 0.2 * size)
         yield Text(_said(element), *box, size)
     for child in element:
@@ -99,8 +100,31 @@ def groups(svg: bytes | str) -> dict[str, str]:
 
 def tips(svg: bytes | str) -> dict[str, str]:
     """By id, each group's tooltip."""
-    return {g.get("id"): g[0].text for g in root_of(svg).iter(SVG + "g")
+    return {g.attrib["id"]: g[0].text or "" for g in root_of(svg).iter(SVG + "g")
             if g.get("id") and len(g) and g[0].tag == SVG + "title"}
+
+
+def numbers(said: str) -> list[int]:
+    """The decimal numbers that a text has."""
+    return [int(n) for n in re.findall(r"(?<![\w.])\d+(?!\w)", said)]
+
+
+def sentences(one: Drawing) -> list[str]:
+    return re.split(r"(?<=\.) ", one.description)
+
+
+def told(figures: Mapping[str, Drawing], without: tuple[str, ...] = ()) -> str:
+    """All that each of `figures` says, for a golden file: its title and description, sentence by sentence, and what
+    stands in the picture, a line to each group whose name does not begin with one of `without`. What a figure before it said is left out."""
+    said: dict[str, None] = {}
+    for name, one in figures.items():
+        said.update(dict.fromkeys([f"\n# {name}", one.title, *sentences(one)]))
+        for part in one.scene.parts:
+            called = (part.id or part.kind) if isinstance(part, shapes.Group) else None
+            if isinstance(part, shapes.Group) and called and not called.startswith(without):
+                texts = [shape.said for shape in shapes.shapes(part.parts) if isinstance(shape, shapes.Text)]
+                said.update({f"{called}: {' | '.join(texts)}": None} if texts else {})
+    return "\n".join(said) + "\n"
 
 
 def rects(svg: bytes | str) -> dict[str, tuple[float, float, float, float]]:
@@ -109,36 +133,37 @@ def rects(svg: bytes | str) -> dict[str, tuple[float, float, float, float]]:
     for g in root_of(svg).iter(SVG + "g"):
         rect = g.find(SVG + "rect")
         if g.get("id") and rect is not None:
-            found[g.get("id")] = tuple(float(rect.get(k)) for k in ("x", "y", "width", "height"))
+            x, y, width, height = (float(rect.attrib[k]) for k in ("x", "y", "width", "height"))
+            found[g.attrib["id"]] = (x, y, width, height)
     return found
 
 
-def all_texts(one: scene.Scene) -> list[scene.Text]:
-    return [shape for shape in scene.shapes(one.parts) if isinstance(shape, scene.Text)]
+def all_texts(one: shapes.Scene) -> list[shapes.Text]:
+    return [shape for shape in shapes.shapes(one.parts) if isinstance(shape, shapes.Text)]
 
 
-def lines(one: scene.Scene) -> list[tuple[str, scene.Line]]:
+def lines(one: shapes.Scene) -> list[tuple[str, shapes.Line]]:
     """Every line inside a group that has a tooltip, with it."""
-    found: list[tuple[str, scene.Line]] = []
+    found: list[tuple[str, shapes.Line]] = []
 
     def look(parts: tuple, tip: str) -> None:
         for part in parts:
-            if isinstance(part, scene.Group):
+            if isinstance(part, shapes.Group):
                 look(part.parts, part.tip or tip)
-            elif isinstance(part, scene.Line) and part.arrow and tip:
+            elif isinstance(part, shapes.Line) and part.arrow and tip:
                 found.append((tip, part))
     look(tuple(one.parts), "")
     return found
 
 
-def places(one: scene.Scene) -> dict[str, tuple[float, float]]:
+def places(one: shapes.Scene) -> dict[str, tuple[float, float]]:
     """By id of a group, x and y of the first text in it."""
     found: dict[str, tuple[float, float]] = {}
 
     def look(parts: tuple) -> None:
         for part in parts:
-            if isinstance(part, scene.Group):
-                first = next((s for s in scene.shapes(part.parts) if isinstance(s, scene.Text)), None)
+            if isinstance(part, shapes.Group):
+                first = next((s for s in shapes.shapes(part.parts) if isinstance(s, shapes.Text)), None)
                 if part.id and first:
                     found[part.id] = (first.x, first.middle)
                 look(part.parts)
@@ -146,11 +171,11 @@ def places(one: scene.Scene) -> dict[str, tuple[float, float]]:
     return found
 
 
-def ground(one: scene.Scene, x: float, y: float) -> str:
+def ground(one: shapes.Scene, x: float, y: float) -> str:
     """The fill that lies on top at a place."""
     found = style.PAPER
-    for shape in scene.shapes(one.parts):
-        if isinstance(shape, scene.Box) and shape.x <= x <= shape.x + shape.width and shape.y <= y <= shape.y + shape.height:
+    for shape in shapes.shapes(one.parts):
+        if isinstance(shape, shapes.Box) and shape.x <= x <= shape.x + shape.width and shape.y <= y <= shape.y + shape.height:
             if shape.head and y < shape.y + shape.head.height:
                 found = shape.head.fill
             elif shape.foot and y > shape.y + shape.height - shape.foot.height:

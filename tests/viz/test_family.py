@@ -1,33 +1,42 @@
 """The family diagram of made-up snapshots: what it shows, and that dot can draw it."""
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 VIZ = Path(__file__).resolve().parents[2] / "viz"
-sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
+sys.path[:0] = [str(VIZ), str(Path(__file__).parent), str(Path(__file__).parents[1] / "pure")]
 
+import bending                                                      # noqa: E402
 import family_tree as ft                                            # noqa: E402
 import pictures                                                      # noqa: E402
-from drawing import cli, dot, drawing, family, output, render, sharing, snapshot_json, style      # noqa: E402
+from drawing import output, render              # noqa: E402
+from drawing.figures import Drawing, family     # noqa: E402
+from drawing.model import documents, sharing    # noqa: E402
+from drawing.model.errors import VizError       # noqa: E402
+from drawing.scene import style, text           # noqa: E402
 
 GONE = 0x87FA0000
 
 
-def draw(made: ft.Family, pids=None) -> drawing.Drawing:
-    return family.draw(snapshot_json.parse(made.text()), pids)
+def draw(made: ft.Family, pids=None) -> Drawing:
+    return family.draw(documents.parse(made.text()), pids)
 
 
-def svg_of(one: drawing.Drawing) -> bytes:
+def svg_of(one: Drawing) -> bytes:
     return pictures.svg_of(one)
+
+
+def model_of(made: ft.Family) -> sharing.Sharing:
+    return sharing.sharing(documents.parse(made.text()))
 
 
 def boxes(made: ft.Family, pids=None) -> dict[str, str]:
@@ -36,8 +45,8 @@ def boxes(made: ft.Family, pids=None) -> dict[str, str]:
 
 
 def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
-    """Lines as (letter, from, to); the letter is F, S, or P from parent to child. Where a line ends is
-    where it ends in the picture."""
+    """Lines as (letter, from, to); the letter is F, S, or P from parent to child. Where a line to a frame ends is
+    where it ends in the picture. Pids are slots and one."""
     svg = svg_of(draw(made, pids))
     places = {name: box for name, box in pictures.rects(svg).items() if name.startswith("frame-")}
     found = set()
@@ -46,9 +55,10 @@ def edges(made: ft.Family, pids=None) -> set[tuple[str, str, str]]:
         if not name:
             continue
         if name[1] == "parent":
-            found.add(("P", g[0].text, f"process-{name[3]}"))
+            parent, _ = pictures.numbers(g[0].text or "")
+            found.add(("P", f"process-{parent - 1}", f"process-{name[3]}"))
             continue
-        x, y = map(float, re.match(r"M(\S+) ([\d.]+)", g.find(pictures.SVG + "path").get("d")).groups())
+        x, y = map(float, re.match(r"M(\S+) ([\d.]+)", g.find(pictures.SVG + "path").attrib["d"]).groups())
         ends = [frame for frame, (left, top, width, height) in places.items()
                 if left - 8 <= x <= left and top <= y <= top + height]
         assert len(ends) == 1, f"{name[0]} ends at {x}, {y}: {ends}"
@@ -94,13 +104,11 @@ def test_every_process_and_every_shared_frame_has_a_box():
 def test_lines_join_each_page_to_its_frame_and_each_parent_to_its_child():
     frame = {pid: f"frame-{ft.fry_frame(pid):#x}" for pid in (1, 2, 3, 4)}
     process = {pid: f"process-{pid - 1}" for pid in range(1, 7)}
-    name = {1: "1 init", 2: "2 sh", **{pid: f"{pid} shrimpdemo" for pid in range(3, 7)}}
     parents = {2: 1, 3: 2, 4: 3, 5: 3, 6: 4}
     assert edges(ft.demo()) == (
         {("F", process[pid], frame[pid]) for pid in frame}
         | {("S", process[child], frame[parent]) for child, parent in parents.items()}
-        | {("P", f"{name[parent]} is the parent of {name[child]}", process[child])
-           for child, parent in parents.items()})
+        | {("P", process[parent], process[child]) for child, parent in parents.items()})
 
 
 def test_fry_and_shrimp_lines_differ_in_dash_and_in_colour():
@@ -119,7 +127,8 @@ def test_box_names_pid_name_state_hart_and_both_pages():
 
 
 def test_parent_that_is_not_drawn_is_named():
-    assert "SLEEPING, child of 3" in boxes(ft.demo(), [1, 4])["process-3"]
+    state = boxes(ft.demo(), [1, 4])["process-3"].split("\n")[1]
+    assert pictures.numbers(state) == [3]
 
 
 def test_first_process_shows_that_it_has_no_shrimp():
@@ -128,9 +137,9 @@ def test_first_process_shows_that_it_has_no_shrimp():
 
 def test_page_that_nobody_shares_is_a_row_and_no_frame():
     shown = boxes(ft.demo())
-    assert "0x87f05000\nRW-U, not shared" in shown["process-4"]
+    assert "0x87f05000" in shown["process-4"]
     assert "frame-0x87f05000" not in shown
-    assert "left out: 2 frames with one user" in shown["notes"]
+    assert pictures.numbers(shown["notes"]) == [2]
 
 
 def test_frame_shows_its_users_and_the_kernels_count():
@@ -155,7 +164,8 @@ def test_frame_stands_level_with_its_owners_fry():
 
 def test_title_tells_kernel_hart_pid_and_function():
     svg = svg_of(draw(ft.demo())).decode()
-    assert "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71" in svg
+    for part in ("kernel/kernel", "hart 1", "pid 3 shrimpdemo", "sys_pause() sysproc.c:71"):
+        assert part in svg
 
 
 def test_title_names_the_tree_and_not_the_way_to_it():
@@ -164,43 +174,61 @@ def test_title_names_the_tree_and_not_the_way_to_it():
     assert draw(made).description.startswith("lab/kernel/kernel stopped: ")
 
 
-def test_title_of_a_stop_that_is_not_known():
+def unknown_stop() -> ft.Family:
     made = ft.demo()
     for key in ("hart", "privilege", "satp", "pid", "pc", "function", "file", "line"):
         made.json["stop"][key] = None
     made.json["stop"]["panicked"] = True
-    assert "kernel/kernel panicked: where is not known" in draw(made).description
+    return made
+
+
+def test_title_of_a_stop_that_is_not_known():
+    first = pictures.sentences(draw(unknown_stop()))[0]
+    assert "panicked" in first and not pictures.numbers(first) and "None" not in first
+
+
+def orphan() -> ft.Family:
+    return ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE))
 
 
 def test_orphan_and_the_frame_of_its_gone_creator_are_named_as_such():
-    made = ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE))
-    shown = boxes(made)
-    assert "orphan, adopted by 1" in shown["process-6"] and "creator gone" in shown["process-6"]
+    shown = boxes(orphan())
+    state = shown["process-6"].split("\n")[1]
+    assert "orphan" in state and pictures.numbers(state) == [1] and "creator gone" in shown["process-6"]
     assert "F\ncreator gone\nS\nSHRIMP of 7" in shown[f"frame-{GONE:#x}"]
     assert "!" not in shown["process-6"] + shown[f"frame-{GONE:#x}"]
 
 
 # What is wrong: what the kit's rules say, and nothing else
 
+def freed() -> ft.Family:
+    return ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE))
+
+
 def test_freed_frame_that_is_still_mapped_is_marked_by_a_sign_and_words():
-    shown = boxes(ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE)))
-    assert "! on the free list, yet" in shown[f"frame-{GONE:#x}"]
-    assert "! orphan-alive: its SHRIMP frame is on the" in shown["process-6"]
+    shown = boxes(freed())
+    assert "! " in shown[f"frame-{GONE:#x}"]
+    assert "! orphan-alive" in shown["process-6"]
 
 
 def test_fry_that_nobody_shares_is_drawn_when_it_is_on_the_free_list():
     shown = boxes(ft.at_rest(ft.demo().free(ft.fry_frame(6))))
-    assert "! on the free list" in shown[f"frame-{ft.fry_frame(6):#x}"]
+    assert "! " in shown[f"frame-{ft.fry_frame(6):#x}"]
     assert "! not-on-free-list" in shown["process-5"]
 
 
-def test_what_the_rules_hold_back_is_told_and_not_marked_as_wrong():
-    made = ft.at_rest(ft.demo().add(7, 1, "left", shrimp=GONE).free(GONE))
+def held_back() -> ft.Family:
+    made = freed()
     made.json["locks"][0].update(held=True, hart=0)
-    shown = boxes(made)
-    assert "? on the free list, yet" in shown[f"frame-{GONE:#x}"]
+    return made
+
+
+def test_what_the_rules_hold_back_is_told_and_not_marked_as_wrong():
+    shown = boxes(held_back())
+    assert "? " in shown[f"frame-{GONE:#x}"]
     assert not [name for name, said in shown.items() if "!" in said]
-    assert "held back: " in shown["notes"] and "as it stands: on the free list" in draw(made).description
+    model = model_of(held_back())
+    assert not model.frames[GONE].is_wrong and model.held_back in pictures.numbers(shown["notes"])
 
 
 def test_process_in_the_middle_of_a_change_is_not_marked():
@@ -208,7 +236,7 @@ def test_process_in_the_middle_of_a_change_is_not_marked():
     assert "! shrimp-pair" in boxes(made)["process-6"]
     made.json["processes"][6]["lock_held"] = True
     shown = boxes(made)
-    assert "!" not in shown["process-6"] and "held back: 2 verdicts" in shown["notes"]
+    assert "!" not in shown["process-6"] and model_of(made).held_back == 2 and 2 in pictures.numbers(shown["notes"])
 
 
 def test_frame_just_before_and_after_a_free_run_is_not_marked():
@@ -219,83 +247,117 @@ def test_frame_just_before_and_after_a_free_run_is_not_marked():
 
 def test_reused_frame_names_its_other_user():
     shown = boxes(ft.demo().use(ft.fry_frame(3), "table", 5))
-    assert "? also a page table of pid 5" in shown["frame-0x87f03000"]
+    assert pictures.numbers(shown["frame-0x87f03000"].partition("? ")[2]) == [5]
+
+
+def wrong_pair() -> ft.Family:
+    return ft.at_rest(ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, shrimp=GONE))
 
 
 def test_child_whose_shrimp_is_not_its_parents_fry_is_marked_with_the_frame_that_it_should_have():
-    made = ft.at_rest(ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, shrimp=GONE))
-    shown = boxes(made)
-    assert "! shrimp-pair: its SHRIMP is not its" in shown["process-2"]
-    assert "! FRY of nobody" in shown[f"frame-{GONE:#x}"]
+    shown = boxes(wrong_pair())
+    assert "! shrimp-pair" in shown["process-2"] and "! " in shown[f"frame-{GONE:#x}"]
     assert "F\nFRY of 2" in shown[f"frame-{ft.fry_frame(2):#x}"]      # nobody else shares it
     assert "!" in shown["edge-S-2"] and "!" not in shown["edge-S-1"]
 
 
+def wrong_sibling() -> ft.Family:
+    return ft.at_rest(ft.demo().add(7, 3, shrimp=ft.fry_frame(2)))
+
+
 def test_one_line_for_each_page_and_the_rest_counted():
-    made = ft.at_rest(ft.demo().add(7, 3, shrimp=ft.fry_frame(2)))
-    said = " ".join(boxes(made)["process-6"].split())
-    assert "shrimp-pair: its SHRIMP is not its parent's FRY (and 1 more)" in said and "siblings" not in said
+    said = boxes(wrong_sibling())["process-6"]
+    assert said.count("! ") == 1 and "shrimp-pair" in said and "shrimp-siblings" not in said
+    assert len(model_of(wrong_sibling()).members[6].wrong) == 1 and pictures.numbers(said.partition("(")[2])[0] == 1
 
 
-def test_failures_about_other_things_are_counted():
+def open_trampoline() -> ft.Family:
     made = ft.at_rest(ft.programs())
     made.process(3)["mappings"][-1]["flags"] = "VR-XU-A-"      # a trampoline for users
     made.process(3)["mappings"][-1]["pte"] = hex(int(made.process(3)["mappings"][-1]["pte"], 16) | 16)
-    assert "not shown: 2 failures that are not about FRY or SHRIMP" in boxes(made)["notes"]
+    return made
+
+
+def test_failures_about_other_things_are_counted():
+    assert model_of(open_trampoline()).elsewhere == 2 and pictures.numbers(boxes(open_trampoline())["notes"])[-1] == 2
+
+
+def wrong_flags() -> ft.Family:
+    return ft.at_rest(ft.demo().add(7, 3, flags="VRWXU-AD"))
 
 
 def test_wrong_flags_are_marked():
-    assert "! fry-flags: FRY: X is set" in boxes(ft.at_rest(ft.demo().add(7, 3, flags="VRWXU-AD")))["process-6"]
+    assert "! fry-flags" in boxes(wrong_flags())["process-6"]
 
 
 def test_accessed_and_dirty_bits_are_not_marked():
     assert "!" not in boxes(ft.at_rest(ft.demo().add(7, 3, flags="VRW-U---")))["process-6"]
 
 
+def pages_missing() -> ft.Family:
+    return ft.at_rest(ft.demo().add(7, 3, fry=None, shrimp=None).add(8, 3, state="USED", fry=None, shrimp=None))
+
+
 def test_missing_pages_are_marked_unless_the_process_is_still_being_made():
-    shown = boxes(ft.at_rest(ft.demo().add(7, 3, fry=None, shrimp=None).add(8, 3, state="USED", fry=None, shrimp=None)))
-    assert "it has no FRY page" in shown["process-6"] and "it has no SHRIMP page" in shown["process-6"]
+    shown = boxes(pages_missing())
+    assert shown["process-6"].count("! ") == 2 and model_of(pages_missing()).members[6].wrong_pages == {"F", "S"}
     assert "!" not in shown["process-7"] and "not mapped" in shown["process-7"]
 
 
+def one_page_for_all() -> ft.Family:
+    return ft.at_rest(ft.Family().add(1, None, "init", fry=GONE).add(2, 1, fry=GONE, shrimp=GONE))
+
+
 def test_one_global_page_is_marked_as_fry_of_many():
-    made = ft.at_rest(ft.Family().add(1, None, "init", fry=GONE).add(2, 1, fry=GONE, shrimp=GONE))
-    assert "! FRY of 2 processes" in boxes(made)[f"frame-{GONE:#x}"]
+    assert pictures.numbers(boxes(one_page_for_all())[f"frame-{GONE:#x}"].partition("! ")[2])[0] == 2
 
 
-def test_frame_outside_ram_is_marked():
+def outside_ram() -> ft.Family:
     made = ft.at_rest(ft.demo().add(7, 1, shrimp=0x10000000))
     entry = next(m for m in made.process(7)["mappings"] if m["region"] == "shrimp")
     made.process(7)["findings"] = [{"kind": "leaf-outside-ram", "at": entry["pte_at"], "text": "maps frame 0x10000000",
                                     "va": entry["va"], "pte": entry["pte"]}]
-    assert "! outside RAM" in boxes(made)["frame-0x10000000"]
+    return made
+
+
+def test_frame_outside_ram_is_marked():
+    assert "! outside RAM" in boxes(outside_ram())["frame-0x10000000"]
 
 
 def test_held_lock_is_told():
     made = ft.demo()
-    made.json["locks"][0].update(held=True, hart=2)
-    assert "lock kmem was held by hart 2" in boxes(made)["notes"]
+    made.json["locks"][0].update(held=True, hart=1)
+    notes = boxes(made)["notes"]
+    assert "careful: lock kmem" in notes and 1 in pictures.numbers(notes)
     assert "careful" not in boxes(ft.demo())["notes"]
 
 
-def test_a_count_that_is_not_that_of_the_users_yet_is_explained_unless_a_rule_fails():
+def count_on_its_way() -> ft.Family:
     made = ft.demo()
     made.json["locks"][0].update(held=True, hart=1)
     made.json["counts"]["values"] = [[pa, n - (pa == hex(ft.fry_frame(3)))] for pa, n in made.json["counts"]["values"]]
-    assert f"frame {ft.fry_frame(3):#x}: kmem.refs is 2 with 3 users: entry and count change" in draw(made).description
-    assert "entry and count" not in draw(ft.demo()).description
+    return made
+
+
+def test_a_count_that_is_not_that_of_the_users_yet_is_explained_unless_a_rule_fails():
+    def about_a_frame(made: ft.Family) -> list[list[int]]:
+        return [pictures.numbers(one) for one in pictures.sentences(draw(made)) if one.startswith(f"frame {ft.fry_frame(3):#x}: kmem.refs")]
+    assert about_a_frame(count_on_its_way()) == [[2, 3]] and about_a_frame(ft.demo()) == []
+
+
+def free_list(**known: object) -> ft.Family:
+    made = ft.demo()
+    made.json["free"].update(complete=False, **known)
+    return made
 
 
 def test_free_list_that_nobody_read_is_no_reason_to_be_careful():
-    made = ft.demo()
-    made.json["free"].update(complete=False, why="the free list was not walked")
-    assert "not looked at: the free list" in draw(made).description and "careful" not in draw(made).description
+    notes = boxes(free_list(why="the free list was not walked"))["notes"]
+    assert "careful" not in notes and notes != boxes(ft.demo())["notes"]
 
 
 def test_free_list_known_in_part_is_told():
-    made = ft.demo()
-    made.json["free"]["complete"] = False
-    assert "free list is not wholly known" in draw(made).description
+    assert "careful" in boxes(free_list())["notes"]
 
 
 def test_fry_inside_a_superpage_is_found_at_its_offset():
@@ -303,9 +365,12 @@ def test_fry_inside_a_superpage_is_found_at_its_offset():
     assert "0x87ffd000" in boxes(made)["process-0"]
 
 
+def shared_elsewhere() -> ft.Family:
+    return ft.demo().use(0x87000000, "user", 3, 0x1000).use(0x87000000, "user", 4, 0x1000)
+
+
 def test_frames_shared_at_other_addresses_are_counted():
-    made = ft.demo().use(0x87000000, "user", 3, 0x1000).use(0x87000000, "user", 4, 0x1000)
-    assert "1 frame shared at other addresses" in draw(made).description
+    assert pictures.numbers(boxes(shared_elsewhere())["notes"]) == [2, 1]
 
 
 # Which processes
@@ -313,8 +378,7 @@ def test_frames_shared_at_other_addresses_are_counted():
 def test_crowd_is_cut_to_eight_and_the_rest_counted():
     shown = boxes(crowd())
     assert len([name for name in shown if name.startswith("process-")]) == 8
-    legend = shown["notes"].replace("\n", " ")
-    assert "left out: 55 processes (pid 1, 2, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, …) with 1 shared frame" in legend
+    assert pictures.numbers(shown["notes"])[:14] == [55, 1, 2, *range(11, 21), 1] and "…" in shown["notes"]
     assert "SHRIMP of 4, 5, 6, 7, 8, 9,\n10, 53 not drawn" in shown["frame-0x87f03000"]
 
 
@@ -323,7 +387,7 @@ def test_family_that_shares_is_preferred_to_processes_that_do_not():
     for pid in range(1, 10):
         made.add(pid, None)
     made.add(10, None).add(11, 10).add(12, 10)
-    chosen = sharing.select(sharing.sharing(snapshot_json.parse(made.text())), 8)
+    chosen = sharing.select(sharing.sharing(documents.parse(made.text())), 8)
     assert {9, 10, 11} <= set(chosen)
 
 
@@ -340,7 +404,7 @@ def test_pids_choose_the_processes():
 
 
 def test_order_is_a_family_tree_with_children_below_their_parents():
-    model = sharing.sharing(snapshot_json.parse(ft.demo().text()))
+    model = sharing.sharing(documents.parse(ft.demo().text()))
     places = sharing.family_order(model, range(6))
     assert [(p.slot + 1, p.depth) for p in places] == [(1, 0), (2, 1), (3, 2), (5, 3), (4, 3), (6, 4)]
 
@@ -348,12 +412,26 @@ def test_order_is_a_family_tree_with_children_below_their_parents():
 def test_parents_in_a_circle_are_drawn_once_each():
     made = ft.Family().add(1, 2).add(2, 1).add(3, 3).add(4, 1)
     assert {"process-0", "process-1", "process-2", "process-3"} <= set(boxes(made))
-    places = sharing.family_order(sharing.sharing(snapshot_json.parse(made.text())), range(4))
+    places = sharing.family_order(sharing.sharing(documents.parse(made.text())), range(4))
     assert [(p.slot, p.depth) for p in places] == [(0, 0), (1, 1), (3, 1), (2, 0)]
 
 
 def test_snapshot_without_processes_says_so():
-    assert "holds no process" in boxes(ft.Family())["notes"]
+    assert "careful" in boxes(ft.Family())["notes"]
+
+
+WORDS = {
+    "six processes": ft.demo, "of a stop that is not known": unknown_stop, "an orphan": orphan, "a frame freed and mapped": freed,
+    "the same, its lock held": held_back, "a page table in a shared frame": lambda: ft.demo().use(ft.fry_frame(3), "table", 5),
+    "another frame than the parent's": wrong_pair, "another frame than the siblings'": wrong_sibling,
+    "what is wrong is elsewhere": open_trampoline, "wrong flags": wrong_flags, "pages that are missing": pages_missing,
+    "one page for all": one_page_for_all, "a frame outside RAM": outside_ram, "a count on its way": count_on_its_way,
+    "a free list that was not walked": lambda: free_list(why="the free list was not walked"),
+    "a free list known in part": free_list, "frames shared elsewhere": shared_elsewhere, "a crowd": crowd, "nobody": ft.Family}
+
+
+def test_words_are_as_the_golden_file_has_them(golden):
+    golden("family.txt", pictures.told({name: draw(made()) for name, made in WORDS.items()}))
 
 
 # Form
@@ -369,9 +447,9 @@ def test_hostile_names_are_shown_as_they_are(name: str):
     made.json["counts"]["name"] = name
     svg = svg_of(draw(made))
     pictures.assert_readable(svg, style.MAX_WIDTH_PT)
-    expected = "7 " + (dot.printable(dot.shorten(name, 20)) or "(no name)")
+    expected = "7 " + (text.printable(text.shorten(name, 20)) or "(no name)")
     shown = pictures.groups(svg)["process-6"].split("\n")[0]
-    assert shown == dot.shorten(expected, len(shown)) and len(shown) >= min(9, len(expected))
+    assert shown == text.shorten(expected, len(shown)) and len(shown) >= min(9, len(expected))
     assert pictures.tips(svg)["process-6"] == "process " + expected
     pictures.assert_readable(render.render(draw(made), ["svg"])[0], style.MAX_WIDTH_PT)
 
@@ -395,7 +473,7 @@ def test_ids_are_given_once():
 def test_svg_stands_alone_and_describes_itself():
     svg = svg_of(draw(ft.demo())).decode()
     root = ET.fromstring(svg)
-    assert root[0].tag == pictures.SVG + "title" and root[0].text == "Who shares what with whom"
+    assert root[0].tag == pictures.SVG + "title" and root[0].text == family.TITLE
     assert root[1].tag == pictures.SVG + "desc" and "Frame 0x87f03000: FRY of 3; SHRIMP of 4, 5." in root[1].text
     assert root.get("aria-labelledby") == "title description"
     assert "DOCTYPE" not in svg and "transparent" not in svg and "monospace" in svg
@@ -406,8 +484,8 @@ def test_same_snapshot_gives_the_same_bytes():
     made = crowd().add(90, 3, shrimp=GONE).free(GONE)
     text = made.text()
     code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
-            "from drawing import family, render, snapshot_json\n"
-            "d = family.draw(snapshot_json.parse(sys.stdin.read()))\n"
+            "from drawing import render; from drawing.figures import family; from drawing.model import documents\n"
+            "d = family.draw(documents.parse(sys.stdin.read()))\n"
             "sys.stdout.write(render.render(d, ['dot'])[0].decode()); sys.stdout.write(render.render(d, ['svg'])[0].decode())")
     seen = set()
     for seed in ("1", "2"):
@@ -486,7 +564,7 @@ def test_steps_keep_every_box_at_its_place():
     last = ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2)
     steps = [ft.Family().add(1, None, "init").add(2, 1, "sh"),
              ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, state="USED", shrimp=None), last]
-    drawn = [svg_of(one) for one in family.draw_steps([snapshot_json.parse(s.text()) for s in steps])]
+    drawn = [svg_of(one) for one in family.draw_steps([documents.parse(s.text()) for s in steps])]
     assert len({pictures.page_size(svg) for svg in drawn}) == 1
     where: dict[str, set] = {}
     for svg in drawn:
@@ -524,18 +602,8 @@ def test_snapshot_from_standard_input(tmp_path: Path):
     assert "process 3 shrimpdemo" in (tmp_path / "a.dot").read_text()
 
 
-def bent(*path_and_value) -> str:
-    """The demo's JSON with one place changed."""
-    made = ft.demo().json
-    *path, last, value = path_and_value
-    place = made
-    for key in path:
-        place = place[key]
-    if value is KeyError:
-        del place[last]
-    else:
-        place[last] = value
-    return json.dumps(made)
+bent = partial(bending.bent, ft.demo().json)
+"""The demo's JSON with one place changed."""
 
 
 @pytest.mark.parametrize("text, words", [
@@ -547,24 +615,30 @@ def bent(*path_and_value) -> str:
     (bent("schema", "other\x1b[31m"), ["schema", "shrimpy-snapshot", "other"]),
     (bent("version", 2), ["version: expected 1, found 2"]),
     (bent("processes", KeyError), ["processes", "found nothing"]),
-    (bent("processes", {}), ["processes: expected a list"]),
+    (bent("processes", {}), ["processes: "]),
     (bent("processes", 2, "mappings", 0, "pa", 12), ["processes[2].mappings[0].pa", "hex string", "found 12"]),
-    (bent("processes", 0, "pid", "1"), ["processes[0].pid: expected a whole number", 'found "1"']),
+    (bent("processes", 0, "pid", "1"), ["processes[0].pid: ", 'found "1"']),
     (bent("processes", 0, "pid", True), ["processes[0].pid"]),
     (bent("processes", 0, "pid", 10 ** 30), ["processes[0].pid"]),
     (bent("processes", 1, "slot", 0), ["one to a slot"]),
-    (bent("free", "runs", [["0x80000000"]]), ["free.runs[0]: expected a pair"]),
-    (bent("frames", [7]), ["frames[0]: expected an object"]),
-    (bent("free", "complete", 1), ["free.complete: expected true or false"]),
-    (bent("processes", 0, "name", None), ["processes[0].name: expected a string"]),
-    (bent("layout", "fry", None), ["this kernel has no FRY,", "set shrimpy fry"]),
-    (bent("layout", "shrimp", None), ["this kernel has no SHRIMP,", "set shrimpy shrimp"]),
+    (bent("free", "runs", [["0x80000000"]]), ["free.runs[0]: "]),
+    (bent("frames", [7]), ["frames[0]: "]),
+    (bent("free", "complete", 1), ["free.complete: "]),
+    (bent("processes", 0, "name", None), ["processes[0].name: "]),
+    (bent("layout", "fry", None), ["set shrimpy fry"]),
+    (bent("layout", "shrimp", None), ["set shrimpy shrimp"]),
 ], ids=range(20))
 def test_bad_snapshot_is_one_clear_line_and_status_2(text: str, words: list[str], tmp_path: Path):
     done = run("family", "-", "-o", str(tmp_path / "a.dot"), stdin=text)
     assert_one_line(done, *words)
     assert "\x1b" not in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_size_of_64_bits_is_a_wrong_kernel_and_is_drawn():
+    made = ft.demo()
+    made.process(4)["sz"] = (1 << 64) - 1
+    assert "process-3" in boxes(made)
 
 
 def test_snapshot_that_is_not_text_or_not_there(tmp_path: Path):
@@ -606,7 +680,7 @@ def test_old_file_stays_when_the_new_one_cannot_take_its_place(tmp_path: Path, m
     def refuse(*_):
         raise PermissionError(1, "not today")
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(output.VizError, match="not today"):
+    with pytest.raises(VizError, match="not today"):
         output.write(old, b"new")
     assert old.read_text() == "old" and os.listdir(tmp_path) == ["a.dot"]
 
@@ -650,7 +724,7 @@ def hang(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_program_that_hangs_is_ended_by_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     hang("dot", tmp_path, monkeypatch)
-    with pytest.raises(render.VizError, match="within 1 s"):
+    with pytest.raises(VizError, match="within 1 s"):
         render.render(draw(ft.demo()), ["png"])
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,6 +1,7 @@
 """The fault diagram: what the rules say is wrong, and nothing else."""
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,18 +12,21 @@ sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
 import pictures                                                      # noqa: E402
-from drawing import drawing, fault, render, snapshot_json, style    # noqa: E402
-from lab import variant                                              # noqa: E402
+from drawing import render                      # noqa: E402
+from drawing.figures import Drawing, fault      # noqa: E402
+from drawing.model import documents, kit        # noqa: E402
+from drawing.scene import style                 # noqa: E402
+from lab.kernels import variant                                              # noqa: E402
 
 GONE = 0x87FA0000
 ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
 
-def draw(made: ft.Family) -> drawing.Drawing:
-    return fault.draw(snapshot_json.parse(made.text()))
+def draw(made: ft.Family) -> Drawing:
+    return fault.draw(documents.parse(made.text()))
 
 
-def svg_of(one: drawing.Drawing) -> bytes:
+def svg_of(one: Drawing) -> bytes:
     return pictures.svg_of(one)
 
 
@@ -43,12 +47,11 @@ def broken(n: int) -> ft.Family:
     return ft.at_rest(made)
 
 
-def test_wrong_pair_shows_the_entry_where_it_leads_where_it_should_and_the_function():
+def test_wrong_pair_shows_the_entry_where_it_leads_and_where_it_should():
     card, = cards(wrong_pair())
-    assert card.startswith("! shrimp-pair look at fork() pid 3 (shrimpdemo): its SHRIMP is not its parent's FRY")
-    assert "pid 3 (shrimpdemo) SHRIMP VA 0x3fffffc000 PTE at 0x87e03fe0 = 0x21fe80d7, VRW-U-AD" in card
-    assert "is frame 0x87fa0000, which nobody else maps" in card
-    assert "should be frame 0x87f02000, FRY of pid 2 (sh)" in card
+    assert card.startswith("! shrimp-pair") and "pid 3 (shrimpdemo)" in card
+    assert "0x3fffffc000" in card and "0x87e03fe0 = 0x21fe80d7, VRW-U-AD" in card
+    assert re.findall(r"frame (0x\w+)", card) == ["0x87fa0000", "0x87f02000"] and card.index("0x87f02000") < card.index("pid 2 (sh)")
 
 
 def test_failures_about_one_entry_are_one_card():
@@ -67,37 +70,45 @@ def test_what_makes_other_rules_fail_comes_first():
     assert first.startswith("! frame-in-ram") and "also fry-private" in first and second.startswith("! frame-in-ram")
 
 
-def test_skipped_verdicts_are_never_drawn_as_wrong():
+def locked() -> ft.Family:
     made = wrong_pair()
     made.process(3)["lock_held"] = True
-    assert cards(made) == []
-    one = draw(made)
-    assert one.title == "Nothing is wrong"
-    said = " ".join(t.said for t in pictures.texts(svg_of(one)))
-    assert "no verdict failed, " in said and "1 of them for what the machine is in the middle of" in said
-    assert "pid 3's lock is held; as it stands: its SHRIMP is not its parent's FRY" in said
+    return made
+
+
+def sound() -> ft.Family:
+    return ft.at_rest(ft.demo())
+
+
+def test_skipped_verdicts_are_never_drawn_as_wrong():
+    assert cards(locked()) == []
+    one = draw(locked())
+    assert one.title == draw(sound()).title
+    assert kit.judgement(documents.parse(locked().text())).n_held_back == 1
+    assert "shrimp-pair" in pictures.groups(svg_of(one))["notes"]
     assert style.ALARM not in svg_of(one).decode()
 
 
 def test_sound_kernel_is_said_to_be_sound_with_what_was_skipped_and_why():
-    made = ft.at_rest(ft.demo())
-    one = draw(made)
-    assert one.title == "Nothing is wrong" and cards(made) == []
-    said = pictures.groups(svg_of(one))["notes"]
-    assert "skipped 1: shrimp-pair: the first process has no parent" in said
-    assert "skipped 6: fry-zeroed: it has run, and may have written its page" in said or "fry-zeroed" in said
+    assert cards(sound()) == []
+    said = pictures.groups(svg_of(draw(sound())))["notes"]
+    assert "skipped 1: shrimp-pair" in said and "fry-zeroed" in said
 
 
 def test_what_could_not_be_judged_is_not_called_sound():
-    assert draw(ft.Family()).title == "Nothing failed, and too little could be judged"
+    assert draw(ft.Family()).title not in (draw(sound()).title, fault.TITLE) and cards(ft.Family()) == []
 
 
-def test_panic_is_wrong_whatever_else_is():
+def panicked() -> ft.Family:
     panicked = ft.at_rest(ft.demo())
     panicked.json["stop"]["panicked"] = True
     panicked.json["harts"].append({"hart": 0, "pid": 2, "function": "panic", "calls": ["panic", "mappages", "exec"]})
-    assert draw(panicked).title == "What is wrong"
-    (card,) = cards(panicked)
+    return panicked
+
+
+def test_panic_is_wrong_whatever_else_is():
+    assert draw(panicked()).title == fault.TITLE
+    (card,) = cards(panicked())
     assert card.startswith("! no-panic") and "pid 2" in card
 
 
@@ -105,7 +116,7 @@ def test_kernel_without_fry_is_judged_by_the_other_rules():
     made = ft.at_rest(ft.demo())
     made.json["layout"].update(fry=None, shrimp=None)
     said = pictures.groups(svg_of(draw(made)))["notes"]
-    assert "shrimp-pair: this kernel defines no FRY" in said
+    assert "shrimp-pair" in said
     free = made.json["processes"][2]["mappings"][0]["pa"]
     made.json["free"]["runs"].append([free, 1])
     assert any(card.startswith("! not-on-free-list") for card in cards(made))
@@ -126,7 +137,7 @@ def test_six_are_drawn_and_the_rest_counted():
     made = broken(20)
     assert len(cards(made)) == fault.LIMIT
     notes = " ".join(pictures.groups(svg_of(draw(made)))["notes"].split())
-    assert "! left out: 14 more things wrong: shrimp-pair 14" in notes
+    assert pictures.numbers(notes).count(14) == 2 and "shrimp-pair 14" in notes
 
 
 def test_card_s_lines_lead_from_the_entry_to_both():
@@ -135,9 +146,14 @@ def test_card_s_lines_lead_from_the_entry_to_both():
 
 
 def test_description_tells_the_same():
-    one = draw(wrong_pair())
-    assert "shrimp-pair, pid 3 (shrimpdemo): its SHRIMP is not its parent's FRY (SHRIMP VA 0x3fffffc000, " in one.description
-    assert "should be frame 0x87f02000, FRY of pid 2 (sh); look at fork()." in one.description
+    for part in ("shrimp-pair, pid 3 (shrimpdemo)", "0x3fffffc000", "frame 0x87f02000", "pid 2 (sh)"):
+        assert part in draw(wrong_pair()).description
+
+
+def test_words_are_as_the_golden_file_has_them(golden):
+    made = {"a wrong pair": wrong_pair(), "the same, its lock held": locked(), "a sound kernel": sound(), "too little to judge": ft.Family(),
+            "a panic": panicked(), "more than fit": broken(7)}
+    golden("fault.txt", pictures.told({name: draw(one) for name, one in made.items()}))
 
 
 def test_hostile_names_are_shown_as_they_are():
@@ -154,12 +170,12 @@ def test_real_kernel_that_maps_two_frames_is_drawn_with_the_entry_that_is_wrong(
     kernel = variant.build("zoo-two-frames", [ZOO / "two-frames.patch"])
     path = tmp_path / "snapshot.json"
     gdb(kernel.elf, [f"xv6-snapshot {path}"], target=machine(kernel=kernel).gdb_target)
-    snapshot = snapshot_json.load(str(path))
+    snapshot = documents.snapshot(str(path))
     pages = {(p.pid, m.region): m for p in snapshot.processes for m in p.mappings}
     shrimp, fry = pages[2, "shrimp"], pages[1, "fry"]
     assert shrimp.pa != fry.pa
     one = fault.draw(snapshot)
     said = " ".join(pictures.groups(svg_of(one))["fault-0"].split())
-    assert said.startswith("! shrimp-pair look at fork() pid 2 (sh)")
+    assert said.startswith("! shrimp-pair")
     assert f"PTE at {shrimp.pte_at:#x} = {shrimp.pte:#x}, {shrimp.flags}" in said
-    assert f"is frame {shrimp.pa:#x}" in said and f"should be frame {fry.pa:#x}, FRY of pid 1 (init)" in said
+    assert re.findall(r"frame (0x\w+)", said) == [f"{shrimp.pa:#x}", f"{fry.pa:#x}"] and "pid 1 (init)" in said

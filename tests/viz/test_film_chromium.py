@@ -16,10 +16,12 @@ VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import films                                        # noqa: E402
-from drawing import cli, film, film_json            # noqa: E402
-from lab import filming                             # noqa: E402
+from drawing import cli, film               # noqa: E402
+from drawing.film import document, phrases  # noqa: E402
+from lab.pictures import filming                             # noqa: E402
 
-N = len(films.film()["steps"])
+TOLD = films.film()["steps"]
+N = len(TOLD)
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb")
 WAIT_S = 30
@@ -101,12 +103,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         from selenium.webdriver.chrome.service import Service
     except ImportError:
         pytest.fail("python3-selenium: expected, found nothing; try scripts/setup test", pytrace=False)
-    found = {}
-    for what, names in (("chromium", ("chromium", "chromium-browser", "google-chrome")),
-                        ("chromedriver", ("chromedriver",))):
-        found[what] = next(filter(None, map(shutil.which, names)), None)
-        if found[what] is None:
+    found: dict[str, str] = {}
+    for what, names in {"chromium": ["chromium", "chromium-browser", "google-chrome"], "chromedriver": ["chromedriver"]}.items():
+        path = next((there for name in names if (there := shutil.which(name))), None)
+        if path is None:
             pytest.fail(f"{what}: expected on PATH, found nothing; try scripts/setup test", pytrace=False)
+        found[what] = path
     options = webdriver.ChromeOptions()
     options.binary_location = found["chromium"]
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
@@ -122,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "film.html"
-    path.write_text(film.draw(film_json.parse(films.text())).html(), encoding="utf-8")
+    path.write_text(film.draw(document.parse(films.text())).html(), encoding="utf-8")
     return path
 
 
@@ -313,7 +315,7 @@ def test_without_scripts_all_steps_are_below_each_other(chromium: Chromium):
     tops = chromium.js("return [...document.querySelectorAll('.step')].map(s => s.getBoundingClientRect().top)")
     assert tops == sorted(tops) and len(set(tops)) == N
     assert not chromium.js("return document.querySelector('.controls').checkVisibility()")
-    assert "Scripts are off" in chromium.js("return document.querySelector('main').innerText")
+    assert chromium.js("return document.querySelector('.noscript').innerText")
 
 
 def test_paper_has_every_step_on_a_page_of_its_own_and_no_controls(chromium: Chromium):
@@ -430,7 +432,7 @@ def test_a_screen_reader_meets_names_for_everything(chromium: Chromium, width: i
                        ("image", "Who shares what with whom, step 4"), ("table", "What changed"),
                        ("link", "SHRIMP of the child is mapped"), ("status", "")):
         assert (role, name) in met, (role, name)
-    assert [role for role, _ in met].count("row") == 2 and ("rowheader", "new leaf PTE") in met
+    assert [role for role, _ in met].count("row") == 2 and ("rowheader", f"{phrases.KINDS['+']} leaf PTE") in met
     assert [name for role, name in met if role == "columnheader"][:2] == ["Change", "pid"]
     assert [role for role, name in met if role in ("button", "link", "image", "heading", "combobox") and not name] == []
     assert "pid 3 is RUNNABLE" not in [name for role, name in met if role == "heading"], "of a step that is not shown"
@@ -450,7 +452,7 @@ def test_a_step_is_announced_once_and_not_at_first(chromium: Chromium, key):
                 "{childList: true, characterData: true, subtree: true})")
     chromium.keys(key("ARROW_RIGHT"))
     assert chromium.js(f"return {region}.textContent") == \
-        f"Step 2 of {N}: A slot for the child. What this means for a slot for the child."
+        f"Step 2 of {N}: {TOLD[1]['title']}. {TOLD[1]['caption']}"
     assert chromium.js("return said.length") == 1
     assert chromium.js("return [...document.querySelectorAll('[aria-live], [role=status], [role=alert], output')]"
                        ".map(e => e.id)") == ["announcement"]
@@ -482,7 +484,7 @@ def test_hostile_words_run_nothing(browser: Any, tmp_path: Path):
         step.update(title=evil, caption=evil)
         step["at"].update(file=evil, source=evil)
     path = tmp_path / "film.html"
-    path.write_text(film.draw(film_json.parse(json.dumps(made))).html(), encoding="utf-8")
+    path.write_text(film.draw(document.parse(json.dumps(made))).html(), encoding="utf-8")
     one = Chromium(browser, path.as_uri()).open()
     assert one.shown == [1] and one.js("return document.title") != "run"
     assert one.js("return [document.images.length, document.scripts.length]") == [0, 1]

@@ -15,16 +15,21 @@ sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 import family_tree as ft                                            # noqa: E402
 import films                                                         # noqa: E402
 import pictures                                                      # noqa: E402
-from drawing import drawing, film, film_json, gallery, outline, render, scene, scene_dot, snapshot_json     # noqa: E402
+from drawing import film, gallery, render       # noqa: E402
+from drawing.figures import Drawing             # noqa: E402
+from drawing.film import document               # noqa: E402
+from drawing.model import documents             # noqa: E402
+from drawing.scene import dot, outline, shapes  # noqa: E402
 
 
-def figures() -> dict[str, drawing.Drawing]:
+def figures() -> dict[str, Drawing]:
     """One of each figure."""
-    made = ft.at_rest(ft.programs().add(7, 1, "left", shrimp=0x87FA0000).free(0x87FA0000))
-    snapshot = snapshot_json.parse(made.text())
-    found = {one.stem: one.draw() for one in gallery.figures(snapshot, gallery.telling_processes(snapshot), None)}
-    reel = film.draw(film_json.parse(films.text()))
-    found["strip"] = drawing.Drawing(reel.title, reel.description, reel.sheets(True)[0])
+    family = ft.at_rest(ft.programs().add(7, 1, "left", shrimp=0x87FA0000).free(0x87FA0000))
+    snapshot = documents.parse(family.text())
+    found = {one.stem: made for one in gallery.figures(snapshot, gallery.telling_processes(snapshot), None)
+             if isinstance(made := one.draw(), Drawing)}
+    reel = film.draw(document.parse(films.text()))
+    found["strip"] = Drawing(reel.title, reel.description, reel.sheets(True)[0])
     return found
 
 
@@ -49,24 +54,24 @@ def test_graphviz_puts_the_same_words_and_boxes_at_the_same_places(name: str):
 @pytest.mark.parametrize("name", FIGURES)
 def test_graphviz_has_no_complaint_and_no_blank_around(name: str):
     one = FIGURES[name]
-    dot = scene_dot.write(one.scene, one.title)
-    done = subprocess.run(["dot", "-Tsvg"], input=dot.encode(), capture_output=True, check=True)
+    source = dot.write(one.scene, one.title)
+    done = subprocess.run(["dot", "-Tsvg"], input=source.encode(), capture_output=True, check=True)
     assert done.stderr == b""
     width, height = map(float, re.search(rb'width="([\d.]+)pt" height="([\d.]+)pt"', done.stdout).groups())
     assert abs(width - one.scene.width) <= 1 and abs(height - one.scene.height) <= 1
 
 
 def test_words_are_apart_in_every_reader():
-    made = scene.Scene()
+    made = shapes.Scene()
     made.text(0, 10, " two  blanks ")
-    one = drawing.Drawing("t", "d", made.sized(100, 20))
+    one = Drawing("t", "d", made.sized(100, 20))
     for svg in (pictures.svg_of(one), render.render(one, ["svg"])[0]):
         said, = (t.text for t in ET.fromstring(svg).iter(pictures.SVG + "text"))
         assert "  " not in said and not said.startswith(" ") and said.replace("\xa0", " ").strip() == "two  blanks"
 
 
 def test_dashes_are_as_long_as_they_are_told_and_go_round_corners():
-    line = scene.Line(((0, 0), (50, 0), (50, 30)), "#000000", radius=6, dash=(5.0, 3.0))
+    line = shapes.Line(((0, 0), (50, 0), (50, 30)), "#000000", radius=6, dash=(5.0, 3.0))
     pieces = outline.dashes(outline.of_line(line), (5.0, 3.0))
 
     def length(points) -> float:
@@ -76,7 +81,7 @@ def test_dashes_are_as_long_as_they_are_told_and_go_round_corners():
 
 
 def test_hatching_stays_inside_its_box():
-    box = scene.Box(10, 20, 40, 12, rounded=True, hatch=scene.Hatch("#000000", 5, 1))
+    box = shapes.Box(10, 20, 40, 12, rounded=True, hatch=shapes.Hatch("#000000", 5, 1))
     ends = outline.hatching(box)
     assert len(ends) > 5
     for (x1, y1), (x2, y2) in ends:
@@ -84,12 +89,12 @@ def test_hatching_stays_inside_its_box():
 
 
 def test_a_scene_in_a_scene_is_smaller_and_has_ids_of_its_own():
-    inner = scene.Scene()
+    inner = shapes.Scene()
     with inner.group("a", "tip"):
         inner.box(10, 10, 20, 20, "#FFFFFF")
         inner.text(10, 20, "x")
-    outer = scene.Scene()
+    outer = shapes.Scene()
     outer.place(inner, 100, 200, 0.5, "p-")
     group, = outer.parts
-    assert group.id == "p-a" and group.parts[0] == scene.Box(105, 205, 10, 10, "#FFFFFF", None, 0.5)
+    assert group.id == "p-a" and group.parts[0] == shapes.Box(105, 205, 10, 10, "#FFFFFF", None, 0.5)
     assert (group.parts[1].x, group.parts[1].middle, group.parts[1].size) == (105, 210, 5)

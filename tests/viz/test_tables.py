@@ -18,26 +18,28 @@ sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import family_tree as ft                                            # noqa: E402
 import pictures                                                     # noqa: E402
-from drawing import address_space, diff, drawing, kit, render, snapshot_json, style, table, tables, walk      # noqa: E402
-from drawing.errors import VizError                                 # noqa: E402
+from drawing.figures import Drawing, address_space, diff, table, walk       # noqa: E402
+from drawing.model import documents, page_tables            # noqa: E402
+from drawing.model.errors import VizError       # noqa: E402
+from drawing.scene import style                 # noqa: E402
 
 PAGE = 4096
 A4_PT = 896             # of height: 700 pt of text on A4, shrunk as MAX_WIDTH_PT is to 453
 
 
-def space_of(made: ft.Family, pid: int = 4) -> drawing.Drawing:
-    snapshot = snapshot_json.parse(made.text())
+def space_of(made: ft.Family, pid: int = 4) -> Drawing:
+    snapshot = documents.parse(made.text())
     return address_space.draw(snapshot, next(p for p in snapshot.processes if p.pid == pid))
 
 
-def table_of(made: ft.Family, pid: int = 4) -> drawing.Drawing:
-    snapshot = snapshot_json.parse(made.text())
+def table_of(made: ft.Family, pid: int = 4) -> Drawing:
+    snapshot = documents.parse(made.text())
     return table.draw(snapshot, next(p for p in snapshot.processes if p.pid == pid))
 
 
-def walk_of(made: ft.Family, *said: str) -> drawing.Drawing:
+def walk_of(made: ft.Family, *said: str) -> Drawing:
     """As --va: "4:fry"; pid 4 where there is none."""
-    snapshot = snapshot_json.parse(made.text())
+    snapshot = documents.parse(made.text())
     wanted = []
     for one in said or ("fry", "shrimp"):
         pid, _, va = one.rpartition(":")
@@ -45,21 +47,16 @@ def walk_of(made: ft.Family, *said: str) -> drawing.Drawing:
     return walk.draw(snapshot, wanted)
 
 
-def diff_of(before: ft.Family, after: ft.Family) -> drawing.Drawing:
-    texts = before.text(), after.text()
-    return diff.draw(*map(snapshot_json.parse, texts), kit.changes.between(*map(kit.snapshot, texts)))
+def diff_of(before: ft.Family, after: ft.Family) -> Drawing:
+    return diff.draw(documents.parse(before.text()), documents.parse(after.text()))
 
 
-def svg_of(one: drawing.Drawing) -> bytes:
+def svg_of(one: Drawing) -> bytes:
     return pictures.svg_of(one)
 
 
-def said(one: drawing.Drawing) -> list[str]:
+def said(one: Drawing) -> list[str]:
     return [t.said for t in pictures.texts(svg_of(one))]
-
-
-def sentences(one: drawing.Drawing) -> list[str]:
-    return re.split(r"(?<=\.) ", one.description)
 
 
 @lru_cache
@@ -79,6 +76,10 @@ def big(n: int = 16000, step: int = PAGE, frame: Callable[[int], int] = lambda i
 @lru_cache
 def holes() -> ft.Family:
     return big(16000, 2 * PAGE)
+
+
+def runs() -> ft.Family:
+    return big(4, PAGE, lambda i: 0x81000000 + 2 * PAGE * i)
 
 
 def jumbled() -> ft.Family:
@@ -168,8 +169,8 @@ def test_ids_are_given_once_and_entries_have_tooltips(figure: str):
 
 
 def test_tooltip_of_a_page_has_both_addresses_flags_and_the_entry():
-    assert pictures.tips(svg_of(space_of(ft.programs())))["page-0x3fffffd000"] == (
-        "0x3fffffd000 to 0x87f04000, VRW-U-AD: PTE at 0x87e04fe8 = 0x21fc10d7")
+    tip = pictures.tips(svg_of(space_of(ft.programs())))["page-0x3fffffd000"]
+    assert re.findall("0x[0-9a-f]+", tip) == ["0x3fffffd000", "0x87f04000", "0x87e04fe8", "0x21fc10d7"] and "VRW-U-AD" in tip
 
 
 @pytest.mark.parametrize("figure", ["space", "table", "walk", "diff"])
@@ -180,12 +181,11 @@ def test_name_is_shown_as_it_is(figure: str):
 
 def test_same_snapshot_gives_the_same_bytes_whatever_the_order_and_the_hash_seed():
     code = (f"import sys; sys.path.insert(0, {str(VIZ)!r})\n"
-            "from drawing import address_space, diff, kit, render, snapshot_json, table, walk\n"
+            "from drawing import render; from drawing.figures import address_space, diff, table, walk; from drawing.model import documents\n"
             "before, after = sys.stdin.read().split('\\0')\n"
-            "s = snapshot_json.parse(after); p = [p for p in s.processes if p.pid == 4][0]\n"
-            "change = kit.changes.between(kit.snapshot(before), kit.snapshot(after))\n"
+            "s = documents.parse(after); p = [p for p in s.processes if p.pid == 4][0]\n"
             "for d in (address_space.draw(s, p), table.draw(s, p), walk.draw(s, [walk.address(s, p, a) for a in ('fry', 'text')]),\n"
-            "          diff.draw(snapshot_json.parse(before), s, change)):\n"
+            "          diff.draw(documents.parse(before), s)):\n"
             "    sys.stdout.write(d.description + ''.join(data.decode() for data in render.render(d, ['dot', 'svg'])))")
     seen = set()
     after = copied()
@@ -205,26 +205,11 @@ def test_same_snapshot_gives_the_same_bytes_whatever_the_order_and_the_hash_seed
 
 def test_addresses_stand_top_first_and_name_every_region():
     lines = said(space_of(ft.programs()))
-    regions = ["trampoline", "trapframe", "FRY", "SHRIMP", "255.99 GiB not mapped", "stack", "guard", "data", "text"]
+    regions = ["trampoline", "trapframe", "FRY", "SHRIMP", "stack", "guard", "data", "text"]
     assert [line for line in lines if line in regions] == regions
     addresses = [int(line, 16) for line in lines if re.fullmatch("0x[0-9a-f]+", line)]
     borders = [0x4000000000, 0x3FFFFFF000, 0x3FFFFFE000, 0x3FFFFFD000, 0x3FFFFFC000, 0x4000, 0x3000, 0x2000, 0x1000, 0]
     assert [a for a in addresses if a in borders] == borders
-
-
-def test_sentences_of_an_address_space():
-    assert sentences(space_of(ft.programs())) == [
-        "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71.",
-        "SLEEPING, child of 3, size 16 KiB, root table 0x87c04000.",
-        "0x3ffffff000 to 0x4000000000: trampoline, 1 page, R-X-, frame 0x80008000.",
-        "0x3fffffe000 to 0x3ffffff000: trapframe, 1 page, RW--, frame 0x84404000.",
-        "0x3fffffd000 to 0x3fffffe000: FRY, 1 page, RW-U, frame 0x87f04000, also SHRIMP of 6.",
-        "0x3fffffc000 to 0x3fffffd000: SHRIMP, 1 page, RW-U, frame 0x87f03000, also FRY of 3, SHRIMP of 5.",
-        "0x4000 to 0x3fffffc000: 255.99 GiB not mapped.",
-        "0x3000 to 0x4000: stack, 1 page, RW-U, frame 0x84403000.",
-        "0x2000 to 0x3000: guard, 1 page, RW--, frame 0x84402000.",
-        "0x1000 to 0x2000: data, 1 page, RW-U, frame 0x84401000.",
-        "0x0 to 0x1000: text, 1 page, R-XU, frame 0x84400000."]
 
 
 def test_shared_rows_are_filled_and_lead_to_frames_with_their_users():
@@ -238,7 +223,7 @@ def test_shared_rows_are_filled_and_lead_to_frames_with_their_users():
     assert arrows(one) == [("0x87f04000", style.LINE_FRY, "solid"), ("0x87f03000", style.LINE_SHRIMP, "dashed")]
 
 
-def grounds(one: drawing.Drawing, *names: str) -> set[str]:
+def grounds(one: Drawing, *names: str) -> set[str]:
     """What is drawn below the middle of the text of each of these groups: the fill that lies on top there."""
     places, found = pictures.places(one.scene), set()
     for name in names:
@@ -247,7 +232,7 @@ def grounds(one: drawing.Drawing, *names: str) -> set[str]:
     return found
 
 
-def arrows(one: drawing.Drawing) -> list[tuple[str, str, str]]:
+def arrows(one: Drawing) -> list[tuple[str, str, str]]:
     """Of the lines that lead to frames: which frame, colour, dash."""
     return [(re.search(r"frame (0x\w+)", tip)[1], line.stroke, "dashed" if line.dash else "solid")
             for tip, line in pictures.lines(one.scene) if re.search(r"is frame 0x", tip)]
@@ -266,8 +251,9 @@ def test_frame_outside_ram_that_many_map_is_shared():
         process = made.process(pid)
         process["mappings"] = [m for m in process["mappings"] if m["va"] != hex(va)]
         made.map(pid, va, 0x1000, region=region, used=False)
-    assert "FRY, 1 page, RW-U, frame 0x1000, also FRY of 1, SHRIMP of 2." in space_of(made, 2).description
-    assert "Physical address 0x1000, FRY of 1, 2, SHRIMP of 2." in walk_of(made, "2:fry").description
+    row, = (one for one in pictures.sentences(space_of(made, 2)) if one.startswith("0x3fffffd000 "))
+    assert row.partition("frame 0x1000, ")[2] == "also FRY of 1, SHRIMP of 2."
+    assert pictures.sentences(walk_of(made, "2:fry"))[-1].endswith(" 0x1000, FRY of 1, 2, SHRIMP of 2.")
 
 
 def test_notes_stand_below_the_frames():
@@ -277,81 +263,109 @@ def test_notes_stand_below_the_frames():
 
 
 def test_page_that_nobody_shares_has_no_frame_and_says_so():
-    lines = said(space_of(ft.programs(), 6))
-    assert "my page, not shared" in lines and "frame 0x87f06000" not in lines
+    one = space_of(ft.programs(), 6)
+    assert "frame 0x87f06000" not in said(one) and grounds(one, "page-0x3fffffd000") != {style.FILL_FRAME}
 
 
 def test_first_process_has_no_shrimp():
-    assert "no SHRIMP: it has no parent" in said(space_of(ft.programs(), 1))
+    one = space_of(ft.programs(), 1)
+    assert "SHRIMP" not in said(one) and "SHRIMP" in pictures.groups(svg_of(one))["legend"]
 
 
-@pytest.mark.parametrize("made, row", [
-    (lambda: big(400), "0x100000 to 0x290000: heap, 400 pages, RW-U, frames from 0x81000000."),
-    (lambda: big(4, PAGE, lambda i: 0x81000000 + 0x2000 * i), "0x100000 to 0x104000: heap, 4 pages, RW-U, 4 runs of frames."),
-    (copied, "0x100000 to 0x2f4000: heap, 500 pages, R--U, frames from 0x85000000, also same page of 5."),
-    (broken, "0x40000000 to 0x40200000: other, 512 pages, RW-U, frames from 0x80200000."),
+def column(made: ft.Family) -> list[tuple[int, int, str]]:
+    """The rows of pid 4's address space: first address, end, of which kind."""
+    index = documents.parse(made.text())
+    return [(line.va, line.end, line.kind) for line in address_space.column_of(index, index.processes[3])]
+
+
+@pytest.mark.parametrize("made, first, end, n_runs, others", [
+    (lambda: big(400), 0x100000, 0x290000, 1, ()),
+    (runs, 0x100000, 0x104000, 4, ()),
+    (copied, 0x100000, 0x2F4000, 1, (("same page", 5),)),
+    (broken, 0x40000000, 0x40200000, 1, ()),
 ], ids=["run", "runs", "shared", "superpage"])
-def test_pages_that_are_alike_are_one_row(made, row: str):
-    found = sentences(space_of(made()))
-    assert row in found
+def test_pages_that_are_alike_are_one_row(made, first: int, end: int, n_runs: int, others: tuple):
+    index = documents.parse(made().text())
+    row, = (line for line in address_space.column_of(index, index.processes[3]) if line.va == first)
+    stretch, = row.stretches
+    assert (row.end, len(stretch.frame_runs), stretch.like.others.shared) == (end, n_runs, others)
 
 
 def test_pages_with_a_hole_between_them_are_two_rows():
-    found = [line for line in sentences(space_of(big(2, 2 * PAGE))) if "0x10" in line]
-    assert found[1:5] == ["0x102000 to 0x103000: heap, 1 page, RW-U, frame 0x81001000.", "0x101000 to 0x102000: 4 KiB not mapped.",
-                         "0x100000 to 0x101000: heap, 1 page, RW-U, frame 0x81000000.", "0x4000 to 0x100000: 1008 KiB not mapped."]
+    assert [row for row in column(big(2, 2 * PAGE)) if 0x4000 <= row[0] < 0x103000] == [
+        (0x4000, 0x100000, "gap"), (0x100000, 0x101000, "mapped"), (0x101000, 0x102000, "gap"), (0x102000, 0x103000, "mapped")]
 
 
 def test_what_is_left_out_of_an_address_space_is_counted_and_adds_up():
+    index = documents.parse(holes().text())
+    shown, gone = (sum(s.n_pages for line in address_space.column_of(index, index.processes[3]) if line.kind == kind
+                       for s in line.stretches) for kind in ("mapped", "left out"))
+    assert shown + gone == 16000 + 8 and gone > 15000
     one = space_of(holes())
-    mapped = sum(int(n) for n in re.findall(r": [\w ]+, (\d+) pages?, [RWXU-]{4}", one.description))
-    gone = sum(int(n) for n in re.findall(r"rows left out, (\d+) pages", one.description))
-    assert mapped + gone == 16000 + 8 and gone > 15000
-    assert f"left out: {gone} rows of {gone} pages" in one.description
+    assert pictures.numbers(pictures.groups(svg_of(one))["legend"])[:2] == [gone, gone]
     assert {"FRY", "SHRIMP", "trapframe", "trampoline"} <= set(said(one))
 
 
 @pytest.mark.parametrize("made", [scattered, holes, broken])
 def test_rows_cover_the_whole_space_without_a_hole(made):
-    spans = [tuple(int(a, 16) for a in m) for m in re.findall(r"(0x\w+) to (0x\w+):", space_of(made()).description)]
+    rows = column(made())
     if made is broken:      # it goes on above the lower half
-        spans = [s for s in spans if s[0] < 1 << 38]
-    assert spans[0][1] == 0x4000000000 and spans[-1][0] == 0
-    assert all(upper[0] == lower[1] for upper, lower in zip(spans, spans[1:]))
+        rows = [row for row in rows if row[0] < 1 << 38]
+    assert rows[0][0] == 0 and rows[-1][1] == 0x4000000000
+    assert all(lower[1] == upper[0] for lower, upper in zip(rows, rows[1:]))
 
 
 def test_what_is_wrong_is_told_at_its_row():
-    found = space_of(broken())
-    assert "Wrong: heap 0x11000: also a page table of pid 5." in found.description
-    assert "Wrong: heap 0x11000: on the free list, yet mapped." in found.description
-    assert "Wrong: heap 0x10000: outside RAM." in found.description
+    found = [one for one in pictures.sentences(space_of(broken())) if one.startswith("Wrong: heap")]
+    assert [re.findall("0x[0-9a-f]+", one)[0] for one in found] == ["0x11000", "0x11000", "0x10000"]
     assert "Wrong" not in space_of(ft.programs()).description and "!" not in said(space_of(ft.programs()))
 
 
 def test_process_without_a_table_and_one_without_a_page():
-    assert "this process has no page table" in said(space_of(without_table()))
+    notes = [pictures.groups(svg_of(one))["legend"] for one in (
+        space_of(without_table()), space_of(ft.Family().add(1, None, fry=None), 1), space_of(empty_table(), 1))]
+    assert notes[0] == notes[1] != notes[2]
+    assert column(without_table()) == [(0, 1 << 38, "gap")]
+
+
+def empty_table() -> ft.Family:
     made = ft.Family().add(1, None, fry=None)
-    assert "this process has no page table" in said(space_of(made, 1))
     made._table(made.process(1), 0, 2)
-    assert "its page table maps nothing" in said(space_of(made, 1))
+    return made
+
+
+def without_fry() -> ft.Family:
+    made = ft.programs()
+    made.json["layout"].update(fry=None, shrimp=None)
+    return made
 
 
 def test_kernel_without_fry_is_drawn_all_the_same():
-    made = ft.programs()
-    made.json["layout"].update(fry=None, shrimp=None)
-    assert "FRY and SHRIMP are not known in this kernel" in said(space_of(made))
+    one = space_of(without_fry())
+    assert not arrows(one) and "trampoline" in said(one)
+
+
+def test_words_of_an_address_space_are_as_the_golden_file_has_them(golden):
+    shown = {
+        "a child": space_of(ft.programs()), "the first process": space_of(ft.programs(), 1), "nobody shares its page": space_of(ft.programs(), 6),
+        "a run of frames": space_of(big(400)), "several runs": space_of(runs()), "copied on write": space_of(copied()),
+        "much is wrong": space_of(broken()), "left out": space_of(holes()), "no page table": space_of(without_table()),
+        "an empty page table": space_of(empty_table(), 1), "no FRY in the kernel": space_of(without_fry())}
+    golden("address-space.txt", pictures.told(shown, ("heads", "address-", "frames-")))
 
 
 # walk
 
-def test_sentences_of_a_walk():
-    assert sentences(walk_of(ft.programs(), "4:0x3fffffc010")) == [
-        "kernel/kernel stopped: hart 1, supervisor mode, pid 3 shrimpdemo, sys_pause() sysproc.c:71.",
-        "S: SHRIMP 0x3fffffc010 in 4 shrimpdemo, VPN[2] 255, VPN[1] 511, VPN[0] 508, offset 0x10, root table 0x87c04000.",
-        "Level 2: entry 255 at 0x87c047f8 = 0x21f41001, pointer V------- -> table 0x87d04000.",
-        "Level 1: entry 511 at 0x87d04ff8 = 0x21f81001, pointer V------- -> table 0x87e04000.",
-        "Level 0: entry 508 at 0x87e04fe0 = 0x21fc0cd7, leaf VRW-U-AD -> 0x87f03000.",
-        "Physical address 0x87f03010, FRY of 3, SHRIMP of 4, 5."]
+def steps_of(one: Drawing) -> list[tuple[int, int, int, int]]:
+    """Of the sentences about entries: level, index, the entry's address, its value."""
+    return [(int(level), int(index), int(at, 16), int(pte, 16)) for level, index, at, pte in
+            re.findall(r"Level (\d): entry (\d+) at (0x\w+) = (0x\w+)", one.description)]
+
+
+def test_walk_tells_each_entry_and_where_it_ends():
+    one = walk_of(ft.programs(), "4:0x3fffffc010")
+    assert steps_of(one) == [(2, 255, 0x87C047F8, 0x21F41001), (1, 511, 0x87D04FF8, 0x21F81001), (0, 508, 0x87E04FE0, 0x21FC0CD7)]
+    assert pictures.sentences(one)[-1].endswith(" 0x87f03010, FRY of 3, SHRIMP of 4, 5.")
 
 
 def test_fields_show_values_and_bits():
@@ -374,7 +388,8 @@ def test_child_and_parent_meet_in_one_frame():
     assert sum(line == "frame" for line in lines) == 1
     ends = {line.points[-1] for tip, line in pictures.lines(one.scene) if tip == "the entry points to frame 0x87f03000"}
     assert len(ends) == 1
-    assert "F of 3 and S of 4 end in one frame, 0x87f03000." in one.description
+    last = pictures.sentences(one)[-1]
+    assert pictures.numbers(last) == [3, 4] and last.endswith(" 0x87f03000.")
 
 
 def test_frame_is_filled_as_shared_only_when_it_is():
@@ -386,7 +401,7 @@ def test_frame_is_filled_as_shared_only_when_it_is():
 
 def test_title_names_three_processes_within_the_page():
     one = walk_of(ft.programs(), "3:0x3fffffd010", "4:shrimp", "5:0x3fffffc018")
-    assert one.title == "How FRY of 3, SHRIMP of 4 and SHRIMP of 5 translate"
+    assert pictures.numbers(one.title) == [3, 4, 5]
     pictures.assert_readable(svg_of(one), style.MAX_WIDTH_PT)
 
 
@@ -415,10 +430,10 @@ def test_tables_stand_in_the_order_of_the_entries_that_lead_to_them():
 
 def test_walk_that_ends_at_an_invalid_entry_says_why():
     one = walk_of(ft.programs(), "0x5000")
-    assert "Page fault: level 0: V is clear in entry 5." in one.description
+    assert steps_of(one)[-1][:2] == (0, 5) and pictures.numbers(pictures.sentences(one)[-1]) == [0, 5]
     assert "! page fault" in said(one) and "frame" not in said(one)
     early = walk_of(ft.programs(), "0x40000000")
-    assert "Page fault: level 2: V is clear in entry 1." in early.description
+    assert [step[:2] for step in steps_of(early)] == [(2, 1)] and pictures.numbers(pictures.sentences(early)[-1]) == [2, 1]
     assert "L1 table" not in said(early)
 
 
@@ -442,28 +457,38 @@ def looped() -> ft.Family:
 
 def test_tables_in_a_circle_are_followed_as_hardware_follows_them():
     one = walk_of(looped(), hex(5 << 30 | 5 << 21 | 255 << 12))
-    assert "Level 1: entry 5 at 0x87c04028 = 0x21f01001" in one.description
-    assert "Level 0: entry 255 at 0x87c047f8" in one.description
-    assert "Page fault: level 0: a pointer" in one.description
+    assert [step[:3] for step in steps_of(one)][1:] == [(1, 5, 0x87C04028), (0, 255, 0x87C047F8)]
+    assert steps_of(one)[1][3] == 0x21F01001
     out = walk_of(looped(), hex(6 << 30))
-    assert "the table cannot be read" in out.description
+    assert len(steps_of(out)) == 1
     for one in (one, out):
+        assert "! page fault" in said(one)
         pictures.assert_readable(svg_of(one), style.MAX_WIDTH_PT)
+
+
+def test_words_of_a_walk_are_as_the_golden_file_has_them(golden):
+    golden("walk.txt", pictures.told({
+        "one address": walk_of(ft.programs(), "4:0x3fffffc010"), "a child's two pages": walk_of(ft.programs()),
+        "a child and its parent": walk_of(ft.programs(), "3:fry", "4:shrimp"),
+        "three processes": walk_of(ft.programs(), "3:0x3fffffd010", "4:shrimp", "5:0x3fffffc018"), "nobody shares it": walk_of(ft.programs(), "stack"),
+        "an invalid leaf": walk_of(ft.programs(), "0x5000"), "an invalid pointer": walk_of(ft.programs(), "0x40000000"),
+        "a superpage": walk_of(broken(), "0x40012345"), "a circle": walk_of(looped(), hex(5 << 30 | 5 << 21 | 255 << 12)),
+        "out of RAM": walk_of(looped(), hex(6 << 30))}))
 
 
 @pytest.mark.parametrize("name, va", [("fry", 0x3FFFFFD000), ("SHRIMP", 0x3FFFFFC000), ("text", 0), ("stack", 0x3000),
                                       ("trapframe", 0x3FFFFFE000), ("0x1234", 0x1234), ("4096", 4096)])
 def test_address_by_region_or_number(name: str, va: int):
-    snapshot = snapshot_json.parse(ft.programs().text())
-    assert walk.address(snapshot, snapshot.processes[3], name).va == va
+    index = documents.parse(ft.programs().text())
+    assert walk.address(index, index.processes[3], name).va == va
 
 
 @pytest.mark.parametrize("draw, words", [
-    (lambda: walk_of(ft.programs(), "pudding"), ["an address or a region", "'pudding'", "stack"]),
+    (lambda: walk_of(ft.programs(), "pudding"), ["'pudding'", "stack"]),
     (lambda: walk_of(ft.programs(), "0x8000000000"), ["Sv39", "0x8000000000"]),
-    (lambda: walk_of(ft.programs(), "1", "2", "3", "4"), ["1 to 3 addresses", "found 4"]),
+    (lambda: walk_of(ft.programs(), "1", "2", "3", "4"), ["1 to 3", "found 4"]),
     (lambda: walk_of(without_table(), "0x1000"), ["pid 4", "page table", "ZOMBIE"]),
-    (lambda: table.draw_kernel(snapshot_json.parse(json.dumps({**ft.demo().json, "kernel_table": {
+    (lambda: table.draw_kernel(documents.parse(json.dumps({**ft.demo().json, "kernel_table": {
         "root": None, "tables": [], "mappings": [], "findings": []}}))), ["kernel_table.root"]),
 ], ids=range(5))
 def test_what_cannot_be_walked_is_one_line(draw, words: list[str]):
@@ -476,7 +501,7 @@ def test_what_cannot_be_walked_is_one_line(draw, words: list[str]):
 
 # table
 
-def rows_of(one: drawing.Drawing) -> dict[str, int]:
+def rows_of(one: Drawing) -> dict[str, int]:
     """By table, how many entries the sentences account for."""
     found = {}
     for pa, rows in re.findall(r"Level \d table (0x\w+): ([^.]*)\.", one.description):
@@ -491,16 +516,6 @@ def rows_of(one: drawing.Drawing) -> dict[str, int]:
 def test_every_entry_of_every_table_shown_is_accounted_for(made):
     found = rows_of(table_of(made()))
     assert found and set(found.values()) == {512}
-
-
-def test_sentences_of_a_table():
-    lines = sentences(table_of(ft.programs()))
-    assert lines[1] == "root table 0x87c04000; 5 tables, 12 valid entries."
-    assert lines[2] == ("Level 2 table 0x87c04000: 0 to table 0x86007000; 1 to 254 invalid; 255 to table 0x87d04000; "
-                        "256 to 511 invalid.")
-    assert lines[-1] == ("Level 0 table 0x87e04000: 0 to 507 invalid; 508 SHRIMP VRW-U, from 0x87f03000, also FRY of 3, "
-                         "SHRIMP of 5; 509 FRY VRW-U, from 0x87f04000, also SHRIMP of 6; 510 trapframe VRW--, from 0x84404000; "
-                         "511 trampoline VR-X-, from 0x80008000.")
 
 
 def test_tables_left_out_are_counted_and_those_of_fry_stay():
@@ -521,8 +536,15 @@ def test_every_table_shown_has_a_line_from_its_entry():
 
 def test_entry_that_leads_nowhere_is_marked():
     one = table_of(looped())
-    assert "5 to table 0x87c04000, wrong: points to table 0x87c04000" in one.description
-    assert any(line.startswith("! points to") for line in said(one))
+    assert len([line for line in said(one) if line.startswith("! ")]) == 2
+    assert grounds(one, "entry-0x87c04028", "entry-0x87c04030") == {style.FILL_WRONG}
+
+
+def test_words_of_a_table_are_as_the_golden_file_has_them(golden):
+    golden("table.txt", pictures.told({
+        "a child": table_of(ft.programs()), "runs": table_of(big(400)), "copied on write": table_of(copied()), "much is wrong": table_of(broken()),
+        "a circle": table_of(looped()), "left out": table_of(holes()), "no page table": table_of(without_table()),
+        "the kernel": table.draw_kernel(documents.parse(kernel_table().text()))}))
 
 
 def kernel_table() -> ft.Family:
@@ -551,70 +573,92 @@ def kernel_table() -> ft.Family:
 
 
 def test_kernels_table_counts_runs_that_go_on_in_the_next_table():
-    one = table.draw_kernel(snapshot_json.parse(kernel_table().text()))
-    assert f"6 tables, {5 + 512 + 600 + 64} valid entries" in one.description
+    one = table.draw_kernel(documents.parse(kernel_table().text()))
+    assert pictures.numbers(pictures.sentences(one)[1]) == [6, 5 + 512 + 600 + 64]
     assert set(rows_of(one).values()) == {512}
     assert "1 to 511 ram VRW--, from 0x80200000" in one.description
     assert "0 to 88 ram VRW--, from 0xc0000000" in one.description
-    lines = said(one)
-    assert "511 superpages of 2 MiB" in lines and "64 pages" in lines and "63 invalid between" in lines
+    assert {(511, 2), (64,), (63,)} <= {tuple(pictures.numbers(line)) for line in said(one)}
 
 
 def test_run_that_goes_on_has_the_entry_it_would_have_there():
-    found = tables.PageTable(snapshot_json.parse(kernel_table().text()).kernel_table)
+    index = documents.parse(kernel_table().text())
+    found = page_tables.PageTable(index, index.snapshot.kernel_table)
     first, = (e for e in found.entries[0x80052000] if e.mapping)
     assert (first.index, first.n, first.target, first.pte) == (0, 89, 0xC0000000, 0xC0000000 >> 2 | 0b111)
 
 
 def test_entries_between_known_ones_are_not_made_up():
-    snapshot = snapshot_json.parse(ft.programs().text())
-    found = tables.PageTable(snapshot.processes[3])
+    index = documents.parse(ft.programs().text())
+    found = page_tables.PageTable(index, index.processes[3])
     assert sum(e.n for entries in found.entries.values() for e in entries) == 12
-    assert found.n_invalid(0x87C04000) == 510
+    assert [e.index for e in found.entries[0x87C04000]] == [0, 255]
 
 
 # diff
 
+def rows_in(one: Drawing) -> dict[str, list[str]]:
+    """By section of a diff, which is a process or the machine, its rows in sentences."""
+    found = {}
+    for section in pictures.sentences(one):
+        head, colon, rows = section.removesuffix(".").partition(": ")
+        found[head.split(",")[0]] = rows.split("; ") if colon else []
+    return found
+
+
 def test_fork_shows_the_child_and_what_it_shares():
-    one = diff_of(ft.programs(), forked())
-    assert one.description.endswith(
-        "7 shrimpdemo, SLEEPING, child of 4 appeared: 5 tables appeared: 0x86012000, 0x86013000 …; "
-        "text 0x0, 1 page appeared: R-XU 0x84700000; data 0x1000, 1 page appeared: RW-U 0x84701000; "
-        "guard 0x2000, 1 page appeared: RW-- 0x84702000; stack 0x3000, 1 page appeared: RW-U 0x84703000; "
-        "SHRIMP 0x3fffffc000, 1 page appeared: RW-U 0x87f04000, FRY of 4, SHRIMP of 6; "
-        "FRY 0x3fffffd000, 1 page appeared: RW-U 0x87f07000; trapframe 0x3fffffe000, 1 page appeared: RW-- 0x84704000; "
-        "trampoline 0x3ffffff000, 1 page appeared: R-X- 0x80008000.") or "0x86012000" not in one.description
-    assert "SHRIMP 0x3fffffc000, 1 page appeared: RW-U 0x87f04000, FRY of 4, SHRIMP of 6" in one.description
-    assert "shrimpdemo, SLEEPING, child of 4 went" in diff_of(forked(), ft.programs()).description
+    rows = rows_in(diff_of(ft.programs(), forked()))["7 shrimpdemo"]
+    found = {row.split()[0]: row for row in rows}
+    assert {"text", "data", "guard", "stack", "SHRIMP", "FRY", "trapframe", "trampoline"} <= set(found)
+    assert found["SHRIMP"].endswith("RW-U 0x87f04000, FRY of 4, SHRIMP of 6") and found["FRY"].endswith("RW-U 0x87f07000")
+    assert "7 shrimpdemo" in rows_in(diff_of(forked(), ft.programs()))
 
 
-def test_changed_entry_has_before_and_after_and_a_row_of_context_on_each_side():
+def remapped() -> ft.Family:
+    """SHRIMP of pid 4 is another frame."""
     after = ft.programs()
     m = next(m for m in after.process(4)["mappings"] if m["region"] == "shrimp")
     m.update(pa="0x87f02000", pte=hex(0x87F02000 >> 2 | 0xD7))
     for f in after.json["frames"]:
         f["users"] = [u for u in f["users"] if (u["pid"], u["va"]) != (4, hex(ft.SHRIMP))]
     after.use(0x87F02000, "user", 4, ft.SHRIMP)
-    one = diff_of(ft.programs(), after)
-    assert sentences(one)[-1] == (
-        "4 shrimpdemo, SLEEPING, child of 3 changed: stack 0x3000, 1 page as it was: RW-U 0x84403000; "
-        "SHRIMP 0x3fffffc000, 1 page changed: RW-U 0x87f03000 to RW-U 0x87f02000, FRY of 2, SHRIMP of 3; "
-        "FRY 0x3fffffd000, 1 page as it was: RW-U 0x87f04000, SHRIMP of 6.")
+    return after
+
+
+def test_changed_entry_has_before_and_after_and_a_row_of_context_on_each_side():
+    one = diff_of(ft.programs(), remapped())
+    before, changed, after = rows_in(one)["4 shrimpdemo"]
+    assert before.startswith("stack ") and after.startswith("FRY ")
+    assert changed.startswith("SHRIMP ") and re.findall("RW-U (0x[0-9a-f]+)", changed) == ["0x87f03000", "0x87f02000"]
+    assert changed.endswith(", FRY of 2, SHRIMP of 3")
     lines = said(one)
     assert lines.count("~") == 3      # of the process, of the entry, and what it means
 
 
-def test_state_parent_and_free_frames_are_rows():
+def ended() -> ft.Family:
     after = ft.programs()
     after.process(4).update(state="ZOMBIE", parent=1)
     after.json["free"]["count"] = 5
-    one = diff_of(ft.programs(), after)
-    assert "state changed: SLEEPING to ZOMBIE; parent changed: 3 to 1" in one.description
-    assert "the machine changed: free list changed: 1 frames to 5 frames" in one.description
+    return after
+
+
+def test_state_parent_and_free_frames_are_rows():
+    rows = rows_in(diff_of(ft.programs(), ended()))
+    assert rows["4 shrimpdemo"] == ["state changed: SLEEPING to ZOMBIE", "parent changed: 3 to 1"]
+    machine, = (found for name, found in rows.items() if name.startswith(diff.MACHINE))
+    assert [pictures.numbers(row) for row in machine] == [[1, 5]]
 
 
 def test_nothing_changed():
-    assert "nothing has changed in processes, page tables or free frames" in said(diff_of(ft.programs(), ft.programs()))
+    one = diff_of(ft.programs(), ft.programs())
+    assert not [line for line in said(one) if line in ("before", "after")] and len(pictures.sentences(one)) == 3
+
+
+def test_words_of_a_diff_are_as_the_golden_file_has_them(golden):
+    golden("diff.txt", pictures.told({
+        "a fork": diff_of(ft.programs(), forked()), "an end": diff_of(forked(), ft.programs()), "another frame": diff_of(ft.programs(), remapped()),
+        "state and parent": diff_of(ft.programs(), ended()), "nothing": diff_of(ft.programs(), ft.programs()),
+        "left out": diff_of(ft.programs(), holes())}))
 
 
 def test_rows_of_a_diff_left_out_are_counted_and_fry_stays():
@@ -628,11 +672,11 @@ def test_rows_of_a_diff_left_out_are_counted_and_fry_stays():
 def test_two_machines_are_not_compared():
     other = ft.programs()
     other.json["kernel"] = "other/kernel"
-    with pytest.raises(VizError, match="one kernel, found kernel/kernel and other/kernel"):
+    with pytest.raises(VizError, match="kernel/kernel and other/kernel"):
         diff_of(ft.programs(), other)
     other = ft.programs()
     other.json["layout"]["ram_end"] = "0x90000000"
-    with pytest.raises(VizError, match="layout: expected two snapshots of one machine"):
+    with pytest.raises(VizError, match="^layout: "):
         diff_of(ft.programs(), other)
 
 
@@ -655,11 +699,11 @@ P3 = ["processes", 3]
     (["layout", "ram_end"], "0x1000", ["layout.ram_end", "0x80000000"]),
     ([*P3, "sz"], -1, ["processes[3].sz", "0 or more", "-1"]),
     ([*P3, "tables", 0, "level"], 3, ["processes[3].tables[0].level", "0 to 2"]),
-    ([*P3, "tables", 1, "pa"], "0x87c04000", ["processes[3].tables[1].pa: expected each table once"]),
+    ([*P3, "tables", 1, "pa"], "0x87c04000", ["processes[3].tables[1].pa: "]),
     ([*P3, "tables", 1, "pa"], "0x100000000000000", ["processes[3].tables[1].pa", "56 bits"]),
     ([*P3, "tables", 1, "entry"], None, ["processes[3].tables[1].entry", "null for the root"]),
     ([*P3, "tables", 1, "entry"], "0x80000000", ["processes[3].tables[1].entry", "level 2 tables"]),
-    ([*P3, "tables", 1, "pte"], "0x1", ["processes[3].tables[1].pte: expected a pointer"]),
+    ([*P3, "tables", 1, "pte"], "0x1", ["processes[3].tables[1].pte: "]),
     ([*P3, "root"], "0x80000000", ["processes[3].tables[0].pa: expected the root, 0x80000000"]),
     ([*P3, "mappings", 0, "level"], 3, ["processes[3].mappings[0].level", "0 to 2"]),
     ([*P3, "mappings", 0, "n_pages"], 512, ["processes[3].mappings[0].n_pages: expected 1, as level 0 maps, found 512"]),
@@ -667,17 +711,17 @@ P3 = ["processes", 3]
     ([*P3, "mappings", 0, "va"], "0x8000000000", ["processes[3].mappings[0].va", "Sv39"]),
     ([*P3, "mappings", 0, "pa"], "0x100000000000000", ["processes[3].mappings[0].pa", "56 bits"]),
     ([*P3, "mappings", 0, "pa"], "0x80001000", ["processes[3].mappings[0].pte: expected a PTE that decodes to 0x80001000"]),
-    ([*P3, "mappings", 0, "flags"], "VRWXU-A-", ["processes[3].mappings[0].flags: expected those of PTE", "VR-XU-A-"]),
+    ([*P3, "mappings", 0, "flags"], "VRWXU-A-", ["processes[3].mappings[0].flags: ", "VR-XU-A-"]),
     ([*P3, "mappings", 0, "pte_at"], "0x87000000", ["processes[3].mappings[0].pte_at", "level 0 tables"]),
-    (["free", "runs"], [["0x80100000", 2], ["0x80101000", 1]], ["free.runs[1]: expected each frame once", "free.runs[0]"]),
-    (["free", "runs"], [["0x80100000", 0]], ["free.runs[0].n_pages", "one frame or more"]),
-    (["frames", 0, "n_pages"], 9999, ["frames[1]: expected each frame once"]),
+    (["free", "runs"], [["0x80100000", 2], ["0x80101000", 1]], ["free.runs[1]: ", "free.runs[0]"]),
+    (["free", "runs"], [["0x80100000", 0]], ["free.runs[0][1]", "one frame or more"]),
+    (["frames", 0, "n_pages"], 9999, ["frames[1]: "]),
     (["frames", 0, "pa"], "0x80000001", ["frames[0].pa", "a frame's physical address"]),
 ], ids=range(22))
 def test_contradiction_is_one_line_that_names_the_place(path: list, value: object, words: list[str]):
     with pytest.raises(VizError) as caught:
-        snapshot_json.parse(bend(path, value))
-    assert "\n" not in str(caught.value) and "take the snapshot again" in str(caught.value)
+        documents.parse(bend(path, value))
+    assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
 
@@ -686,12 +730,12 @@ def test_address_mapped_twice_is_a_contradiction():
     made = ft.programs()
     made.process(4)["mappings"].append(dict(made.process(4)["mappings"][0]))
     with pytest.raises(VizError, match=r"mappings\[8\].va: expected each address mapped once"):
-        snapshot_json.parse(made.text())
+        documents.parse(made.text())
 
 
 @pytest.mark.parametrize("made", [broken, looped, kernel_table, hostile, without_table])
 def test_wrong_kernel_is_no_contradiction(made):
-    snapshot_json.parse(made().text())
+    documents.parse(made().text())
 
 
 def test_file_from_before_tables_had_their_entries_value_is_read():
@@ -727,12 +771,12 @@ def test_one_process_or_several_or_all(snapshot_file: Path, tmp_path: Path):
 
 def test_kernels_table_from_the_command_line(tmp_path: Path):
     done = run("table", "-", "--kernel", "-o", "k.dot", stdin=kernel_table().text(), cwd=tmp_path)
-    assert done.returncode == 0 and "The page table of the kernel" in (tmp_path / "k.dot").read_text()
+    assert done.returncode == 0 and "0x80050000" in (tmp_path / "k.dot").read_text()
 
 
 def test_walk_takes_addresses_of_two_processes(snapshot_file: Path, tmp_path: Path):
     done = run("walk", str(snapshot_file), "--va", "3:fry", "--va", "4:shrimp", "-o", "w.dot", cwd=tmp_path)
-    assert done.returncode == 0 and "How FRY of 3 and SHRIMP of 4 translate" in (tmp_path / "w.dot").read_text()
+    assert done.returncode == 0 and {"0x87c03000", "0x87c04000"} <= set(re.findall("0x[0-9a-f]+", (tmp_path / "w.dot").read_text()))
 
 
 def test_diff_takes_two_files(snapshot_file: Path, tmp_path: Path):

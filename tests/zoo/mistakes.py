@@ -11,11 +11,18 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
     also: RULE...                                 consequences that may fail too; nothing else may
     ends: KIND in SCENARIO: TEXT                  a scenario that must panic or hang, with that in its line; where it panics,
                                                   no-panic may fail
+    plays: OPERATION shows WHAT of PAGE beyond PROMISE, look at FUNCTION
+                                                  what the rule `specification` must find when the player plays: after which
+                                                  operation, of spec.Do, and what, of spec.Differs; the last three only where it
+                                                  has them. `plays: nothing`: it agrees. The mistakes in further/ have this
 
 WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), `frame` for
 what is no process's, or `kernel`. WHERE is FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, a number, or `-` for no address.
 `ends?:` may, but need not come: it hangs on which hart is first, or on how far the scenario gets; its SCENARIO may be
 `*`, any.
+
+The function that a verdict of `fails:` names must be one that the patch touches, or that calls it or is called by it: see
+callgraph.py. It may name none.
 
 Status 0: all are caught by the right rule; 1: not all.
 """
@@ -29,20 +36,25 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab import BUILD, Trouble, checking, cli, variant, verdict  # noqa: E402
-from lab.checking import Hindrance, Report  # noqa: E402
-from lab.tree import Kernel  # noqa: E402
-from lab.verdict import Judgement  # noqa: E402
-from shrimpy import text  # noqa: E402
+from lab import BUILD, Trouble, cli  # noqa: E402
+from lab.judging import checking, scenarios, verdict  # noqa: E402
+from lab.judging.checking import Hindrance, Report  # noqa: E402
+from lab.judging.verdict import Judgement  # noqa: E402
+from lab.kernels import variant  # noqa: E402
+from lab.kernels.tree import Kernel  # noqa: E402
+from shrimpy.show import text  # noqa: E402
 from shrimpy.rules import RULES, Verdict  # noqa: E402
+from shrimpy.spec import Differs, Do  # noqa: E402
+
+import callgraph  # noqa: E402
 
 RESULTS = BUILD / "zoo" / "results.jsonl"
 _HARTS = 3
@@ -66,7 +78,7 @@ class Expected:
 
     def _is_subject(self, one: Verdict, judgement: Judgement) -> bool:
         if one.pid is None:
-            return self.who == ("frame" if re.search(r"\bframes?\b", one.subject) else one.subject)
+            return self.who == (one.about.label or {"frames": "frame"}.get(one.about.kind, one.about.kind))
         return (one.name or "?") == self.who or (self.who, one.pid) in judgement.roles
 
     def _page(self, judgement: Judgement) -> int | None:
@@ -77,18 +89,44 @@ class Expected:
 
 @dataclass(frozen=True)
 class End:
-    """A scenario that does not come to its end. must: it never does; else it may or may not."""
+    """A scenario that does not come to its end. words: the panic's, or "" for any; must: it never does; else it may or may
+    not."""
 
     kind: str
     scenario: str
-    line: str
+    words: str
     must: bool
 
     def __str__(self) -> str:
-        return f"{self.kind} in {self.scenario}: {self.line}"
+        return f"{self.kind} in {self.scenario}" + (f": {self.words}" if self.words else "")
 
     def is_met_by(self, scenario: str, hindrance: Hindrance) -> bool:
-        return hindrance.kind == self.kind and self.scenario in ("*", scenario) and self.line in hindrance.line
+        return hindrance.kind == self.kind and self.scenario in ("*", scenario) and self.words in hindrance.words
+
+
+@dataclass(frozen=True)
+class Plays:
+    """What the player finds: after which operation, what, of which page; which promise beyond the handout it breaks, and which
+    function is named, or "" each."""
+
+    last: str
+    what: str
+    page: str = ""
+    beyond: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        parts = (self.page and f" of {self.page}", self.beyond and f" beyond {self.beyond}", self.function and f", look at {self.function}")
+        return f"{self.last} shows {self.what}" + "".join(parts)
+
+    @staticmethod
+    def of(one: Verdict) -> Plays | None:
+        """What a verdict says that the player found."""
+        found = one.reason.played if one.reason else None
+        if found is None or not found.ops:
+            return None
+        return Plays(found.ops[-1].do.value, found.what.value, found.cell.page if found.cell else "", found.beyond or "",
+                     one.function or "")
 
 
 @dataclass(frozen=True)
@@ -100,10 +138,12 @@ class Mistake:
     fails: tuple[Expected, ...]
     also: frozenset[str]
     ends: tuple[End, ...]
+    plays: tuple[Plays, ...] = ()
 
 
 _FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|0x[0-9a-f]+|-) in (\S+)")
-_ENDS = re.compile(r"(panicked|hung|did not run) in (\S+): (.*)")
+_PLAYS = re.compile(r"(\S+) shows (\S+)(?: of (FRY|SHRIMP))?(?: beyond (zeroed|exec|orphan))?(?:, look at (\w+))?")
+_ENDS = re.compile(r"(panicked|hung|did not run) in ([^\s:]+)(?:: (.+))?")
 
 
 def read(patch: Path) -> Mistake:
@@ -114,24 +154,28 @@ def read(patch: Path) -> Mistake:
     for line in patch.read_text().partition("\n--- ")[0].splitlines():
         key, _, value = line.partition(": ")
         said.setdefault(key, []).append(value)
-    if unknown := said.keys() - {"mistake", "seen", "fails", "also", "ends", "ends?"}:
-        raise Trouble(f"{patch.name}: expected mistake, seen, fails, also or ends, found {unknown.pop()!r}")
-    if any(len(said.get(key, [])) != 1 for key in ("mistake", "seen", "also")) or not said.keys() & {"fails", "ends"}:
-        raise Trouble(f"{patch.name}: expected one line each of mistake:, seen: and also:, and a fails: or ends:")
+    if unknown := said.keys() - {"mistake", "seen", "fails", "also", "ends", "ends?", "plays"}:
+        raise Trouble(f"{patch.name}: expected mistake, seen, fails, also, ends or plays, found {unknown.pop()!r}")
+    if any(len(said.get(key, [])) != 1 for key in ("mistake", "seen", "also")) or not said.keys() & {"fails", "ends", "plays"}:
+        raise Trouble(f"{patch.name}: expected one line each of mistake:, seen: and also:, and a fails:, ends: or plays:")
     fails = [_parsed(_FAILS, value, patch) for value in said.get("fails", [])]
-    ends = [(*_parsed(_ENDS, value, patch), key == "ends") for key in ("ends", "ends?") for value in said.get(key, [])]
+    ends = [End(kind, scenario, line, key == "ends") for key in ("ends", "ends?") for value in said.get(key, [])
+            for kind, scenario, line in [_parsed(_ENDS, value, patch)]]
+    plays = [Plays(*_parsed(_PLAYS, value, patch)) for value in said.get("plays", []) if value != "nothing"]
+    if strange := {one.last for one in plays} - {one.value for one in Do} | {one.what for one in plays} - {one.value for one in Differs}:
+        raise Trouble(f"{patch.name}: no operation shows {strange.pop()!r}")
     also = frozenset(said["also"][0].split()) - {"nothing"}
     if strange := {*also, *(rule for rule, *_ in fails)} - {rule.id for rule in RULES}:
         raise Trouble(f"{patch.name}: there is no rule {strange.pop()}")
     return Mistake(patch.stem, patch, said["mistake"][0], said["seen"][0], tuple(Expected(*one) for one in fails), also,
-                   tuple(End(*one) for one in ends))
+                   tuple(ends), tuple(plays))
 
 
 def _parsed(form: re.Pattern[str], value: str, patch: Path) -> tuple[str, ...]:
     match = form.fullmatch(value)
     if not match:
         raise Trouble(f"{patch.name}: expected {form.pattern}, found {value!r}")
-    return match.groups()
+    return match.groups("")
 
 
 def all_mistakes() -> list[Mistake]:
@@ -143,13 +187,14 @@ class Finding:
     """How the check's report differs from what it must say.
 
     missed: of what must be found; wrong: what must not; fired: the rules that failed; shown: the first line that the
-    student reads.
+    student reads; astray: the functions named that are not near the mistake.
     """
 
     missed: tuple[str, ...]
     wrong: tuple[str, ...]
     fired: tuple[str, ...]
     shown: str
+    astray: tuple[str, ...] = ()
 
 
 def compare(mistake: Mistake, report: Report) -> Finding:
@@ -158,9 +203,11 @@ def compare(mistake: Mistake, report: Report) -> Finding:
     ended = [(outcome.name, outcome.hindrance) for outcome in report.outcomes if outcome.hindrance]
     met = {expected for expected in mistake.fails if any(expected.is_met_by(*stop) for stop in stops)}
     come = {end for end in mistake.ends if any(end.is_met_by(*one) for one in ended)}
+    played = {Plays.of(one) for one, *_ in stops}
     missed = [str(one) for one in mistake.fails if one not in met] + [
-        str(one) for one in mistake.ends if one.must and one not in come]
-    allowed = {one.rule for one in mistake.fails} | mistake.also | {"no-panic" for end in mistake.ends if end.kind == "panicked"}
+        str(one) for one in mistake.ends if one.must and one not in come] + [str(one) for one in mistake.plays if one not in played]
+    allowed = {one.rule for one in mistake.fails} | mistake.also | {"no-panic" for end in mistake.ends if end.kind == "panicked"} | {
+        "specification" for _ in mistake.plays}
     wrong = sorted({f"{one.rule} on {one.subject} in {name}" for one, _, name in stops if one.rule not in allowed})
     wrong += [f"{name}: {hindrance.line}" for name, hindrance in ended
               if not any(end.is_met_by(name, hindrance) for end in mistake.ends)]
@@ -171,12 +218,22 @@ def compare(mistake: Mistake, report: Report) -> Finding:
 
 
 def build(mistake: Mistake) -> Kernel:
-    return variant.build(f"zoo-{mistake.name}", [mistake.patch], like=variant.build("zoo"))
+    return variant.build(f"zoo-{mistake.name}", [mistake.patch])
 
 
 def examine(mistake: Mistake) -> Finding:
-    """Builds the kernel with the mistake, and gives it to the same check that a student's tree gets."""
-    return compare(mistake, checking.check(build(mistake), _HARTS))
+    """Builds the kernel with the mistake, and gives it to the same check that a student's tree gets, but for the specification,
+    which is played against the further mistakes."""
+    report = checking.check(build(mistake), _HARTS, only=scenarios.NAMES)
+    return replace(compare(mistake, report), astray=astray(mistake, report))
+
+
+def astray(mistake: Mistake, report: Report) -> tuple[str, ...]:
+    """Who is accused of a mistake in our kernel, and has nothing to do with it."""
+    near = callgraph.to_look_at(mistake.patch.read_text(), ROOT)
+    return tuple(sorted({f"{one.rule} names {one.function}" for outcome in report.outcomes for judgement in outcome.judgements
+                         for one in judgement.failures if one.function and one.function not in near
+                         and any(expected.is_met_by(one, judgement, outcome.name) for expected in mistake.fails)}))
 
 
 # All of them
@@ -197,7 +254,8 @@ def _results() -> dict[tuple[str, str], Finding]:
     for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
         try:
             one = json.loads(line)
-            found[one["name"], one["recipe"]] = Finding(*(tuple(one[key]) for key in ("missed", "wrong", "fired")), one["shown"])
+            found[one["name"], one["recipe"]] = Finding(tuple(one["missed"]), tuple(one["wrong"]), tuple(one["fired"]), one["shown"],
+                                                         tuple(one["astray"]))
         except (ValueError, KeyError):
             continue
     return found
@@ -212,7 +270,7 @@ def examine_each(names: Sequence[str]) -> int:
             print(f"zoo: {name}: {trouble}", file=sys.stderr)
             continue
         print(json.dumps({"name": name, "recipe": _recipe(mistake), "missed": finding.missed, "wrong": finding.wrong,
-                          "fired": finding.fired, "shown": finding.shown}), flush=True)
+                          "fired": finding.fired, "shown": finding.shown, "astray": finding.astray}), flush=True)
     return 0
 
 
@@ -234,7 +292,7 @@ def examine_all(jobs: int) -> int:
                 raise Trouble("GNU parallel not found: run scripts/setup test") from None
         there = _results()
     RESULTS.write_text("".join(json.dumps({"name": name, "recipe": recipe, "missed": one.missed, "wrong": one.wrong,
-                                           "fired": one.fired, "shown": one.shown}) + "\n"
+                                           "fired": one.fired, "shown": one.shown, "astray": one.astray}) + "\n"
                                for (name, recipe), one in sorted(there.items()) if keys.get(name) == (name, recipe)))
     return tell(mistakes, {one.name: there.get(keys[one.name]) for one in mistakes})
 
@@ -250,7 +308,8 @@ def tell(mistakes: Sequence[Mistake], found: dict[str, Finding | None]) -> int:
         else:
             troubles += [f"{mistake.name}: missed: {one}" for one in finding.missed]
             troubles += [f"{mistake.name}: must not fail: {one}" for one in finding.wrong]
-        bad = finding is None or finding.missed or finding.wrong
+            troubles += [f"{mistake.name}: not near the mistake: {one}" for one in finding.astray]
+        bad = finding is None or finding.missed or finding.wrong or finding.astray
         rows.append(["BAD" if bad else "ok", mistake.name, expected, ", ".join(finding.fired) or "-" if finding else "",
                      finding.shown if finding else ""])
     print(text.table(["", "MISTAKE", "EXPECTED", "FIRED", "SHOWN"], rows), end="")

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import (address_space, diff, dot, family, fault, film, film_json, gallery, kit, matrix, output, ram, render, snapshot_json,
-               strip, table, walk)
-from .drawing import Drawing
-from .errors import VizError
-from .snapshot_json import Process, Snapshot
+from . import film, gallery, output, render
+from .figures import Drawing, address_space, diff, family, fault, matrix, ram, table, walk
+from .film import document, strip
+from .model import documents
+from .model.errors import VizError
+from .model.kit import Index, Process, __version__
+from .render import Drawable
+from .scene import text
 
 STATUS_ERROR = 2
 PROG = "viz"
@@ -34,8 +37,8 @@ def _pids(s: str) -> list[int]:
     return _numbers(s, "pids")
 
 
-def _figure(figures: argparse._SubParsersAction, name: str, question: str, description: str,
-            draw: Callable[[argparse.Namespace], list[tuple[str, Drawing]]],
+def _figure(figures: argparse._SubParsersAction[_Parser], name: str, question: str, description: str,
+            draw: Callable[[argparse.Namespace], list[tuple[str, Drawable]]],
             source: tuple[str, str] = ("SNAPSHOT", "a file of xv6-snapshot's"),
             suffixes: Sequence[str] = output.SUFFIXES, default: str = ".svg") -> argparse.ArgumentParser:
     """A figure's own command; `draw` gives (suffix to the file's name, drawing) of each that is wanted."""
@@ -50,24 +53,25 @@ def _figure(figures: argparse._SubParsersAction, name: str, question: str, descr
 def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = _Parser(prog=PROG, description="Draws figures of a snapshot: JSON in; DOT, SVG, PDF, PNG out.",
                      epilog="python3 viz FIGURE --help says what it takes; python3 viz all SNAPSHOT -o FOLDER draws all of them.")
+    parser.add_argument("--version", action="version", version=f"viz of Shrimpy {__version__}")
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
     one = _figure(figures, "family", "who shares what with whom",
                   f"Draws who shares what with whom, at most {family.LIMIT} processes.",
-                  lambda a: [("", family.draw(snapshot_json.load(a.snapshot), a.pids))])
+                  lambda a: [("", family.draw(documents.snapshot(a.snapshot), a.pids))])
     one.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
     many = _figure(figures, "matrix", "the same for many",
                    f"Draws processes and the frames that they share as a table, at most {matrix.LIMIT} processes.",
-                   lambda a: [("", matrix.draw(snapshot_json.load(a.snapshot), a.pids))])
+                   lambda a: [("", matrix.draw(documents.snapshot(a.snapshot), a.pids))])
     many.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
     _figure(figures, "fault", "what is wrong",
             f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
-            lambda a: [("", fault.draw(snapshot_json.load(a.snapshot)))])
+            lambda a: [("", fault.draw(documents.snapshot(a.snapshot)))])
     _figure(figures, "ram", "who owns each frame of RAM",
             "Draws all of RAM as a strip, and magnified the parts that are in use.",
-            lambda a: [("", ram.draw(snapshot_json.load(a.snapshot)))])
+            lambda a: [("", ram.draw(documents.snapshot(a.snapshot)))])
     one = _figure(figures, "film", "how a process is made, lives and ends",
                   "Shows a fork step by step: a page that stands alone (.html), or a strip of panels for paper.",
-                  lambda a: [("", film.draw(film_json.load(a.snapshot), a.steps))],
+                  lambda a: [("", film.draw(document.load(a.snapshot), a.steps))],
                   ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
     one.add_argument("--steps", type=_numbers, metavar="N,...",
                      help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
@@ -93,24 +97,22 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _diff(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
+def _diff(arguments: argparse.Namespace) -> list[tuple[str, Drawable]]:
     if arguments.snapshot == arguments.after == "-":
         raise VizError("expected two files, found standard input twice; it can be one of them only")
-    (before, before_kit), (after, after_kit) = (
-        snapshot_json.load(name, lambda text: (snapshot_json.parse(text), kit.snapshot(text)))
-        for name in (arguments.snapshot, arguments.after))
-    return [("", diff.draw(before, after, kit.changes.between(before_kit, after_kit)))]
+    before, after = map(documents.snapshot, (arguments.snapshot, arguments.after))
+    return [("", diff.draw(before, after))]
 
 
-def _walk(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
-    snapshot = snapshot_json.load(arguments.snapshot)
-    process = chosen(snapshot, arguments.pids, False)[0]
-    known = [name for name in ("fry", "shrimp") if getattr(snapshot.layout, name) is not None]
+def _walk(arguments: argparse.Namespace) -> list[tuple[str, Drawable]]:
+    index = documents.snapshot(arguments.snapshot)
+    process = chosen(index, arguments.pids, False)[0]
+    known = [name for name in ("fry", "shrimp") if getattr(index.layout, name) is not None]
     wanted = []
     for said in arguments.addresses or known or [hex(m.va) for m in process.mappings[:1]]:
         pid, colon, va = said.rpartition(":")
-        wanted.append(walk.address(snapshot, chosen(snapshot, _pids_of(pid), False)[0] if colon else process, va))
-    return [("", walk.draw(snapshot, wanted))]
+        wanted.append(walk.address(index, chosen(index, _pids_of(pid), False)[0] if colon else process, va))
+    return [("", walk.draw(index, wanted))]
 
 
 def _pids_of(pid: str) -> list[int]:
@@ -120,16 +122,16 @@ def _pids_of(pid: str) -> list[int]:
         raise VizError(f"--va: {e}") from None
 
 
-def _figure_of_processes(figures: argparse._SubParsersAction, name: str, question: str,
-                         draw: Callable[[Snapshot, Process], Drawing],
-                         kernel: Optional[Callable[[Snapshot], Drawing]] = None) -> argparse.ArgumentParser:
+def _figure_of_processes(figures: argparse._SubParsersAction[_Parser], name: str, question: str,
+                         draw: Callable[[Index, Process], Drawing],
+                         kernel: Optional[Callable[[Index], Drawing]] = None) -> argparse.ArgumentParser:
     """The command of a figure that is drawn of one process, or of several, a file for each; or of the kernel."""
-    def each(arguments: argparse.Namespace) -> list[tuple[str, Drawing]]:
-        snapshot = snapshot_json.load(arguments.snapshot)
+    def each(arguments: argparse.Namespace) -> list[tuple[str, Drawable]]:
+        index = documents.snapshot(arguments.snapshot)
         if kernel and arguments.kernel:
-            return [("", kernel(snapshot))]
-        processes = chosen(snapshot, arguments.pids, arguments.every)
-        return [(f"-{p.pid}" if len(processes) > 1 else "", draw(snapshot, p)) for p in processes]
+            return [("", kernel(index))]
+        processes = chosen(index, arguments.pids, arguments.every)
+        return [(f"-{p.pid}" if len(processes) > 1 else "", draw(index, p)) for p in processes]
     one = _figure(figures, name, question,
                   f"Draws {question}: of the one that was running, else of the youngest; or of several, "
                   f"into {name}-PID.svg and so on.", each)
@@ -141,40 +143,39 @@ def _figure_of_processes(figures: argparse._SubParsersAction, name: str, questio
     return one
 
 
-def chosen(snapshot: Snapshot, pids: Optional[Sequence[int]], every: bool) -> list[Process]:
+def chosen(index: Index, pids: Optional[Sequence[int]], every: bool) -> list[Process]:
     """The processes that a figure of one process is drawn of: `pids`, or all, or the one that was
     running at the stop, else the youngest. Raises VizError for a pid that is not there."""
-    if not snapshot.processes:
+    if not index.processes:
         raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
     if every:
-        return sorted(snapshot.processes, key=lambda p: (p.pid, p.slot))
+        return sorted(index.processes, key=lambda p: (p.pid, p.slot))
     if pids is None:
-        running = [p for p in snapshot.processes if p.pid == snapshot.stop.pid]
-        return (running or [max(snapshot.processes, key=lambda p: p.pid)])[:1]
-    found = [p for pid in dict.fromkeys(pids) for p in snapshot.processes if p.pid == pid]
+        return [index.process(index.snapshot.stop.pid) or max(index.processes, key=lambda p: p.pid)]
+    found = [p for pid in dict.fromkeys(pids) for p in index.processes if p.pid == pid]
     missing = set(pids) - {p.pid for p in found}
     if missing:
-        there = ", ".join(str(pid) for pid in sorted(p.pid for p in snapshot.processes))
+        there = ", ".join(str(pid) for pid in sorted(p.pid for p in index.processes))
         raise VizError(f"expected a pid of the snapshot, found {min(missing)}; there are {there}")
     return found
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
     """`viz all`; the files' names are printed, and what is not drawn is said."""
-    snapshot = snapshot_json.load(arguments.snapshot)
-    reel = film_json.load(arguments.film) if arguments.film else None
-    processes = chosen(snapshot, arguments.pids, arguments.every) if arguments.pids or arguments.every and snapshot.processes \
-        else gallery.telling_processes(snapshot)
-    done = gallery.render_each(gallery.figures(snapshot, processes, reel))
+    index = documents.snapshot(arguments.snapshot)
+    reel = document.load(arguments.film) if arguments.film else None
+    processes = chosen(index, arguments.pids, arguments.every) if arguments.pids or arguments.every and index.processes \
+        else gallery.telling_processes(index)
+    done = gallery.render_each(gallery.figures(index, processes, reel))
     folder = output.folder(arguments.folder)
     sources = [(name, what) for name, what in ((arguments.snapshot, "the snapshot"), (arguments.film, "the recorded film"))
                if name and Path(name).resolve().parent == folder.resolve()]
     for one in done:
         if isinstance(one, gallery.Missing):
-            print(f"{PROG}: {one.figure.stem}: not drawn: {dot.printable(one.why)}", file=sys.stderr)
-    index = gallery.page(snapshot, done, [(Path(name).name, what) for name, what in sources])
+            print(f"{PROG}: {one.figure.stem}: not drawn: {text.printable(one.why)}", file=sys.stderr)
+    page = gallery.page(index, done, [(Path(name).name, what) for name, what in sources])
     files = [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
-             (gallery.INDEX, index.encode("utf-8"))]
+             (gallery.INDEX, page.encode("utf-8"))]
     before = gallery.linked(folder / gallery.INDEX)
     for name, data in files:
         output.write(folder / name, data)
@@ -217,5 +218,5 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         why = f"{e.filename}: {e.strerror}" if e.filename else f"expected to write, found: {e.strerror or e}"
         # What could not be printed would be tried again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    print(f"{PROG}: {dot.printable(why)}", file=sys.stderr)
+    print(f"{PROG}: {text.printable(why)}", file=sys.stderr)
     return STATUS_ERROR

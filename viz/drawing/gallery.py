@@ -4,15 +4,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Callable, NoReturn, Optional, Union
 
-from . import address_space, diff, family, fault, film, kit, matrix, ram, render, table, walk, words
-from .drawing import Drawing
-from .errors import VizError
-from .film_json import Film
-from .sharing import has_pages, sharing
-from .snapshot_json import Process, Snapshot
-from .web import text
+from . import film, render
+from .figures import Drawing, address_space, diff, family, fault, matrix, ram, table, walk
+from .film.document import Film
+from .model import words
+from .model.errors import VizError
+from .model.kit import Index, Process
+from .model.sharing import has_pages, sharing
+from .render import Drawable
+from .scene.text import in_html
 
 INDEX = "index.html"
 
@@ -23,16 +27,16 @@ class Figure:
     SVG; `picture` is what to draw for that of a film."""
     stem: str
     question: str
-    draw: Callable[[], Drawing]
+    draw: Callable[[], Drawable]
     kinds: tuple[str, ...] = ("svg", "pdf", "png", "dot")
-    picture: Optional[Callable[[], Drawing]] = None
+    picture: Optional[Callable[[], Drawable]] = None
 
 
 @dataclass(frozen=True)
 class Shown:
     """A figure that was rendered, and what a person should be told of it."""
     figure: Figure
-    drawing: Drawing
+    drawing: Drawable
     files: tuple[tuple[str, bytes], ...]
 
 
@@ -43,23 +47,23 @@ class Missing:
     why: str
 
 
-def figures(snapshot: Snapshot, processes: Sequence[Process], reel: Optional[Film]) -> list[Figure]:
-    """What there is to draw of `snapshot`, each figure of one process for each of `processes`; with a film,
+def figures(index: Index, processes: Sequence[Process], reel: Optional[Film]) -> list[Figure]:
+    """What there is to draw of a snapshot, each figure of one process for each of `processes`; with a film,
     what its fork changed, and the film itself."""
-    def of_each(stem: str, question: str, draw: Callable[[Snapshot, Process], Drawing]) -> list[Figure]:
+    def of_each(stem: str, question: str, draw: Callable[[Index, Process], Drawing]) -> list[Figure]:
         return [Figure(f"{stem}-{p.pid}" if len(processes) > 1 else stem, f"{question} {words.name(p)}?",
-                       lambda p=p: draw(snapshot, p)) for p in processes] or [Figure(stem, f"{question} a process?", _of_none)]
-    found = [Figure("family", "Who shares what with whom?", lambda: family.draw(snapshot)),
+                       partial(draw, index, p)) for p in processes] or [Figure(stem, f"{question} a process?", _of_none)]
+    found = [Figure("family", "Who shares what with whom?", lambda: family.draw(index)),
              *of_each("address-space", "What is mapped where in", address_space.draw),
-             *of_each("walk", f"How do {'FRY and SHRIMP' if has_pages(snapshot) else 'addresses'} translate for", _walk),
+             *of_each("walk", f"How do {'FRY and SHRIMP' if has_pages(index) else 'addresses'} translate for", _walk),
              *of_each("table", "What does the page table look like of", table.draw),
-             Figure("matrix", "Who shares what with whom, among all processes?", lambda: matrix.draw(snapshot)),
-             Figure("ram", "Who owns each frame of RAM?", lambda: ram.draw(snapshot)),
-             Figure("fault", "What is wrong?", lambda: fault.draw(snapshot))]
+             Figure("matrix", "Who shares what with whom, among all processes?", lambda: matrix.draw(index)),
+             Figure("ram", "Who owns each frame of RAM?", lambda: ram.draw(index)),
+             Figure("fault", "What is wrong?", lambda: fault.draw(index))]
     if reel:
-        found += [Figure("diff", f"What has {reel.function} changed?", lambda: _fork(reel)),
-                  Figure("film", f"How does {reel.function} build it?", lambda: film.draw(reel), ("html", "pdf"),
-                         lambda: film.draw(reel, [_still(reel)]))]
+        found += [Figure("diff", f"What has {reel.function} changed?", partial(_fork, reel)),
+                  Figure("film", f"How does {reel.function} build it?", partial(film.draw, reel), ("html", "pdf"),
+                         partial(film.draw, reel, [_still(reel)]))]
     return found
 
 
@@ -67,29 +71,27 @@ def _of_none() -> NoReturn:
     raise VizError("processes: expected at least one, found none; stop later, and take the snapshot again")
 
 
-def telling_processes(snapshot: Snapshot) -> list[Process]:
-    """The process of `snapshot` whose two frames have most users, the youngest of these; none where there is none."""
-    n_users = {p.slot: 0 for p in snapshot.processes}
-    if has_pages(snapshot):
-        for frame in sharing(snapshot).frames.values():
+def telling_processes(index: Index) -> list[Process]:
+    """The process of a snapshot whose two frames have most users, the youngest of these; none where there is none."""
+    n_users = {p.slot: 0 for p in index.processes}
+    if has_pages(index):
+        for frame in sharing(index).frames.values():
             for slot in frame.users:
                 n_users[slot] += len(frame.users)
-    return sorted(snapshot.processes, key=lambda p: (n_users[p.slot], p.pid))[-1:]
+    return sorted(index.processes, key=lambda p: (n_users[p.slot], p.pid))[-1:]
 
 
-def _walk(snapshot: Snapshot, process: Process) -> Drawing:
+def _walk(index: Index, process: Process) -> Drawing:
     """How the process's SHRIMP and its parent's FRY meet in a frame, or where it has not both, its own two."""
-    parents = [p for p in snapshot.processes if p.pid == process.parent]
-    wanted = [(parents[0], "fry"), (process, "shrimp")] if parents else [(process, "fry"), (process, "shrimp")]
-    known = [walk.address(snapshot, p, name) for p, name in wanted if getattr(snapshot.layout, name) is not None]
-    return walk.draw(snapshot, known or [walk.address(snapshot, process, hex(m.va)) for m in process.mappings[:1]])
+    wanted = [(index.process(process.parent) or process, "fry"), (process, "shrimp")]
+    known = [walk.address(index, p, name) for p, name in wanted if getattr(index.layout, name) is not None]
+    return walk.draw(index, known or [walk.address(index, process, hex(m.va)) for m in process.mappings[:1]])
 
 
 def _fork(reel: Film) -> Drawing:
     """From fork's first instruction to its return."""
     ends = [s for s in reel.steps if s.phase == "end"] or reel.steps[-1:]
-    before, after = reel.steps[0].snapshot, ends[0].snapshot
-    return diff.draw(before, after, kit.changes.between(kit.snapshot(before.text), kit.snapshot(after.text)))
+    return diff.draw(reel.steps[0].index, ends[0].index)
 
 
 def _still(reel: Film) -> int:
@@ -129,15 +131,15 @@ nav ul { columns: 2; padding-left: 1.2rem; margin: .6rem 0; }
 """
 
 
-def page(snapshot: Snapshot, shown: Sequence[Union[Shown, Missing]], data: Sequence[tuple[str, str]]) -> str:
+def page(index: Index, shown: Sequence[Union[Shown, Missing]], data: Sequence[tuple[str, str]]) -> str:
     """HTML of the page that shows the figures; `data` are (file, what it is) to link to as well."""
-    title = f"Figures of {words.kernel(snapshot.kernel)}"
-    entries = "".join(f'<li><a href="#{text(one.figure.stem)}">{text(one.figure.question)}</a></li>' for one in shown)
-    more = " · ".join(f'<a href="{text(file)}">{text(what)}</a>' for file, what in data)
+    title = f"Figures of {words.kernel(index.snapshot.kernel)}"
+    entries = "".join(f'<li><a href="#{in_html(one.figure.stem)}">{in_html(one.figure.question)}</a></li>' for one in shown)
+    more = " · ".join(f'<a href="{in_html(file)}">{in_html(what)}</a>' for file, what in data)
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{text(title)}</title>\n'
-            f"<style>{_STYLE}</style>\n</head>\n<body>\n<header><h1>{text(title)}</h1>\n"
-            f'<p class="quiet">{text(words.stop_line(snapshot))}</p><p>{more}</p></header>\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{in_html(title)}</title>\n'
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n<header><h1>{in_html(title)}</h1>\n"
+            f'<p class="quiet">{in_html(words.stop_line(index))}</p><p>{more}</p></header>\n'
             f'<nav aria-label="Figures"><ul>{entries}</ul></nav>\n'
             f"<main>\n{''.join(map(_section, shown))}</main>\n</body>\n</html>\n")
 
@@ -152,11 +154,12 @@ def linked(page: Path) -> set[str]:
 
 
 def _section(one: Union[Shown, Missing]) -> str:
-    head = f'<section id="{text(one.figure.stem)}"><h2>{text(one.figure.question)}</h2>\n'
+    head = f'<section id="{in_html(one.figure.stem)}"><h2>{in_html(one.figure.question)}</h2>\n'
     if isinstance(one, Missing):
-        return f"{head}<p>Not drawn: {text(one.why)}</p></section>\n"
-    links = " · ".join(f'<a href="{text(name)}">{text(name.rpartition(".")[2].upper())}</a>' for name, _ in one.files)
-    image = f"{text(one.figure.stem)}.svg"
-    return (f'{head}<p class="quiet">{links}</p><figure><a href="{text(one.files[0][0])}">'
-            f'<img src="{image}" alt="{text(one.drawing.title)}"></a>'
-            f"<figcaption><details><summary>In words</summary>{text(one.drawing.description)}</details></figcaption></figure></section>\n")
+        return f"{head}<p>Not drawn: {in_html(one.why)}</p></section>\n"
+    links = " · ".join(f'<a href="{in_html(name)}">{in_html(name.rpartition(".")[2].upper())}</a>' for name, _ in one.files)
+    image = f"{in_html(one.figure.stem)}.svg"
+    return (f'{head}<p class="quiet">{links}</p><figure><a href="{in_html(one.files[0][0])}">'
+            f'<img src="{image}" alt="{in_html(one.drawing.title)}"></a>'
+            f"<figcaption><details><summary>In words</summary>{in_html(one.drawing.description)}</details></figcaption>"
+            "</figure></section>\n")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
 
-from .errors import VizError
+from .model.errors import VizError
 
 SUFFIXES = (".dot", ".svg", ".pdf", ".png")
 FILM_SUFFIXES = (".html", ".svg", ".pdf", ".png")

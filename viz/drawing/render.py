@@ -8,36 +8,38 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Union
 
-from . import scene_dot, style, svg
-from .drawing import Drawing
-from .errors import VizError
+from .figures import Drawing
+from .film import Reel
+from .model.errors import VizError
+from .scene import dot, style, svg
+
+Drawable = Union[Drawing, Reel]
 
 TIMEOUT_SECONDS = 20    # of a CPU's time for one run of a program; what is drawn in good time takes one
 _LAST_RESORT = 15       # times that, of wall time: a busy host gives it no CPU
 
 
-def render(drawing: Drawing, kinds: Sequence[str]) -> list[bytes]:
+def render(drawing: Drawable, kinds: Sequence[str]) -> list[bytes]:
     """The figure as each of `kinds`: "dot", "svg", "pdf", "png" or "html"; all in the same layout. Raises VizError."""
-    return [_one(drawing, kind) for kind in kinds]
+    return [_of_film(drawing, kind) if isinstance(drawing, Reel) else _of_scene(drawing, kind) for kind in kinds]
 
 
-def _one(drawing: Drawing, kind: str) -> bytes:
+def _of_film(reel: Reel, kind: str) -> bytes:
     if kind == "html":
-        return drawing.html().encode("utf-8")
-    if drawing.sheets is None:
-        return _of_scene(drawing, kind)
-    sheets = [Drawing(drawing.title, drawing.description, scene) for scene in drawing.sheets(kind == "pdf")]
-    return _of_scene(sheets[0], kind) if len(sheets) == 1 else _joined([_of_scene(one, kind) for one in sheets])
+        return reel.html().encode("utf-8")
+    sheets = [_of_scene(Drawing(reel.title, reel.description, scene), kind) for scene in reel.sheets(kind == "pdf")]
+    return sheets[0] if len(sheets) == 1 else _joined(sheets)
 
 
 def _of_scene(drawing: Drawing, kind: str) -> bytes:
-    dot = scene_dot.write(drawing.scene, drawing.title)
+    source = dot.write(drawing.scene, drawing.title)
     if kind == "dot":
-        return dot.encode("utf-8")
+        return source.encode("utf-8")
     arguments = ["-T" + kind] + ([f"-Gdpi={style.PNG_DPI}"] if kind == "png" else [])
-    data = run("dot", arguments, dot, "graphviz", "a .dot file")
-    return svg.standing_alone(scene_dot.finished(data, drawing), drawing) if kind == "svg" else data
+    data = run("dot", arguments, source, "graphviz", "a .dot file")
+    return svg.standing_alone(dot.finished(data, drawing.scene), drawing.title, drawing.description) if kind == "svg" else data
 
 
 def _joined(pages: Sequence[bytes]) -> bytes:

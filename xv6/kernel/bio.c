@@ -17,8 +17,9 @@
 #include "defs.h"
 
 _Static_assert(NBUF >= 2 * LOGBLOCKS, "the log could pin every buffer");
+_Static_assert(NBUF >= MAXFILE + LOGBLOCKS, "the longest file does not fit beside what the log pins");
 
-#define NCHAIN 256          // a power of two
+#define NCHAIN 512          // a power of two
 
 static struct {
   struct spinlock lock;

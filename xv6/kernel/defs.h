@@ -25,6 +25,7 @@ void *memset(void *dst, int c, uint64 n);
 void *memmove(void *dst, const void *src, uint64 n);
 void *memcpy(void *dst, const void *src, uint64 n);
 int memcmp(const void *a, const void *b, uint64 n);
+uint64 nonzero(const uint64 *words, uint64 i, uint64 n); // first one from i on, or n
 int strlen(const char *s);
 int strncmp(const char *a, const char *b, uint64 n);
 char *strncpy(char *dst, const char *src, int n);   // pads with NUL

@@ -9,6 +9,13 @@
 
 #define NFRAMES ((PHYSTOP - KERNBASE) / PGSIZE)
 
+// Whether a freed frame is filled, so that a use after free shows at once:
+// what is read there is no pointer, and no entry of a page table.
+#ifndef JUNK
+#define JUNK 1
+#endif
+#define FILLING 1            // each byte, as in xv6: the kit knows it
+
 extern char end[];           // kernel.ld
 
 struct run {
@@ -77,6 +84,6 @@ void kfree(void *pa) {
   if (*refs == 0)
     panic("kfree: frame is free");
   if (--*refs == 0)
-    setfree(pa);
+    setfree(JUNK ? memset(pa, FILLING, PGSIZE) : pa);
   release(&kmem.lock);
 }

@@ -22,6 +22,7 @@
 // The disk
 #define ROOTDEV 1           // number of the one that holds /
 #define FSSIZE 2000         // blocks of the image mkfs makes
-#define NBUF 256            // blocks in the buffer cache
+#define NBUF 512            // blocks in the buffer cache: the longest file and what leads to it,
+                            // or a file that is read again would push itself out
 #define MAXOPBLOCKS 10      // blocks one file system call may change
 #define LOGBLOCKS (3 * MAXOPBLOCKS) // block numbers in the log's header block

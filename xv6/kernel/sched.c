@@ -147,9 +147,12 @@ void sched(void) {
   mycpu()->intena = intena;
 }
 
-// Lets others run first, if there are any.
+// Lets others run first, if there are any: who is alone stays on its hart.
 void yield(void) {
-  if (ready.head == 0)
+  acquire(&ready.lock);
+  int alone = ready.head == 0;
+  release(&ready.lock);
+  if (alone)
     return;
   struct proc *p = myproc();
   acquire(&p->lock);

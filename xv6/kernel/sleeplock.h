@@ -3,6 +3,7 @@
 
 struct sleeplock {
   uint locked;              // guarded by lk
+  uint waiting;             // guarded by lk: processes that sleep for it
   struct spinlock lk;
   char *name;               // for whoever debugs
   int pid;                  // the holder

@@ -43,7 +43,9 @@ void start(int hart) {
   csr_write(satp, 0);
   csr_write(sie, SI_SOFT | SI_EXTERNAL);
   csr_write(mepc, main);
-  csr_write(mstatus, (csr_read(mstatus) & ~MSTATUS_MPP_MASK) | MSTATUS_MPP_S);
+  // A reset leaves SIE, and what is pending, as the run before had them: no
+  // interrupt may come before main() says where it goes.
+  csr_write(mstatus, (csr_read(mstatus) & ~(MSTATUS_MPP_MASK | SSTATUS_SIE)) | MSTATUS_MPP_S);
   asm volatile("mv tp, %0\n\tmret" : : "r"((uint64)hart));
   __builtin_unreachable();
 }

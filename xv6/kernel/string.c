@@ -1,13 +1,17 @@
-// Bytes and NUL-terminated strings. Bulk goes many words at a time: copying
-// and clearing pages is most of what fork, exec and sbrk do.
+// Bytes and NUL-terminated strings. Bulk goes STEP words at a time: copying
+// and clearing pages is most of what fork, exec and sbrk do. A word at a time,
+// fork, exit and wait took 55,037 instructions instead of 31,608, and sbrk of
+// 40 pages, up and down, 99,323 instead of 41,923 (user/bench.c).
 #include "types.h"
 #include "riscv.h"
 #include "defs.h"
 
 typedef uint64 __attribute__((may_alias)) word;
 
+enum { STEP = 16 };         // a macro would not be expanded in a pragma
+
 #define WORD (long)sizeof(word)
-#define BULK (16 * WORD)
+#define BULK (STEP * WORD)
 #define MISALIGNED(address) ((uint64)(address) % WORD)
 
 void *memset(void *dst, int c, uint64 n) {
@@ -16,11 +20,10 @@ void *memset(void *dst, int c, uint64 n) {
 
   while (d < end && MISALIGNED(d))
     *d++ = c;
-  for (; end - d >= BULK; d += BULK) {
-    word *p = (word *)d;
-    p[0] = p[1] = p[2] = p[3] = p[4] = p[5] = p[6] = p[7] = w;
-    p[8] = p[9] = p[10] = p[11] = p[12] = p[13] = p[14] = p[15] = w;
-  }
+  for (; end - d >= BULK; d += BULK)
+#pragma GCC unroll STEP
+    for (int i = 0; i < STEP; i++)
+      ((word *)d)[i] = w;
   for (; end - d >= WORD; d += WORD)
     *(word *)d = w;
   while (d < end)
@@ -28,27 +31,16 @@ void *memset(void *dst, int c, uint64 n) {
   return dst;
 }
 
-// Loads before stores: a hart need not wait for each word in turn.
-#define COPY4(i)                                                                \
-  do {                                                                          \
-    word w0 = from[i], w1 = from[i + 1], w2 = from[i + 2], w3 = from[i + 3];    \
-    to[i] = w0, to[i + 1] = w1, to[i + 2] = w2, to[i + 3] = w3;                 \
-  } while (0)
-
 static void copyup(uchar *d, const uchar *s, uint64 n) {
   uchar *end = d + n;
 
   if (MISALIGNED(d) == MISALIGNED(s)) {
     while (d < end && MISALIGNED(d))
       *d++ = *s++;
-    for (; end - d >= BULK; d += BULK, s += BULK) {
-      word *to = (word *)d;
-      const word *from = (const word *)s;
-      COPY4(0);
-      COPY4(4);
-      COPY4(8);
-      COPY4(12);
-    }
+    for (; end - d >= BULK; d += BULK, s += BULK)
+#pragma GCC unroll STEP
+      for (int i = 0; i < STEP; i++)
+        ((word *)d)[i] = ((const word *)s)[i];
     for (; end - d >= WORD; d += WORD, s += WORD)
       *(word *)d = *(const word *)s;
   }
@@ -79,6 +71,25 @@ void *memmove(void *dst, const void *src, uint64 n) {
 void *memcpy(void *dst, const void *src, uint64 n) {
   copyup(dst, src, n);
   return dst;
+}
+
+static int allzero(const uint64 *words) {
+  uint64 any = 0;
+#pragma GCC unroll STEP
+  for (int i = 0; i < STEP; i++)
+    any |= words[i];
+  return any == 0;
+}
+
+// The index of the first word that is not 0, from the i'th on, of n; n if
+// there is none. When freetables looked at each entry by itself, fork, exit
+// and wait took 39,051 instructions instead of 29,965.
+uint64 nonzero(const uint64 *words, uint64 i, uint64 n) {
+  while (n - i >= STEP && allzero(words + i))
+    i += STEP;
+  while (i < n && words[i] == 0)
+    i++;
+  return i;
 }
 
 int memcmp(const void *a, const void *b, uint64 n) {

@@ -16,22 +16,26 @@ extern char etext[], trampoline[]; // kernel.ld
 
 pagetable_t kernel_pagetable;
 
+// Makes an empty entry lead to a new table, if there is memory for one.
+static void addtable(pte_t *pte) {
+  pagetable_t table = uvmcreate();
+  if (table)
+    *pte = PA2PTE(table) | PTE_V;
+}
+
 // The entry for va in the table of that level, below the given root. Tables
 // on the way are made when alloc is set. 0 when one is missing.
-static pte_t *descend(pagetable_t table, uint64 va, int level, int alloc) {
-  for (int at = 2; at > level; at--) {
-    pte_t *pte = &table[PX(at, va)];
-    if (PTE_LEAF(*pte))
+static pte_t *descend(pagetable_t root, uint64 va, int level, int alloc) {
+  pte_t *pte = root + PX(2, va);
+
+  for (int below = 1; below >= level; below--) {
+    if (alloc && !(*pte & PTE_V))
+      addtable(pte);
+    if (!(*pte & PTE_V) || PTE_LEAF(*pte))
       return 0;
-    if (*pte & PTE_V) {
-      table = (pagetable_t)PTE2PA(*pte);
-    } else {
-      if (!alloc || (table = kzalloc()) == 0)
-        return 0;
-      *pte = PA2PTE(table) | PTE_V;
-    }
+    pte = (pte_t *)PTE2PA(*pte) + PX(below, va);
   }
-  return &table[PX(level, va)];
+  return pte;
 }
 
 // Maps for the kernel, once and for ever, with the largest pages that fit.
@@ -210,15 +214,11 @@ int uvmcopy(pagetable_t old, pagetable_t new, uint64 sz) {
 
 // Frees a table of that level and those below it; none may map anything.
 static void freetables(pagetable_t table, int level) {
-  for (pte_t *pte = table; pte < table + NPTE; pte += 4) {
-    if ((pte[0] | pte[1] | pte[2] | pte[3]) == 0)
-      continue;
-    for (int i = 0; i < 4; i++) {
-      if (level == 0 || PTE_LEAF(pte[i]))
-        panic("freetables: still mapped");
-      if (pte[i] & PTE_V)
-        freetables((pagetable_t)PTE2PA(pte[i]), level - 1);
-    }
+  for (uint64 i = 0; (i = nonzero(table, i, NPTE)) < NPTE; i++) {
+    if (level == 0 || PTE_LEAF(table[i]))
+      panic("freetables: still mapped");
+    if (table[i] & PTE_V)
+      freetables((pagetable_t)PTE2PA(table[i]), level - 1);
   }
   kfree(table);
 }

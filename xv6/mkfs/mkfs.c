@@ -3,7 +3,7 @@
 //   mkfs -c IMAGE        one line for each fault found; status 1 if any
 //
 // The image is built in memory, little-endian whatever the host is, and put
-// in place whole or not at all. The same files give the same bytes.
+// in place atomically: complete, or unchanged. The same files give the same bytes.
 
 #include <errno.h>
 #include <fcntl.h>

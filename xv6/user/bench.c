@@ -2,6 +2,9 @@
 // -icount shift=0 and one hart, where an instruction takes a nanosecond and
 // the clock of 10 MHz (QEMU, hw/intc/riscv_aclint.c) ticks every hundredth.
 // Prints lines "bench NAME INSTRUCTIONS"; the loops' own cost is taken off.
+#include "kernel/types.h"
+#include "kernel/fcntl.h"
+#include "kernel/fs.h"
 #include "user/shrimp.h"
 #include "user/user.h"
 
@@ -9,6 +12,7 @@
 #define CHUNK 512             // bytes of one write to the pipe
 #define CHUNKS 400
 #define PAGES 100             // passed through the shared page
+#define BLOCKS 256            // of the file that is read again
 
 static char here[PGSIZE], there[PGSIZE];
 static int forward[2], back[2];
@@ -155,6 +159,27 @@ static uint64 pass_through_page(uint bytes) {
   return cost;
 }
 
+static void write_file(void) {
+  int fd = open("bench.file", O_CREATE | O_WRONLY);
+
+  for (int i = 0; i < BLOCKS; i++)
+    if (write(fd, here, BSIZE) != BSIZE)
+      give_up("writing a file");
+  close(fd);
+}
+
+static void read_file(void) {
+  int fd = open("bench.file", O_RDONLY);
+
+  while (read(fd, there, PGSIZE) > 0)
+    ;
+  close(fd);
+}
+
+static void copy_block(void) {
+  memcpy(there, here, BSIZE);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1)               // the program that fork_exec_wait runs
     return 0;
@@ -167,5 +192,9 @@ int main(int argc, char **argv) {
   measure("shared-page-byte", copy_in_and_out, 100, PGSIZE);
   report("shared-page-byte-with-messages", pass_through_page(PGSIZE), PAGES * PGSIZE);
   report("two-messages", pass_through_page(0), PAGES);
+  write_file();
+  measure("block-of-a-file-read-again", read_file, 4, BLOCKS);
+  unlink("bench.file");
+  measure("copy-of-a-block", copy_block, 100, 1);
   return 0;
 }

@@ -4,7 +4,6 @@
 #include "user/user.h"
 
 #define LARGEST (1 << 13)     // pages asked for at once
-#define TRIES 10
 
 int take_all_memory(void) {
   int pages = 0;
@@ -36,7 +35,7 @@ int free_pages(void) {
 }
 
 int free_pages_return(int before) {
-  for (int i = 0; i < TRIES; i++) {
+  for (int i = 0; i < PATIENCE; i++) {
     if (free_pages() >= before)
       return 1;
     sleep(1);

@@ -101,8 +101,7 @@ static void results_at_bad_address(void) {
   for_each_bad(p) {
     must(fstat(first, (struct stat *)p) == -1);
     must(pipe((int *)p) == -1);
-    int pid = fork();
-    must(pid >= 0);
+    int pid = must_fork();
     if (pid == 0)
       exit(0);
     must(wait((int *)p) == -1);

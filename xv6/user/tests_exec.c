@@ -114,9 +114,7 @@ static void entry_outside(void) {
 
 // Runs this program with its arguments and output in the file "out".
 static void run_into_file(char **argv) {
-  int pid = fork();
-
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0) {
     close(1);
     must(open("out", O_CREATE | O_TRUNC | O_WRONLY) == 1);
@@ -177,8 +175,7 @@ static void descriptors_stay_open(void) {
   static char *argv[] = {"cat", 0};
 
   make_file("in", "through", 7);
-  int pid = fork();
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0) {
     close(0);
     close(1);
@@ -193,8 +190,7 @@ static void relative_to_directory(void) {
   static char *argv[] = {"e", 0};
 
   must(mkdir("d") == 0 && link("/echo", "d/e") == 0 && chdir("d") == 0);
-  int pid = fork();
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0) {
     close(1);
     must(open("out", O_CREATE | O_WRONLY) == 1);

@@ -96,8 +96,7 @@ static void offsets_shared_and_not(void) {
 
   must(read(a, scratch, 3) == 3 && read(c, scratch, 1) == 1 && scratch[0] == '3');
   must(read(b, scratch, 1) == 1 && scratch[0] == '0');
-  int pid = fork();
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0)
     exit(read(a, scratch, 2) == 2 && close(c) == 0 ? 0 : 1);
   must(reap() == 0);

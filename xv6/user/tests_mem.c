@@ -147,9 +147,14 @@ static void heap_memory_runs_out(void) {
   starve(grow_by_a_page);
 }
 
+static int gate[2];           // closing its write end lets all begin
+
 static void take_and_touch(void) {
   char *start = (char *)first_unmapped();
+  char c;
 
+  close(gate[1]);
+  must(read(gate[0], &c, 1) == 0); // the first could take what the last is made of
   take_all_memory();
   for (char *p = start; p < sbrk(0); p += PGSIZE)
     *p = 1;
@@ -159,8 +164,11 @@ static void several_want_all(void) {
   int before = free_pages();
 
   for (int round = 0; round < 3; round++) {
+    must_pipe(gate);
     for (int i = 0; i < 6; i++)
       begin(take_and_touch);
+    close(gate[0]);
+    close(gate[1]);
     for (int i = 0; i < 6; i++)
       must(reap() == 0);
   }
@@ -289,8 +297,7 @@ static void lazy_memory(void) {
   must(read(fd[0], p + 9 * PGSIZE - 2, 4) == 4);     // and into untouched
   must(p[9 * PGSIZE] == 0 && p[20 * PGSIZE] == 0);
   p[20 * PGSIZE] = 'x';
-  int pid = fork();
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0) {
     must(p[20 * PGSIZE] == 'x' && p[30 * PGSIZE] == 0);
     p[31 * PGSIZE] = 'y';

@@ -52,8 +52,7 @@ static void chain(int length) {
   if (length == 0)
     return;
   fry[3] = length;
-  int pid = fork();
-  must(pid >= 0);
+  int pid = must_fork();
   if (pid == 0) {
     must((int)shrimp[3] == length && fry[3] == 0);
     chain(length - 1);

@@ -20,10 +20,18 @@ void fail(const char *file, int line, const char *what) {
   exit(1);
 }
 
-int begin(void (*f)(void)) {
-  int pid = fork();
+int must_fork(void) {
+  int pid;
 
+  for (int i = 0; (pid = fork()) < 0 && i < PATIENCE; i++)
+    sleep(1);
   must(pid >= 0);
+  return pid;
+}
+
+int begin(void (*f)(void)) {
+  int pid = must_fork();
+
   if (pid == 0) {
     f();
     exit(0);
@@ -143,8 +151,7 @@ void starve(int (*attempt)(void)) {
 
   must_pipe(asking);
   must_pipe(giving);
-  int pid = fork();           // while there is memory
-  must(pid >= 0);
+  int pid = must_fork();      // while there is memory
   if (pid == 0) {
     close(asking[0]);
     close(giving[1]);

@@ -30,6 +30,7 @@ extern const struct test args_tests[], file_tests[], dir_tests[], disk_tests[],
 
 // In processes: a child's must() counts once its parent looks at its status.
 void fail(const char *file, int line, const char *what) __attribute__((noreturn));
+int must_fork(void);                   // waits for slots that orphans have until init has buried them
 int begin(void (*f)(void));            // pid of a child that does f() and exits with 0
 int reap(void);                        // status of the next child to end
 int status_of(void (*f)(void));        // begin and reap

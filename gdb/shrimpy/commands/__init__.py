@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 
-from .. import names, trapframes
+from ..live import names, trapframes
 
-_MODULES = ("check", "draw", "processes", "memory", "changes", "step", "programs",
-            "functions", "help", "window")
+_MODULES = ("check", "explain", "draw", "processes", "memory", "changes", "step", "programs",
+            "functions", "travel", "why", "help", "window")
 
 
 def register() -> None:

@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 import gdb
 
-from .. import elf, forking, gdbinfo, remote, stop
-from ..programs import program_file
-from ..readers import ReadError
-from ..session import core_path, session
+from ..kernel import gdbinfo
+from ..live import recording, stop
+from ..live.programs import program_file
+from ..live.session import core_path, session
+from ..memory import elf, remote
+from ..memory.readers import ReadError
+from ..show.text import Painter, in_ascii
 from ..snapshot import Process, Snapshot
-from ..text import Painter, in_ascii
+from ..step.runner import Interrupted
 
 
 class Arg(NamedTuple):
@@ -88,7 +91,7 @@ class Command(gdb.Command):
         except Exception as error:
             if gdb.parameter("python print-stack") == "full":
                 raise
-            raise gdb.GdbError(f"{self.name}: a fault of the kit's own: {error!r}; for where, try: "
+            raise gdb.GdbError(f"{self.name}: internal error: {error!r}; for where, try: "
                                "set python print-stack full") from None
 
     def complete(self, text: str, word: str | None) -> Sequence[str] | int:
@@ -175,13 +178,15 @@ _told: set[tuple[str, str]] = set()
 def tell_once() -> None:
     """What cannot be known of this kernel, a line each, once for each kernel and run of GDB."""
     taken = session.known()
-    for finding in taken.findings if taken else ():
+    if taken is None:
+        return
+    for finding in taken.findings:
         if finding.kind in ("no-proc-table", "no-debug-info") and (taken.kernel, finding.text) not in _told:
             _told.add((taken.kernel, finding.text))
             gdb.write(f"note: {finding.text}\n")
 
 
-KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, forking.Interrupted, remote.StubError, ReadError,
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, recording.NotRecorded, Interrupted, remote.StubError, ReadError,
                 elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
 
@@ -287,8 +292,9 @@ def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
     named = {"fry": layout.fry, "shrimp": layout.shrimp, "trapframe": layout.trapframe,
              "trampoline": layout.trampoline}
     low = word.lower()
-    if named.get(low) is not None:
-        return named[low]
+    at = named.get(low)
+    if at is not None:
+        return at
     for mapping in of.mappings if of else ():
         if mapping.region == low:
             return mapping.va

@@ -6,10 +6,12 @@ import os
 
 import gdb
 
-from .. import changes, files, views
+from .. import files
+from ..live.session import session
 from ..records import encode
-from ..session import session
-from ..snapshot import Snapshot
+from ..show import reports
+from ..snapshot import Snapshot, changes
+from ..snapshot.contradictions import checked
 from .base import Arg, Bad, Command, Opt, painter, write_json
 
 
@@ -58,13 +60,13 @@ class Xv6Diff(Command):
         if "-json" in given:
             write_json([encode(c) for c in found])
         else:
-            gdb.write(views.differences(found, painter()))
+            gdb.write(reports.differences(found, painter()))
 
 
 def _load(path: str) -> Snapshot:
     try:
         with open(path, encoding="utf-8") as file:
-            return Snapshot.from_json(file.read())
+            return checked(Snapshot.from_json(file.read()))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise Bad(f"expected a snapshot, found {path}: {why}; "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gdb
 
-from ..session import session
+from ..live.session import session
 from ..snapshot import Snapshot
 from .base import Arg, Bad, Command, Opt, process, virtual
 
@@ -73,8 +73,8 @@ def _options(figure: str, given: dict[str, str], taken: Snapshot) -> list[str]:
     if figure == "walk":
         owner = process(pid, taken) if pid is not None or (what and taken.stop.pid is not None) else None
         if what is not None and owner is None:
-            owner = max(taken.processes, key=lambda p: p.pid, default=None)
-        options = ["--pid", str(owner.pid)] if owner else []
+            owner = max(taken.processes, key=lambda p: p.pid) if taken.processes else None
+        options = ["--pid", str(owner.pid)] if owner is not None else []
         return options + (["--va", hex(virtual(what, taken, owner))] if what is not None else [])
     if what is not None:
         raise Bad(f"expected nothing after {figure}, found {what!r}; to choose processes: -pids PID,...")

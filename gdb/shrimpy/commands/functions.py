@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gdb
 import gdb.printing
 
-from .. import gdbinfo, sv39
-from ..kernel import rsw_names
-from ..session import session
+from ..kernel import gdbinfo, rsw_names
+from ..live.session import session
+from ..memory import sv39
 from .base import KNOWN_ERRORS, Bad, one_line, with_pid
 
 
@@ -15,6 +17,8 @@ class _Function(gdb.Function):
     """A convenience function whose errors are one line."""
 
     name = ""
+    usage = ""
+    value: Callable[..., object]        # of the arguments; Bad and TypeError for wrong ones
 
     def __init__(self) -> None:
         super().__init__(self.name)

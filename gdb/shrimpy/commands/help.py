@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gdb
 
-from .. import views
-from ..session import session
+from ..live.session import session
+from ..show import reports
 from .base import Command
 
 class Shrimpy(Command):
     """Say what the Shrimpy kit is looking at, and how.
 
-    shrimp-check      judge every page table and frame by the rules
+    shrimp-check [PID]    judge every page table and frame by the rules, or one process
+    shrimp-explain RULE   what a rule means, what usually breaks it, how to look further
     shrimp-step       step through a fork, to each thing that builds its child
     layout shrimpy    the family, the frames and the last change beside the source
     shrimp-draw FIGURE    draw: family, matrix, ram, fault, address-space, table, walk, diff
@@ -22,6 +23,8 @@ class Shrimpy(Command):
     xv6-user PID      a program's symbols beside the kernel's
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
+    xv6-when, xv6-goto N, xv6-back, xv6-back-continue    a recorded run, in both directions
+    xv6-why [WHAT [PID]]           who stored an entry or a variable as it is now
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands
     set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
@@ -38,7 +41,7 @@ class Shrimpy(Command):
         lines = [f"kernel   {session.debuginfo()[0].kernel}",
                  f"memory   {sources.get(taken.source, taken.source)}, "
                  f"[{layout.ram_base:#x}, {layout.ram_end:#x})",
-                 f"stopped  {views.where(taken)}"]
+                 f"stopped  {reports.where(taken)}"]
         for title, va in (("FRY", layout.fry), ("SHRIMP", layout.shrimp)):
             lines.append(f"{title:8} {va:#x}, from {_ORIGINS[layout.fry_from]}" if va is not None
                          else f"{title:8} not in this kernel; try: set shrimpy {title.lower()} ADDR")

@@ -6,9 +6,10 @@ import re
 
 import gdb
 
-from .. import sv39, views
+from ..live.session import core_path, session
+from ..memory import sv39
 from ..records import encode
-from ..session import core_path, session
+from ..show import reports
 from ..snapshot import KernelTable, Mapping, Process, Snapshot
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
@@ -44,7 +45,7 @@ class Xv6Vmmap(Command):
                         "mappings": [encode(m) for m in of.mappings],
                         "findings": [encode(f) for f in of.findings]})
             return
-        gdb.write(views.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw))
+        gdb.write(reports.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw))
         for finding in of.findings:
             gdb.write(f"! {finding.text}\n")
 
@@ -80,7 +81,7 @@ class Xv6Walk(Command):
             write_json(walk_json(found, owner))
             return
         by_hand = "x/1gx" if core_path() else "monitor xp /1gx"
-        gdb.write(views.walk(f"{title}, root {root:#x}", found, by_hand, painter()))
+        gdb.write(reports.walk(f"{title}, root {root:#x}", found, by_hand, painter()))
 
 
 class Xv6Rmap(Command):
@@ -94,9 +95,9 @@ class Xv6Rmap(Command):
         taken = session.snapshot()
         pa = number(given["PA"], "a physical address")
         if "-json" in given:
-            write_json({"frame": hex(pa & -views.PAGE), "users": views.frame_users(pa, taken)})
+            write_json({"frame": hex(pa & -reports.PAGE), "users": reports.frame_users(pa, taken)})
         else:
-            gdb.write(views.rmap(pa, taken, painter()))
+            gdb.write(reports.rmap(pa, taken, painter()))
 
 
 class Xv6Frames(Command):
@@ -108,10 +109,10 @@ class Xv6Frames(Command):
     def run(self, given):
         taken = session.snapshot()
         if "-json" in given:
-            write_json({"totals": views.frame_totals(taken),
-                        "shared": [encode(f) for f in views.shared(taken)]})
+            write_json({"totals": reports.frame_totals(taken),
+                        "shared": [encode(f) for f in reports.shared(taken)]})
         else:
-            gdb.write(views.frames(taken, painter()))
+            gdb.write(reports.frames(taken, painter()))
 
 
 def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:
@@ -144,8 +145,8 @@ def _in_satp(taken: Snapshot) -> KernelTable:
     with session.memory() as reader:
         found = sv39.walk(reader, root)
     known = next((p for p in taken.processes if p.root == root), None)
-    regions = {m.va: m.region for m in known.mappings} if known else {taken.layout.trampoline: "trampoline",
-                                                                      taken.layout.trapframe: "trapframe"}
+    at = ((taken.layout.trampoline, "trampoline"), (taken.layout.trapframe, "trapframe"))
+    regions = {m.va: m.region for m in known.mappings} if known else {va: name for va, name in at if va is not None}
     mappings = tuple(Mapping(leaf.va, leaf.pa, leaf.level, leaf.n_pages, sv39.FLAGS[leaf.pte & 0xFF], leaf.pte, leaf.pte_at,
                              regions.get(leaf.va, "other")) for leaf in found.leaves)
     return KernelTable(root, tuple(found.tables), mappings, tuple(found.findings))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gdb
 
-from .. import views
+from ..live.session import session
 from ..records import encode
-from ..session import session
+from ..show import reports
 from .base import Command, Opt, painter, speakable, write_json
 
 _BULKY = ("tables", "mappings", "findings")
@@ -27,7 +27,7 @@ class Xv6Ps(Command):
         if "-json" in given:
             write_json([_brief(p) for p in taken.processes])
         else:
-            gdb.write(views.processes(taken, painter()))
+            gdb.write(reports.processes(taken, painter()))
 
 
 class Xv6Tree(Command):
@@ -45,7 +45,7 @@ class Xv6Tree(Command):
             write_json([{"pid": p.pid, "parent": p.parent, "name": p.name}
                         for p in taken.processes])
         else:
-            gdb.write(speakable(views.tree(taken, painter())))
+            gdb.write(speakable(reports.tree(taken, painter())))
 
 
 class Xv6Harts(Command):
@@ -62,7 +62,7 @@ class Xv6Harts(Command):
         if "-json" in given:
             write_json({"stop": encode(taken.stop), "harts": [encode(h) for h in taken.harts]})
         else:
-            gdb.write(views.where(taken) + "\n" + views.harts(taken, painter()))
+            gdb.write(reports.where(taken) + "\n" + reports.harts(taken, painter()))
 
 
 def _brief(process: object) -> dict[str, object]:

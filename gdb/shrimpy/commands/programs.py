@@ -6,9 +6,10 @@ from pathlib import Path
 
 import gdb
 
-from .. import elf, gdbinfo
-from ..programs import UserBreakpoint, entry_point, load, program_file
-from ..session import session
+from ..kernel import gdbinfo
+from ..live.programs import UserBreakpoint, entry_point, load, program_file
+from ..live.session import session
+from ..memory import elf
 from .base import Arg, Bad, Command, Opt, process
 
 

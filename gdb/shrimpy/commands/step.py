@@ -6,10 +6,13 @@ import textwrap
 
 import gdb
 
-from .. import files, film, forking, views
-from ..session import session
+from .. import files
+from ..live.session import session
+from ..show import reports
 from ..snapshot import Process
-from ..story import count
+from ..step import current, film
+from ..step.stepping import Stepping
+from ..show.story import count
 from .base import Arg, Bad, Command, Opt, painter, programs, width, with_pid
 from .window import Window
 
@@ -44,14 +47,14 @@ class ShrimpStep(Command):
         except Bad:             # a slip of the person's: what is under way goes on
             raise
         except BaseException:
-            forking.leave()
+            current.leave()
             raise
         finally:
-            if forking.current() is None:
+            if current.current() is None:
                 self.dont_repeat()
 
     def _run(self, given):
-        stepping = forking.current()
+        stepping = current.current()
         who = wanted(given.get("PID|NAME"))
         if stepping is None:
             if "-record" in given:
@@ -72,14 +75,14 @@ class ShrimpStep(Command):
         if "-finish" in given:
             finish(stepping)
         if stepping.over:
-            forking.leave()
+            current.leave()
 
     def _record(self, path, who, every):
         path = files.writable(path)
         stepping = begin(who, every, life=True)
         steps = [stepping.last, *finish(stepping)]
         cast = stepping.cast
-        forking.leave()
+        current.leave()
         film.write(path, film.film(steps, stepping.function, cast.parent, cast.child))
         gdb.write(f"{path}: {len(steps)} steps\n")
 
@@ -97,9 +100,9 @@ def wanted(word: str | None) -> Process | str | None:
     return word
 
 
-def begin(who: Process | str | None, every: bool, life: bool) -> forking.Stepping:
+def begin(who: Process | str | None, every: bool, life: bool) -> Stepping:
     """A stepping at its first step."""
-    stepping = forking.start(who, every, life)
+    stepping = current.start(who, every, life)
     of = "" if who is None else f" of {who!r}" if isinstance(who, str) else f" of pid {who.pid} ({who.name})"
     said = [f"waiting for {stepping.function}{of}: type a command such as ls in the machine's terminal; Ctrl-C here "
             "gives up"]
@@ -112,19 +115,20 @@ def begin(who: Process | str | None, every: bool, life: bool) -> forking.Steppin
     return stepping
 
 
-def show(stepping: forking.Stepping) -> None:
-    gdb.write(views.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.is_seen()))
+def show(stepping: Stepping) -> None:
+    if stepping.last is not None:
+        gdb.write(reports.step(stepping.n_steps, stepping.last, painter(), width(), brief=Window.is_seen()))
     gdb.flush()
 
 
-def show_next(stepping: forking.Stepping) -> None:
+def show_next(stepping: Stepping) -> None:
     if stepping.advance() is not None:
         show(stepping)
     if stepping.over:
         gdb.write(ending(stepping) + "\n")
 
 
-def finish(stepping: forking.Stepping) -> list:
+def finish(stepping: Stepping) -> list:
     """Runs to the end; the steps there were, a line printed for each."""
     steps = []
     paint = painter()
@@ -138,7 +142,7 @@ def finish(stepping: forking.Stepping) -> list:
     return steps
 
 
-def ending(stepping: forking.Stepping) -> str:
+def ending(stepping: Stepping) -> str:
     """One line on how it ended."""
     cast = stepping.cast
     counted = f"{count(stepping.n_steps, 'step')}, {count(len(cast.allocated), 'frame')} allocated"

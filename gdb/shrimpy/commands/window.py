@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gdb
 
-from .. import forking, window
-from ..session import session
-from ..text import Painter
+from ..live.session import session
+from ..show import window
+from ..show.text import Painter
+from ..step import current
 from .base import KNOWN_ERRORS, one_line, speakable
 
 _LAYOUT = "tui new-layout shrimpy {-horizontal src 4 shrimpy 3} 3 status 0 cmd 2"
@@ -66,14 +67,14 @@ class Window:
 
 def _state() -> tuple:
     """What says whether there is something new to draw."""
-    stepping = forking.at_step()
+    stepping = current.at_step()
     return session.moves(), stepping.n_steps if stepping is not None else None, gdb.selected_thread()
 
 
 def _lines(width: int, height: int) -> list[window.Line]:
-    stepping = forking.at_step()
+    stepping = current.at_step()
     try:
-        if stepping is not None:
+        if stepping is not None and stepping.last is not None and stepping.last.snapshot is not None:
             return window.content(stepping.last.snapshot, stepping.last, stepping.cast, width, height)
         return window.content(session.snapshot(walk_free=False), None, None, width, height)
     except KNOWN_ERRORS as error:

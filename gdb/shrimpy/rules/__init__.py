@@ -6,27 +6,35 @@ of a change where the machine is stopped; what may be is skipped, and says why.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable, List, Optional, Tuple
 
+from ..reasons import KERNEL, Kind, Reason
 from ..snapshot import Snapshot
-from . import accounts, life, memory, pages
-from .verdict import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, Bench, Rule, Verdict, subject
+from . import accounts, hardware, life, pages, played, tables
+from .verdict import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, WARNING, Bench, Rule, Verdict
 from .view import Known, View
 
-__all__ = ["FAIL", "MOMENT", "NOTHING", "PASS", "SKIPPED", "UNKNOWN", "RULES", "Known", "Verdict",
-           "evaluate", "held_back", "status", "subject", "unsettled"]
+__all__ = ["FAIL", "HANDOUT", "MOMENT", "NOTHING", "PASS", "PROFILES", "SKIPPED", "STRICT", "UNKNOWN", "WARNING", "RULES",
+           "Known", "Verdict",
+           "evaluate", "held_back", "status", "unsettled"]
 
-RULES: Tuple[Rule, ...] = pages.RULES + memory.RULES + accounts.RULES + life.RULES
+RULES: Tuple[Rule, ...] = pages.RULES + tables.RULES + accounts.RULES + hardware.RULES + life.RULES + \
+    played.RULES
+
+HANDOUT, STRICT = PROFILES = "handout", "strict"
+"""What decides: what the lab handout asks for, or every promise of a Shrimpy kernel."""
 
 
 def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,
-             known: Known = Known()) -> List[Verdict]:
+             known: Known = Known(), profile: str = STRICT) -> List[Verdict]:
     """A verdict per rule and subject, in RULES' order, subjects by pid.
 
     previous: an earlier snapshot of the same run; the rules about change need
     it, and a lost frame is described by what it last was. An earlier run's is
     recognised by its higher next_pid, and not used. known: what the caller
-    knows besides.
+    knows besides. profile: of PROFILES; with HANDOUT a failure of what is
+    beyond it is a WARNING.
     """
     if previous is not None and (previous.next_pid or 0) > (snapshot.next_pid or 0):
         previous = None
@@ -36,10 +44,12 @@ def evaluate(snapshot: Snapshot, previous: Optional[Snapshot] = None,
         bench = Bench(rule, view)
         if rule.needs_fry and (view.layout.fry is None or view.layout.shrimp is None):
             missing = "FRY" if view.layout.fry is None else "SHRIMP"
-            verdicts.append(bench.skipped("kernel", f"this kernel defines no {missing}"))
+            verdicts.append(bench.skipped(KERNEL, Reason(Kind.PAGE_NOT_DEFINED, page=missing)))
             continue
         found = list(rule.judge(bench))
-        verdicts.extend(found or [bench.skipped("kernel", "there is nothing here to judge")])
+        verdicts.extend(found or [bench.skipped(KERNEL, Reason(Kind.NOTHING_HERE))])
+    if profile == HANDOUT:
+        return [replace(v, status=WARNING) if v.status == FAIL and v.beyond_handout else v for v in verdicts]
     return verdicts
 
 
@@ -49,7 +59,7 @@ def held_back(verdicts: Iterable[Verdict]) -> int:
     return sum(v.because == MOMENT for v in verdicts)
 
 
-def unsettled(snapshot: Snapshot) -> Optional[str]:
+def unsettled(snapshot: Snapshot) -> Optional[Reason]:
     """Why frames may be on their way from one owner to another, or None: then a later snapshot
     can be compared with this one."""
     view = View(snapshot)

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import islice
-from typing import Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-from ..frames import User
+from ..kernel.cnames import FIRST_RUN
+from ..reasons import KERNEL, Kind, Reason, Subject
 from ..snapshot import Mapping, Process
-from .verdict import UNKNOWN, Bench, Rule, Verdict, subject
-from .view import PAGE, View, describe_user, pages_up
+from ..snapshot.frames import User
+from ..snapshot.index import FRY, SHRIMP, TRAPFRAME
+from ..words.verdicts import FLAGS
+from .verdict import Bench, Rule, Verdict, named, of_process
+from .view import PAGE, View, holder_of, pages_up
 
-_SHARED_FLAGS = "VRW-U-"
-"""Flags of both pages, A and D left out."""
+_MOST_USERS = 3
+"""Other users of a frame that a failure names."""
+
+_MOST_OWNERS = 4
+"""Processes with one FRY that a failure names."""
+
+_SHARED_BY = {"given again": "freeproc", "parent's": "fork"}
+"""The function to look at, by how several processes came to one FRY. Where everybody has it, it may be one that allocproc gives
+to all, or the first process's, handed on by each fork."""
 
 _NEAR_TOP = 64
 """Pages below its end in which a program that was loaded high has some; a heap that was promised has none."""
+
+
+def below_trapframe(bench: Bench) -> Iterator[Verdict]:
+    """By the addresses alone: whichever of the two is the higher."""
+    layout = bench.view.layout
+    if layout.trapframe is None:
+        yield bench.skipped(KERNEL, Reason(Kind.PAGE_NOT_DEFINED, page=TRAPFRAME))
+        return
+    places = (layout.trapframe - PAGE, layout.trapframe - 2 * PAGE)
+    pages = ((FRY, layout.fry), (SHRIMP, layout.shrimp))
+    wrong = [Reason(Kind.MISPLACED, page=name, va=va, bound=layout.trapframe) for name, va in pages if va not in places]
+    if not wrong and layout.fry == layout.shrimp:
+        wrong = [Reason(Kind.MISPLACED, page=SHRIMP, va=layout.shrimp, bound=layout.trapframe, other_page=FRY)]
+    for why in wrong:
+        yield bench.failed(KERNEL, why, None, va=why.va)
+    if not wrong:
+        yield bench.passed(KERNEL)
 
 
 def shrimp_pair(bench: Bench) -> Iterator[Verdict]:
@@ -27,46 +55,81 @@ def shrimp_pair(bench: Bench) -> Iterator[Verdict]:
 
 def _pair(bench: Bench, p: Process) -> Verdict:
     view, shrimp_va = bench.view, bench.view.layout.shrimp
-    parent, mine = view.parent(p), view.at(p, shrimp_va)
+    parent, mine = view.parent(p), view.leaf(p, shrimp_va)
     if p.state == "USED" or p.state.startswith("?"):
-        return bench.skipped(subject(p), view.busy(p))
+        return bench.skipped(of_process(p), view.busy(p) or Reason(Kind.HALF_MADE, p.pid))
     if p is view.first:
         if mine is None:
-            return bench.skipped(subject(p), "the first process has no parent")
-        return bench.accuse(
-            p, "it has a SHRIMP page, and no parent to share it with", "nothing mapped at SHRIMP",
-            f"frame {mine.pa:#x}", "userinit",
-            "The first process has no parent. Map SHRIMP in fork, for the child.", mapping=mine)
+            return bench.skipped(of_process(p), Reason(Kind.FIRST_PROCESS))
+        return bench.accuse(p, Reason(Kind.SHRIMP_WITHOUT_PARENT, frame=mine.pa), "userinit", mapping=mine)
     if parent is None:
-        return bench.skipped(subject(p), "it has no parent that lives")
+        return bench.skipped(of_process(p), Reason(Kind.NO_PARENT))
     if mine is None and p.state == "ZOMBIE":
-        return bench.skipped(subject(p), "a zombie: its pages may be gone")
-    shared = view.at(parent, view.layout.fry)
+        return bench.skipped(of_process(p), Reason(Kind.ZOMBIE))
+    shared = view.leaf(parent, view.layout.fry)
     if shared is None:
-        return bench.skipped(subject(p), f"its parent, {subject(parent)}, has no FRY page")
-    expected = f"frame {shared.pa:#x}, FRY of {subject(parent)}"
+        return bench.skipped(of_process(p), Reason(Kind.PARENT_WITHOUT_FRY, process=named(parent)))
+    if mine is None and is_orphan(view, p):
+        return _lost_shrimp(bench, p)
     if mine is None:
-        return bench.accuse(
-            p, "it has no SHRIMP page", expected, "nothing mapped at SHRIMP", "fork",
-            "fork must map the parent's FRY frame at the child's SHRIMP before it makes the child "
-            "RUNNABLE, and exec must map it again in the new page table.", va=shrimp_va)
+        guilty = _who_mapped(view, p, _is_one_frame)
+        return bench.accuse(p, Reason(Kind.SHRIMP_MISSING, wanted=shared.pa, process=named(parent), function=guilty), guilty,
+                            va=shrimp_va, beyond=may_have_run_exec(view, p))
     if mine.pa == shared.pa:
-        return bench.passed(subject(p))
+        return bench.passed(of_process(p))
     if is_orphan(view, p):
         owner = _living_owner(view, mine.pa)
-        if owner is None:
-            return bench.skipped(subject(p), "its parent has exited and the first process has "
-                                 "adopted it: see orphan-alive")
-        return bench.accuse(
-            p, f"its SHRIMP frame is FRY of {subject(owner)}, which is not its parent", expected,
-            f"frame {mine.pa:#x}, FRY of {subject(owner)}", "fork",
-            "Either fork mapped the wrong process's page, or the frame was freed while this "
-            "process still mapped it, and given to the other.", mapping=mine,
-            others=(parent, owner))
-    return bench.accuse(
-        p, "its SHRIMP is not its parent's FRY", expected, _frame(view, mine.pa, p), "fork",
-        "fork must map the frame of the parent's FRY, walkaddr(p->pagetable, FRY), at the child's "
-        "SHRIMP: not a new frame, and not the child's own.", mapping=mine, others=(parent,))
+        if owner is None or view.bereaved_of(p):
+            return bench.skipped(of_process(p), Reason(Kind.ADOPTED))
+        return bench.accuse(p, Reason(Kind.SHRIMP_OF_ANOTHER, frame=mine.pa, other=named(owner), process=named(parent)), None,
+                            mapping=mine, others=(parent, owner), beyond=True)
+    has_moved = view.phys_before(p, shrimp_va) == view.phys_before(parent, view.layout.fry) == mine.pa
+    guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else _who_mapped(view, p, _is_one_frame)
+    users = islice((u for u in view.users(mine.pa) if (u.pid, u.va) != (p.pid, shrimp_va)), _MOST_USERS)
+    why = Reason(Kind.SHRIMP_NOT_PARENTS, frame=mine.pa, free=view.is_free(mine.pa), wanted=shared.pa, process=named(parent),
+                 users=tuple(holder_of(u, view) for u in users), function=guilty, detail="FRY moved" if has_moved else None)
+    return bench.accuse(p, why, guilty, mapping=mine, others=(parent,), beyond=may_have_run_exec(view, p))
+
+
+def _lost_shrimp(bench: Bench, p: Process) -> Verdict:
+    """Of one that the first process may have forked or adopted, and that has no SHRIMP: only what an earlier stop saw there
+    is known to be right."""
+    view = bench.view
+    had, dead = view.phys_before(p, view.layout.shrimp), view.bereaved_of(p)
+    first = named(view.first) if view.first else None
+    why = Reason(Kind.SHRIMP_LOST, wanted=had, process=first, other=named(dead) if dead else None)
+    return bench.accuse(p, why, "exit" if dead and had and not has_run_exec(view, p) else None, va=view.layout.shrimp,
+                        beyond=True)
+
+
+def has_run_exec(view: View, p: Process) -> bool:
+    """Whether exec has given `p` another table, or another name, since the earlier snapshot."""
+    then = view.earlier(p)
+    return then is not None and (then.root != p.root or then.name != p.name)
+
+
+def _who_mapped(view: View, p: Process, is_right: Callable[[Optional[Mapping], Optional[Mapping]], bool]) -> Optional[str]:
+    """The usual name of the function that mapped SHRIMP of `p` wrongly, by what others have: fork, where exec has not run in
+    `p`, or where one in which it has not is wrong, too; exec, where all of those are right; None where there are none.
+
+    is_right: of SHRIMP of a process, and FRY of its parent.
+    """
+    if not may_have_run_exec(view, p):
+        return "fork"
+    forked = [q for q in view.living() if q is not view.first and not may_have_run_exec(view, q) and not is_orphan(view, q)]
+    found = [is_right(view.leaf(q, view.layout.shrimp), view.leaf(parent, view.layout.fry))
+             for q in forked for parent in [view.parent(q)] if parent is not None and view.leaf(parent, view.layout.fry)]
+    return None if not found else "exec" if all(found) else "fork"
+
+
+def _is_one_frame(mine: Optional[Mapping], shared: Optional[Mapping]) -> bool:
+    return mine is not None and shared is not None and mine.pa == shared.pa
+
+
+def may_have_run_exec(view: View, p: Process) -> bool:
+    """Whether exec has run in `p`, or in its parent after the fork, as far as their names show."""
+    parent = view.parent(p)
+    return p is view.first or parent is not None and parent.name != p.name
 
 
 def is_orphan(view: View, p: Process) -> bool:
@@ -78,172 +141,188 @@ def is_orphan(view: View, p: Process) -> bool:
             and view.phys(p, view.layout.shrimp) != view.phys(first, view.layout.fry))
 
 
+def is_orphans_page(view: View, user: User) -> bool:
+    """Whether a user of a frame is SHRIMP of a process that has outlived its parent, as far as that shows."""
+    p = view.process(user.pid)
+    return p is not None and user.kind == "user" and view.shared(user.va) == SHRIMP and (
+        view.parent(p) is None or is_orphan(view, p))
+
+
 def _living_owner(view: View, pa: int) -> Optional[Process]:
     return next((p for p in view.living() if view.phys(p, view.layout.fry) == pa), None)
-
-
-def _frame(view: View, pa: int, but: Process) -> str:
-    """A frame, and who else uses it."""
-    if view.is_free(pa):
-        return f"frame {pa:#x}, which is free"
-    others = [describe_user(u, view.snapshot) for u in islice(
-        (u for u in view.users(pa) if (u.pid, u.va) != (but.pid, view.layout.shrimp)), 3)]
-    also = f"also {', '.join(others)}" if others else "which nobody else maps"
-    return f"frame {pa:#x}, {also}"
 
 
 def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
     """A verdict per family of two children or more, or per child that differs."""
     view = bench.view
-    families: Dict[int, List[Process]] = defaultdict(list)
+    families: Dict[int, List[Tuple[Process, Mapping]]] = defaultdict(list)
+    parents: Dict[int, Process] = {}
     for p in view.living():
-        if view.parent(p) is not None and not is_orphan(view, p) and view.at(p, view.layout.shrimp):
-            families[p.parent].append(p)
-    families = {pid: children for pid, children in sorted(families.items()) if len(children) > 1}
-    if not families:
-        yield bench.skipped("kernel", "no process has two children with SHRIMP pages")
-    for children in families.values():
-        parent = view.parent(children[0])
-        frames = Counter(view.phys(p, view.layout.shrimp) for p in children)
+        parent, mine = view.parent(p), view.leaf(p, view.layout.shrimp)
+        if parent is not None and not is_orphan(view, p) and mine is not None:
+            families[parent.pid].append((p, mine))
+            parents[parent.pid] = parent
+    large = {pid: children for pid, children in sorted(families.items()) if len(children) > 1}
+    if not large:
+        yield bench.skipped(KERNEL, Reason(Kind.NO_SIBLINGS))
+    for pid, children in large.items():
+        parent = parents[pid]
+        fry, frames = view.phys(parent, view.layout.fry), Counter(mine.pa for _, mine in children)
         usual, _ = max(frames.items(), key=lambda item: (
-            item[0] == view.phys(parent, view.layout.fry), item[1], -item[0]))
-        odd = [p for p in children if view.phys(p, view.layout.shrimp) != usual]
+            item[0] == fry, item[1], -item[0]))
+        odd = [(p, mine) for p, mine in children if mine.pa != usual]
         if not odd:
-            yield bench.passed(f"children of {subject(parent)}")
-        for p in odd:
-            mine = view.at(p, view.layout.shrimp)
-            yield bench.accuse(
-                p, f"its SHRIMP frame is not its siblings' (children of {subject(parent)})",
-                f"frame {usual:#x}", f"frame {mine.pa:#x}", "fork",
-                "All children of one parent share one frame, the parent's FRY: fork must not "
-                "allocate a new one for each child.", mapping=mine, others=(parent,))
+            yield bench.passed(Subject("children", named(parent)))
+        for p, mine in odd:
+            yield bench.accuse(p, Reason(Kind.SHRIMP_NOT_SIBLINGS, frame=mine.pa, wanted=usual, process=named(parent)),
+                               "fork", mapping=mine, others=(parent,), beyond=may_have_run_exec(view, p))
 
 
 def fry_private(bench: Bench) -> Iterator[Verdict]:
-    """Zombies are left out: they run no more."""
+    """A frame is FRY of one process, SHRIMP of others, and nothing else. Zombies are left out: they run no more."""
     view = bench.view
     owners = view.by_frame(view.layout.fry, view.living())
     for p in view.living():
-        mine = view.at(p, view.layout.fry)
+        mine = view.leaf(p, view.layout.fry)
         if mine is None:
-            yield bench.skipped(subject(p), "it has no FRY page: see fry-flags")
+            yield bench.skipped(of_process(p), Reason(Kind.NO_FRY))
             continue
         also = [q for q in owners[mine.pa] if q.root != p.root]
-        if not also:
-            yield bench.passed(subject(p))
+        others = strangers(view, p, mine.pa)
+        if also:
+            how = _how_shared(view, p, also, owners)
+            why = Reason(Kind.FRY_NOT_PRIVATE, frame=mine.pa, processes=tuple(map(named, also[:_MOST_OWNERS])), detail=how)
+            yield bench.accuse(p, why, _SHARED_BY.get(how or ""), mapping=mine,
+                               others=tuple(also[:1]))
+        elif others:
+            why = Reason(Kind.FRY_USED_BY_OTHERS, frame=mine.pa, users=tuple(holder_of(u, view) for u in others[:_MOST_USERS]))
+            nobodys = view.unsettled() if any(u.pid is None for u in others) else None
+            yield bench.held_back(of_process(p), nobodys, why) if nobodys else bench.accuse(
+                p, why, "freeproc", mapping=mine, others=tuple(q for u in others for q in [view.process(u.pid)] if q))
         else:
-            names = ", ".join(subject(q) for q in also[:4])
-            yield bench.accuse(
-                p, f"its FRY frame is also FRY of {names}", "a frame of its own",
-                f"frame {mine.pa:#x}", "allocproc",
-                "allocproc must allocate a frame for each process: not one for all, and not the "
-                "parent's.", mapping=mine, others=tuple(also[:1]))
+            yield bench.passed(of_process(p))
+
+
+def _how_shared(view: View, p: Process, also: List[Process], owners: Dict[int, List[Process]]) -> Optional[str]:
+    """How some came to have one FRY, as far as it shows: every process has it; one is another's parent; who was there at
+    the earlier stop had it then, and another has come to it since."""
+    frame = view.phys(p, view.layout.fry)
+    if len(owners) == 1 and len(also) > 1:
+        return "everybody's"
+    if any(q.parent == r.pid for q in (p, *also) for r in (p, *also)):
+        return "parent's"
+    had = [q for q in (p, *also) if view.phys_before(q, view.layout.fry) == frame]
+    return "given again" if len(had) == 1 else None
+
+
+def strangers(view: View, p: Process, pa: int) -> List[User]:
+    """The users of a FRY frame of `p` that it is not shared with: all but FRY of its process and SHRIMP of any. Those of
+    a zombie do not count."""
+    ours = (view.layout.fry, view.layout.shrimp)
+
+    def is_one(user: User) -> bool:
+        owner = view.process(user.pid)
+        if owner is not None and owner.state == "ZOMBIE":
+            return False
+        return user.kind != "user" or user.va not in ours or user.va == view.layout.fry and (owner is None or owner.root != p.root)
+    return [user for user in view.users(pa) if is_one(user)]
 
 
 def fry_flags(bench: Bench) -> Iterator[Verdict]:
     """Also says when a living process has no FRY page at all."""
     view, va = bench.view, bench.view.layout.fry
     for p in view.processes:
-        mine = view.at(p, va)
+        mine = view.leaf(p, va)
         if p.state not in ("SLEEPING", "RUNNABLE", "RUNNING"):
-            yield bench.skipped(subject(p), f"it is {p.state}: its pages may not be there")
+            yield bench.skipped(of_process(p), Reason(Kind.PAGES_GONE, state=p.state))
         elif mine is None:
-            yield bench.accuse(
-                p, "it has no FRY page", f"{_SHARED_FLAGS}-- at FRY", "nothing mapped at FRY",
-                "proc_pagetable", "proc_pagetable must map the frame of the process at FRY; it is "
-                "called for a new process and again by exec.", va=va)
+            yield bench.accuse(p, Reason(Kind.FRY_MISSING), "proc_pagetable", va=va, beyond=may_have_run_exec(view, p))
         else:
-            yield _flags(bench, p, mine, "FRY", "proc_pagetable")
+            yield _flags(bench, p, mine, FRY, "proc_pagetable")
 
 
 def shrimp_flags(bench: Bench) -> Iterator[Verdict]:
     """A missing SHRIMP page is shrimp-pair's to judge."""
     view = bench.view
     for p in view.processes:
-        mine = view.at(p, view.layout.shrimp)
+        mine = view.leaf(p, view.layout.shrimp)
         if mine is None or p.state == "USED":
-            why = "it has no SHRIMP page" if mine is None else view.busy(p)
-            yield bench.skipped(subject(p), why)
+            why = None if mine is None else view.busy(p)
+            yield bench.skipped(of_process(p), why or Reason(Kind.NO_SHRIMP))
         else:
-            yield _flags(bench, p, mine, "SHRIMP", "fork")
+            yield _flags(bench, p, mine, SHRIMP, _who_mapped(view, p, lambda q, _: q is None or _is_allowed(q)))
 
 
-def _flags(bench: Bench, p: Process, mine: Mapping, page: str, function: str) -> Verdict:
-    if mine.flags[:6] == _SHARED_FLAGS and mine.level == 0:
-        return bench.passed(subject(p))
-    wrong = [f"{have} is set" if have != "-" else f"{want} is clear"
-             for have, want in zip(mine.flags, _SHARED_FLAGS) if have != want]
-    if mine.level:
-        wrong.append(f"a level-{mine.level} superpage covers it")
-    return bench.accuse(
-        p, f"{page}: {', '.join(wrong)}", _SHARED_FLAGS + "--", mine.flags, function,
-        f"Map {page} with PTE_R | PTE_W | PTE_U and nothing else: user code reads and writes it "
-        "and never executes it.", mapping=mine)
+def _is_allowed(mine: Mapping) -> bool:
+    """Whether an entry of one of the two pages has the right flags."""
+    return mine.flags[:6] == FLAGS and mine.level == 0
+
+
+def _flags(bench: Bench, p: Process, mine: Mapping, page: str, function: Optional[str]) -> Verdict:
+    if _is_allowed(mine):
+        return bench.passed(of_process(p))
+    return bench.accuse(p, Reason(Kind.WRONG_FLAGS, page=page, flags=mine.flags, level=mine.level), function, mapping=mine)
 
 
 def fry_zeroed(bench: Bench) -> Iterator[Verdict]:
     """Judges a process that never ran, or that is known never to write its page, and
     all of them together where no page was ever zeroed: what has run may have written
-    anything."""
+    anything. Where somebody else has the frame, or it is free, what it holds is theirs."""
     view = bench.view
     contents = [p.fry_content for p in view.living()]
     always_junk = contents.count("junk") > 1 and "zero" not in contents
     for p in view.living():
-        mine = view.at(p, view.layout.fry)
-        new = p.calls == ("forkret",) or p.name in view.known.untouched
+        mine = view.leaf(p, view.layout.fry)
+        new = p.calls == (FIRST_RUN,) or p.name in view.known.untouched
         if mine is None or p.fry_content is None:
-            yield bench.skipped(subject(p), "it has no FRY page: see fry-flags")
+            yield bench.skipped(of_process(p), Reason(Kind.NO_FRY))
+        elif p.fry_content != "zero" and new and (view.is_free(mine.pa) or strangers(view, p, mine.pa)):
+            users = tuple(holder_of(u, view) for u in strangers(view, p, mine.pa)[:_MOST_USERS])
+            yield bench.skipped(of_process(p), Reason(Kind.MAYBE_ANOTHERS, frame=mine.pa, free=view.is_free(mine.pa), users=users))
         elif p.fry_content != "zero" and new or p.fry_content == "junk" and always_junk:
-            actual = "the allocator's filling" if p.fry_content == "junk" else "somebody's old data"
-            yield bench.accuse(
-                p, "its FRY page holds data that it never wrote", "zeros", actual, "allocproc",
-                "kalloc returns a frame with old contents: memset(fry, 0, PGSIZE) before it is "
-                "mapped.", mapping=mine)
+            yield bench.accuse(p, Reason(Kind.NOT_ZEROED, detail=p.fry_content), "allocproc", mapping=mine)
         elif new:
-            yield bench.passed(subject(p))
+            yield bench.passed(of_process(p))
         else:
-            yield bench.skipped(subject(p), "it has run, and may have written its page")
+            yield bench.skipped(of_process(p), Reason(Kind.HAS_RUN))
 
 
 def orphan_alive(bench: Bench) -> Iterator[Verdict]:
-    """Orphans: adopted by the first process, whose FRY their SHRIMP is not, or
-    without a parent."""
+    """Orphans: adopted by the first process, whose FRY their SHRIMP is not or which was not their parent at the earlier
+    stop; or without a parent. What became of one that has lost its page, shrimp-pair and exec-keeps say."""
     view = bench.view
     n_orphans = 0
     for p in view.processes:
-        mine = view.at(p, view.layout.shrimp)
-        if mine is not None and p.state != "USED" and p is not view.first and (
-                is_orphan(view, p) or view.parent(p) is None):
-            n_orphans += 1
+        mine = view.leaf(p, view.layout.shrimp)
+        if p.state == "USED" or p is view.first or not (is_orphan(view, p) or view.parent(p) is None or view.bereaved_of(p)):
+            continue
+        n_orphans += 1
+        if mine is None:
+            yield bench.skipped(of_process(p), Reason(Kind.NO_SHRIMP))
+        elif view.parent(p) is not None and not is_orphan(view, p):
+            yield bench.skipped(of_process(p), Reason(Kind.FIRSTS_PAGE, process=named(view.first) if view.first else None))
+        else:
             yield _orphan(bench, p, mine)
     if not n_orphans:
-        yield bench.skipped("kernel", "no process here has outlived its parent")
+        yield bench.skipped(KERNEL, Reason(Kind.NO_ORPHAN))
 
 
 def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:
     view, layout = bench.view, bench.view.layout
-    fate = ("When the parent exited, freeproc or proc_freepagetable freed its FRY frame although "
-            "a child still maps it: count the frame's users, the last one out frees it.")
-    expected = "a frame that only orphans of the same parent map"
     free_unknown = view.allocator_busy()
     if view.is_free(mine.pa) and not free_unknown:
-        return bench.accuse(
-            p, "its SHRIMP frame is on the free list: its parent's exit freed it", expected,
-            f"frame {mine.pa:#x}, free", "freeproc", fate, mapping=mine)
+        return bench.accuse(p, Reason(Kind.ORPHAN_FREE, frame=mine.pa), "freeproc", mapping=mine)
     reused = [u for u in view.users(mine.pa) if not _is_relative(view, u)]
     if reused:
-        names = ", ".join(describe_user(u, view.snapshot) for u in reused[:3])
         return bench.accuse(
-            p, f"its SHRIMP frame was given to another: {names}", expected,
-            f"frame {mine.pa:#x}, {names}", "freeproc", fate, mapping=mine,
-            others=tuple(q for u in reused[:1] if u.pid is not None
+            p, Reason(Kind.ORPHAN_REUSED, frame=mine.pa, users=tuple(holder_of(u, view) for u in reused[:_MOST_USERS])),
+            "freeproc", mapping=mine, others=tuple(q for u in reused[:1] if u.pid is not None
                          for q in [view.snapshot.process(u.pid)] if q))
     if view.is_image(mine.pa) or not layout.ram_base <= mine.pa < layout.ram_end:
-        return bench.skipped(subject(p), "its SHRIMP is no frame of the allocator's: "
-                             "see frame-in-ram")
+        return bench.skipped(of_process(p), Reason(Kind.NOT_ALLOCATORS))
     if not view.snapshot.free.complete or free_unknown:
-        return bench.skipped(subject(p), free_unknown or view.snapshot.free.why, UNKNOWN)
-    return bench.passed(subject(p))
+        return bench.skipped(of_process(p), free_unknown or view.free_unknown())
+    return bench.passed(of_process(p))
 
 
 def _is_relative(view: View, user: User) -> bool:
@@ -258,14 +337,12 @@ def _is_relative(view: View, user: User) -> bool:
 def heap_below_shrimp(bench: Bench) -> Iterator[Verdict]:
     """Needs no page table: sz alone says it."""
     layout = bench.view.layout
-    name, bound = min(("SHRIMP", layout.shrimp), ("FRY", layout.fry), key=lambda page: page[1])
+    bound, name = min((va, name) for name, va in (("SHRIMP", layout.shrimp), ("FRY", layout.fry)) if va is not None)
     for p in bench.view.processes:
         if pages_up(p.sz) <= bound:
-            yield bench.passed(subject(p))
+            yield bench.passed(of_process(p))
         else:
-            yield bench.accuse(
-                p, f"its memory reaches into {name}", f"sz <= {bound:#x} ({name})", f"sz = {p.sz:#x}",
-                _bounds_it(bench.view, p), _bound_hint(bench.view, p, name), va=bound)
+            yield bench.accuse(p, _too_large(bench.view, p, name, bound), _bounds_it(bench.view, p), va=bound)
 
 
 def _bounds_it(view: View, p: Process) -> str:
@@ -284,20 +361,18 @@ def _has_holes(p: Process) -> bool:
     return sum(m.n_pages for m in p.mappings if m.va < p.sz) < pages_up(p.sz) // PAGE
 
 
-def _bound_hint(view: View, p: Process, name: str) -> str:
+def _too_large(view: View, p: Process, page: str, bound: int) -> Reason:
     moves = dict.fromkeys(view.function(usual) for usual in ("grow lazily", "growproc", "exec")
                           if view.has_function(usual))
     fault = view.function("page fault") if _has_holes(p) and view.has_function("page fault") else None
-    return (f"{', '.join(moves) or 'What moves sz'} must refuse a size beyond {name}, where they refuse one beyond "
-            "TRAPFRAME. " + (f"{fault} gives a page to whatever lies below sz. " if fault else "")
-            + "Below sz, fork would copy the shared pages and exit would free them.")
+    return Reason(Kind.HEAP_TOO_LARGE, page=page, bound=bound, n=p.sz, functions=tuple(moves), function=fault)
 
 
 def exec_keeps(bench: Bench) -> Iterator[Verdict]:
     """Compares each process that lived in the earlier snapshot."""
     view, previous = bench.view, bench.view.previous
     if previous is None:
-        yield bench.skipped("kernel", "it takes an earlier snapshot to compare with")
+        yield bench.skipped(KERNEL, Reason(Kind.NO_EARLIER))
         return
     before = View(previous)
     then_by_slot = {(p.slot, p.pid): p for p in before.living()}
@@ -306,38 +381,36 @@ def exec_keeps(bench: Bench) -> Iterator[Verdict]:
         if then is None:
             continue
         if before.busy(then):
-            yield bench.skipped(subject(p), f"at the earlier stop, {before.busy(then)}", UNKNOWN)
+            yield bench.skipped(of_process(p), Reason(Kind.AT_EARLIER_STOP, because=before.busy(then)))
             continue
-        changed = [va for va in (view.layout.fry, view.layout.shrimp)
-                   if before.phys(then, va) not in (None, view.phys(p, va))]
+        changed = [(va, frame) for va in (view.layout.fry, view.layout.shrimp) for frame in [before.phys(then, va)]
+                   if va is not None and frame not in (None, view.phys(p, va))]
         if not changed:
-            yield bench.passed(subject(p))
-        for va in changed:
-            yield _not_kept(bench, p, va, before.phys(then, va), p.root != then.root)
+            yield bench.passed(of_process(p))
+        for va, frame in changed:
+            yield _not_kept(bench, p, va, frame)
 
 
-def _not_kept(bench: Bench, p: Process, va: int, frame: int, new_table: bool) -> Verdict:
+def _not_kept(bench: Bench, p: Process, va: int, frame: Optional[int]) -> Verdict:
+    """What has come between two stops says who changed the page: exec, the exit of the parent, a fork, or nobody knows."""
     view = bench.view
-    page, now = "FRY" if va == view.layout.fry else "SHRIMP", view.at(p, va)
-    return bench.accuse(
-        p, f"its {page} is another frame than before", f"frame {frame:#x}",
-        f"frame {now.pa:#x}" if now else f"nothing mapped at {page}",
-        "exec" if new_table else "proc_pagetable",
-        "exec must map the same two frames in its new page table, and drop only the old table's "
-        "mappings of them." if new_table else "Both frames stay while the process lives.",
-        va=va, mapping=now)
+    is_fry, now, by_exec = va == view.layout.fry, view.leaf(p, va), has_run_exec(view, p)
+    dead = None if is_fry or by_exec else view.bereaved_of(p)
+    born = [q for q in view.processes if q.parent == p.pid and view.earlier(q) is None] if is_fry and not by_exec else []
+    why = Reason(Kind.PAGE_CHANGED, page=FRY if is_fry else SHRIMP, wanted=frame, frame=now.pa if now else None,
+                 is_new_table=by_exec, other=named(dead) if dead else None, processes=tuple(map(named, born[:_MOST_OWNERS])))
+    return bench.accuse(p, why, "exec" if by_exec else "exit" if dead else "fork" if born else None, va=va, mapping=now)
 
 
 RULES = (
-    Rule("shrimp-pair", "PHY(child, SHRIMP) = PHY(parent, FRY) while that parent lives",
-         shrimp_pair, True),
-    Rule("shrimp-siblings", "children of one parent share one SHRIMP frame", shrimp_siblings, True),
-    Rule("fry-private", "one frame is FRY of one process only", fry_private, True),
-    Rule("fry-flags", "FRY is mapped with exactly V R W U (A and D ignored)", fry_flags, True),
-    Rule("shrimp-flags", "SHRIMP is mapped with exactly V R W U (A and D ignored)",
-         shrimp_flags, True),
-    Rule("fry-zeroed", "a FRY page is zeros until somebody writes it", fry_zeroed, True),
-    Rule("orphan-alive", "an orphan's SHRIMP frame is neither free nor reused", orphan_alive, True),
-    Rule("heap-below-shrimp", "PGROUNDUP(sz) <= SHRIMP, and <= FRY where that is lower", heap_below_shrimp, True),
-    Rule("exec-keeps", "FRY and SHRIMP frames are unchanged across exec", exec_keeps, True),
+    Rule("below-trapframe", below_trapframe, True),
+    Rule("shrimp-pair", shrimp_pair, True),
+    Rule("shrimp-siblings", shrimp_siblings, True),
+    Rule("fry-private", fry_private, True),
+    Rule("fry-flags", fry_flags, True),
+    Rule("shrimp-flags", shrimp_flags, True),
+    Rule("fry-zeroed", fry_zeroed, True, beyond_handout=True),
+    Rule("orphan-alive", orphan_alive, True, beyond_handout=True),
+    Rule("heap-below-shrimp", heap_below_shrimp, True),
+    Rule("exec-keeps", exec_keeps, True, beyond_handout=True),
 )

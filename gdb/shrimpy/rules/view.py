@@ -1,32 +1,22 @@
-"""The questions that rules ask of a snapshot: who is at rest, what is free,
-who uses a frame."""
+"""The questions that rules ask of a snapshot: who is at rest, and what may be in the middle of a change."""
 
 from __future__ import annotations
 
-import bisect
 from collections import defaultdict
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from ..frames import Frame, User
-from ..readers import PAGE
+from ..kernel.cnames import ALLOCATING, FIRST_RUN, FROM_KERNEL, FROM_USER, MAKERS, SWITCHING, SYSTEM_CALL
+from ..memory.readers import PAGE
+from ..reasons import Holder, Kind, Named, Reason
 from ..records import Runs
-from ..snapshot import Hart, Mapping, Process, Snapshot
+from ..snapshot import Hart, Process, Snapshot
+from ..snapshot.frames import User
+from ..snapshot.index import Index
+from ..spec import Played
 
 _STATES = frozenset(("USED", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE"))
 
-_MAKERS = frozenset(("exec", "kexec", "sys_exec", "fork", "kfork", "sys_fork", "clone",
-                     "sys_clone", "kfork_clone"))
-"""Functions that hold frames of which only their own variables know."""
-
-_SWITCHING = frozenset(("swtch", "sched", "yield"))
-
-_ALLOCATORS = frozenset(("kalloc", "kzalloc", "kfree", "kdup", "memset"))
-
-
-class Moment(str):
-    """A reason, in words, that is about where the machine is stopped: at a later stop it may be gone."""
-
-    __slots__ = ()
+_HINDRANCES = {kind.value: kind for kind in (Kind.FREE_LIST_NOT_WALKED, Kind.NO_FREE_LIST, Kind.FREE_LIST_BROKEN)}
 
 
 class Known(NamedTuple):
@@ -36,32 +26,29 @@ class Known(NamedTuple):
     now; start: one from before anything of what is looked at began; untouched: the
     names of programs that never write FRY or SHRIMP; can_run: the pids of
     children that somebody may run, or runs, for the first time: they are made, and their tables
-    must be.
+    must be; played: what came of playing the specification against this kernel.
     """
 
     before: Optional[Snapshot] = None
     start: Optional[Snapshot] = None
     untouched: FrozenSet[str] = frozenset()
     can_run: FrozenSet[int] = frozenset()
+    played: Optional[Played] = None
 
 
-class View:
-    """One snapshot, and an earlier one or None, made ready for questions."""
+class View(Index):
+    """One snapshot, and an earlier one or None, made ready for the rules' questions."""
 
     def __init__(self, snapshot: Snapshot, previous: Optional[Snapshot] = None,
                  known: Known = Known()) -> None:
-        self.snapshot = snapshot
+        super().__init__(snapshot)
         self.previous = previous
         self.known = known
-        self.layout = snapshot.layout
-        self.processes = sorted(snapshot.processes, key=lambda p: (p.pid, p.slot))
-        self._by_pid = {p.pid: p for p in self.processes}
+        self.processes = tuple(sorted(snapshot.processes, key=lambda p: (p.pid, p.slot)))
         self._functions = dict(snapshot.functions)
         self._harts: Dict[int, Hart] = {h.hart: h for h in snapshot.harts}
-        self._free_starts = [pa for pa, _ in snapshot.free.runs]
-        self._frame_starts = [f.pa for f in snapshot.frames]
-        self._maps = {p.slot: {m.va: m for m in p.mappings} for p in self.processes}
-        self._busy: Dict[int, Optional[str]] = {}
+        self._before = None if previous is None else Index(previous)
+        self._busy: Dict[int, Optional[Reason]] = {}
         first = [p for p in self.processes if p.parent is None]
         self.first = min(first, key=lambda p: p.pid) if first else None
 
@@ -69,23 +56,24 @@ class View:
 
     def parent(self, process: Process) -> Optional[Process]:
         """The parent as it is in the snapshot, or None."""
-        return self._by_pid.get(process.parent) if process.parent is not None else None
+        return self.process(process.parent)
+
+    def earlier(self, process: Process) -> Optional[Process]:
+        """The process as it was in the earlier snapshot, or None."""
+        before = self._before.process(process.pid) if self._before else None
+        return before if before is not None and before.slot == process.slot else None
+
+    def bereaved_of(self, process: Process) -> Optional[Process]:
+        """The parent that `process` had in the earlier snapshot, as it was then, where the first process has adopted it
+        since; else None."""
+        then = self.earlier(process)
+        if then is None or self._before is None or then.parent == process.parent or self.parent(process) is not self.first:
+            return None
+        return self._before.process(then.parent)
 
     def living(self) -> List[Process]:
         """Processes that run user code: neither half made, nor zombies."""
         return [p for p in self.processes if p.state in ("SLEEPING", "RUNNABLE", "RUNNING")]
-
-    def at(self, process: Process, va: Optional[int]) -> Optional[Mapping]:
-        """The leaf that maps page `va` of a process, or None."""
-        if va is None:
-            return None
-        return self._maps[process.slot].get(va) or next(
-            (m for m in process.mappings if m.level and m.va <= va < m.va + m.n_pages * PAGE), None)
-
-    def phys(self, process: Process, va: Optional[int]) -> Optional[int]:
-        """PHY(process, va), or None."""
-        m = self.at(process, va)
-        return None if m is None else m.pa + va - m.va
 
     def entry_at(self, process: Process, va: int) -> Optional[int]:
         """Where the level-0 entry for `va` is, when its table is there."""
@@ -100,52 +88,50 @@ class View:
     def has_function(self, usual: str) -> bool:
         return usual in self._functions
 
-    def busy(self, process: Process) -> Optional[str]:
+    def busy(self, process: Process) -> Optional[Reason]:
         """Why the tables of `process` may be in the middle of a change, or None."""
         if process.slot not in self._busy:
             self._busy[process.slot] = None     # parents in a ring end here
             self._busy[process.slot] = self._why_busy(process)
         return self._busy[process.slot]
 
-    def _why_busy(self, p: Process) -> Optional[str]:
-        who = f"pid {p.pid}"
+    def _why_busy(self, p: Process) -> Optional[Reason]:
         if p.pid in self.known.can_run:
             return None
         if p.state == "USED":
-            return Moment(f"{who} is half made (USED)")
+            return Reason(Kind.HALF_MADE, p.pid)
         if p.state not in _STATES:
-            return f"{who} has no state that exists ({p.state})"
+            return Reason(Kind.NO_SUCH_STATE, p.pid, state=p.state)
         if p.lock_held:
-            return Moment(f"{who}'s lock is held")
+            return Reason(Kind.PROCESS_LOCKED, p.pid)
         if any(f.kind == "truncated" for f in p.findings):
-            return f"the tables of {who} were not walked to their ends"
+            return Reason(Kind.NOT_WALKED, p.pid)
         if p.state == "RUNNING":
             return self._why_running(p)
         if p.state == "ZOMBIE":
             parent = self.parent(p)
             buried = self.busy(parent) if parent and parent.state != "ZOMBIE" else None
-            return buried and like(buried, f"{who} is a zombie that may just be buried: {buried}")
+            return buried and Reason(Kind.BEING_BURIED, p.pid, because=buried)
         if p.calls is None:
-            return Moment(f"nobody knows where {who} was interrupted") if p.state == "RUNNABLE" else None
-        if "kerneltrap" in p.calls:
-            return Moment(f"{who} was interrupted inside the kernel")
+            return Reason(Kind.PLACE_UNKNOWN, p.pid) if p.state == "RUNNABLE" else None
+        if FROM_KERNEL in p.calls:
+            return Reason(Kind.INTERRUPTED, p.pid)
         return None
 
-    def _why_running(self, p: Process) -> Optional[str]:
+    def _why_running(self, p: Process) -> Optional[Reason]:
         hart = next((h for h in self.snapshot.harts if h.pid == p.pid), None)
         if hart is None:
-            return Moment(f"pid {p.pid} is RUNNING, but on no hart that is known")
+            return Reason(Kind.ON_NO_HART, p.pid)
         if hart.privilege == "U" or self._in_trampoline(hart):
             return None
-        where = f", in {hart.function}" if hart.function else ""
-        return Moment(f"hart {hart.hart} runs pid {p.pid} inside the kernel{where}")
+        return Reason(Kind.IN_KERNEL, p.pid, hart=hart.hart, function=hart.function or None)
 
     def _in_trampoline(self, hart: Hart) -> bool:
         trampoline = self.layout.trampoline
         return (hart.pc is not None and trampoline is not None
                 and trampoline <= hart.pc < trampoline + PAGE)
 
-    def holder(self, process: Process) -> Optional[str]:
+    def holder(self, process: Process) -> Optional[Reason]:
         """Why `process` may hold frames of which no table knows, or None."""
         if process.state in ("USED", "ZOMBIE"):
             return None     # whoever makes or buries it is busy itself
@@ -154,51 +140,42 @@ class View:
             return busy
         calls = process.calls
         if calls is None:
-            return f"the kernel stack of pid {process.pid} could not be followed"
-        if calls == ("forkret",) or calls[-1] == "usertrap" and _SWITCHING.issuperset(calls[:-1]):
+            return Reason(Kind.STACK_UNKNOWN, process.pid)
+        if calls == (FIRST_RUN,) or calls[-1] == FROM_USER and SWITCHING.issuperset(calls[:-1]):
             return None     # it never ran, or a timer interrupted its user code
-        maker = next((f for f in calls if f in _MAKERS or "mmap" in f or "munmap" in f), None)
-        if maker or "syscall" not in calls:
-            return Moment(f"pid {process.pid} waits inside {maker or calls[-1]}, which may hold frames")
+        maker = next((f for f in calls if f in MAKERS or "mmap" in f or "munmap" in f), None)
+        if maker or SYSTEM_CALL not in calls:
+            return Reason(Kind.WAITS_INSIDE, process.pid, function=maker or calls[-1])
         return None
 
-    def unsettled(self) -> Optional[str]:
+    def unsettled(self) -> Optional[Reason]:
         """Why frames may be on their way from one owner to another, or None."""
-        unknown = next((f.text for f in self.snapshot.findings if f.kind == "no-proc-table"), None)
+        unknown = self.unknown("no-proc-table")
         if unknown:
             return unknown
         if not self.living():
-            return Moment("no process lives yet: the kernel is starting")
+            return Reason(Kind.STARTING)
         for hart in self._harts.values():
-            if hart.pid is None and hart.privilege != "U" and hart.function in _ALLOCATORS:
-                return Moment(f"hart {hart.hart} is in {hart.function}")
+            if hart.pid is None and hart.privilege != "U" and hart.function in ALLOCATING:
+                return Reason(Kind.HART_ALLOCATES, hart=hart.hart, function=hart.function)
         return next((why for p in self.processes for why in [self.holder(p)] if why), None)
+
+    def unknown(self, *kinds: str) -> Optional[Reason]:
+        """What is not known of this kernel's processes, where a finding of such a kind says so."""
+        found = next((f for f in self.snapshot.findings if f.kind in kinds), None)
+        return None if found is None else Reason(Kind.PROCESSES_UNKNOWN, detail=found.text)
 
     # Frames
 
-    def allocator_busy(self) -> Optional[str]:
+    def allocator_busy(self) -> Optional[Reason]:
         """Why the free lists may be in the middle of a change, or None."""
-        held = next((lock for lock in self.snapshot.locks if lock.held
-                     and any(f.name.startswith(lock.name) for f in self.snapshot.free.lists)), None)
-        if held is None:
-            return None
-        by = "" if held.hart is None else f" by hart {held.hart}"
-        return Moment(f"the lock {held.name} is held{by}")
+        guarding = {one.lock for one in self.snapshot.free.lists}
+        held = next((lock for lock in self.snapshot.locks if lock.held and lock.name in guarding), None)
+        return None if held is None else Reason(Kind.LOCK_HELD, lock=held.name, hart=held.hart)
 
-    def is_free(self, pa: int, n_pages: int = 1) -> bool:
-        """Whether one of `n_pages` frames from `pa` is on a free list."""
-        runs = self.snapshot.free.runs
-        i = bisect.bisect_right(self._free_starts, pa + (n_pages - 1) * PAGE) - 1
-        return i >= 0 and runs[i][0] + runs[i][1] * PAGE > pa
-
-    def frame(self, pa: int) -> Optional[Frame]:
-        """The item of `frames` that has `pa`, or None."""
-        return _frame_of(self.snapshot.frames, self._frame_starts, pa)
-
-    def users(self, pa: int) -> Tuple[User, ...]:
-        """Every user of the frame at `pa`."""
-        frame = self.frame(pa & -PAGE)
-        return frame.users if frame else ()
+    def free_unknown(self) -> Reason:
+        """Why the free lists are not known."""
+        return Reason(_HINDRANCES.get(self.snapshot.free.hindrance or "", Kind.FREE_LIST_NOT_WALKED))
 
     def allocatable(self) -> Optional[Tuple[int, int]]:
         """[lowest, end) of the frames the allocator hands out, when known."""
@@ -213,18 +190,19 @@ class View:
         return (layout.kernel_base is not None and layout.kernel_end is not None
                 and layout.kernel_base <= pa < layout.kernel_end)
 
-    def was(self, pa: int) -> Optional[str]:
-        """What the frame was in the earlier snapshot: "FRY of pid 5 (sh)"."""
-        users = self.users_before(pa)
-        return ", ".join(describe_user(u, self.previous) for u in users) if users else None
+    def holders_before(self, pa: int) -> Tuple[Holder, ...]:
+        """Every user that the frame had in the earlier snapshot, with the names of then."""
+        before = self._before
+        return tuple(holder_of(u, before) for u in before.users(pa)) if before else ()
+
+    def phys_before(self, process: Process, va: Optional[int]) -> Optional[int]:
+        """PHY(process, va) in the earlier snapshot, or None."""
+        then = self.earlier(process)
+        return self._before.phys(then, va) if self._before and then else None
 
     def users_before(self, pa: int) -> Tuple[User, ...]:
         """Every user that the frame had in the earlier snapshot."""
-        if self.previous is None:
-            return ()
-        starts = [f.pa for f in self.previous.frames]
-        frame = _frame_of(self.previous.frames, starts, pa)
-        return frame.users if frame else ()
+        return self._before.users(pa) if self._before else ()
 
     def by_frame(self, va: Optional[int], processes: List[Process]) -> Dict[int, List[Process]]:
         """Which of `processes` map which frame at `va`."""
@@ -236,25 +214,11 @@ class View:
         return found
 
 
-def describe_user(user: User, snapshot: Snapshot) -> str:
-    """A user of a frame in words: "FRY of pid 3 (sh)"."""
-    process = snapshot.process(user.pid) if user.pid is not None else None
-    owner = f" of pid {user.pid} ({process.name})" if process else \
-        f" of pid {user.pid}" if user.pid is not None else ""
-    if user.kind == "user":
-        names = {snapshot.layout.fry: "FRY", snapshot.layout.shrimp: "SHRIMP"}
-        what = names.get(user.va) or f"page {user.va:#x}"
-    elif user.kind == "table":
-        what = f"page table for {user.va:#x}" if user.va is not None else "page table"
-    else:
-        what = {"trapframe": "trapframe", "kstack": "kernel stack", "pipe": "a pipe",
-                "kernel-table": "a table of the kernel"}.get(user.kind, user.name or user.kind)
-    return what + owner
-
-
-def like(reason: str, words: str) -> str:
-    """Words that say why by another reason: about the moment, if that is."""
-    return Moment(words) if isinstance(reason, Moment) else words
+def holder_of(user: User, index: Index) -> Holder:
+    """A user of a frame with the names that it has in that snapshot."""
+    process = index.process(user.pid)
+    owner = Named(process.pid, process.name) if process else None if user.pid is None else Named(user.pid)
+    return Holder(user.kind, owner, index.shared(user.va) if user.kind == "user" else None, user.va, user.name)
 
 
 def pages_up(n_bytes: int) -> int:
@@ -264,8 +228,3 @@ def pages_up(n_bytes: int) -> int:
 
 def count_pages(runs: Runs) -> int:
     return sum(n for _, n in runs)
-
-
-def _frame_of(frames: Tuple[Frame, ...], starts: List[int], pa: int) -> Optional[Frame]:
-    i = bisect.bisect_right(starts, pa) - 1
-    return frames[i] if i >= 0 and pa < frames[i].pa + frames[i].n_pages * PAGE else None

@@ -1,0 +1,1 @@
+"""Bytes at physical addresses: readers, ELF files, the Sv39 walk."""

@@ -1,0 +1,67 @@
+"""The machine beside the one that GDB sees, at another place of the recorded run: scripts/lab/replay/aside.py."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..kernel.stacks import Registers
+from ..live import recording
+from ..memory.readers import RamFileReader, Reader
+
+_PC = 32    # its number in the stub's answer to g, behind x0 to x31
+
+
+class Look(NamedTuple):
+    """Where it is. at: how many instructions were executed; registers: the integer registers, by number."""
+
+    at: int
+    pc: int
+    registers: Registers
+
+
+class Aside:
+    """A context manager. Its methods may take a while, and Ctrl-C ends them; all raise recording.NotRecorded and StubError."""
+
+    def __init__(self) -> None:
+        self._reader: tuple[str, Reader] | None = None
+
+    def __enter__(self) -> Aside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader is not None:
+            self._reader[1].close()
+        recording.ask("leave")
+
+    def seek(self, count: int) -> None:
+        """To where so many instructions were executed."""
+        self._ask(f"seek:{count}")
+
+    def next(self, point: str, until: int) -> bool:
+        """To the next instruction that runs into a point, but not to `until`: whether there is one. It is not executed."""
+        return self._ask(f"next:{until};{point}") == "hit"
+
+    def last(self, point: str, before: int) -> int | None:
+        """The number of the last instruction before another that runs into a point."""
+        said = self._ask(f"last:{before};{point}")
+        return None if said == "none" else int(said)
+
+    def step(self) -> None:
+        """Executes an instruction."""
+        self._ask("step:")
+
+    def look(self) -> tuple[Look, Reader]:
+        """Where it is, and its memory: valid until it goes on."""
+        count, path, packed = self._ask("look:").split(";")
+        if self._reader is None or self._reader[0] != path:
+            if self._reader is not None:
+                self._reader[1].close()
+            self._reader = path, RamFileReader(path)
+        words = [int.from_bytes(bytes.fromhex(packed[at:at + 16]), "little") for at in range(0, 16 * (_PC + 1), 16)]
+        return Look(int(count), words[_PC], dict(enumerate(words[:_PC]))), self._reader[1]
+
+    @staticmethod
+    def _ask(words: str) -> str:
+        while (said := recording.ask(words)) == "working":
+            pass
+        return said

@@ -1,0 +1,183 @@
+"""Who stored what in some bytes of memory, in a recorded run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..kernel import Kernel, Proc
+from ..kernel.cnames import SYSTEM_CALL
+from ..kernel.debuginfo import DebugInfo
+from ..kernel.stacks import Unwinder
+from ..live.callstack import place_at
+from ..memory import sv39
+from ..memory.readers import PAGE, Reader, ReadError
+from ..snapshot.model import Place
+from .aside import Aside, Look
+
+_FEW = 64       # stores: so many are gone through from the start sooner than the last of them is found from the end
+_LONGEST_STRING = 40
+_STRINGS = {"exec": (0,), "open": (0,), "mknod": (0,), "unlink": (0,), "link": (0, 1), "mkdir": (0,), "chdir": (0,)}
+_N_ARGUMENTS = {"fork": 0, "wait": 1, "pipe": 1, "read": 3, "exec": 2, "fstat": 2, "getpid": 0, "uptime": 0, "open": 2, "write": 3,
+                "mknod": 3, "link": 2}      # of xv6's system calls; of others the first is told
+
+
+class Store(NamedTuple):
+    """at: how many instructions were executed before; old, new: the value before and after; calls: where it was and who
+    called, innermost first; pid, name: of the process that the hart ran, or None; system_call: that it was in, or None."""
+
+    at: int
+    old: int
+    new: int
+    calls: tuple[Place, ...]
+    pid: int | None
+    name: str | None
+    system_call: str | None
+
+
+class History(NamedTuple):
+    """stores: oldest first; unseen: pairs (the number of the instruction after which, before which) the value became another
+    by no store of the kernel's to this address: by a user program or a device."""
+
+    stores: tuple[Store, ...]
+    unseen: tuple[tuple[int, int], ...]
+
+
+class Bytes(NamedTuple):
+    """Some bytes of RAM that the kernel stores to at their physical address: of a page table, or of a variable."""
+
+    pa: int
+    size: int
+
+    @property
+    def point(self) -> str:
+        """The watchpoint on them."""
+        return f"2,{self.pa:x},{self.size:x}"
+
+    def value(self, reader: Reader) -> int:
+        """Raises ReadError."""
+        return int.from_bytes(reader.read(self.pa, self.size), "little")
+
+
+def last(what: Bytes, info: DebugInfo, now: int) -> History:
+    """The last store that changed it before an instruction, `now`."""
+    with Aside() as machine:
+        whole = _all(machine, what, info, now, _FEW)
+        if whole is not None:
+            at = whole.stores[-1].at if whole.stores else -1
+            return whole._replace(stores=whole.stores[-1:], unseen=tuple(one for one in whole.unseen if one[1] > at))
+        machine.seek(now)
+        value = what.value(machine.look()[1])
+        before = now
+        unseen: tuple[tuple[int, int], ...] = ()
+        while (found := machine.last(what.point, before)) is not None:
+            machine.seek(found)
+            machine.next(what.point, found + 1)     # an interrupt may be due there
+            store = _store(machine, what, info)
+            if before == now and store.new != value:
+                unseen = ((found, now),)
+            if store.old != store.new:
+                return History((store,), unseen)
+            before = found
+        return History((), unseen)
+
+
+def all_of(what: Bytes, info: DebugInfo, now: int) -> History:
+    """Each store that changed it before an instruction, `now`."""
+    with Aside() as machine:
+        whole = _all(machine, what, info, now)
+        assert whole is not None, "there is no limit"
+        return whole
+
+
+def _all(machine: Aside, what: Bytes, info: DebugInfo, now: int, most: int | None = None) -> History | None:
+    """None where there are more than `most` stores."""
+    stores, unseen = [], []
+    machine.seek(0)
+    value = what.value(machine.look()[1])
+    begun = n_stores = 0
+    while machine.next(what.point, now):
+        n_stores += 1
+        if n_stores - 1 == most:
+            return None
+        store = _store(machine, what, info)
+        if store.old != value:
+            unseen.append((begun, store.at))
+        begun, value = store.at, store.new
+        if store.old != store.new:
+            stores.append(store)
+    if what.value(machine.look()[1]) != value:
+        unseen.append((begun, now))
+    return History(tuple(stores), tuple(unseen))
+
+
+def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
+    """What the machine is about to do; afterwards it is done."""
+    look, reader = machine.look()
+    old = what.value(reader)
+    calls, process, system_call = _who(look, reader, info)
+    machine.step()
+    new = what.value(machine.look()[1])
+    return Store(look.at, old, new, calls, process and process.pid, process and process.name, system_call)
+
+
+def _who(look: Look, reader: Reader, info: DebugInfo) -> tuple[tuple[Place, ...], Proc | None, str | None]:
+    kernel = Kernel(reader, info)
+    root = kernel.root()
+
+    def stack_at(va: int) -> tuple[int, int] | None:
+        base, end = reader.ram
+        if base <= va < end:        # where the kernel's data is, and its first stack
+            return va, end - va
+        pa = sv39.translate(reader, root, va).pa if root else None
+        return None if pa is None else (pa, PAGE - va % PAGE)
+
+    stack = Unwinder(reader, info, stack_at).follow(look.pc, look.registers, True)
+    calls = tuple(place for frame in stack.frames for place in place_at(frame.pc if frame.exact else frame.pc - 1))
+    running = next((at for at, _ in kernel.cpus()[:1]), 0)
+    process = next((one for one in kernel.processes() if one.address == running), None)
+    names = [place.function for place in calls]
+    if process is None or SYSTEM_CALL not in names:
+        return calls, process, None
+    return calls, process, _system_call(names, process, reader, info)
+
+
+def _system_call(names: list[str | None], process: Proc, reader: Reader, info: DebugInfo) -> str | None:
+    """The system call whose function is on the stack, with its arguments as user code gave them."""
+    function = next((name for name in reversed(names[:names.index(SYSTEM_CALL)]) if name and name.startswith("sys_")), None)
+    if function is None:
+        return None
+    name = function[len("sys_"):]
+    arguments = []
+    for number in range(_N_ARGUMENTS.get(name, 1)):
+        field = info.field("trapframe", f"a{number}")
+        if field is None:
+            break
+        try:
+            value = int.from_bytes(reader.read(process.trapframe + field.offset, 8), "little")
+        except ReadError:
+            break
+        said = _string(reader, process.root, value) if number in _STRINGS.get(name, ()) else None
+        arguments.append(str(value) if value < 1024 else hex(value) if said is None else said)
+    return f"{name}({', '.join(arguments)})"
+
+
+def _string(reader: Reader, root: int, va: int) -> str | None:
+    """The C string in a process's memory, quoted and cut; None where there is none."""
+    data = b"".join(_page_from(reader, root, at) for at in (va, (va + PAGE) & -PAGE))
+    text, found, _ = data[:_LONGEST_STRING].partition(b"\0")
+    return f'"{text.decode("ascii", "replace")}"' if found else None
+
+
+def _page_from(reader: Reader, root: int, va: int) -> bytes:
+    pa = sv39.translate(reader, root, va).pa
+    try:
+        return reader.read(pa, PAGE - va % PAGE) if pa is not None else b""
+    except ReadError:
+        return b""
+
+
+def newest_first(history: History) -> Iterator[Store | tuple[int, int]]:
+    """The stores, and the pairs of what was not seen, as they lie between."""
+    both: list[Store | tuple[int, int]] = [*history.stores, *history.unseen]
+    return iter(sorted(both, key=lambda one: 2 * one.at + 1 if isinstance(one, Store) else 2 * one[1], reverse=True))

@@ -1,0 +1,52 @@
+"""The rule that the specification is kept, operation by operation: see shrimpy.spec."""
+
+from __future__ import annotations
+
+from typing import Iterator, Optional
+
+from ..reasons import KERNEL, Kind, Reason
+from ..spec import Differs, Divergence, Do
+from .verdict import Bench, Rule, Verdict
+
+_DOES = {
+    "fork": (Do.FORK, Do.FORK_HUNGRY, Do.CROWD), "exec": (Do.EXEC, Do.EXEC_HUNGRY, Do.EXEC_FAILS), "exit": (Do.EXIT, Do.FAULT),
+    "wait": (Do.WAIT, Do.WAIT_BADLY, Do.DISPERSE), "growproc": (Do.SBRK,), "copyout": (Do.READ, Do.READ_BOTH),
+    "copyin": (Do.WRITE, Do.WRITE_BOTH)}
+_MAKES = {do: function for function, several in _DOES.items() for do in several}
+
+
+def specification(bench: Bench) -> Iterator[Verdict]:
+    """Judges the kernel by what came of playing the specification against it."""
+    played = bench.view.known.played
+    if played is None:
+        yield bench.skipped(KERNEL, Reason(Kind.NOT_PLAYED))
+        return
+    for one in (*played.noted, *((played.divergence,) if played.divergence else ())):
+        yield bench.failed(KERNEL, Reason(Kind.DIVERGED, played=one), _to_look_at(one), beyond=one.beyond is not None)
+    if played.divergence is None:
+        yield bench.passed(KERNEL)
+
+
+def _to_look_at(one: Divergence) -> Optional[str]:
+    """The function that does the last operation, where the mistake must be in that: all before it are forks, which the story
+    needs for its processes, or of its kind. Any other may have left behind what shows now: then nobody is accused. Of a new
+    process's own page it is the function that makes it."""
+    if one.what is Differs.SATP:
+        return "usertrapret"
+    if not one.ops:
+        return None
+    *before, last = one.ops
+    function = _MAKES.get(last.do)
+    if any(op.do is not Do.FORK and _MAKES.get(op.do) != function for op in before):
+        return None
+    if one.what is Differs.LEAK and function == "fork":     # all exit afterwards: it is in what frees one of them
+        return None if last.do is Do.FORK and before else "freeproc"
+    if last.do is Do.FORK and one.cell is not None and one.cell.page == "FRY":
+        if one.what is Differs.FLAGS:
+            return "proc_pagetable"
+        if one.what in (Differs.MISSING, Differs.SHARED) or one.what is Differs.CONTENT and not one.written:
+            return "allocproc"
+    return function
+
+
+RULES = (Rule("specification", specification, needs_fry=True),)

@@ -1,0 +1,9 @@
+"""The whole of a stopped machine as plain data: the model and its JSON, taking one, asking it, comparing two."""
+
+from .frames import Frame, User
+from .model import (
+    DOCUMENT, Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Snapshot, Stop)
+from .taking import take
+
+__all__ = ["DOCUMENT", "Counts", "Frame", "Free", "FreeList", "Hart", "KernelTable", "Layout", "Lock", "Mapping", "Process",
+           "Snapshot", "Stop", "User", "take"]

@@ -1,0 +1,14 @@
+"""The executable specification of FRY and SHRIMP, and the sequences of operations that it is played with.
+
+Pure: no kernel, no memory, no `gdb`. Whoever plays it against a kernel compares what the model says after each
+operation with what user code read, what memory holds and what the hart used.
+"""
+
+from __future__ import annotations
+
+from .divergence import Differs, Divergence, Played
+from .model import BEYOND, INIT, ORDER, Cell, Do, Model, Op, Page, Process
+from .sequences import Sequence, borders, covering, pairs, random_ones
+
+__all__ = ["BEYOND", "INIT", "ORDER", "Cell", "Differs", "Divergence", "Do", "Model", "Op", "Page", "Played", "Process",
+           "Sequence", "borders", "covering", "pairs", "random_ones"]

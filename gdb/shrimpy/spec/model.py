@@ -1,0 +1,255 @@
+"""What Shrimpy promises, as a program: what every process must see after each operation.
+
+This is the specification. A process is a number, its parent, and two pages: FRY, which is its own, and SHRIMP, which is
+its parent's FRY. A page is what has been written to it. Nothing else is promised, and of all else the model has no
+opinion: which frame a page is in, which pid a process gets, whether memory is given lazily or copied on write, whether
+FRY is above SHRIMP, what becomes of the pages of a process that has exited.
+
+The promises, by number, are those of promises.py.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Dict, List, Optional, Tuple
+
+from ..records import plain, record, word
+
+INIT = -1
+"""The first process, which adopts orphans and waits for them. It is not played."""
+
+ABSURD = -(1 << 28)
+"""Bytes that no heap can be shrunk by: what sbrk answers then is the kernel's business, as long as nothing else changes."""
+
+
+class Do(str, enum.Enum):
+    """What a process can be told to do."""
+
+    FORK = "fork"               # makes process number `n`
+    EXEC = "exec"               # runs the same program anew; n 1: the path stands in its FRY
+    EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2)
+    FORK_HUNGRY = "fork-hungry"     # makes process `n`, with all memory taken and given back frame by frame until it works
+    EXEC_HUNGRY = "exec-hungry"
+    EXIT = "exit"
+    FAULT = "fault"             # loads from where nothing is, and ends by it
+    WAIT = "wait"               # where a child has exited, or there is none
+    KILL = "kill"               # process number `n`, which sleeps
+    LOAD = "load"               # word `n` of `page`
+    STORE = "store"
+    READ = "read"               # a system call that writes word `n` of `page`: read() of a pipe
+    WRITE = "write"             # a system call that reads it: write() to a pipe
+    READ_BOTH = "read-both"     # the same across the two pages: the last word of the lower, the first of the upper
+    WRITE_BOTH = "write-both"
+    WAIT_BADLY = "wait-badly"   # with a place for the status that is none
+    SBRK = "sbrk"               # `n` bytes, or ABSURD fewer
+    CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
+    DISPERSE = "disperse"       # they exit, and it waits for them
+
+
+@record
+class Cell:
+    """A page of a process; without a page, the process itself."""
+
+    process: int = plain()
+    page: str = word("FRY", "SHRIMP", "", default="")
+
+
+@record
+class Op:
+    """An operation: which process does what, to which other or how much, and with which of its pages."""
+
+    actor: int = plain()
+    do: Do = word(*(one.value for one in Do))
+    n: int = 0
+    page: str = word("FRY", "SHRIMP", "", default="")
+
+
+class Page:
+    """A page that FRY and SHRIMP are names of. words: by index, of what somebody has written; the rest is zero.
+
+    known: whether the model knows what is in the rest; it does not of a page that a kernel has put in the place of another.
+    """
+
+    def __init__(self, known: bool = True) -> None:
+        self.words: Dict[int, int] = {}
+        self.known = known
+
+
+BEYOND = ("zeroed", "exec", "orphan")
+"""What the model promises and a lab's handout does not: that a new page is zero, that exec keeps both pages, that an
+orphan keeps its SHRIMP."""
+
+
+class Process:
+    """A process. parent: its number, or INIT.
+
+    beyond: for each of its pages why it is as it is only by a promise beyond the handout, or None.
+    """
+
+    def __init__(self, number: int, parent: int, shrimp: Optional[Page]) -> None:
+        self.number = number
+        self.parent = parent
+        self.is_zombie = False
+        self.fry = Page()                               # promise 1: a frame of its own, zeroed
+        self.shrimp = shrimp
+        self.beyond: Dict[str, Optional[str]] = {"FRY": None, "SHRIMP": None}
+        self.crowd = 0                                  # children that only stand still
+        self.heap = 0                                   # bytes that sbrk has given it
+
+    def page(self, name: str) -> Optional[Page]:
+        return self.fry if name == "FRY" else self.shrimp
+
+
+ORDER = ("FRY", "SHRIMP")
+
+
+class Model:
+    """A family. Process 0 is its first, which never ends; its own parent is not played, so that of what is in its SHRIMP the
+    model has no opinion. Process 1 is a child of it that never ends either, and is told nothing.
+
+    handout: only what a lab's handout requires is promised: an orphan has no SHRIMP that anything can be said of.
+    """
+
+    def __init__(self, handout: bool = False) -> None:
+        self._handout = handout
+        self.processes: Dict[int, Process] = {0: Process(0, INIT, Page(known=False))}
+        self._fork(self.processes[0], 1)
+
+    # Who there is
+
+    def living(self) -> List[Process]:
+        """By number."""
+        return [one for _, one in sorted(self.processes.items()) if not one.is_zombie]
+
+    def children(self, number: int) -> List[Process]:
+        return [one for _, one in sorted(self.processes.items()) if one.parent == number]
+
+    def is_alive(self, number: int) -> bool:
+        return number in self.processes and not self.processes[number].is_zombie
+
+    def can(self, op: Op) -> bool:
+        """Whether it is something that this family can be told: who is told lives, and nobody waits for ever."""
+        if not self.is_alive(op.actor) or op.actor == 1:
+            return False
+        mine = self.children(op.actor)
+        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+            return op.n not in self.processes
+        if op.do in (Do.EXIT, Do.FAULT, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
+            return op.actor != 0 and not (op.do in (Do.EXIT, Do.FAULT) and self.processes[op.actor].crowd)
+        if op.do in (Do.WAIT, Do.WAIT_BADLY):
+            return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
+        if op.do is Do.KILL:
+            return op.n not in (0, 1, op.actor) and self.is_alive(op.n) and not self.processes[op.n].crowd
+        if op.do is Do.SBRK:
+            return op.actor != 0 and (op.n <= ABSURD or self.processes[op.actor].heap + op.n >= 0)
+        if op.do is Do.DISPERSE:
+            return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
+        return True
+
+    # What happens
+
+    def do(self, op: Op) -> Tuple[int, ...]:
+        """Plays it. Of wait, the numbers of the processes of which one is the answer: `buried` is told which. A wait that
+        has no place for the status may answer -1 instead, and the child can be waited for again."""
+        actor = self.processes[op.actor]
+        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+            self._fork(actor, op.n)
+        elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
+            self._exec(actor)
+        elif op.do in (Do.EXIT, Do.FAULT):
+            self._exit(actor)
+        elif op.do is Do.KILL:
+            self._exit(self.processes[op.n])
+        elif op.do in (Do.WAIT, Do.WAIT_BADLY):
+            return tuple(one.number for one in self.children(op.actor) if one.is_zombie)
+        elif op.do is Do.CROWD:
+            actor.crowd += op.n
+        elif op.do is Do.SBRK and op.n > ABSURD:
+            actor.heap += op.n
+        elif op.do is Do.DISPERSE:
+            actor.crowd = 0
+        return ()
+
+    def _fork(self, parent: Process, number: int) -> None:
+        """Promise 2: the child's SHRIMP is its parent's FRY, not a copy, and not what the parent's SHRIMP is."""
+        self.processes[number] = Process(number, parent.number, parent.fry)
+        self.processes[number].heap = parent.heap
+
+    def _exec(self, process: Process) -> None:
+        """Promise 3: both pages are kept. Of the handout's three requirements none says so."""
+        process.heap = 0
+        for name in ORDER:
+            process.beyond[name] = process.beyond[name] or "exec"
+        for child in self.children(process.number):
+            child.beyond["SHRIMP"] = child.beyond["SHRIMP"] or "exec"
+
+    def _exit(self, process: Process) -> None:
+        """Promise 5: who maps the page keeps it. Orphans are the first process's, and it waits for those that have exited."""
+        process.is_zombie = True
+        process.crowd = 0
+        for child in self.children(process.number):
+            child.parent = INIT
+            child.beyond["SHRIMP"] = "orphan"
+            if self._handout:
+                child.shrimp = None
+            if child.is_zombie:
+                del self.processes[child.number]
+        if process.parent == INIT:
+            del self.processes[process.number]
+
+    def buried(self, number: int) -> None:
+        """wait has returned this process: nothing of it is left."""
+        del self.processes[number]
+
+    def crowded(self, number: int, n: int) -> None:
+        """So many children there was room for."""
+        self.processes[number].crowd = n
+
+    # What must be seen
+
+    def word_at(self, cell: Cell, index: int) -> Optional[int]:
+        """What a word of a page is to whoever looks: a load, a system call, the debugger. None: no opinion."""
+        page = self.processes[cell.process].page(cell.page)
+        if page is None or index not in page.words and not page.known:
+            return None
+        return page.words.get(index, 0)
+
+    def write(self, cell: Cell, index: int, value: int) -> None:
+        """Promises 2 and 8: what one process writes, by a store or a system call, all who map the page see."""
+        page = self.processes[cell.process].page(cell.page)
+        if page is not None:
+            page.words[index] = value
+
+    def pages(self) -> Dict[int, List[Cell]]:
+        """Who has each page: two cells have one frame if and only if they are here together. Promises 1 and 2. By the
+        number of the first cell that has it."""
+        found: Dict[int, List[Cell]] = {}
+        for process in self.living():
+            for name in ORDER:
+                page = process.page(name)
+                if page is not None:
+                    found.setdefault(id(page), []).append(Cell(process.number, name))
+        return found
+
+    def beyond(self, cell: Cell) -> Optional[str]:
+        """Why a page is as it is only by a promise beyond the handout, or None."""
+        return self.processes[cell.process].beyond.get(cell.page)
+
+    # Kernels that keep the handout's promises alone
+
+    def adopt(self, cell: Cell) -> None:
+        """The kernel has put another page in the place of one, where the handout lets it: from now on that is the page."""
+        process = self.processes[cell.process]
+        page = Page(known=False)
+        if cell.page == "FRY":
+            process.fry = page
+        else:
+            process.shrimp = page
+
+    # Comparing states
+
+    def shape(self) -> Tuple[object, ...]:
+        """The family without names: two families of one shape can do the same from now on, so far as the model knows."""
+        def of(process: Process) -> Tuple[object, ...]:
+            return (process.is_zombie, process.crowd > 0, tuple(sorted(of(child) for child in self.children(process.number))))
+        return (of(self.processes[0]), tuple(sorted(of(one) for one in self.children(INIT) if one.number)))

@@ -1,0 +1,58 @@
+"""The sentences of the specification, and where each is modelled, judged and played; docs/specification.md is made of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+from .model import Do
+
+
+class Promise(NamedTuple):
+    """A sentence. handout: whether a lab's handout requires it, or only we do; model: the methods of Model that have it; rules:
+    the ids of the rules that judge it at a stop; operations: those that are played to see it."""
+
+    sentence: str
+    handout: bool
+    model: Tuple[str, ...]
+    rules: Tuple[str, ...]
+    operations: Tuple[Do, ...]
+
+
+PROMISES = (
+    Promise("Each process has a frame of its own, mapped at FRY with V R W U.", True,
+            ("_fork", "pages"), ("fry-private", "fry-flags"), (Do.FORK, Do.CROWD)),
+    Promise("A new process's FRY page is zero.", False, ("_fork", "word_at"), ("fry-zeroed",), (Do.FORK, Do.LOAD)),
+    Promise("A process's FRY frame stays the same while it lives, across exec too.", False, ("_exec",), ("exec-keeps",), (Do.EXEC,)),
+    Promise("fork makes PHY(child, SHRIMP) = PHY(parent, FRY) before the child can run.", True,
+            ("_fork", "pages"), ("shrimp-pair", "shrimp-flags"), (Do.FORK, Do.CROWD)),
+    Promise("All children of one parent see the same frame; a grandchild sees its own parent's.", True,
+            ("_fork", "pages"), ("shrimp-siblings", "shrimp-pair"), (Do.FORK,)),
+    Promise("What one process writes there, all that map the page read.", True,
+            ("write", "word_at"), ("shrimp-pair", "satp-is-root"), (Do.STORE, Do.LOAD)),
+    Promise("exec keeps both pages, and one that fails changes nothing.", False,
+            ("_exec",), ("exec-keeps",), (Do.EXEC, Do.EXEC_FAILS)),
+    Promise("The first process has no SHRIMP page.", True, ("__init__",), ("shrimp-pair",), ()),
+    Promise("An orphan keeps the page of a parent that is gone, and nobody else gets its frame.", False,
+            ("_exit", "buried"), ("orphan-alive", "not-on-free-list"), (Do.EXIT, Do.FAULT, Do.KILL, Do.WAIT)),
+    Promise("Who ends gives its frames back; the last one out frees the page.", True,
+            ("_exit",), ("frames-return", "frames-conserved", "count-matches"), (Do.EXIT, Do.KILL, Do.WAIT, Do.WAIT_BADLY, Do.DISPERSE)),
+    Promise("fork, exec, exit and wait that run out of something half-way fail, and lose no frame.", False,
+            ("crowded",), ("frames-return", "frames-conserved"), (Do.FORK_HUNGRY, Do.EXEC_HUNGRY, Do.CROWD, Do.EXEC_FAILS)),
+    Promise("The heap never reaches the two pages, and shrinking it never takes them away.", False,
+            ("can",), ("heap-below-shrimp",), (Do.SBRK,)),
+    Promise("Both pages are ordinary user memory to system calls.", True, ("write", "word_at"), (),
+            (Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH)),
+)
+
+
+def table() -> str:
+    """docs/specification.md's table."""
+    rows = ["| sentence | required by | model | rules | operations |", "| --- | --- | --- | --- | --- |"]
+    for one in PROMISES:
+        rows.append(f"| {one.sentence} | {'the handout' if one.handout else 'us'} | {_code(one.model)} | {_code(one.rules)} | "
+                    f"{_code(tuple(each.value for each in one.operations))} |")
+    return "\n".join(rows) + "\n"
+
+
+def _code(names: Tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,255 @@
+"""What is played: every operation from every state of the model, the borders by construction, and random ones."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import replace
+from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from .model import Do, Model, Op
+
+Sequence = Tuple[Op, ...]
+
+FIRST = 2
+"""The number of the first process that a sequence makes, a child of process 0."""
+
+START = Op(0, Do.FORK, FIRST)
+
+_STRUCTURAL = (Do.FORK, Do.EXEC, Do.EXIT, Do.WAIT, Do.KILL)
+_FORKS = (Do.FORK, Do.FORK_HUNGRY)
+_ANYTHING = _STRUCTURAL + (Do.EXEC_FAILS, Do.FAULT, Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH,
+                            Do.WAIT_BADLY, Do.SBRK)
+
+
+class Border(NamedTuple):
+    """A sequence that is known to be worth playing. about: what it is about, a phrase."""
+
+    about: str
+    ops: Sequence
+
+
+def play(ops: Sequence) -> Optional[Model]:
+    """The model after a sequence, or None when one of its operations is none there."""
+    model = Model()
+    for op in ops:
+        if not model.can(op):
+            return None
+        bury(model, op)
+    return model
+
+
+def bury(model: Model, op: Op) -> None:
+    """Plays an operation; a wait that cannot give the status answers -1."""
+    for number in model.do(op)[:op.do is Do.WAIT]:
+        model.buried(number)
+
+
+def covering(most: int) -> List[Sequence]:
+    """Sequences that together do each operation on processes in each state of a family of at most `most` processes, besides
+    the two that are always there; shortest first. What is the beginning of another is left out."""
+    return _maximal([path + (op,) for path, op in _edges(most)])
+
+
+def pairs(most: int) -> List[Sequence]:
+    """The same for each two operations, one after the other."""
+    found = []
+    for path, op in _edges(most):
+        begun = play(path + (op,))
+        if begun is not None:
+            found += [path + (op, following) for following in moves(begun, most)]
+    return _maximal(found)
+
+
+def _edges(most: int) -> Iterator[Tuple[Sequence, Op]]:
+    """(the shortest way to a state, an operation there) for each state and each operation."""
+    first = play((START,))
+    assert first is not None
+    seen = {first.shape()}
+    todo: Deque[Sequence] = deque([(START,)])
+    while todo:
+        path = todo.popleft()
+        model = play(path)
+        assert model is not None
+        for op in moves(model, most):
+            yield path, op
+            after = play(path + (op,))
+            if after is not None and after.shape() not in seen:
+                seen.add(after.shape())
+                todo.append(path + (op,))
+
+
+def moves(model: Model, most: int) -> List[Op]:
+    """The operations on processes that this family can be told, of those that only differ in names one."""
+    found: Dict[Tuple[object, ...], Op] = {}
+    n = len(model.processes) - FIRST
+    new = max(model.processes) + 1
+    for process in model.living():
+        for do in _STRUCTURAL:
+            targets = [one.number for one in model.living()] if do is Do.KILL and process.number == 0 else \
+                [new] if do is Do.FORK and n < most else [0] if do not in (Do.KILL, Do.FORK) else []
+            for target in targets:
+                op = Op(process.number, do, target)
+                if model.can(op) and not (do is Do.FORK and process.number == 0 and n):
+                    found.setdefault((do, _mark(model, target if do is Do.KILL else process.number)), op)
+    return list(found.values())
+
+
+def _mark(model: Model, number: int) -> Tuple[object, ...]:
+    """A family's shape with one of its processes told from the others."""
+    process = model.processes[number]
+    crowd, process.crowd = process.crowd, -1
+    try:
+        return (model.shape(), _place(model, number))
+    finally:
+        process.crowd = crowd
+
+
+def _place(model: Model, number: int) -> Tuple[object, ...]:
+    """How a process stands in its family: the shapes of it, of its parent, and so on."""
+    found: List[object] = []
+    at: Optional[int] = number
+    while at is not None and at > 0:
+        found.append(_subtree(model, at))
+        at = model.processes[at].parent if model.processes[at].parent in model.processes else None
+    return tuple(found)
+
+
+def _subtree(model: Model, number: int) -> Tuple[object, ...]:
+    process = model.processes[number]
+    return (process.is_zombie, tuple(sorted(_subtree(model, one.number) for one in model.children(number))))
+
+
+def _maximal(sequences: List[Sequence]) -> List[Sequence]:
+    beginnings = {one[:n] for one in sequences for n in range(1, len(one))}
+    return [one for one in dict.fromkeys(sequences) if one not in beginnings]
+
+
+def borders() -> List[Border]:
+    """What no state of the model shows, because a kernel may remember more than it should."""
+    def again(n: int, *ops: Op) -> Sequence:
+        return ops * n
+
+    parent, child, grandchild = FIRST, FIRST + 1, FIRST + 2
+    family = (START, Op(parent, Do.FORK, child))
+    own, shared = ("FRY", "SHRIMP")
+    found = [
+        Border("three execs in one life, and then a fork",
+               (*family, *again(3, Op(child, Do.EXEC)), Op(child, Do.FORK, grandchild), Op(grandchild, Do.EXEC),
+                Op(parent, Do.EXEC), Op(parent, Do.FORK, grandchild + 1))),
+        Border("an orphan that forks and execs",
+               (*family, Op(parent, Do.EXIT), Op(child, Do.EXEC), Op(child, Do.FORK, grandchild), Op(0, Do.WAIT),
+                Op(child, Do.EXEC), Op(child, Do.FORK, grandchild + 1), Op(child, Do.EXIT), Op(grandchild, Do.EXEC))),
+        Border("an exec that fails, of a child and of its parent",
+               (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (0, 1, 2)),
+                Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), Op(child, Do.EXEC_FAILS, 1))),
+        Border("an exec that fails, of one with a heap",
+               (*family, Op(child, Do.SBRK, 5 << 12), *(Op(child, Do.EXEC_FAILS, how) for how in (0, 1, 2)), Op(child, Do.EXIT))),
+        Border("more heap than there is memory", (*family, Op(child, Do.SBRK, 1 << 30), Op(child, Do.FORK, grandchild))),
+        Border("a fault", (*family, Op(child, Do.FAULT), Op(parent, Do.WAIT), Op(parent, Do.FORK, child), Op(parent, Do.FAULT))),
+        Border("system calls into both pages and out of them",
+               (*family, *(Op(who, do, 3, page) for who in (child, parent) for page in (own, shared)
+                           for do in (Do.READ, Do.WRITE, Do.STORE, Do.WRITE, Do.LOAD)),
+                Op(child, Do.EXEC, 1), *(Op(child, do, 5, page) for page in (own, shared) for do in (Do.READ, Do.WRITE)))),
+        Border("a system call across the two pages",
+               (*family, *(Op(who, do) for who in (child, parent) for do in (Do.READ_BOTH, Do.WRITE_BOTH)),
+                Op(child, Do.EXEC), Op(child, Do.WRITE_BOTH), Op(child, Do.READ_BOTH))),
+        Border("a wait whose status has no place to go",
+               (*family, Op(child, Do.EXIT), Op(parent, Do.WAIT_BADLY), Op(parent, Do.WAIT), Op(parent, Do.WAIT_BADLY),
+                Op(parent, Do.FORK, grandchild), Op(parent, Do.FORK, grandchild + 1), Op(grandchild, Do.EXIT),
+                Op(parent, Do.WAIT_BADLY), Op(grandchild + 1, Do.EXIT), Op(parent, Do.WAIT), Op(parent, Do.WAIT))),
+        Border("a heap that grows, shrinks, and is to shrink below nothing",
+               (*family, Op(child, Do.SBRK, 3 << 12), Op(child, Do.SBRK, -(2 << 12)), Op(child, Do.SBRK, -(1 << 12)),
+                Op(child, Do.SBRK, -(1 << 30)), Op(child, Do.SBRK, 5), Op(child, Do.FORK, grandchild),
+                Op(grandchild, Do.SBRK, -(1 << 30)), Op(parent, Do.SBRK, -(1 << 31)))),
+        Border("more than 6 children at once", (*family, Op(parent, Do.CROWD, 7), Op(parent, Do.DISPERSE))),
+        Border("more than 16 children at once, of one that has run exec",
+               (*family, Op(child, Do.EXEC), Op(child, Do.CROWD, 17), Op(child, Do.DISPERSE), Op(child, Do.FORK, grandchild))),
+        Border("as many children as there are slots, twice",
+               (*family, *again(2, Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)), Op(child, Do.FORK, grandchild))),
+        Border("nine children, one after the other",
+               (START, *(op for n in range(9) for op in (Op(parent, Do.FORK, child + n), Op(child + n, Do.EXIT), Op(parent, Do.WAIT))),
+                Op(parent, Do.FORK, child + 9))),
+        Border("five generations, of which the middle goes",
+               (START, *(Op(FIRST + n, Do.FORK, FIRST + n + 1) for n in range(4)), Op(FIRST + 2, Do.EXIT), Op(FIRST + 1, Do.WAIT),
+                Op(FIRST + 3, Do.FORK, FIRST + 5), Op(FIRST + 1, Do.EXIT), Op(FIRST + 3, Do.EXEC))),
+        Border("fork and exec without memory",
+               (*family, Op(child, Do.FORK_HUNGRY, grandchild), Op(child, Do.EXEC_HUNGRY), Op(child, Do.FORK, grandchild + 1))),
+        Border("five execs, then two forks", (*family, *again(5, Op(parent, Do.EXEC)), Op(parent, Do.FORK, grandchild),
+                                              Op(parent, Do.FORK, grandchild + 1))),
+    ]
+    return found
+
+
+def random_ones(seed: str, n: int, length: int, most: int) -> Iterator[Sequence]:
+    """Sequences of all operations, drawn anew from a seed each time it is asked."""
+    for number in range(n):
+        yield _random(random.Random(f"{seed}/{number}"), length, most)
+
+
+def _random(dice: random.Random, length: int, most: int) -> Sequence:
+    model, ops = Model(), [START]
+    model.do(START)
+    new = FIRST + 1
+    while len(ops) < length:
+        actor = dice.choice(model.living()).number
+        do = dice.choice(_ANYTHING)
+        op = Op(actor, do)
+        if do is Do.FORK:
+            if len(model.processes) - FIRST >= most:
+                continue
+            op = replace(op, n=new)
+        elif do is Do.KILL:
+            op = replace(op, actor=0, n=dice.choice(model.living()).number)
+        elif do is Do.EXEC_FAILS:
+            op = replace(op, n=dice.randrange(3))
+        elif do is Do.SBRK:
+            op = replace(op, n=dice.choice((1, 4096, 3 << 12, -1, -4096, -(1 << 30))))
+        elif do in (Do.LOAD, Do.STORE, Do.READ, Do.WRITE):
+            op = replace(op, n=dice.randrange(16), page=dice.choice(("FRY", "SHRIMP")))
+        if not model.can(op):
+            continue
+        new += do is Do.FORK
+        bury(model, op)
+        ops.append(op)
+    return tuple(ops)
+
+
+def shorter(ops: Sequence) -> List[Sequence]:
+    """Sequences that are shorter by one operation, or of one process fewer, and can be played; the shortest first."""
+    found = []
+    for at, op in enumerate(ops):
+        if op.do in _FORKS and op.n != FIRST:
+            found += [_without(ops, op.n), _renamed(ops[:at] + ops[at + 1:], op.n, op.actor)]
+        else:
+            found.append(ops[:at] + ops[at + 1:])
+    fit = {_renumbered(one) for one in found if one and len(one) < len(ops) and play(one) is not None}
+    return sorted(fit, key=lambda one: (len(one), str(one)))
+
+
+def _without(ops: Sequence, number: int) -> Sequence:
+    """Without a process, and whom it has made."""
+    gone = {number}
+    kept = []
+    for op in ops:
+        if op.actor in gone or op.do is Do.KILL and op.n in gone:
+            if op.do in _FORKS:
+                gone.add(op.n)
+        elif not (op.do in _FORKS and op.n in gone):
+            kept.append(op)
+    return tuple(kept)
+
+
+def _renamed(ops: Sequence, number: int, other: int) -> Sequence:
+    """What one process does, done by another."""
+    return tuple(replace(op, actor=other if op.actor == number else op.actor,
+                             n=other if op.do is Do.KILL and op.n == number else op.n) for op in ops)
+
+
+def _renumbered(ops: Sequence) -> Sequence:
+    """With processes numbered as they come."""
+    numbers = {0: 0}
+    for op in ops:
+        if op.do in _FORKS:
+            numbers[op.n] = FIRST + len(numbers) - 1
+    return tuple(replace(op, actor=numbers[op.actor], n=numbers[op.n] if op.do in (*_FORKS, Do.KILL) else op.n) for op in ops)

@@ -1,0 +1,140 @@
+"""What differs from the specification, in words: the operations as a story, and what was expected and seen after the last."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Callable, Mapping, Sequence
+
+from ..spec import Cell, Differs, Divergence, Do, Op
+
+_TIMES = {2: "twice"}
+_FIRST = "the player"       # process 0
+
+
+def story(ops: Sequence[Op]) -> str:
+    """"the player forks 2; 2 forks 3; 3 execs 3 times; 3 exits"."""
+    told = []
+    for op, group in groupby(ops):
+        n = len(list(group))
+        told.append(_DOES[op.do](op) + (f" {_TIMES.get(n, f'{n} times')}" if n > 1 else ""))
+    return "; ".join(told)
+
+
+def who(number: int) -> str:
+    return _FIRST if number == 0 else f"the player's child {number}" if number == 1 else str(number)
+
+
+_VAIN = ("a file that is not there", "with more arguments than fit", "with an argument that is nowhere")
+
+_DOES: Mapping[Do, Callable[[Op], str]] = {
+    Do.FORK: lambda op: f"{who(op.actor)} forks {op.n}",
+    Do.EXEC: lambda op: f"{who(op.actor)} execs" + (" by a path that stands in its FRY" if op.n else ""),
+    Do.EXEC_FAILS: lambda op: f"{who(op.actor)} tries to exec {_VAIN[op.n]}",
+    Do.FORK_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to fork {op.n}, a frame is given back, and so on until it can",
+    Do.EXEC_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to exec, a frame is given back, and so on until it can",
+    Do.FAULT: lambda op: f"{who(op.actor)} loads from where nothing is mapped",
+    Do.EXIT: lambda op: f"{who(op.actor)} exits",
+    Do.WAIT: lambda op: f"{who(op.actor)} waits",
+    Do.KILL: lambda op: f"{who(op.actor)} kills {op.n}",
+    Do.LOAD: lambda op: f"{who(op.actor)} loads word {op.n} of {op.page}",
+    Do.STORE: lambda op: f"{who(op.actor)} stores to word {op.n} of {op.page}",
+    Do.READ: lambda op: f"{who(op.actor)} reads from a pipe into word {op.n} of {op.page}",
+    Do.WRITE: lambda op: f"{who(op.actor)} writes word {op.n} of {op.page} to a pipe",
+    Do.READ_BOTH: lambda op: f"{who(op.actor)} reads from a pipe across the two pages",
+    Do.WRITE_BOTH: lambda op: f"{who(op.actor)} writes to a pipe from across the two pages",
+    Do.WAIT_BADLY: lambda op: f"{who(op.actor)} waits, with an address for the status that is none",
+    Do.SBRK: lambda op: f"{who(op.actor)} calls sbrk({op.n})",
+    Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
+    Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
+}
+
+
+def page(cell: Cell) -> str:
+    """"SHRIMP of 3"."""
+    return f"{cell.page} of {who(cell.process)}" if cell.page else who(cell.process)
+
+
+def _cell(one: Divergence) -> str:
+    return page(one.cell) if one.cell else "a process"
+
+
+def _number(value: object) -> str:
+    return hex(value) if isinstance(value, int) and abs(value) > 4095 else str(value)
+
+
+_WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
+    Differs.PANICKED: lambda d: "the kernel panics",
+    Differs.HANGS: lambda d: "the machine gives no answer" if d.cell is None else f"{_cell(d)} does not come to rest",
+    Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
+    Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
+    Differs.PARENT: lambda d: f"{_cell(d)} has another parent",
+    Differs.ANSWER: lambda d: f"the system call of {_cell(d)} returns something else",
+    Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
+    Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",
+    Differs.MISSING: lambda d: f"{_cell(d)} is not mapped",
+    Differs.FLAGS: lambda d: f"{_cell(d)} is mapped with other rights",
+    Differs.NOT_SHARED: lambda d: f"{_cell(d)} is not {page(d.other)}" if d.other else f"{_cell(d)} is not its parent's FRY",
+    Differs.SHARED: lambda d: f"{_cell(d)} is {page(d.other)}, too" if d.other else f"{_cell(d)} is shared",
+    Differs.MOVED: lambda d: f"{_cell(d)} is in another frame than before",
+    Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + ("lost" if d.written else "not zero, and nobody has written it"),
+    Differs.CROWD: lambda d: f"of the children of {who(d.cell.process) if d.cell else 'a process'} one, pid {d.pid}, does not share "
+                             "its FRY",
+    Differs.LEAK: lambda d: "each time frames are lost",
+}
+
+_EXPECTED: Mapping[Differs, Callable[[Divergence], str]] = {
+    Differs.PANICKED: lambda d: "a kernel that goes on",
+    Differs.HANGS: lambda d: "an answer",
+    Differs.DIED: lambda d: "that it lives",
+    Differs.LIVES: lambda d: "that it has ended",
+    Differs.PARENT: lambda d: "the process that forked it, or the first process once that has exited",
+    Differs.SATP: lambda d: f"satp with root {d.expected:#x}",
+    Differs.MISSING: lambda d: "a page",
+    Differs.FLAGS: lambda d: "V R W U, A and D ignored",
+    Differs.SHARED: lambda d: "two frames",
+    Differs.LEAK: lambda d: "as many free frames as before",
+    Differs.CROWD: lambda d: "SHRIMP in its parent's FRY frame" + (f", {d.expected:#x}," if d.expected else "") +
+                             " and a FRY frame of its own",
+    Differs.ANSWER: lambda d: "its answer" if d.expected is None else f"{d.expected}",
+    Differs.NOT_SHARED: lambda d: f"frame {d.expected:#x}",
+    Differs.MOVED: lambda d: f"frame {d.expected:#x}",
+}
+
+_SEEN: Mapping[Differs, Callable[[Divergence], str]] = {
+    Differs.PANICKED: lambda d: f"panic: {d.text}",
+    Differs.HANGS: lambda d: "none within the limit",
+    Differs.DIED: lambda d: "it has ended",
+    Differs.LIVES: lambda d: "it is there" if d.seen is None else f"pid {d.seen}",
+    Differs.PARENT: lambda d: f"pid {d.seen}",
+    Differs.SATP: lambda d: f"root {d.seen:#x}",
+    Differs.MISSING: lambda d: "no entry",
+    Differs.FLAGS: lambda d: f"an entry whose low byte is {d.seen:#x}",
+    Differs.SHARED: lambda d: f"frame {d.seen:#x} for both",
+    Differs.LEAK: lambda d: f"{d.seen} fewer, three times running",
+    Differs.CROWD: lambda d: f"frame {d.seen:#x}" if d.seen else "no entry",
+    Differs.NOT_SHARED: lambda d: f"frame {d.seen:#x}",
+    Differs.MOVED: lambda d: f"frame {d.seen:#x}",
+}
+
+
+def why(one: Divergence) -> str:
+    """What differs, after which operations."""
+    return f"{story(one.ops)}: {_WHAT[one.what](one)}"
+
+
+def expected(one: Divergence) -> str:
+    return _EXPECTED[one.what](one) if one.what in _EXPECTED else _number(one.expected)
+
+
+def actual(one: Divergence) -> str:
+    return _SEEN[one.what](one) if one.what in _SEEN else _number(one.seen)
+
+
+_BEYOND = {None: "", "zeroed": " That a new page is zero goes beyond the handout.",
+           "exec": " That exec keeps both pages goes beyond the handout.",
+           "orphan": " That an orphan keeps its SHRIMP goes beyond the handout."}
+
+
+def explanation(one: Divergence) -> str:
+    """How to see it again, and what of it goes beyond the handout."""
+    return f"The operations run one at a time; the difference appears after the last. No shorter sequence was found.{_BEYOND[one.beyond]}"

@@ -1,0 +1,240 @@
+"""The player in a machine: built for a kernel, put on its disk, and told what to do through the machine's memory.
+
+Only system call numbers and the places of FRY and SHRIMP are the kernel's. Nothing of what is said goes through the
+console, and who plays is found by what it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import mmap
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from shrimpy.kernel import Kernel as View
+from shrimpy.kernel import Proc
+from shrimpy.kernel.debuginfo import DebugInfo
+from shrimpy.memory import sv39
+from shrimpy.memory.elf import Elf
+from shrimpy.memory.readers import PAGE, RAM_BASE, Reader, ReadError
+
+from .. import ROOT, Trouble
+from ..kernels import disk
+from ..kernels.tree import Kernel
+from ..machines import debugger
+from ..machines.kernelram import signed
+from ..machines.machine import Machine
+from . import scenarios
+
+_SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
+
+MEMBERS = 5                 # slots for processes that are told what to do, as in player.c
+HELPER = MEMBERS
+CONDUCTOR, NOBODY = MEMBERS + 3, MEMBERS + 4
+_MAIL = 0x3000              # where player.ld puts it
+_WORD = (1 << 64) - 1
+
+# Words of the mailbox, as player.c has them.
+_NUMBER, _TO, _WAITS, _COMMAND, _DONE, _SAID = 0, 1, 2, 3, 7, 8
+
+_FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
+_POLL_S = 0.00005
+_REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M | re.S)   # of a hart, as QEMU prints them
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The player, for one kernel. name: what it is called on the disk, anew each time; code: its first segment."""
+
+    name: str
+    file: bytes
+    code: bytes
+
+
+class Facts(NamedTuple):
+    """What is known of a kernel before it runs."""
+
+    info: DebugInfo
+    fry: int                # virtual addresses
+    shrimp: int
+
+
+def facts(gdb: debugger.Session) -> Facts | None:
+    """What a GDB that has the kernel's file knows of it; None where it has no FRY and SHRIMP. Raises Trouble where GDB cannot
+    read it."""
+    path = gdb.folder / "facts"
+    said = gdb.ask(
+        "python from shrimpy.live import parameters; from shrimpy.live.session import session",
+        "python info, origin = session.debuginfo(); fry, shrimp, _ = parameters.addresses(info, origin)",
+        f"python with open({str(path)!r}, 'w') as file: file.write(f'{{fry or 0}} {{shrimp or 0}}\\n' + info.to_json())")
+    if not path.is_file():
+        raise Trouble(f"what the kernel's file says is not known: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
+    addresses, _, text = path.read_text().partition("\n")
+    fry, shrimp = map(int, addresses.split())
+    return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None
+
+
+def build(kernel: Kernel, known: Facts, folder: Path) -> Program:
+    """The player for a kernel. Raises Trouble when it does not build."""
+    name = scenarios.a_name()
+    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}"]
+    file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *scenarios.numbers(kernel)], folder).read_bytes()
+    first = next(one for one in Elf(file).segments if one.is_load)
+    return Program(name, file, file[first.offset:first.offset + first.file_size])
+
+
+def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
+    """The same kernel with the player on its first disk, whose copy is in folder. Raises Trouble as disk.with_files does."""
+    if not kernel.disks:
+        raise Trouble("this kernel has no disk")
+    image = folder / "played"
+    disk.with_files(kernel.disks[0], {program.name: program.file}, image, scenarios.NEEDED)
+    return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]))
+
+
+class Ram(Reader):
+    """A running machine's RAM, that can be written to as well."""
+
+    source = "ram-file"
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+        super().__init__((RAM_BASE, RAM_BASE + len(self._map)))
+        self._words = memoryview(self._map).cast("Q")
+
+    def _read(self, pa: int, n: int) -> bytes:
+        return self._map[pa - RAM_BASE:pa - RAM_BASE + n]
+
+    def first_words(self) -> bytes | None:
+        return self._words[::PAGE // 8].tobytes()
+
+    def word(self, pa: int) -> int:
+        """The aligned word at a physical address, read at once. Raises ReadError outside RAM."""
+        if not self.ram[0] <= pa < self.ram[1]:
+            raise ReadError(f"{pa:#x} is outside RAM")
+        return self._words[pa - RAM_BASE >> 3]
+
+    def set_word(self, pa: int, value: int) -> None:
+        """Writes it at once: who looks meanwhile sees the old word or the new one."""
+        if not self.ram[0] <= pa < self.ram[1]:
+            raise ReadError(f"{pa:#x} is outside RAM")
+        self._words[pa - RAM_BASE >> 3] = value & _WORD
+
+    def leaf(self, root: int, va: int) -> tuple[int, int] | None:
+        """See sv39.leaf."""
+        return sv39.leaf(self.word, root, va)
+
+    def close(self) -> None:
+        self._words.release()
+        self._map.close()
+
+
+class NoAnswer(Trouble):
+    """The machine did not answer, or the process that was told has ended."""
+
+
+class Player:
+    """A machine on which the player runs. close() gives back what it holds; the machine is the caller's."""
+
+    def __init__(self, machine: Machine, program: Program, known: Facts) -> None:
+        """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
+        self.machine, self._program = machine, program
+        self.path = program.name.encode().ljust(16, b"\0")     # as exec takes it
+        self.ram = Ram(machine.ram_file)
+        self.view = View(self.ram, known.info)
+        self._number = 0
+        machine.send(program.name)
+        self.conductor = self._await_conductor()
+
+    def _await_conductor(self) -> Proc:
+        for _ in self.while_it_works(what="the player to begin"):
+            for one in self.view.processes():
+                mail = self.ram.leaf(one.root, _MAIL) if one.root and self.runs_player(one) else None
+                if mail and self.ram.word(mail[0] + 8 * _SAID) == one.pid:
+                    return one
+        raise AssertionError
+
+    def runs_player(self, process: Proc) -> bool:
+        """Whether what it has at its first address is our program, byte by byte."""
+        found = self.ram.leaf(process.root, 0)
+        return found is not None and found[1] & sv39.U != 0 and self._same(found[0])
+
+    def _same(self, pa: int) -> bool:
+        code = self._program.code[:PAGE]
+        try:
+            return self.ram.read(pa, len(code)) == code
+        except ReadError:
+            return False
+
+    def while_it_works(self, limit_s: float = 5.0, what: str = "") -> Iterator[None]:
+        """Again and again, until it is left; raises NoAnswer after limit_s of the machine's own time, and what Machine.check
+        raises."""
+        patience = None
+        begun = time.monotonic()
+        while True:
+            yield
+            if patience is not None and patience.is_over:
+                self.machine.check(last_chance=True)
+                raise NoAnswer(f"waited {limit_s:g} s in vain for {what}" + self.machine.tail())
+            if time.monotonic() > begun + _FIRST_LOOK_S:
+                patience = patience or self.machine.patience(limit_s)
+                self.machine.check()
+                time.sleep(0.001)
+            else:
+                time.sleep(_POLL_S)
+
+    def tell(self, to: int, what: str, a: int = 0, b: int = 0, c: int = 0, *, waits: bool = True, limit_s: float = 5.0,
+             alive: Callable[[], object] = lambda: None) -> tuple[int, int, int]:
+        """The first three words of the answer of slot `to`, signed. waits: whether there is to be one.
+
+        alive: is called now and then meanwhile, and may raise. Raises NoAnswer, and what Machine.check raises.
+        """
+        self._number += 1
+        mail = self._mail()
+        words = [to, waits, ord(what), a, b, c]
+        for at, word in zip((_TO, _WAITS, *range(_COMMAND, _COMMAND + 4)), words):
+            self.ram.set_word(mail + 8 * at, word)
+        self.ram.set_word(mail + 8 * _NUMBER, self._number)
+        n = 0
+        for _ in self.while_it_works(limit_s, what="an answer"):
+            if self.ram.leaf(self.conductor.root, _MAIL) is None:
+                alive()
+            mail = self._mail()     # fork may have moved it
+            if self.ram.word(mail + 8 * _DONE) == self._number:
+                first, second, third = (signed(self.ram.word(mail + 8 * (_SAID + at)), 64) for at in range(3))
+                return first, second, third
+            n += 1
+            if n % 64 == 0:
+                alive()
+        raise AssertionError
+
+    def harts(self) -> list[tuple[int, int]]:
+        """(pc, root of the table that satp names, or 0) of each hart, at one moment."""
+        with self.machine.qmp() as monitor:
+            monitor.execute("stop")
+            try:
+                said = monitor.human("info registers -a")
+            finally:
+                monitor.execute("cont")
+        return [(int(pc, 16), sv39.root_of(int(satp, 16)) or 0) for pc, satp in _REGISTERS.findall(said)]
+
+    def runs_program(self, pc: int) -> bool:
+        """Whether a pc is one of the program's, in user mode: no kernel has code there."""
+        return pc < len(self._program.code)
+
+    def ping(self) -> None:
+        """Has whoever could run on the conductor's hart run."""
+        self.tell(HELPER, "p")
+
+    def _mail(self) -> int:
+        found = self.ram.leaf(self.conductor.root, _MAIL)
+        if found is None:
+            raise NoAnswer("the player's mailbox is not mapped any more")
+        return found[0]
+
+    def close(self) -> None:
+        self.ram.close()

@@ -1,0 +1,675 @@
+"""The specification played against a kernel: after each operation what the model says is compared with what user code
+read, with what memory holds, and with what the hart used.
+
+A Stage plays one sequence after another on one machine, until something differs. What differs is data: a Divergence.
+"""
+
+from __future__ import annotations
+
+import array
+import random
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from shrimpy.kernel import Proc
+from shrimpy.memory import sv39
+from shrimpy.memory.readers import PAGE
+from shrimpy.snapshot import Snapshot
+from shrimpy.snapshot.taking import take
+from shrimpy.spec import INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence
+from shrimpy.spec.sequences import FIRST, START, shorter
+
+from ..kernels.tree import Kernel
+from ..machines.kernelram import signed
+from ..machines.machine import Machine, Panicked
+from . import player
+from .player import CONDUCTOR, HELPER, MEMBERS, NOBODY, NoAnswer, Player
+
+_FLAGS = sv39.V | sv39.R | sv39.W | sv39.X | sv39.U
+_EXACTLY = sv39.V | sv39.R | sv39.W | sv39.U
+
+_GROUP = 16                 # sequences, between two counts of free frames
+_REPETITIONS = 3
+
+# Words of a page: 0 to 15 are for operations; each process has two for what it stamps; the host writes to the rest.
+_STAMPS, _NONCES = 16, 256
+_PATH = 12                  # of FRY, where an exec may have its path
+
+_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
+            Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
+            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.SBRK: "b", Do.CROWD: "c", Do.DISPERSE: "d"}
+
+
+_ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH))
+_HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
+_PLENTY = 50                # frames for a process
+_MOST_FRAMES = 500          # that fork or exec may need
+_SLOW = frozenset((Differs.HANGS, Differs.DIED, Differs.LIVES, Differs.PARENT))     # seen by a limit that is over
+_TAKES_S = 20.0             # until all memory is taken
+_NOWHERE = 0x2000000000     # half-way to MAXVA: no program of ours reaches so far
+_VALUES = 0x5ca1ab1e00000000
+
+
+class _Differs(Exception):
+    """Says what differs, to whoever plays."""
+
+    def __init__(self, what: Differs, cell: Cell | None = None, **found: object) -> None:
+        self.what, self.cell, self.found = what, cell, found
+
+
+class Unable(Exception):
+    """A process ended, or stood still, where all memory was taken. A kernel that gives memory when it is touched, or copies it
+    when it is written to, may do so: of that the model has no opinion, and the machine is of no more use."""
+
+
+class Stage:
+    """A machine on which sequences are played. handout: whether what only goes beyond the handout is noted, and not the end."""
+
+    def __init__(self, play: Player, known: player.Facts, *, handout: bool = False, seed: str = "") -> None:
+        self._player, self._known, self._handout = play, known, handout
+        self._ram = play.ram
+        self._places = {"FRY": known.fry, "SHRIMP": known.shrimp}
+        self._dice = random.Random(seed)
+        self.machine = play.machine
+        self.noted: list[Divergence] = []
+        self.n_ops = 0
+        self._begin()
+
+    # A sequence
+
+    def play(self, ops: Sequence, done: Callable[[Op], object] = lambda op: None) -> Divergence | None:
+        """What differs first, with the operation that it was seen after; None when nothing does. Afterwards all is as it was
+        before; after a divergence the machine is of no use any more. done: is called after each operation that agrees.
+
+        Raises what Machine.check raises but for Panicked, which is a divergence.
+        """
+        self._done: list[Op] = []
+        try:
+            for op in ops:
+                if self._model.can(op):     # a wait may have returned another than was thought
+                    self._do(op)
+                    self._compare()
+                    self.n_ops += 1
+                    done(op)
+            self._end()
+        except (_Differs, NoAnswer, Panicked) as error:
+            return self._divergence(error)
+        return None
+
+    def _divergence(self, error: Exception) -> Divergence:
+        ops = tuple(self._done)
+        if isinstance(error, Panicked):
+            return Divergence(Differs.PANICKED, ops, text=error.words)
+        if not isinstance(error, _Differs):
+            return Divergence(Differs.HANGS, ops)
+        beyond = self._beyond(error)
+        return Divergence(error.what, ops, error.cell, beyond, **error.found)   # type: ignore[arg-type]
+
+    def _beyond(self, error: _Differs) -> str | None:
+        cell = error.cell
+        if cell is None or not self._model.is_alive(cell.process):
+            return None
+        if error.what is Differs.CONTENT and error.found.get("expected") == 0 and not error.found.get("written"):
+            return "zeroed"
+        return self._model.beyond(cell)
+
+    def _begin(self) -> None:
+        self._model = Model(self._handout)
+        self._pids = {INIT: 1, 0: self._player.conductor.pid}
+        helper = [one for one in self._player.view.processes() if one.parent == self._player.conductor.address]
+        if len(helper) != 1:
+            raise NoAnswer("the player's helper is not there")
+        self._pids[1] = helper[0].pid
+        self._slots = {0: CONDUCTOR, 1: HELPER}
+        self._frames: dict[int, int] = {}       # by process: its FRY, since it was made
+        self._counter = 0
+
+    def _end(self) -> None:
+        """All that a sequence has made exits and is waited for."""
+        model = self._model
+        for process in model.living():
+            if process.crowd:
+                self._do(Op(process.number, Do.DISPERSE))
+        for process in reversed(model.living()):
+            if process.number >= FIRST:
+                self._do(Op(process.number, Do.EXIT))
+        while any(one.is_zombie for one in model.children(0)):
+            self._do(Op(0, Do.WAIT))
+        self._compare()
+        for known in (self._pids, self._slots, self._frames):
+            for number in [one for one in known if one >= FIRST]:
+                del known[number]
+
+    # An operation
+
+    def _do(self, op: Op) -> None:
+        """Has it done, by the kernel and by the model, and compares the answer."""
+        play = self._player
+        self._done.append(op)
+        slot = self._slots[op.actor]
+        a, b, c = self._arguments(op)
+        waits = op.do not in (Do.EXIT, Do.FAULT)
+        if op.do in _HUNGRY:
+            self._answered(op, self._until_it_works(op, slot, a))
+            return
+        said = play.tell(slot, _LETTERS[op.do], a, b, c, waits=waits, alive=lambda: self._still_there(op))
+        self._answered(op, said)
+
+    def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
+        """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
+        play = self._player
+        try:
+            play.tell(HELPER, "t", limit_s=_TAKES_S, alive=lambda: self._still_there(Op(1, op.do)))
+            for _ in range(_MOST_FRAMES):
+                said = play.tell(slot, _LETTERS[op.do], a, alive=lambda: self._still_there(op))
+                if said[0] >= 0:
+                    break
+                self._compare_tables(self._await_family())
+                play.tell(HELPER, "g")
+            play.tell(HELPER, "G", limit_s=_TAKES_S)
+        except (_Differs, NoAnswer) as error:
+            if isinstance(error, NoAnswer) or error.what in (Differs.DIED, Differs.HANGS):
+                raise Unable from error
+            raise
+        return said
+
+    def _still_there(self, op: Op) -> None:
+        """Raises _Differs when whoever was told has ended instead of answering."""
+        pid = self._pids[op.actor]
+        there = [one for one in self._player.view.processes() if one.pid == pid]
+        if not there or there[0].state == "ZOMBIE":
+            raise _Differs(Differs.DIED, Cell(op.actor, op.page))
+
+    def _room(self) -> int:
+        """For how many more processes there are slots, and memory in plenty; 0 where that is not known."""
+        slots = self._player.view.n_slots() - len(self._model.processes) - 2     # init and the shell
+        return max(0, min(slots, (self.n_free() or 0) // _PLENTY))
+
+    def _arguments(self, op: Op) -> tuple[int, int, int]:
+        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+            return self._free_slot(), 0, 0
+        if op.do is Do.FAULT:
+            return _NOWHERE, 0, 0
+        if op.do is Do.EXEC:
+            return op.n and self._places["FRY"] + 8 * _PATH, 0, 0
+        if op.do is Do.KILL:
+            return self._pids[op.n], 0, 0
+        if op.do in _ON_PAGES:
+            self._counter += 2
+            both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
+            place = max(self._places.values()) - 8 if both else self._places[op.page] + 8 * op.n
+            return place, _VALUES + self._counter, 16 if both else 8
+        if op.do is Do.DISPERSE:
+            return self._model.processes[op.actor].crowd, 0, 0
+        return op.n, 0, 0
+
+    def _cells(self, op: Op) -> list[tuple[Cell, int]]:
+        """(a page, the word of it) that an operation reads or writes."""
+        if op.do in (Do.READ_BOTH, Do.WRITE_BOTH):
+            lower, upper = sorted(self._places, key=self._places.__getitem__)
+            return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
+        return [(Cell(op.actor, op.page), op.n)]
+
+    def _free_slot(self) -> int:
+        taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
+        return next(slot for slot in range(MEMBERS) if slot not in taken)
+
+    def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
+        model, value = self._model, said[0]
+        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+            if value <= 0:
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
+            slot = self._free_slot()
+            model.do(op)
+            self._frames.pop(op.n, None)
+            self._pids[op.n], self._slots[op.n] = value, slot
+        elif op.do in (Do.WAIT, Do.WAIT_BADLY):
+            mine = model.do(op)
+            buried = next((one for one in mine if self._pids[one] == value), None)
+            if buried is None and (mine and op.do is Do.WAIT or value != -1):
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
+            if buried is not None:
+                model.buried(buried)
+        elif op.do in _ON_PAGES:
+            cells = self._cells(op)
+            if op.do not in (Do.LOAD, Do.STORE) and value != 8 * len(cells):
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=8 * len(cells))
+            for n, (cell, at) in enumerate(cells):
+                if op.do in (Do.STORE, Do.READ, Do.READ_BOTH):
+                    model.write(cell, at, _VALUES + self._counter + n)
+                    continue
+                seen = said[n if op.do is Do.LOAD else n + 1]
+                expected = model.word_at(cell, at)
+                if expected is not None and seen != signed(expected, 64):
+                    raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+        elif op.do is Do.EXEC_FAILS:
+            if value != -1:
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=-1)
+            model.do(op)
+        elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
+            if value != self._pids[op.actor]:
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=self._pids[op.actor])
+            model.do(op)
+            if op.do is Do.EXEC and op.n:
+                for n, word in enumerate(array.array("Q", self._player.path)):
+                    model.write(Cell(op.actor, "FRY"), _PATH + n, word)
+        elif op.do is Do.CROWD:
+            if value < (room := min(op.n, self._room())):
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
+            model.crowded(op.actor, value)
+        elif op.do is Do.DISPERSE:
+            if value != model.processes[op.actor].crowd:
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=model.processes[op.actor].crowd)
+            model.do(op)
+        elif op.do not in (Do.SBRK, Do.KILL) or value != -1:    # a kernel may have neither
+            model.do(op)
+
+    # What there is
+
+    def _family(self, everyone: list[Proc]) -> list[Proc]:
+        """Whoever is of the player's, but for the first: its children, and who has its program's name."""
+        first = self._player.conductor
+        return [one for one in everyone if one.address != first.address and (one.parent == first.address or one.name == first.name)]
+
+    def _await_family(self) -> dict[int, Proc]:
+        """The living processes by number, once all are as the model has them and stand still."""
+        model = self._model
+        wanted = {self._pids[number]: one for number, one in model.processes.items()}
+        crowds = {self._pids[number]: one.crowd for number, one in model.processes.items() if one.crowd}
+        there: dict[int, Proc] = {}
+        by_address: dict[int, Proc] = {}
+        extra: list[Proc] = []
+        try:
+            for n, _ in enumerate(self._player.while_it_works(what="the family to stand still")):
+                everyone = self._player.view.processes()
+                by_address = {one.address: one for one in everyone}
+                there = {one.pid: one for one in everyone}
+                extra = [one for one in self._family(everyone) if one.pid not in wanted]
+                if self._stands(wanted, there, by_address, crowds, extra):
+                    break
+                if n > 2:
+                    self._player.ping()
+        except NoAnswer:
+            raise self._odd(wanted, there, by_address, extra) from None
+        return {number: there[self._pids[number]] for number, one in model.processes.items() if not one.is_zombie}
+
+    def _stands(self, wanted: dict, there: dict[int, Proc], by_address: dict[int, Proc], crowds: dict[int, int],
+                extra: list[Proc]) -> bool:
+        found: dict[int, int] = {}
+        for one in extra:
+            parent = by_address.get(one.parent)
+            if parent is None or parent.pid not in crowds or one.state != "SLEEPING":
+                return False
+            found[parent.pid] = found.get(parent.pid, 0) + 1
+        if found != crowds:
+            return False
+        for pid, process in wanted.items():
+            if pid not in there or process.number and there[pid].state != ("ZOMBIE" if process.is_zombie else "SLEEPING"):
+                return False
+            parent = by_address.get(there[pid].parent)
+            if process.number and (parent is None or parent.pid != self._pids[process.parent]):
+                return False
+        return True
+
+    def _odd(self, wanted: dict, there: dict[int, Proc], by_address: dict[int, Proc], extra: list[Proc]) -> _Differs:
+        """Who is not as the model has it."""
+        for pid, process in sorted(wanted.items()):
+            one = there.get(pid)
+            cell = Cell(process.number, "")
+            if one is None or one.state == "ZOMBIE" and not process.is_zombie:
+                return _Differs(Differs.DIED, cell)
+            if process.is_zombie and one.state != "ZOMBIE":
+                return _Differs(Differs.LIVES, cell)
+            parent = by_address.get(one.parent)
+            if process.number and (parent is None or parent.pid != self._pids[process.parent]):
+                return _Differs(Differs.PARENT, cell, seen=parent.pid if parent else 0)
+            if process.number and one.state not in ("SLEEPING", "ZOMBIE"):
+                return _Differs(Differs.HANGS, cell)
+        return _Differs(Differs.LIVES, None, seen=extra[0].pid if extra else 0)
+
+    # Comparing
+
+    def _compare(self) -> None:
+        there = self._await_family()
+        frames = self._compare_tables(there)
+        self._compare_crowds(there, frames)
+        self._compare_contents(frames)
+        self._touch(frames)
+        self._compare_contents(frames)
+
+    def _compare_tables(self, there: dict[int, Proc]) -> dict[Cell, int]:
+        """Where each page is: mapped, with the right to read and to write, and one frame where it is one page."""
+        model = self._model
+        frames: dict[Cell, int] = {}
+        for number, process in there.items():
+            for name in ORDER:
+                cell = Cell(number, name)
+                if model.processes[number].page(name) is None:
+                    continue
+                leaf = self._ram.leaf(process.root, self._places[name])
+                if leaf is None:
+                    self._differs(_Differs(Differs.MISSING, cell))
+                    continue
+                if number == 0 and name == "SHRIMP":
+                    self._compare_with_parent(process, leaf[0] & -PAGE)
+                if leaf[1] & _FLAGS != _EXACTLY:
+                    raise _Differs(Differs.FLAGS, cell, seen=leaf[1] & 0xff)
+                frames[cell] = leaf[0] & -PAGE
+        for cells in list(model.pages().values()):
+            mine = [one for one in cells if one in frames]
+            for one in mine[1:]:
+                if frames[one] != frames[mine[0]]:
+                    self._differs(_Differs(Differs.NOT_SHARED, self._accused(mine[0], one), other=mine[0], seen=frames[one],
+                                           expected=frames[mine[0]]))
+        owners: dict[int, Cell] = {}
+        of_page = {cell: page for page, cells in model.pages().items() for cell in cells}
+        for cell, frame in frames.items():
+            other = owners.setdefault(frame, cell)
+            if of_page[other] != of_page[cell]:
+                raise _Differs(Differs.SHARED, self._accused(other, cell), other=other, seen=frame)
+        for number in there:
+            fry = frames.get(Cell(number, "FRY"))
+            if fry is not None and self._frames.setdefault(number, fry) != fry:
+                was, self._frames[number] = self._frames[number], fry
+                self._differs(_Differs(Differs.MOVED, Cell(number, "FRY"), seen=fry, expected=was))
+        return frames
+
+    def _compare_with_parent(self, process: Proc, frame: int) -> None:
+        """The first process's parent is the shell, which is not played."""
+        parent = next((one for one in self._player.view.processes() if one.address == process.parent), None)
+        wanted = self._ram.leaf(parent.root, self._places["FRY"]) if parent else None
+        if wanted and wanted[0] & -PAGE != frame:
+            raise _Differs(Differs.NOT_SHARED, Cell(0, "SHRIMP"), seen=frame, expected=wanted[0] & -PAGE)
+
+    def _accused(self, one: Cell, other: Cell) -> Cell:
+        """Of two that should be as they are not, the one that the model is less sure of, or the younger."""
+        for cell in (other, one):
+            if self._model.beyond(cell):
+                return cell
+        return max(one, other, key=_by_number)
+
+    def _compare_crowds(self, there: dict[int, Proc], frames: dict[Cell, int]) -> None:
+        crowds = {there[number].address: number for number in there if self._model.processes[number].crowd}
+        if not crowds:
+            return
+        taken = set(frames.values())
+        known = set(self._pids.values())
+        for one in self._player.view.processes():
+            number = crowds.get(one.parent)
+            if number is None or one.pid in known:
+                continue
+            fry, shrimp = (self._ram.leaf(one.root, self._places[name]) for name in ORDER)
+            cell = Cell(number, "FRY")
+            if shrimp is None or shrimp[0] & -PAGE != frames.get(cell):
+                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=frames.get(cell))
+            if fry is None or fry[0] & -PAGE in taken:
+                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
+            taken.add(fry[0] & -PAGE)
+
+    def _compare_contents(self, frames: dict[Cell, int]) -> None:
+        """The whole of each page, as far as the model knows it."""
+        for cells in self._model.pages().values():
+            cell = next((one for one in cells if one in frames), None)
+            page = None if cell is None else self._model.processes[cell.process].page(cell.page)
+            if cell is None or page is None:
+                continue
+            found = array.array("Q", self._ram.read(frames[cell], PAGE))
+            expected = array.array("Q", bytes(PAGE) if page.known else found)
+            for at, word in page.words.items():
+                expected[at] = word
+            if found != expected:
+                self._different_word(cells, page, found, expected)
+
+    def _different_word(self, cells: list[Cell], page: Page, found: array.array[int], expected: array.array[int]) -> None:
+        """Raises _Differs for the first that does; where only the handout counts, the model takes a new page as it is."""
+        wrong = [at for at in range(PAGE // 8) if found[at] != expected[at]]
+        at = next((one for one in wrong if one in page.words), wrong[0])
+        told = min(cells, key=lambda one: (self._model.beyond(one) or "", _by_number(one)))
+        error = _Differs(Differs.CONTENT, told, index=at, seen=found[at], expected=expected[at], written=at in page.words)
+        if not (self._handout and self._beyond(error)):
+            raise error
+        self._note(error)
+        page.known = False
+        if at in page.words:
+            page.words.clear()
+
+    def _touch(self, frames: dict[Cell, int]) -> None:
+        """The host writes a word into each frame; each process loads it from each of its pages, and stores one of its own."""
+        at = self._dice.randrange(_NONCES, PAGE // 8)
+        for cells in self._model.pages().values():
+            cell = next((one for one in cells if one in frames), None)
+            if cell is not None:
+                value = self._dice.getrandbits(63)
+                self._ram.set_word(frames[cell] + 8 * at, value)
+                self._model.write(cell, at, value)
+        for number, slot in self._slots.items():
+            if number == 1 or not self._model.is_alive(number):
+                continue
+            self._counter += 2
+            place = _STAMPS + 4 * (number % 56)
+            stamp = 0x57a3000000000000 + self._counter
+            cells = [Cell(number, name) for name in ORDER if self._model.processes[number].page(name) is not None]
+            if any(one not in frames for one in cells):
+                continue
+            seen = self._player.tell(slot, "u", at if len(cells) > 1 else -at, place, stamp,
+                                     alive=lambda: self._still_there(Op(number, Do.LOAD)))
+            for n, cell in enumerate(cells):
+                expected = self._model.word_at(cell, at)
+                if cell in frames and expected is not None and seen[n] != signed(expected, 64):
+                    raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen[n])
+                self._model.write(cell, place + n, stamp + n)
+
+    def _differs(self, error: _Differs) -> None:
+        """Raises it; where only the handout counts and it goes beyond that, notes it, and the model follows the kernel."""
+        beyond = self._beyond(error)
+        if not (self._handout and beyond and error.cell):
+            raise error
+        cell = error.cell
+        self._note(error)
+        if error.what is Differs.MISSING and cell.page == "SHRIMP":
+            self._model.processes[cell.process].shrimp = None
+        elif error.what in (Differs.NOT_SHARED, Differs.MOVED):
+            self._model.adopt(cell)
+
+    def _note(self, error: _Differs) -> None:
+        """Notes what goes beyond the handout, once of each kind."""
+        new = self._divergence(error)
+        if not any((one.what, one.beyond) == (new.what, new.beyond) for one in self.noted):
+            self.noted.append(new)
+
+    # What a hart uses
+
+    def check_harts(self) -> Divergence | None:
+        """Whether a hart, at the very instruction of a process that loads from one of its pages in user mode, walks the tables
+        that the process's struct proc names, and loads from the frame that they give; of a parent and a child, both pages."""
+        self._done = []
+        try:
+            for op in (START, Op(FIRST, Do.FORK, FIRST + 1)):
+                self._do(op)
+                there = self._await_family()
+            for cell, frame in self._compare_tables(there).items():
+                if cell.process >= FIRST:
+                    self._check_hart(cell, frame, there[cell.process].root)
+            self._end()
+        except (_Differs, NoAnswer, Panicked) as error:
+            return self._divergence(error)
+        return None
+
+    def _check_hart(self, cell: Cell, frame: int, root: int) -> None:
+        at = self._dice.randrange(_NONCES, PAGE // 8)
+        before, after = self._dice.getrandbits(63), self._dice.getrandbits(63)
+        self._ram.set_word(frame + 8 * at, before)
+        self._player.tell(self._slots[cell.process], "h", self._places[cell.page] + 8 * at, before, waits=False)
+        roots = {self._player.conductor.root, root}
+        for _ in self._player.while_it_works(what="a hart to load from the page in user mode"):
+            found = {satp for pc, satp in self._player.harts() if self._player.runs_program(pc)}
+            if found - roots:
+                raise _Differs(Differs.SATP, cell, seen=(found - roots).pop(), expected=root)
+            if root in found:
+                break
+        self._ram.set_word(frame + 8 * at, after)
+        self._model.write(cell, at, after)
+        seen, *_ = self._player.tell(NOBODY, "h")
+        if seen != signed(after, 64):
+            raise _Differs(Differs.SEEN, cell, expected=after, seen=seen)
+
+    # What it looks like
+
+    def pids(self) -> dict[int, int]:
+        """By number, of who is there or waits to be buried."""
+        return dict(self._pids)
+
+    def picture(self) -> Snapshot:
+        """The machine as it is now."""
+        with self.machine.qmp() as monitor:
+            monitor.execute("stop")
+            try:
+                return take(self._ram, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
+            finally:
+                monitor.execute("cont")
+
+    # Frames
+
+    def n_free(self) -> int | None:
+        """How many frames the kernel's free lists have; None where they cannot be followed."""
+        view, info = self._player.view, self._known.info
+        end = min(info.macros.get("PHYSTOP", self._ram.ram[1]), self._ram.ram[1])
+        walk = view.free_frames(self._ram.ram[0], end)
+        return sum(n for _, n in walk.counts) if walk.complete else None
+
+    def play_all(self, sequences: Iterable[Sequence]) -> Played:
+        """Plays them until something differs. Frames are counted now and then: who loses them each time is found."""
+        n = 0
+        group: list[Sequence] = []
+        free, found = self.n_free(), None
+        hungry: list[Sequence] = []     # last: a machine on which that could not be played is of no more use
+        for ops in sequences:
+            if any(op.do in _HUNGRY for op in ops):
+                hungry.append(ops)
+                continue
+            n += 1
+            group.append(ops)
+            found = self.play(ops)
+            if found is None and len(group) == _GROUP:
+                found, group, free = self._leak(group, free), [], self.n_free()
+            if found is not None:
+                break
+        found = found or self._leak(group, free) or self.check_harts()
+        left_out = 0
+        for at, ops in enumerate(hungry if found is None else ()):
+            try:
+                free = self.n_free()
+                found = self.play(ops) or self._leak([ops], free)
+            except Unable:
+                left_out = len(hungry) - at
+            if found or left_out:
+                break
+        return Played(n + len(hungry) - left_out, self.n_ops, found, tuple(self.noted), left_out)
+
+    def _leak(self, group: list[Sequence], before: int | None) -> Divergence | None:
+        """The first of a group that loses frames each time, if frames have become fewer."""
+        now = self.n_free()
+        if before is None or now is None or now >= before:
+            return None
+        return next((found for ops in group if (found := self.leaks(ops))), None)
+
+    def leaks(self, ops: Sequence) -> Divergence | None:
+        """Whether each time that a sequence is played, frames are lost: so three times running."""
+        lost, before = [], self.n_free()
+        for _ in range(_REPETITIONS):
+            if found := self.play(ops):
+                return found
+            now = self.n_free()
+            if before is None or now is None or now >= before:
+                return None
+            lost.append(before - now)
+            before = now
+        return Divergence(Differs.LEAK, ops, seen=min(lost))
+
+
+T = TypeVar("T")
+
+
+def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
+            seed: str = "", most_tries: int = 30, within: Path | None = None,
+            look: Callable[[Machine], T] = lambda _: None) -> tuple[Played, T, str]:    # type: ignore
+    """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console).
+
+    They are played on one machine until something differs; that is cut short on machines of their own, most_tries of them.
+    handout: only what the handout promises counts. Raises Trouble where the player cannot be built or put on the disk, and
+    what Machine raises where it does not boot. within: see Machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        program = player.build(kernel, known, Path(folder))
+        theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, cpus, handout, seed, within)
+        with theatre.stage() as stage:
+            found = stage.play_all(sequences)
+            looked, console = look(stage.machine), stage.machine.console
+        if found.divergence is not None:
+            found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
+        return found, looked, console
+
+
+def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[Stage, Op | None], object], *,
+          handout: bool = False) -> Divergence | None:
+    """What differs when one sequence is played on a machine of its own. seen: is called before it, with None; after each
+    operation, the one that something differs after as well; and, where nothing does, with None once all have exited."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        program = player.build(kernel, known, Path(folder))
+        with _Theatre(player.equip(kernel, program, Path(folder)), program, known, 1, handout, "", None).stage() as stage:
+            seen(stage, None)
+            found = stage.play(ops, lambda op: seen(stage, op))
+            seen(stage, found.ops[-1] if found else None)
+            return found
+
+
+class _Theatre:
+    """Machines with the player, one after the other."""
+
+    def __init__(self, kernel: Kernel, program: player.Program, known: player.Facts, cpus: int, handout: bool, seed: str,
+                 within: Path | None) -> None:
+        self._kernel, self._program, self._known, self._cpus = kernel, program, known, cpus
+        self._handout, self._seed, self._within = handout, seed, within
+
+    @contextmanager
+    def stage(self) -> Iterator[Stage]:
+        with Machine(self._kernel, self._cpus, within=self._within) as machine:
+            machine.boot()
+            play = Player(machine, self._program, self._known)
+            try:
+                yield Stage(play, self._known, handout=self._handout, seed=self._seed)
+            finally:
+                play.close()
+
+    def shortened(self, found: Divergence, most_tries: int) -> Divergence:
+        """The same with the fewest operations that still show it, so far as so many machines tell."""
+        if found.what in _SLOW:
+            most_tries //= 4
+        tried: set[Sequence] = {found.ops}
+        todo = deque(shorter(found.ops))
+        while todo and most_tries > 0:
+            ops = todo.popleft()
+            if ops in tried:
+                continue
+            tried.add(ops)
+            most_tries -= 1
+            again = self._once(ops, found.what)
+            if again is not None and again.what is found.what and again.beyond == found.beyond:
+                found, todo = again, deque(shorter(again.ops))
+        return found
+
+    def _once(self, ops: Sequence, what: Differs) -> Divergence | None:
+        with self.stage() as stage:
+            try:
+                return stage.leaks(ops) if what is Differs.LEAK else stage.play(ops)
+            except Unable:
+                return None
+
+
+def _by_number(cell: Cell) -> tuple[int, str]:
+    return (cell.process, cell.page)

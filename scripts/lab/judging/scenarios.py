@@ -1,0 +1,210 @@
+"""Scenarios: small programs that bring a kernel to the points where its page tables tell most.
+
+They are built for the kernel under test (only its system call numbers matter) and put into a copy of its disk image, by
+names that nobody knows before. What they print is a transport: a line counts when it begins with the run's nonce, and who
+plays a role is looked up in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shrimpy.kernel import macros
+from shrimpy.memory.elf import Elf
+from shrimpy.memory.readers import PAGE
+from shrimpy.snapshot import Process, Snapshot
+from shrimpy.snapshot.index import Index
+
+from .. import ROOT, Trouble, check_room
+from ..kernels import disk
+from ..kernels.building import first_error
+from ..kernels.tree import Kernel
+from ..machines.kernelram import KernelRam
+from ..tools import cross_prefix
+from ..walls import sandbox
+
+PROGRAM = "shrimpscene"
+"""What people read for the program that plays; on the disk it has another name in each run."""
+GONE = "gone"  # the point after a scenario, when all of it has ended
+_SOURCES = ROOT / "scripts" / "scenarios"
+_HIGH = "shrimphigh"
+NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close")
+_MOST_HEADER = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What PROGRAM plays when it is given the name.
+
+    looks_at  what it makes happen, a phrase
+    points    the name by which the program announces each, what the machine has come to there, and the roles that processes
+              play in it
+    stays     whether the machine is of no use after its last point, because processes would take long to end
+    """
+
+    name: str
+    looks_at: str
+    points: tuple[tuple[str, str, str], ...]
+    stays: bool = False
+
+
+SCENARIOS = (
+    Scenario("family", "a parent with two children, and a grandchild", (
+        ("family", "the family stands still", "parent child sibling grandchild"),
+        ("running", "a child of it runs in user mode", "parent runner"))),
+    Scenario("orphan", "a parent that exits before its child", (
+        ("parent-there", "parent and child stand still", "parent orphan"),
+        ("parent-zombie", "the parent has exited, and nobody has waited for it", "parent orphan"),
+        ("parent-gone", "the parent has been waited for", "orphan"),
+        ("parent-replaced", "new processes have come after the parent", "orphan"))),
+    Scenario("child", "a child that exits before its parent and its sibling", (
+        ("child-gone", "the child has been waited for", "parent sibling"),
+        ("child-replaced", "new processes have come after the child", "parent sibling"))),
+    Scenario("exec", "a child, itself a parent, that runs another program", (
+        ("exec-before", "just before exec", "process child"),
+        ("exec-after", "just after exec", "process"))),
+    Scenario("fork", "one fork, and the moment from which its child can run", (
+        ("armed", "before fork", ""),
+        ("can-run", "fork has made the child RUNNABLE", ""),
+        ("forked", "after fork", "parent child"))),
+    Scenario("count", "two harts that let go of one frame at the same time", (
+        ("counted", "a parent is about to exit, and some of its children have", "parent orphan"),
+        ("counts-kept", "the parent is gone, and only a child still has its page", "orphan"))),
+    Scenario("kill", "processes that are killed asleep, and by a fault", (
+        ("killed", "they are gone, and new processes have come", "parent"),)),
+    Scenario("memory", "sbrk, fork and exec without memory: fork and exec fail at each of their allocations", (
+        ("memory-full", "sbrk has taken all memory, and given it back", "owner"),
+        ("memory-fork", "fork has failed for want of each frame in turn", "owner"),
+        ("memory-exec", "exec has failed for want of each frame in turn", "owner trier"))),
+    Scenario("heap", "a heap as high as the kernel lets it grow, and a program that reaches up to TRAPFRAME", (
+        ("heap", "the heap has grown as high as it may", "grown high"),), stays=True),
+)
+
+NAMES = frozenset(one.name for one in SCENARIOS)
+POINTS = {name: phrase for one in SCENARIOS for name, phrase, _ in one.points} | {GONE: "all of it has ended"}
+ROLES = {name: frozenset(roles.split()) for one in SCENARIOS for name, _, roles in one.points}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The programs of one run.
+
+    names   PROGRAM's on the disk, and the other's
+    nonce   what the lines that it prints begin with
+    files   what processes of the cast run, whole
+    """
+
+    names: tuple[str, str]
+    nonce: str
+    files: tuple[Elf, Elf]
+
+    def unmasked(self, text: str) -> str:
+        """What is of the guest, without what is of this run only."""
+        name, high = self.names
+        return text.replace(f"@{self.nonce} ", "@").replace(name, PROGRAM).replace(high, _HIGH)
+
+    def impostor(self, point: str, roles: tuple[tuple[str, int], ...], snapshot: Snapshot, ram: KernelRam) -> str | None:
+        """Why memory does not confirm that these processes play these roles at a point, or None when it does: each must be
+        there, and have our program's code where it runs it."""
+        if ROLES.get(point) != {role for role, _ in roles} or len({pid for _, pid in roles}) != len(roles):
+            return f"expected {' '.join(sorted(ROLES.get(point, ())))} there, and was told of {' '.join(role for role, _ in roles)}"
+        index = Index(snapshot)
+        for role, pid in roles:
+            process = index.process(pid)
+            if process is None:
+                return f"there is no process {pid}, which is said to be the {role}"
+            if process.state != "ZOMBIE" and not self.plays(process, index, ram):
+                return f"process {pid}, which is said to be the {role}, does not run our program: its code is other bytes"
+        return None
+
+    def plays(self, process: Process, index: Index, ram: KernelRam) -> bool:
+        """Whether a process runs a program of ours."""
+        return any(_runs(process, file, index, ram) for file in self.files)
+
+    def flag(self, pid: int, snapshot: Snapshot) -> int | None:
+        """Where in physical memory a process of PROGRAM's has the first word of its data, if that is there."""
+        index = Index(snapshot)
+        process = index.process(pid)
+        data = next((one.vaddr for one in self.files[0].segments if one.is_load and not one.is_code), None)
+        leaf = index.leaf(process, data) if process and data is not None else None
+        return leaf.pa + data - leaf.va if leaf and data is not None else None
+
+
+def _runs(process: Process, file: Elf, index: Index, ram: KernelRam) -> bool:
+    """Whether the pages of a program's code that a process has are that file's, and it has the first, which it entered."""
+    code = next(one for one in file.segments if one.is_load and one.is_code)
+    wanted, there = file.bytes_of(code), 0
+    for at in range(0, len(wanted), PAGE):
+        leaf = index.leaf(process, code.vaddr + at)
+        if leaf is None:
+            continue  # a kernel may load it when it is touched
+        pa, piece = leaf.pa + code.vaddr + at - leaf.va, wanted[at:at + PAGE]
+        if ram.read(range(pa, pa + len(piece))) != piece:
+            return False
+        there += 1
+    return index.leaf(process, code.vaddr) is not None and there > 0
+
+
+def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
+    """The same kernel with the programs on its first disk, whose copy is in folder, and what they are in this run. notes:
+    what was done for that.
+
+    Raises Trouble when they do not build, or the image has another format than xv6's or no room.
+    """
+    if not kernel.disks:
+        raise Trouble("this kernel has no disk")
+    image, names, nonce = folder / "disk", (a_name(), a_name()), secrets.token_hex(8)
+    words = [*numbers(kernel), f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"']
+    programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
+    cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])))
+    try:
+        said = disk.with_files(kernel.disks[0], {name: path.read_bytes() for name, path in zip(names, programs)}, image, NEEDED)
+    except Trouble as trouble:
+        raise Trouble(cast.unmasked(str(trouble))) from None
+    return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]), notes=(said,) if said else ()), cast
+
+
+def a_name() -> str:
+    """A file's name that nobody can have foreseen, as long as any xv6 takes."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(12))
+
+
+def numbers(kernel: Kernel) -> list[str]:
+    """The kernel's system call numbers, as words for a compiler: read from its header, of which nothing is compiled. A call
+    that the header does not define has every xv6's number, except where it defines none at all."""
+    folder = kernel.sources or kernel.elf.parent
+    for header in (folder / "syscall.h", *sorted(folder.glob("*.h"))):
+        if not header.is_file() or header.stat().st_size > _MOST_HEADER:
+            continue
+        found = macros.parse(header.read_text(errors="replace"))
+        bodies = {call: found[f"SYS_{call}"].body for call in _CALLS if f"SYS_{call}" in found}
+        matches = {call: re.fullmatch(r"\(?\s*(0[xX][0-9a-fA-F]{1,4}|\d{1,5})\s*\)?", re.sub(r"/\*.*?\*/|//.*", "", body).strip())
+                   for call, body in bodies.items()}
+        for call, number in matches.items():
+            if number is None:
+                raise Trouble(f"{header.name} gives SYS_{call} no number: expected an integer such as 1")
+        if matches:
+            return [f"-DSYS_{call}={number[1]}" for call, number in matches.items() if number]
+    return []
+
+
+def compiled(source: Path, script: Path, words: Sequence[str], folder: Path) -> Path:
+    """A program for the guest, made in folder of one of our C files by one of our linker scripts. words: more for the compiler,
+    such as numbers(). Raises Trouble when it does not build."""
+    command = [cross_prefix() + "gcc", "-Wall", "-Os", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-mno-relax",
+               "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-fno-tree-loop-distribute-patterns",
+               "-fno-asynchronous-unwind-tables", "-nostdlib", "-static", "-s", f"-Wl,-T,{script}",
+               "-Wl,-z,max-page-size=4096", "-Wl,-z,noseparate-code", "-Wl,--build-id=none", *words]
+    program = folder / source.stem
+    done = sandbox.run([*command, "-o", str(program), str(source)], folder, trusted=True)
+    if done.status or done.overrun:
+        check_room(folder)
+        raise Trouble(f"{source.stem} does not build: {done.overrun or first_error(done.output)}")
+    return program

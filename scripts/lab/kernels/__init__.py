@@ -1,0 +1,1 @@
+"""Which kernel a path names: found, built, changed on purpose."""

@@ -1,0 +1,1 @@
+"""A machine that runs a kernel: started, watched, attached to."""

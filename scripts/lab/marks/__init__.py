@@ -1,0 +1,1 @@
+"""What was judged as marks, of one tree or of a class."""

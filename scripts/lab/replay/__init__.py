@@ -1,0 +1,2 @@
+"""A recorded run, gone through in both directions: QEMU's replay runs forward only, so what lies before is reached by a new
+machine that runs from the beginning up to there."""

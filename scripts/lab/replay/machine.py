@@ -1,0 +1,79 @@
+"""The QEMU that records a run, or runs a recorded one again."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from shrimpy.memory.readers import PAGE
+
+from ..kernels.tree import Kernel
+from ..machines.machine import Machine
+
+LOG = "log"
+SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
+
+
+class RecordedMachine(Machine):
+    """A machine with one hart. log: of the run that it runs again, stopped before its first instruction; None: it records."""
+
+    def __init__(self, kernel: Kernel, log: Path | None = None) -> None:
+        self._recorded = log
+        super().__init__(kernel, 1, paused=log is not None)
+
+    def __enter__(self) -> RecordedMachine:
+        return self
+
+    def _arguments(self, paused: bool, icount: bool) -> list[str]:
+        log = self.folder / LOG
+        if self._recorded:
+            shutil.copyfile(self._recorded, log)
+        words = []
+        for word in super()._arguments(paused, icount):
+            drive, found, number = word.partition(",if=none,format=raw,id=x")
+            if found:  # what reads the disk is blkreplay, and that reads the image
+                words += [f"{drive},if=none,format=raw,id=image{number}", "-drive",
+                          f"driver=blkreplay,if=none,image=image{number},id=x{number}"]
+            else:
+                words.append(word)
+        mode, name = "replay" if self._recorded else "record", str(log).replace(",", ",,")
+        return [*words, "-icount", f"shift={SHIFT},rr={mode},rrfile={name}", "-no-shutdown"]
+
+    @property
+    def log(self) -> Path:
+        """QEMU's, which is complete when it has ended."""
+        return self.folder / LOG
+
+    @property
+    def complaint(self) -> str:
+        """The first line that QEMU itself has printed; else how it ended, once it has. After an abort it prints all registers."""
+        return (self._log.read_text(errors="replace").strip().splitlines() or [self.last_words()])[0]
+
+    def ram_hash(self) -> str:
+        """Of all RAM that is not zero, and where that is, while the machine stands still."""
+        hashed = hashlib.sha256()
+        with self.ram_file.open("rb") as file:
+            for at in _written(file.fileno()):
+                page = os.pread(file.fileno(), PAGE, at)
+                if any(page):
+                    hashed.update(at.to_bytes(8, "little") + page)
+        return hashed.hexdigest()
+
+
+def _written(file: int) -> Iterator[int]:
+    """Where each page of a file begins that is not known to be a hole: see lseek(2), SEEK_DATA."""
+    at = 0
+    while True:
+        try:
+            at = os.lseek(file, at, os.SEEK_DATA) & -PAGE
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole to the end
+                return
+            raise
+        hole = os.lseek(file, at, os.SEEK_HOLE)
+        yield from range(at, hole, PAGE)
+        at = hole

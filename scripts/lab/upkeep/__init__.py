@@ -1,0 +1,1 @@
+"""What keeps this project in order: lint, imports, fresh roots."""

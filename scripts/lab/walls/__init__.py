@@ -1,0 +1,1 @@
+"""What runs on a stranger's files: within walls and limits."""

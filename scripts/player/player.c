@@ -1,0 +1,269 @@
+// The player: does, one by one, what the host tells it, in any process of a family.
+//
+// The first, without arguments, conducts: the host writes commands into its mailbox, through the file that is the
+// machine's RAM, and reads the answers there. It passes a command on to the member that it is for, through that member's
+// pipe, and the answer back. A member that has nothing to do sleeps in read(). exec's arguments name the member and the
+// pipes. Nothing is printed, and nothing of the kernel's tree is needed but the numbers of its system calls.
+#include "calls.h"
+
+enum { MEMBERS = 5, HELPER = MEMBERS, CROWD, ANSWERS, PIPES };
+
+// Who is told.
+enum { CONDUCTOR = PIPES, NOBODY };
+
+typedef struct {
+  long what, a, b, c;
+} Command;
+
+typedef struct {
+  long said[4];
+} Answer;
+
+// The host sets number last, and we done.
+typedef struct {
+  volatile long number, to, waits;
+  Command command;
+  volatile long done;
+  Answer answer;
+} Mail;
+
+Mail __attribute__((section(".mail"))) mail;
+
+static int ends[PIPES][2];
+static const char *program;
+
+// The compiler calls it to copy a struct.
+void *memcpy(void *to, const void *from, unsigned long n) {
+  for (unsigned long i = 0; i < n; i++)
+    ((char *)to)[i] = ((const char *)from)[i];
+  return to;
+}
+
+static int all(int (*some)(int, void *, int), int end, void *data, int n) {
+  for (int done = 0; done < n;) {
+    int more = some(end, (char *)data + done, n - done);
+    if (more <= 0)
+      return 0;
+    done += more;
+  }
+  return 1;
+}
+
+static int put(int end, void *data, int n) { return write(end, data, n); }
+
+static int get(int end, void *data, int n) { return read(end, data, n); }
+
+static void answer(Answer said) { all(put, ends[ANSWERS][1], &said, sizeof(said)); }
+
+static void __attribute__((noreturn)) obey(int slot);
+
+// The letters of its slot and of its pipes, for exec.
+static const char *letters(int slot, char *text) {
+  *text++ = 'a' + slot;
+  for (int i = 0; i < PIPES; i++)
+    for (int end = 0; end < 2; end++)
+      *text++ = 'a' + ends[i][end];
+  *text = 0;
+  return text;
+}
+
+// at: where the path is to stand, or 0 for where it is.
+static long runs(int slot, char *at) {
+  char text[2 + 2 * PIPES];
+  const char *argv[] = {program, text, 0};
+  letters(slot, text);
+  for (int i = 0; at && i < 16; i++)
+    at[i] = i < NAME ? program[i] : 0;
+  return exec(at ? at : program, argv);
+}
+
+// n 0: there is no such file. 1: arguments that fill a page but for what points to them, as the stack has no room for. 2: one
+// that is nowhere.
+static long runsinvain(long n) {
+  static char much[2040];
+  const char *few[] = {program, 0}, *argv[] = {program, much, much, 0};
+  for (int i = 0; i < sizeof(much) - 1; i++)
+    much[i] = 'x';
+  if (n == 2)
+    argv[2] = (const char *)-4096L;
+  return n ? exec(program, argv) : exec("nosuchfile", few);
+}
+
+static long crowd(long n) {
+  char c;
+  for (long made = 0; made < n; made++) {
+    int pid = fork();
+    if (pid < 0)
+      return made;
+    if (pid == 0) {
+      read(ends[CROWD][0], &c, 1);
+      exit(0);
+    }
+  }
+  return n;
+}
+
+static long disperse(long n) {
+  char c = 0;
+  long gone = 0;
+  for (long i = 0; i < n; i++)
+    write(ends[CROWD][1], &c, 1);
+  while (gone < n && wait() > 0)
+    gone++;
+  return gone;
+}
+
+static long grow(long n) {
+  long was = (long)sbrk(n, ATONCE);
+  if (was != -1 && n > 0 && n < 1 << 24)
+    for (long at = was; at < was + n; at += 4096)
+      *(volatile char *)at = 1;
+  return was;
+}
+
+static long heap; // where it began, of the one who takes memory
+
+static long take(void) {
+  heap = heap ? heap : (long)sbrk(0, ATONCE);
+  for (long size = 1 << 20; size >= 1 << 12; size >>= 4)
+    for (char *got; (got = sbrk(size, ATONCE)) != (char *)-1;)
+      for (char *page = got; page < got + size; page += 1 << 12)
+        *page = 1;
+  return heap;
+}
+
+static Answer does(Command it, int slot) {
+  volatile long *word = (long *)it.a;
+  Answer said = {{0}};
+  long two[2];
+  int status = 0;
+
+  switch (it.what) {
+  case 'f':
+    said.said[0] = fork();
+    if (said.said[0] == 0)
+      obey(it.a);
+    break;
+  case 'e':
+    said.said[0] = runs(slot, (char *)it.a);
+    break;
+  case 'E':
+    said.said[0] = runsinvain(it.a);
+    break;
+  case 'x':
+    exit(it.a);
+  case 'w':
+    said.said[0] = call(SYS_wait, (long)&status, 0, 0);
+    said.said[1] = status;
+    break;
+  case 'k':
+    said.said[0] = kill(it.a);
+    break;
+  case 'l':
+    said.said[0] = *word;
+    break;
+  case 's':
+    *word = it.b;
+    break;
+  case 'r':
+    two[0] = it.b;
+    two[1] = it.b + 1;
+    write(ends[CROWD][1], two, it.c);
+    said.said[0] = read(ends[CROWD][0], (void *)it.a, it.c);
+    break;
+  case 'W':
+    said.said[0] = write(ends[CROWD][1], (void *)it.a, it.c);
+    if (said.said[0] > 0)
+      read(ends[CROWD][0], &said.said[1], said.said[0]);
+    break;
+  case 'v':
+    said.said[0] = call(SYS_wait, -4096, 0, 0);
+    break;
+  case 'b':
+    said.said[0] = grow(it.a);
+    break;
+  case 'c':
+    said.said[0] = crowd(it.a);
+    break;
+  case 'd':
+    said.said[0] = disperse(it.a);
+    break;
+  case 'u': // FRY, and SHRIMP if a is not negative: what word a holds; then c into the words from b on
+    for (int i = 0; i < (it.a < 0 ? 1 : 2); i++) {
+      volatile long *page = (long *)(i ? SHRIMP : FRY);
+      said.said[i] = page[it.a < 0 ? -it.a : it.a];
+      page[it.b + i] = it.c + i;
+    }
+    break;
+  case 'h': // in user mode, until the host has changed the word
+    while (*word == it.b)
+      ;
+    said.said[0] = *word;
+    break;
+  case 't':
+    said.said[0] = take();
+    break;
+  case 'g': // a frame
+    said.said[0] = (long)sbrk(-4096, ATONCE);
+    break;
+  case 'G': // the rest
+    said.said[0] = (long)sbrk(heap - (long)sbrk(0, ATONCE), ATONCE);
+    break;
+  case 'p':
+    said.said[0] = getpid();
+    break;
+  }
+  return said;
+}
+
+static void obey(int slot) {
+  Command it;
+  while (all(get, ends[slot][0], &it, sizeof(it)))
+    answer(does(it, slot));
+  exit(1);
+}
+
+static void conduct(void) {
+  mail.answer = (Answer){{getpid()}};
+  for (long number = 0;;) {
+    mail.done = number;
+    while (mail.number == number)
+      ;
+    number = mail.number;
+    if (mail.to == CONDUCTOR) {
+      mail.answer = does(mail.command, mail.to);
+      continue;
+    }
+    if (mail.to != NOBODY) {
+      Command it = mail.command;
+      all(put, ends[mail.to][1], &it, sizeof(it));
+    }
+    if (mail.waits) {
+      Answer said;
+      all(get, ends[ANSWERS][0], &said, sizeof(said));
+      mail.answer = said;
+    }
+  }
+}
+
+int main(int argc, char **argv) {
+  program = argv[0];
+  if (argc > 1) {
+    const char *at = argv[1];
+    int slot = *at++ - 'a';
+    for (int i = 0; i < PIPES; i++)
+      for (int end = 0; end < 2; end++)
+        ends[i][end] = *at++ - 'a';
+    answer((Answer){{getpid()}});
+    obey(slot);
+  }
+  for (int end = 0; end < 3; end++)
+    close(end);
+  for (int i = 0; i < PIPES; i++)
+    if (pipe(ends[i]) < 0)
+      return 1;
+  if (fork() == 0)
+    obey(HELPER);
+  conduct();
+  return 1;
+}

@@ -1,0 +1,93 @@
+"""The specification played against kernels: what keeps it agrees, what does not differs at the right operation."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from lab.judging import checking, player, playing
+from lab.judging.verdict import PASS
+from lab.kernels import variant
+from lab.machines import debugger
+from shrimpy.reasons import Kind
+from shrimpy.spec import Cell, Differs, Do, Op, borders, covering, pairs, random_ones
+from shrimpy.spec.sequences import FIRST, START
+
+ROOT = Path(__file__).resolve().parents[2]
+PARENT, CHILD, GRANDCHILD = FIRST, FIRST + 1, FIRST + 2
+FAMILY = (START, Op(PARENT, Do.FORK, CHILD))
+ALL = [one.ops for one in borders()] + covering(2)
+
+
+def perform(kernel, sequences, cpus=1, **how):
+    with debugger.Session(kernel.elf) as gdb:
+        known = player.facts(gdb)
+    assert known is not None
+    return playing.perform(kernel, known, sequences, cpus, **how)[0]
+
+
+def wrong(name):
+    patch = next((ROOT / "tests/zoo").rglob(f"{name}.patch"))
+    return variant.build(f"zoo-{name}", [patch])
+
+
+@pytest.mark.parametrize("harts", [1, 3])
+def test_our_kernel_keeps_it(kernel, harts):
+    found = perform(kernel, ALL if harts == 1 else ALL[:8], harts)
+    assert found.divergence is None and not found.noted
+    assert found.n_ops > 100 // harts
+
+
+@pytest.mark.parametrize("name", ["copy-on-write", "areas", "lists-by-hart"])
+def test_a_kernel_that_keeps_it_in_another_way_agrees(name):
+    found = perform(variant.build(name, [ROOT / f"tests/gdb/variants/{name}.patch"]), ALL)
+    assert found.divergence is None and not found.noted
+
+
+@pytest.mark.parametrize("name,what,cell,ops,beyond", [
+    ("first-child-only", Differs.NOT_SHARED, Cell(PARENT, "SHRIMP"), (START,), None),
+    ("exec-renews", Differs.MOVED, Cell(PARENT, "FRY"), (START, Op(PARENT, Do.EXEC)), "exec"),
+    ("orphan-loses-the-page", Differs.MISSING, Cell(CHILD, "SHRIMP"), (*FAMILY, Op(PARENT, Do.EXIT)), "orphan"),
+    ("fry-leaks", Differs.LEAK, None, (START,), None),
+    ("not-zeroed", Differs.CONTENT, Cell(0, "FRY"), (START,), "zeroed"),
+])
+def test_a_mistake_differs_at_the_operation_that_shows_it(name, what, cell, ops, beyond):
+    found = perform(wrong(name), ALL).divergence
+    assert (found.what, found.cell, found.ops, found.beyond) == (what, cell, ops, beyond)
+
+
+def test_a_long_sequence_is_cut_to_what_shows_it():
+    long = (*FAMILY, Op(CHILD, Do.LOAD, 1, "FRY"), Op(CHILD, Do.FORK, GRANDCHILD), Op(GRANDCHILD, Do.EXEC), Op(CHILD, Do.EXIT),
+            Op(PARENT, Do.WAIT), Op(PARENT, Do.EXIT))
+    found = perform(wrong("orphan-loses-the-page"), [long]).divergence
+    assert found.ops == (*FAMILY, Op(PARENT, Do.EXIT))
+
+
+def test_where_only_the_handout_counts_the_rest_is_noted():
+    for name, beyond in (("not-zeroed", {"zeroed"}), ("exec-clears-fry", {"exec"}), ("parent-first", set()), ("orphan-loses-the-page", set())):
+        found = perform(wrong(name), ALL, handout=True)
+        assert found.divergence is None and {one.beyond for one in found.noted} == beyond, name
+
+
+def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):
+    report = checking.check(wrong("exec-renews"), 1, only=["play"])
+    failed = [one.verdict for one in report.failures if one.verdict.rule == "specification"]
+    assert [(one.function, one.beyond_handout, one.reason.kind) for one in failed] == [("exec", True, Kind.DIVERGED)]
+    assert checking.check(kernel, 1, only=["play"]).status == PASS
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3000)
+@pytest.mark.parametrize("harts", [1, 3, 8])
+def test_our_kernel_keeps_it_for_long(kernel, harts):
+    seed = os.environ.get("PLAY") or str(random.SystemRandom().randrange(1 << 32))
+    print(f"PLAY={seed}")
+    long = [*covering(4 if harts == 1 else 3), *random_ones(seed, 200, 60, 4)]
+    assert perform(kernel, [*ALL, *long, *(pairs(2) if harts == 1 else ())], harts, seed=seed).divergence is None
+
+
+def test_a_hart_that_walks_other_tables_is_found(kernel, monkeypatch):
+    monkeypatch.setattr(player.Player, "harts", lambda self: [(0, self.conductor.root ^ 0x1000)])
+    assert perform(kernel, []).divergence.what is Differs.SATP
