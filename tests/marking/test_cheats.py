@@ -14,7 +14,7 @@ from lab.judging.scenarios import PROGRAM, Cast
 from lab.judging.verdict import FAIL, UNJUDGED
 from lab.kernels import disk, tree, variant
 from lab.kernels.tree import Kernel
-from lab.machines.machine import Gone
+from lab.machines.qmp import Gone
 from shrimpy.memory.elf import Elf
 from shrimpy.memory.sv39 import R, U, X
 

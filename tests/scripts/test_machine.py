@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ import pytest
 from lab import Trouble
 from lab.kernels.tree import prepare
 from lab.machines import rundir
-from lab.machines.machine import Gone, Machine, Panicked, Silent
+from lab.machines.machine import Machine, Panicked, Silent
+from lab.machines.qmp import Gone, Qmp
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -52,10 +56,38 @@ def test_a_kernel_that_hangs_is_told_with_the_last_lines(bare):
             machine.boot(1)
 
 
+@pytest.mark.parametrize("answer", [b"", b'{"return": {"sta', None])
+def test_a_monitor_that_ends_in_the_middle_of_a_command_is_told(tmp_path, answer):
+    """None: it has not read the command, which its end resets."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / "monitor"))
+        listening.listen()
+
+        def serve() -> None:
+            other = listening.accept()[0]
+            other.sendall(b'{"QMP": {}}\n')
+            other.recv(4096)
+            other.sendall(b'{"return": {}}\n')
+            select.select([other], [], [])
+            if answer is not None:
+                other.recv(4096)
+                other.sendall(answer)
+            other.close()
+        served = threading.Thread(target=serve)
+        served.start()
+        with Qmp(tmp_path / "monitor") as monitor:
+            with pytest.raises(Gone, match="QEMU closed its monitor"):
+                monitor.execute("query-status")
+        served.join()
+
+
 def test_a_qemu_that_ends_is_told(bare):
     with Machine(prepare(str(bare())), 1) as machine:
         machine.boot(20)
-        os.kill(machine.pid, signal.SIGKILL)
+        with machine.qmp() as monitor:
+            os.kill(machine.pid, signal.SIGKILL)
+            with pytest.raises(Gone, match="QEMU ended: signal 9"):
+                monitor.execute("query-status")
         with pytest.raises(Gone, match="QEMU ended: signal 9"):
             machine.wait_for("never", 20)
 

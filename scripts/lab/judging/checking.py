@@ -23,7 +23,8 @@ from shrimpy.snapshot.index import Index
 from .. import Trouble
 from ..kernels.tree import Kernel
 from ..machines import debugger, scene
-from ..machines.machine import Endless, Gone, Machine, Panicked, Silent
+from ..machines.machine import Endless, Machine, Panicked, Silent
+from ..machines.qmp import Gone
 from ..machines.rundir import RunDir
 from ..patience import point_s
 from . import exits, player, playing, scenarios, uncleared, verdict

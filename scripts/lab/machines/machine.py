@@ -29,7 +29,7 @@ from ..patience import Patience
 from ..walls import sandbox
 from . import panics, prompt
 from .kernelram import KernelRam
-from .qmp import Qmp
+from .qmp import Gone, Qmp
 from .rundir import Note, RunDir, publish, started_at
 
 T = TypeVar("T")
@@ -56,10 +56,6 @@ class Panicked(Trouble):
     def __init__(self, words: str, tail: str) -> None:
         super().__init__(f"the kernel panicked: {words}{tail}")
         self.words = words
-
-
-class Gone(Trouble):
-    """QEMU ended by itself."""
 
 
 class Silent(Trouble):
@@ -429,7 +425,7 @@ class Machine:
 
     def qmp(self) -> Qmp:
         """A new connection to QEMU's monitor; use it in a with statement."""
-        return Qmp(self.folder / "qmp.sock")
+        return Qmp(self.folder / "qmp.sock", gone=self._gone)
 
     def monitor(self, line: str) -> str:
         """Runs one line of QEMU's human monitor."""

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .. import Trouble
 
 
-class Qmp:
-    """One connection. QEMU serves one at a time, so keep it no longer than needed."""
+class Gone(Trouble):
+    """QEMU ended by itself."""
 
-    def __init__(self, path: Path | str, limit_s: float = 300) -> None:
+
+def _gone() -> Gone:
+    return Gone("QEMU closed its monitor")
+
+
+class Qmp:
+    """One connection. QEMU serves one at a time, so keep it no longer than needed.
+
+    gone: makes what is raised where QEMU ends, whenever it does. Raises Trouble, too, where QEMU says nothing for limit_s, and
+    OSError where there is no monitor yet.
+    """
+
+    def __init__(self, path: Path | str, limit_s: float = 300, gone: Callable[[], Trouble] = _gone) -> None:
+        self._gone, self._limit_s = gone, limit_s
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(limit_s)
         try:
@@ -37,9 +51,14 @@ class Qmp:
         self._socket.close()
 
     def _next(self) -> dict:
-        line = self._lines.readline()
-        if not line:
-            raise Trouble("QEMU closed its monitor")
+        try:
+            line = self._lines.readline()
+        except TimeoutError:
+            raise Trouble(f"QEMU's monitor has said nothing for {self._limit_s:g} s") from None
+        except OSError:  # an end with something unread is a reset
+            line = ""
+        if not line.endswith("\n"):
+            raise self._gone()
         return json.loads(line)
 
     def execute(self, command: str, **arguments: object) -> Any:
@@ -47,7 +66,10 @@ class Qmp:
         request: dict = {"execute": command}
         if arguments:
             request["arguments"] = arguments
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            raise self._gone() from None
         while True:
             reply = self._next()
             if "return" in reply:

@@ -22,7 +22,7 @@ from ..judging.checking import PLAY, Failure, Outcome, Report
 from ..judging.points import BUILDS, RUNS, STATEMENTS
 from ..judging.verdict import FAIL, PASS
 from ..kernels.tree import Kernel, NotBuilt
-from ..machines.machine import Gone
+from ..machines.qmp import Gone
 
 PASSED, FAILED, SKIPPED, WARNED = rules.PASS, rules.FAIL, rules.SKIPPED, rules.WARNING
 # How a scenario's hindrance reads as the word for a kernel. One that ran nothing was not judged.

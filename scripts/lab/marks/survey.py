@@ -23,7 +23,7 @@ from ..judging import checking, points
 from ..kernels import tree
 from ..kernels.building import first_error
 from ..machines import scene
-from ..machines.machine import Gone
+from ..machines.qmp import Gone
 from ..walls import sandbox
 from . import classes, marking
 

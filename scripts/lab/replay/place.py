@@ -13,9 +13,10 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import Trouble
+from ..machines.qmp import Gone
 from ..patience import Patience
 from .machine import RecordedMachine
 from .wire import Closed, Wire
@@ -83,7 +84,7 @@ class Place:
     @property
     def count(self) -> int:
         """How many instructions were executed."""
-        return self._monitor.execute("query-replay")["icount"]
+        return self._told("query-replay")["icount"]
 
     def ask(self, packet: bytes) -> bytes:
         """What the stub says to a packet that does not make the machine run. Raises Trouble when QEMU ends."""
@@ -122,7 +123,7 @@ class Place:
 
     def break_at(self, count: int) -> None:
         """The machine is to stop there, and nowhere else but at points."""
-        self._monitor.execute("replay-break", icount=min(count, self._end))
+        self._told("replay-break", icount=min(count, self._end))
 
     def run_to(self, count: int) -> None:
         """Runs until exactly so many instructions were executed, not less than were by now, and no interrupt was taken since
@@ -185,7 +186,17 @@ class Place:
                     raise Trouble(f"the recording cannot be run again: QEMU has not answered for {patience.limit_s:g} s")
             return said
         except Closed:
-            raise Trouble(f"the recording cannot be run again: QEMU ended: {self.machine.complaint}") from None
+            raise self._lost() from None
+
+    def _told(self, command: str, **arguments: object) -> Any:
+        """What the monitor says to a command."""
+        try:
+            return self._monitor.execute(command, **arguments)
+        except Gone:
+            raise self._lost() from None
+
+    def _lost(self) -> Trouble:
+        return Trouble(f"the recording cannot be run again: QEMU ended: {self.machine.complaint}")
 
     def _check_wanted(self) -> None:
         try:

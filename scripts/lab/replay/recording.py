@@ -30,8 +30,8 @@ from shrimpy.memory.elf import Elf, ElfError
 from .. import Trouble, check_room, put_in_place, tools
 from ..kernels.tree import Kernel
 from ..machines import scene
-from ..machines.machine import Gone, Panicked
-from ..machines.qmp import Qmp
+from ..machines.machine import Panicked
+from ..machines.qmp import Gone, Qmp
 from . import hashing
 from .machine import LOG, SHIFT, RecordedMachine
 from .place import Place
