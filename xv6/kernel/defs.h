@@ -61,6 +61,7 @@ void kinit(void);
 void *kalloc(void);            // one reference, contents undefined; 0 when none is left
 void *kzalloc(void);           // the same, zeroed
 void kdup(void *pa);           // one more reference
+void kdupall(void **frames, uint64 n); // one more of each
 void kfree(void *pa);          // one less; the last frees it
 
 // vm.c
@@ -68,12 +69,14 @@ void kvminit(void);
 void kvminithart(void);
 pte_t *walk(pagetable_t pagetable, uint64 va, int alloc);
 int mappages(pagetable_t pagetable, uint64 va, uint64 size, uint64 pa, int perm);
+int mapframes(pagetable_t pagetable, uint64 va, void **frames, uint64 n, int perm);
 pagetable_t uvmcreate(void);
 uint64 uvmalloc(pagetable_t pagetable, uint64 oldsz, uint64 newsz, int perm);
 uint64 uvmdealloc(pagetable_t pagetable, uint64 oldsz, uint64 newsz);
 int uvmcopy(pagetable_t old, pagetable_t new, uint64 sz);
 void uvmunmap(pagetable_t pagetable, uint64 va, uint64 npages, int do_free);
 void uvmfree(pagetable_t pagetable, uint64 sz);
+int uvmtables(pagetable_t pagetable, uint64 va, uint64 end); // so that mapping there cannot fail
 void uvmclear(pagetable_t pagetable, uint64 va);   // takes PTE_U away: a guard page
 int copyout(pagetable_t pagetable, uint64 dstva, const void *src, uint64 len);
 int copyin(pagetable_t pagetable, void *dst, uint64 srcva, uint64 len);
@@ -125,6 +128,12 @@ int growproc(int n);
 pagetable_t proc_pagetable(struct proc *p);
 void proc_freepagetable(pagetable_t pagetable, uint64 sz);
 void procdump(void);           // ^P: every process, on the console
+
+// shm.c. Processes that have nothing attached need not ask it.
+void shminit(void);
+uint64 heaplimit(struct proc *p);
+int shmfork(struct proc *p, struct proc *np);
+void shmleave(struct proc *p);
 
 // exec.c
 int exec(char *path, char **argv); // argv: kernel strings, 0 at the end

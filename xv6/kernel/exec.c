@@ -156,6 +156,8 @@ int exec(char *path, char **argv) {
     return -1;
   }
 
+  if (p->nshm)
+    shmleave(p);
   pagetable_t oldtable = p->pagetable;
   uint64 oldsz = p->sz;
   p->pagetable = im.pagetable;

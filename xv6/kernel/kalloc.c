@@ -78,6 +78,14 @@ void kdup(void *pa) {
   release(&kmem.lock);
 }
 
+void kdupall(void **frames, uint64 n) {
+  acquire(&kmem.lock);
+  for (uint64 i = 0; i < n; i++)
+    if ((*refsof(frames[i]))++ == 0)
+      panic("kdupall: frame is free");
+  release(&kmem.lock);
+}
+
 void kfree(void *pa) {
   acquire(&kmem.lock);
   ushort *refs = refsof(pa);

@@ -26,6 +26,7 @@ static void initmachine(void) {
   iinit();
   binit();
   procinit();
+  shminit();
 }
 
 void main(void) {

@@ -19,6 +19,11 @@
 #define NINODE 50           // inodes in memory
 #define NDEV 10             // device major numbers
 
+// Shared memory (shm.c)
+#define NSHM 32             // segments
+#define SHMPAGES 512        // pages of each: as many addresses as a frame has room for
+#define NSHMAT 8            // attachments of a process
+
 // The disk
 #define ROOTDEV 1           // number of the one that holds /
 #define FSSIZE 2000         // blocks of the image mkfs makes

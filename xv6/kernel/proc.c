@@ -1,7 +1,7 @@
 // Processes, from allocproc to wait. Who runs when is sched.c's.
 //
 // Order of locks, outermost first; take them in this order only:
-//   sleep locks: an inode's, then a buffer's
+//   sleep locks: the segments'; an inode's, then a buffer's
 //   what is slept on: wait_lock, tickslock, a pipe's, the log's, the disk's,
 //     the console's, the uart's, a sleep lock's own spinlock
 //   a sleep queue's
@@ -93,6 +93,8 @@ void proc_freepagetable(pagetable_t pagetable, uint64 sz) {
 // Everything p has goes, and its slot is free. p is USED by the caller alone,
 // and in no list.
 static void freeproc(struct proc *p) {
+  if (p->nshm)
+    shmleave(p);
   if (p->pagetable)
     proc_freepagetable(p->pagetable, p->sz);
   if (p->trapframe)
@@ -205,7 +207,8 @@ int fork(void) {
 
   if (np == 0)
     return -1;
-  if (sharefry(p, np) < 0 || uvmcopy(p->pagetable, np->pagetable, p->sz) < 0) {
+  if (sharefry(p, np) < 0 || (p->nshm && shmfork(p, np) < 0) ||
+      uvmcopy(p->pagetable, np->pagetable, p->sz) < 0) {
     freeproc(np);
     return -1;
   }
@@ -257,6 +260,8 @@ void exit(int status) {
 
   p->xstate = status;          // looked at once the state says ZOMBIE
   leavefiles(p);
+  if (p->nshm)
+    shmleave(p);
   acquire(&wait_lock);
   if (p == initproc) {
     printf("init has exited: nobody waits for orphans any more\n");
@@ -352,7 +357,7 @@ int growproc(int n) {
   struct proc *p = myproc();
   uint64 end = p->sz + n;      // if that is below 0, beyond all memory
 
-  if (end > SHRIMP)
+  if (end > heaplimit(p))
     return n < 0 ? 0 : -1;
   if (end < p->sz)
     uvmdealloc(p->pagetable, p->sz, end);

@@ -36,6 +36,13 @@ struct trapframe {
   uint64 t3, t4, t5, t6;
 };
 
+// A segment of shared memory in a process's address space.
+struct attachment {
+  uint64 va;                // where it begins
+  struct segment *segment;
+  int perm;                 // of its pages
+};
+
 enum procstate { UNUSED, USED, SLEEPING, RUNNABLE, RUNNING, ZOMBIE };
 
 // Who guards a field: (l) lock, (w) wait_lock, (q) the lock of the one queue
@@ -63,6 +70,8 @@ struct proc {
   char *fry;                // (-) frame mapped at FRY
   char *shrimp;             // (-) frame mapped at SHRIMP, or 0
   struct context context;   // (-) swtch here to run it
+  struct attachment shm[NSHMAT]; // (-) from the highest va down
+  int nshm;                 // (-) how many
   struct file *ofile[NOFILE]; // (-)
   struct inode *cwd;        // (-)
   char name[16];            // (-) for whoever debugs

@@ -11,7 +11,7 @@
 #define ALL(X)                                                                         \
   X(fork) X(exit) X(wait) X(pipe) X(read) X(kill) X(exec) X(fstat) X(chdir) X(dup)     \
   X(getpid) X(sbrk) X(sleep) X(uptime) X(open) X(write) X(mknod) X(unlink) X(link)     \
-  X(mkdir) X(close)
+  X(mkdir) X(close) X(shmget) X(shmat) X(shmdt) X(shmctl)
 
 #define DECLARE(name) uint64 sys_##name(void);
 #define ENTRY(name) [SYS_##name] = sys_##name,

@@ -32,7 +32,7 @@ uint64 sys_getpid(void) {
 // More memory in name only; uvmtouch() brings the pages.
 static int growlazily(int n) {
   struct proc *p = myproc();
-  if (p->sz + n > SHRIMP)
+  if (p->sz + n > heaplimit(p))
     return -1;
   p->sz += n;
   return 0;

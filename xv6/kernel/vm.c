@@ -134,6 +134,23 @@ int mappages(pagetable_t pagetable, uint64 va, uint64 size, uint64 pa, int perm)
   return result;
 }
 
+// Maps n frames side by side from va on, where nothing is mapped, and counts
+// a reference to each. 0, or -1 without memory, and nothing has changed.
+int mapframes(pagetable_t pagetable, uint64 va, void **frames, uint64 n, int perm) {
+  for (uint64 i = 0; i < n;) {
+    pte_t *pte = walk(pagetable, va + i * PGSIZE, 1);
+    if (pte == 0) {
+      uvmunmap(pagetable, va, i, 0);
+      return -1;
+    }
+    do {                             // up to the end of that table
+      *pte++ = PA2PTE(frames[i++]) | perm | PTE_V;
+    } while (i < n && PX(0, va + i * PGSIZE) != 0);
+  }
+  kdupall(frames, n);
+  return 0;
+}
+
 // Takes npages mappings from va on away; their frames too if do_free is set.
 // Holes are passed over.
 void uvmunmap(pagetable_t pagetable, uint64 va, uint64 npages, int do_free) {
@@ -221,6 +238,14 @@ static void freetables(pagetable_t table, int level) {
       freetables((pagetable_t)PTE2PA(table[i]), level - 1);
   }
   kfree(table);
+}
+
+// Makes all tables for [va, end). 0, or -1 without memory.
+int uvmtables(pagetable_t pagetable, uint64 va, uint64 end) {
+  for (; va < end; va = (va & -LEVELSIZE(1)) + LEVELSIZE(1))
+    if (walk(pagetable, va, 1) == 0)
+      return -1;
+  return 0;
 }
 
 // Frees sz bytes of user memory, then the table, which maps nothing else.

@@ -114,8 +114,8 @@ static struct block *take(uint size) {
   return 0;
 }
 
-void *malloc(uint bytes) {
-  uint size = ((uint64)bytes + UNIT - 1) / UNIT + 1;
+void *malloc(uint64 bytes) {
+  uint size = (bytes + UNIT - 1) / UNIT + 1;
 
   if (bytes > 0x7fffffff - CHUNK * UNIT)
     return 0;                 // more than one sbrk can ask for

@@ -4,7 +4,7 @@
 #define WORD sizeof(uint64)
 #define ODD(p) ((uint64)(p) % WORD)
 
-void *memcpy(void *dst, const void *src, uint n) {
+void *memcpy(void *dst, const void *src, uint64 n) {
   char *d = dst;
   const char *s = src;
 
@@ -28,21 +28,19 @@ void *memcpy(void *dst, const void *src, uint n) {
   return dst;
 }
 
-void *memmove(void *dst, const void *src, int n) {
+void *memmove(void *dst, const void *src, uint64 n) {
   char *d = dst;
   const char *s = src;
 
-  if (n <= 0)
-    return dst;
   // Going up is safe unless dst begins inside src.
-  if ((uint64)(d - s) >= (uint64)n)
+  if ((uint64)(d - s) >= n)
     return memcpy(dst, src, n);
   while (n-- > 0)
     d[n] = s[n];
   return dst;
 }
 
-void *memset(void *dst, int c, uint n) {
+void *memset(void *dst, int c, uint64 n) {
   char *d = dst;
   uint64 word = (uchar)c * 0x0101010101010101UL;
 
@@ -55,16 +53,16 @@ void *memset(void *dst, int c, uint n) {
   return dst;
 }
 
-int memcmp(const void *a, const void *b, uint n) {
+int memcmp(const void *a, const void *b, uint64 n) {
   const uchar *x = a, *y = b;
 
-  for (uint i = 0; i < n; i++)
+  for (uint64 i = 0; i < n; i++)
     if (x[i] != y[i])
       return x[i] - y[i];
   return 0;
 }
 
-uint strlen(const char *s) {
+uint64 strlen(const char *s) {
   const char *end = s;
 
   while (*end)
@@ -76,10 +74,10 @@ char *strcpy(char *dst, const char *src) {
   return memcpy(dst, src, strlen(src) + 1);
 }
 
-char *strchr(const char *s, char c) {
+char *strchr(const char *s, int c) {
   for (;; s++) {
-    if (*s == c)
-      return c ? (char *)s : 0;
+    if (*s == (char)c)
+      return (char *)s;
     if (*s == 0)
       return 0;
   }

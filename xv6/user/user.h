@@ -29,15 +29,21 @@ char *sbrklazy(int bytes);             // the same; the kernel may wait for the 
 int sleep(int ticks);
 int pause(int ticks);                  // sleep's newer name
 int uptime(void);                      // ticks since the start
+// Shared memory: kernel/shm.h. Failure is -errno: kernel/errno.h. user/posix/ has
+// the same as POSIX has it.
+int shmget(int key, uint64 size, int flags);
+uint64 shmat(int id, uint64 at, int flags); // where it is, or -errno
+int shmdt(uint64 at);
+int shmctl(int id, int command, void *what);
 
 // string.c
-void *memset(void *dst, int c, uint n);
-void *memmove(void *dst, const void *src, int n);
-void *memcpy(void *dst, const void *src, uint n);
-int memcmp(const void *a, const void *b, uint n);
-uint strlen(const char *s);
+void *memset(void *dst, int c, uint64 n);
+void *memmove(void *dst, const void *src, uint64 n);
+void *memcpy(void *dst, const void *src, uint64 n);
+int memcmp(const void *a, const void *b, uint64 n);
+uint64 strlen(const char *s);
 char *strcpy(char *dst, const char *src);
-char *strchr(const char *s, char c);   // 0 when c is not in s
+char *strchr(const char *s, int c);    // 0 when c is not in s
 int strcmp(const char *a, const char *b);
 int atoi(const char *s);               // decimal, with an optional sign
 
@@ -50,5 +56,5 @@ void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fprintf(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // malloc.c
-void *malloc(uint bytes);              // 16-byte aligned; 0 when memory is out
+void *malloc(uint64 bytes);             // 16-byte aligned; 0 when memory is out
 void free(void *block);

@@ -10,7 +10,7 @@
 
 static const struct test *const groups[] = {
   args_tests, file_tests, dir_tests, pipe_tests, proc_tests, exec_tests,
-  mem_tests, shrimp_tests, disk_tests,
+  mem_tests, shrimp_tests, shm_tests, disk_tests,
 };
 
 char scratch[8192];

@@ -22,7 +22,8 @@ struct test {
 
 // Of each file, ended by a test without a name.
 extern const struct test args_tests[], file_tests[], dir_tests[], disk_tests[],
-  pipe_tests[], proc_tests[], exec_tests[], mem_tests[], shrimp_tests[];
+  pipe_tests[], proc_tests[], exec_tests[], mem_tests[], shrimp_tests[],
+  shm_tests[];
 
 #define must(what) ((what) ? (void)0 : fail(__FILE__, __LINE__, #what))
 #define LEAST (-0x7fffffff - 1) // of all ints

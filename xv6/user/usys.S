@@ -42,3 +42,7 @@ stub unlink, SYS_unlink
 stub link, SYS_link
 stub mkdir, SYS_mkdir
 stub close, SYS_close
+stub shmget, SYS_shmget
+stub shmat, SYS_shmat
+stub shmdt, SYS_shmdt
+stub shmctl, SYS_shmctl
