@@ -1,4 +1,4 @@
-"""fork, exec and pipe that run out of memory at any point fail cleanly and lose no frame."""
+"""fork, exec, pipe, shmget and shmat that run out of memory at any point fail cleanly and lose no frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def failing_kernel():
     return variant.build("failing", programs=[HERE / "programs/failing.c"])
 
 
-@pytest.mark.parametrize("operation,fewest", [("fork", 8), ("exec", 4), ("pipe", 1)])
+@pytest.mark.parametrize("operation,fewest", [("fork", 8), ("exec", 4), ("pipe", 1), ("get", 3), ("attach", 3), ("share", 11)])
 def test_nth_allocation_fails_cleanly(machine, gdb, failing_kernel, operation, fewest):
     one = machine(1, kernel=failing_kernel)
     one.send(f"failing {operation}")

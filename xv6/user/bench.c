@@ -5,6 +5,7 @@
 #include "kernel/types.h"
 #include "kernel/fcntl.h"
 #include "kernel/fs.h"
+#include "kernel/shm.h"
 #include "user/shrimp.h"
 #include "user/user.h"
 
@@ -180,6 +181,27 @@ static void copy_block(void) {
   memcpy(there, here, BSIZE);
 }
 
+// A segment of 1 MiB: what a page of it costs to attach and to detach, and
+// what a child costs that inherits it.
+static void share_segment(void) {
+  enum { SEGMENT_PAGES = 256, ROUNDS = 20 };
+  uint64 attaching = 0, detaching = 0;
+  int id = shmget(IPC_PRIVATE, SEGMENT_PAGES * PGSIZE, 0600);
+
+  for (int i = 0; i < ROUNDS; i++) {
+    uint64 start = instructions(), at = shmat(id, 0, 0), middle = instructions();
+    if ((long)at < 0 || shmdt(at) < 0)
+      give_up("shmat");
+    detaching += instructions() - middle;
+    attaching += middle - start;
+  }
+  report("shm-attach-page", attaching, ROUNDS * SEGMENT_PAGES);
+  report("shm-detach-page", detaching, ROUNDS * SEGMENT_PAGES);
+  shmat(id, 0, 0);
+  measure("fork+exit+wait-with-1-MiB-shared", fork_exit_wait, 50, 1);
+  shmctl(id, IPC_RMID, 0);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1)               // the program that fork_exec_wait runs
     return 0;
@@ -196,5 +218,6 @@ int main(int argc, char **argv) {
   measure("block-of-a-file-read-again", read_file, 4, BLOCKS);
   unlink("bench.file");
   measure("copy-of-a-block", copy_block, 100, 1);
+  share_segment();
   return 0;
 }

@@ -2,7 +2,7 @@
 //   -q     leaves out the slow ones
 //   -c     again and again, until one fails
 //   -l     lists the tests and what each is for
-//   NAME   only that one
+//   NAME   only that one; a * at its end stands for anything
 // Besides the tests' own verdicts, no memory and no disk may be lost.
 #include "user/usertests.h"
 
@@ -269,7 +269,15 @@ static int run_test(const struct test *t) {
 }
 
 static int slow_too = 1;
-static char *only;            // a test's name
+static char *only;            // a test's name, or how it begins and a *
+
+static int is_wanted(const char *name) {
+  const char *wanted = only ? only : "*";
+
+  while (*wanted && *wanted == *name)
+    wanted++, name++;
+  return *wanted == *name || strcmp(wanted, "*") == 0;
+}
 
 // Calls f on each chosen test, the slow ones last. How many f gave 0 for.
 static int for_each_test(int (*f)(const struct test *)) {
@@ -278,7 +286,7 @@ static int for_each_test(int (*f)(const struct test *)) {
   for (int slow = 0; slow <= slow_too; slow++)
     for (int g = 0; g < LENGTH(groups); g++)
       for (const struct test *t = groups[g]; t->name; t++)
-        if (t->slow == slow && (!only || strcmp(only, t->name) == 0))
+        if (t->slow == slow && is_wanted(t->name))
           failed += !f(t);
   return failed;
 }

@@ -6,6 +6,7 @@
 #include "kernel/param.h"
 #include "kernel/stat.h"
 #include "kernel/fs.h"
+#include "kernel/shm.h"
 #include "kernel/syscall.h"
 #include "user/shrimp.h"
 #include "user/user.h"
@@ -85,6 +86,11 @@ static uint64 arguments_of_exec(void) {
   return below(8) ? (uint64)argv : pointer();
 }
 
+static uint64 some_segment(void) {
+  struct shmid_ds ds;
+  return shmctl(below(NSHM), SHM_STAT_ANY, &ds);
+}
+
 // Arguments that get past the first look, mostly; junk else.
 static void choose(uint64 which, uint64 *a) {
   a[0] = below(2) ? pointer() : number();
@@ -134,13 +140,31 @@ static void choose(uint64 which, uint64 *a) {
   case SYS_sleep:
     a[0] = below(64) ? below(2) : number();
     break;
+  case SYS_shmget:
+    a[0] = below(8) ? below(4) : number();
+    a[1] = below(4) ? below(4 * PGSIZE) : number();
+    a[2] = below(8) ? 0600 | below(2) * IPC_CREAT | below(2) * IPC_EXCL : number();
+    break;
+  case SYS_shmat:
+    a[0] = below(8) ? some_segment() : number();
+    a[1] = below(2) ? 0 : below(4) ? (SHRIMP - below(16) * PGSIZE) | below(2) : pointer();
+    a[2] = below(8) ? below(8) * SHM_RDONLY : number();
+    break;
+  case SYS_shmdt:
+    a[0] = below(8) ? SHRIMP - below(16) * PGSIZE : pointer();
+    break;
+  case SYS_shmctl:
+    a[0] = below(8) ? some_segment() : number();
+    a[1] = below(8) ? below(SHM_STAT_ANY + 1) : number();
+    a[2] = pointer();
+    break;
   }
 }
 
 static uint64 which_call(void) {
   if (below(64) == 0)
     return below(2) ? number() : below(64);
-  uint64 which = 1 + below(SYS_close);
+  uint64 which = 1 + below(SYS_shmctl);
   // These end a worker, or make it another: seldom.
   if ((which == SYS_exit || which == SYS_exec || which == SYS_sleep || which == SYS_wait) &&
       below(16))
@@ -156,11 +180,11 @@ static int is_for_others(uint64 which, const uint64 *a) {
 // Would it write where the caller's variables and return addresses are? Whoever
 // did that would do who knows what next: kill the leader, say.
 static int hits_stack(uint64 which, const uint64 *a) {
-  uint64 at = which == SYS_read || which == SYS_fstat ? a[1] : a[0];
-  uint64 n = which == SYS_read ? a[2] & 0x7fffffff : 64;
+  uint64 at = which == SYS_shmctl ? a[2] : which == SYS_read || which == SYS_fstat ? a[1] : a[0];
+  uint64 n = which == SYS_read ? a[2] & 0x7fffffff : sizeof(struct shmid_ds);
   uint64 mine = around[1] + PGSIZE / 2;
 
-  if (which != SYS_read && which != SYS_fstat && which != SYS_wait && which != SYS_pipe)
+  if (which != SYS_read && which != SYS_fstat && which != SYS_wait && which != SYS_pipe && which != SYS_shmctl)
     return 0;
   return at < around[1] + PGSIZE && at + n > mine;
 }
@@ -216,6 +240,13 @@ static void clear(int depth) {
   close(fd);
 }
 
+static void remove_segments(void) {
+  struct shmid_ds ds;
+
+  for (int place = 0; place < NSHM; place++)
+    shmctl(shmctl(place, SHM_STAT_ANY, &ds), IPC_RMID, 0);
+}
+
 // Ends whoever was made from pid first on, and is still there. Who is killed inside
 // fork makes its child first: it is over when nobody was there, twice.
 static void kill_from(int first) {
@@ -257,6 +288,7 @@ static int fuzz_round(uint64 seed) {
     }
   }
   kill_from(clock);
+  remove_segments();
   return stuck;
 }
 

@@ -1,0 +1,50 @@
+"""System V shared memory: programs print what Linux prints, and several harts at once lose nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pexpect
+import pytest
+
+from lab import ROOT
+
+PROGRAMS = ROOT / "xv6/user/posix"
+
+
+def on_linux(name, folder):
+    """What a program prints that the host's compiler made from the same bytes, at a terminal in an empty folder."""
+    program, empty = folder / name, folder / "empty"
+    empty.mkdir()
+    subprocess.run(["gcc", "-w", "-fno-builtin", "-o", program, PROGRAMS / f"{name}.c"], check=True)
+    said, status = pexpect.run(str(program), cwd=str(empty), encoding="utf-8", timeout=None, withexitstatus=True)
+    assert status == 0, said
+    return said.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("name", ["shmsample", "posixtest"])
+def test_a_program_of_posix_prints_what_it_prints_on_linux(machine, tmp_path, name):
+    assert machine(1).run(name) == on_linux(name, tmp_path)
+
+
+def test_harts_that_make_attach_and_remove_at_once_lose_nothing(machine, free_frames):
+    one = machine(8)
+    before = free_frames(one)
+    assert one.run("usertests shm-race-*").endswith("ALL TESTS PASSED\n")
+    assert free_frames(one) == before
+
+
+def test_segments_are_listed_and_removed_by_id_and_by_key(machine, loads, free_frames):
+    one = machine(1, kernel=loads)
+    before = free_frames(one)
+    one.run("segments make")
+    rows = re.findall(r"^0x(\w+) +(\d+) +root +(\d+) +(\d+) +(\d+) +(.*)$", one.run("ipcs"), re.M)
+    assert [(key, perms, size, nattch) for key, _, perms, size, nattch, _ in rows] == \
+        [("00001234", "600", "5000", "0"), ("00000000", "640", "1", "0")]
+    assert "segments allocated 2\npages allocated 3\n" in one.run("ipcs -u")
+    assert one.run(f"ipcrm -M 0x1234 -m {rows[1][1]}") == ""
+    assert one.run("ipcrm -M 0x1234") == "ipcrm: key 0x1234: No such file or directory\n"
+    assert one.run(f"ipcrm -m {rows[1][1]}") == f"ipcrm: id {rows[1][1]}: Invalid argument\n"
+    assert "root" not in one.run("ipcs")
+    assert free_frames(one) == before
