@@ -46,6 +46,20 @@ def test_of_a_system_call_goes_on_into_the_program(machine, session, reader):
     assert re.search(r"run \(.*\) at user/sh\.c:\d+", said), said
 
 
+def test_is_the_same_whichever_programs_symbols_gdb_finds_at_its_addresses(machine, session):
+    """All begin at 0, and where another has inlined a function, GDB sees a frame of it among this program's."""
+    one = machine(1)
+    gdb = session(one)
+    gdb.stop_in("fork", "ls")
+    wanted = functions(gdb.ask("bt"))
+    others = sorted(one.kernel.elf.parents[1].glob("user/_*"))
+    for other in others:
+        gdb.ask(f'add-symbol-file "{other}" -readnow')
+        assert other.name == "_sh" or functions(gdb.ask("bt")) == wanted, other.name
+        gdb.ask(f'remove-symbol-file "{other}"')
+    assert len(others) > 20
+
+
 def test_of_a_trap_before_and_after_its_pc_is_stored(machine, session):
     """At its first instruction the trapframe still has the pc of the trap before."""
     one = machine(1)

@@ -21,6 +21,10 @@ static volatile char *must_attach(int id, int flags) {
   return (volatile char *)at;
 }
 
+static int refused(int error, int id, uint64 at, int flags) {
+  return shmat(id, at, flags) == -(uint64)error;
+}
+
 static void must_detach(volatile void *at) {
   must(shmdt((uint64)at) == 0);
 }
@@ -95,10 +99,10 @@ static void old_identifier_is_none(void) {
   must_remove(old);
   for (int i = 0; i < 3 * NSHM; i++) {
     int id = must_get(1);
-    must(id != old && shmat(old, 0, 0) == -EINVAL && shmctl(old, IPC_RMID, 0) == -EINVAL);
+    must(id != old && refused(EINVAL, old, 0, 0) && shmctl(old, IPC_RMID, 0) == -EINVAL);
     must_remove(id);
   }
-  must(shmat(-1, 0, 0) == -EINVAL && shmat(LEAST, 0, 0) == -EINVAL && shmat(0x7fffffff, 0, 0) == -EINVAL);
+  must(refused(EINVAL, -1, 0, 0) && refused(EINVAL, LEAST, 0, 0) && refused(EINVAL, 0x7fffffff, 0, 0));
 }
 
 static void size_is_kept_in_bytes(void) {
@@ -145,9 +149,9 @@ static void places_grow_down(void) {
 static void place_that_is_asked_for(void) {
   int id = must_get(2 * PGSIZE);
   uint64 at = SHRIMP - 10 * PGSIZE;
-  must(shmat(id, at + 1, 0) == -EINVAL && shmat(id, at + PGSIZE - 1, 0) == -EINVAL);
+  must(refused(EINVAL, id, at + 1, 0) && refused(EINVAL, id, at + PGSIZE - 1, 0));
   must(shmat(id, at + PGSIZE - 1, SHM_RND) == at);
-  must(shmat(id, at, 0) == -EINVAL && shmat(id, at + PGSIZE, 0) == -EINVAL && shmat(id, at - PGSIZE, 0) == -EINVAL);
+  must(refused(EINVAL, id, at, 0) && refused(EINVAL, id, at + PGSIZE, 0) && refused(EINVAL, id, at - PGSIZE, 0));
   must(shmat(id, at - 2 * PGSIZE, 0) == at - 2 * PGSIZE && shmat(id, at + 2 * PGSIZE, 0) == at + 2 * PGSIZE);
   must(attached(id) == 3);
   must_remove(id);
@@ -161,8 +165,8 @@ static void place_that_is_taken(void) {
       MAXVA - 2 * PGSIZE, 1UL << 39, 1UL << 63, -(uint64)PGSIZE, -2UL * PGSIZE,
   };
   for (int i = 0; i < LENGTH(taken); i++)
-    must(shmat(id, taken[i], 0) == -EINVAL && shmat(id, taken[i], SHM_REMAP) == -EINVAL);
-  must(shmat(id, 1, SHM_RND) == -EINVAL);
+    must(refused(EINVAL, id, taken[i], 0) && refused(EINVAL, id, taken[i], SHM_REMAP));
+  must(refused(EINVAL, id, 1, SHM_RND));
   must(attached(id) == 0);
   must_remove(id);
 }
@@ -190,7 +194,7 @@ static void no_place_is_left(void) {
     while ((uint64)sbrk(0) + step <= SHRIMP - PGSIZE && sbrklazy(step) != (char *)-1)
       ;
   must((uint64)sbrk(0) > SHRIMP - 2 * PGSIZE);
-  must(shmat(id, 0, 0) == -ENOMEM && attached(id) == 0);
+  must(refused(ENOMEM, id, 0, 0) && attached(id) == 0);
   must(sbrk(-2 * PGSIZE) != (char *)-1 && (uint64)must_attach(id, 0) == SHRIMP - 2 * PGSIZE);
   must_remove(id);
 }
@@ -199,7 +203,7 @@ static void attachments_are_limited(void) {
   int id = must_get(PGSIZE);
   for (int i = 0; i < NSHMAT; i++)
     must_attach(id, i % 2 ? SHM_RDONLY : 0);
-  must(shmat(id, 0, 0) == -EMFILE && shmat(id, SHRIMP - 100 * PGSIZE, 0) == -EMFILE);
+  must(refused(EMFILE, id, 0, 0) && refused(EMFILE, id, SHRIMP - 100 * PGSIZE, 0));
   must(shmat(id, SHRIMP - PGSIZE, SHM_REMAP) == SHRIMP - PGSIZE);
   must(attached(id) == NSHMAT);
   must_remove(id);
@@ -209,11 +213,11 @@ static void remap_replaces_whole_ones(void) {
   int small = must_get(PGSIZE), large = must_get(3 * PGSIZE);
   volatile char *a = must_attach(small, 0), *b = must_attach(small, 0);
   *a = 1;
-  must(shmat(large, 0, SHM_REMAP) == -EINVAL);
+  must(refused(EINVAL, large, 0, SHM_REMAP));
   must(shmat(large, (uint64)b - PGSIZE, SHM_REMAP) == (uint64)b - PGSIZE);
   must(attached(small) == 0 && attached(large) == 1 && *a == 0);
-  must(shmat(small, (uint64)b, SHM_REMAP) == -EINVAL); // it would be cut
-  must(shmat(small, (uint64)b, 0) == -EINVAL && attached(small) == 0);
+  must(refused(EINVAL, small, (uint64)b, SHM_REMAP)); // it would be cut
+  must(refused(EINVAL, small, (uint64)b, 0) && attached(small) == 0);
   must_remove(large);                                  // and now its last attachment gives way to itself
   must(shmat(large, (uint64)b - PGSIZE, SHM_REMAP) == (uint64)b - PGSIZE);
   b[PGSIZE] = 5;
@@ -279,7 +283,7 @@ static void detached_is_gone(void) {
 
 static void never_executed(void) {
   int id = must_get(PGSIZE);
-  must(shmat(id, 0, SHM_EXEC) == -EACCES && shmat(id, 0, SHM_EXEC | SHM_RDONLY) == -EACCES);
+  must(refused(EACCES, id, 0, SHM_EXEC) && refused(EACCES, id, 0, SHM_EXEC | SHM_RDONLY));
   place = must_attach(id, 0);
   *(volatile uint *)place = 0x00008067; // ret
   must_be_killed(run_place);
@@ -290,11 +294,11 @@ static void mode_decides(void) {
   int id = shmget(KEY, 1, IPC_CREAT | 0400);
   struct shmid_ds ds = stat_of(id);
   must(shmget(KEY, 1, 0600) == -EACCES && shmget(KEY, 1, 0200) == -EACCES && shmget(KEY, 1, 0444) == id);
-  must(shmat(id, 0, 0) == -EACCES);
+  must(refused(EACCES, id, 0, 0));
   must_detach(must_attach(id, SHM_RDONLY));
   ds.shm_perm.mode = 01277;  // of which nine bits count
   must(shmctl(id, IPC_SET, &ds) == 0);
-  must(shmctl(id, IPC_STAT, &ds) == -EACCES && shmat(id, 0, SHM_RDONLY) == -EACCES && shmat(id, 0, 0) == -EACCES);
+  must(shmctl(id, IPC_STAT, &ds) == -EACCES && refused(EACCES, id, 0, SHM_RDONLY) && refused(EACCES, id, 0, 0));
   must(shmctl(id % NSHM, SHM_STAT, &ds) == -EACCES && shmctl(id % NSHM, SHM_STAT_ANY, &ds) == id);
   must(ds.shm_perm.mode == 0277);
   must_remove(id);
@@ -388,7 +392,7 @@ static void removed_lives_on(void) {
   must_detach(at);
   must(*again == 9);
   must_detach(again);
-  must(shmctl(id, IPC_STAT, &ds) == -EINVAL && shmat(id, 0, 0) == -EINVAL);
+  must(shmctl(id, IPC_STAT, &ds) == -EINVAL && refused(EINVAL, id, 0, 0));
   must_remove(next);
 }
 
@@ -427,20 +431,22 @@ static void control_says_why(void) {
 
 static int make_large(void) {
   int id = shmget(IPC_PRIVATE, 20 * PGSIZE, 0600);
-  must(id >= 0 || id == -ENOMEM);
-  if (id >= 0)
-    must_remove(id);
-  return id >= 0;
+  if (id == -ENOMEM)
+    return 0;
+  must_remove(id);
+  return 1;
 }
 
 static int attach_high(void) {
   // On both sides of where a table ends.
   uint64 at = shmat(inherited, SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE, 0);
-  must((long)at > 0 || (long)at == -ENOMEM);
-  must(attached(inherited) == ((long)at > 0));
-  if ((long)at > 0)
-    must_detach((void *)at);
-  return (long)at > 0;
+  if (at == -(uint64)ENOMEM) {
+    must(attached(inherited) == 0);
+    return 0;
+  }
+  must(attached(inherited) == 1);
+  must_detach((void *)at);
+  return 1;
 }
 
 static int fork_with_segments(void) {
@@ -478,7 +484,7 @@ static void fork_without_memory(void) {
 #define RACERS 6
 
 static volatile char *board;  // a segment that racers write to
-static int round;
+static int turn;
 
 static void get_the_key(void) {
   for (int i = 0; i < 20; i++) {
@@ -507,17 +513,17 @@ static void one_key_has_one_segment(void) {
 }
 
 static void only_one_makes_it(void) {
-  if (shmget(KEY + round, 1, NEW) >= 0)
+  if (shmget(KEY + turn, 1, NEW) >= 0)
     __atomic_fetch_add((int *)board, 1, __ATOMIC_RELAXED);
 }
 
 static void exclusive_is_once(void) {
   int id = must_get(PGSIZE);
   board = must_attach(id, 0);
-  for (round = 0; round < 5; round++) {
+  for (turn = 0; turn < 5; turn++) {
     race(only_one_makes_it);
-    must(*(volatile int *)board == round + 1);
-    must_remove(shmget(KEY + round, 1, 0));
+    must(*(volatile int *)board == turn + 1);
+    must_remove(shmget(KEY + turn, 1, 0));
   }
   must_remove(id);
 }

@@ -64,6 +64,21 @@ WANTED = Wanted(
 ALLOCATOR_WORDS = ("kmem", "freelist", "free_list")
 COUNT_WORDS = ("ref", "cow", "cnt", "count", "share")
 
+SEGMENT_WORDS = ("shm", "segment")
+"""Words in the names of variables that have a table of segments of shared memory."""
+
+SEGMENT_FIELDS = {
+    "frames": ("frames", "pages", "pas", "pa", "phys", "physaddr", "frame", "page"),
+    "size": ("shm_segsz", "segsz", "size", "sz", "length", "len"),
+    "key": ("__key", "key", "shm_key"),
+    "n_attached": ("shm_nattch", "nattch", "nattach", "n_attached", "refcnt", "refs", "ref"),
+    "mode": ("mode", "shm_mode"),
+}
+"""What trees call the parts of a segment."""
+
+SEGMENT_REMOVED = 0o1000
+"""In its mode: SHM_DEST of shmctl(2)."""
+
 # What calls what
 
 FUNCTION_NAMES = {
@@ -126,10 +141,10 @@ CACHE_WORDS = ("cache", "itable", "inode", "slab", "log", "buf", "file", "pool")
 
 def wanted_variables(objects: Sequence[Range]) -> Tuple[str, ...]:
     """The variables that a DebugInfo should hold: WANTED's, and of `objects`,
-    the data of the ELF symbol table, those whose names hint at free lists or
-    at counts of users."""
+    the data of the ELF symbol table, those whose names hint at free lists, at
+    counts of users, or at segments of shared memory."""
     hinting = sorted({o.name for o in objects if o.size >= 8 and any(
-        word in o.name.lower() for word in ALLOCATOR_WORDS + COUNT_WORDS)})
+        word in o.name.lower() for word in ALLOCATOR_WORDS + COUNT_WORDS + SEGMENT_WORDS)})
     return tuple(dict.fromkeys(WANTED.variables + tuple(hinting)))
 
 

@@ -6,11 +6,12 @@ from typing import List, Tuple
 
 from ..memory.readers import PAGE
 from .allocator import Allocator
+from .segments import Segments
 from .slots import Slots
 from .variables import word
 
 
-class Kernel(Allocator, Slots):
+class Kernel(Allocator, Segments, Slots):
     """The kernel's data in one stopped machine's memory: see Variables for what its methods promise."""
 
     def pipes(self) -> List[int]:

@@ -451,10 +451,20 @@ class Names:
         newer = None
         for one in frames:
             frame = one.inferior_frame()
+            if self._is_of_another_program(frame):
+                continue
             if newer is not None and (frame.pc() == 0 or frame.pc() == _start(newer)):
                 return              # who began here returns to nobody
             yield self._named(one, frame)
             newer = frame
+
+    def _is_of_another_program(self, frame: gdb.Frame) -> bool:
+        """Whether GDB has made this frame of a call that is inlined at that address, but in another program than runs there."""
+        if frame.type() != gdb.INLINE_FRAME:
+            return False
+        pc = frame.pc() & _WORD
+        user = self._unwinder.user(pc, int(frame.read_register("sp")) & _WORD)
+        return user is not None and _line(user, pc) is None
 
     def _named(self, one: FrameDecorator, frame: gdb.Frame) -> FrameDecorator:
         places = self._unwinder.places()

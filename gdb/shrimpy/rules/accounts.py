@@ -191,8 +191,10 @@ def frames_return(bench: Bench) -> Iterator[Verdict]:
 
 
 def _should_return(view: View, pa: int, holder: User) -> bool:
-    """Whether a frame that the kernel holds since then was meant for what has ended: not one that a slot keeps
-    for its next process, nor one that a cache has grown by, unless a process had it."""
+    """Whether a frame that the kernel holds since then was meant for what has ended: not one of a segment of shared memory,
+    nor one that a slot keeps for its next process, nor one that a cache has grown by, unless a process had it."""
+    if holder.kind == "segment":
+        return False
     variable = (holder.name or "").partition(".")[0].partition("[")[0]
     if variable in PROCESS_TABLES:
         return False

@@ -14,7 +14,7 @@ class User:
     """One user of a frame.
 
     kind: "user" "table" "trapframe" "kstack" "pipe" "kernel-table" "driver"
-    (a device's rings), or "kernel": something of the kernel's own points to
+    (a device's rings), "segment" (of shared memory, which outlives processes), or "kernel": something of the kernel's own points to
     it, and `name` says what: a variable, or a field of pid's struct proc.
     """
 

@@ -232,6 +232,10 @@ class _Taking:
             accounts.add(pa, User("pipe"))
         for pa, name in kernel.driver_frames():
             accounts.add(pa, User("driver", None, None, name))
+        for segment in kernel.segments():
+            user = User("kernel" if segment.is_over else "segment", None, None, segment.name)
+            for pa in (*segment.frames, *([segment.listing] if segment.listing else [])):
+                accounts.add(pa, user)
         return accounts
 
     def _note_unseen(self, accounts: Accounts, n_found: int, some_run: bool) -> None:

@@ -177,7 +177,9 @@ def _say(command: Sequence[str], errors: int = subprocess.STDOUT) -> str:
     return said.replace(f"{ROOT}/", "")
 
 
-_INCLUDES = ("xv6/kernel/*.h", "xv6/user/*.h")
+_POSIX = "xv6/user/posix"
+_SOURCES = ("xv6/*/*.c", f"{_POSIX}/**/*.c")
+_INCLUDES = ("xv6/kernel/*.h", "xv6/user/*.h", f"{_POSIX}/**/*.h")
 
 # -missing-field-initializers: what is left out is zero, in tables of tests on purpose.
 # -unused-parameter: main and functions of one type in a table take what they may not need.
@@ -195,6 +197,8 @@ def _gcc() -> Iterator[Job]:
     for folder, command in (("kernel", [prefix + "gcc", *_TARGET, *_GCC]),
                             # Programs cast away the volatile of the shared pages, and test what constants do.
                             ("user", [prefix + "gcc", *_TARGET, *_GCC, "-Wno-cast-qual"]),
+                            # C's string functions take const away.
+                            ("user/posix/**", [prefix + "gcc", *_TARGET, *_GCC, "-Wno-cast-qual", f"-I{_POSIX}/include"]),
                             ("mkfs", [host, *_GCC])):
         yield from _each_file(folder, "gcc", command, [])
 
@@ -220,9 +224,9 @@ _CPPCHECK_OFF = ("variableScope", "shadowFunction", "constVariable", "constVaria
 
 
 def _cppcheck() -> Iterator[Job]:
-    program, names = _need("cppcheck"), _names("xv6/*/*.c")
+    program, names = _need("cppcheck"), _names(*_SOURCES)
     command = [program, "--enable=warning,style,performance,portability", "--std=c11", "--platform=unix64", "--inline-suppr",
-               "-Ixv6", "--quiet", *(f"--suppress={one}" for one in _CPPCHECK_OFF),
+               "-Ixv6", f"-I{_POSIX}/include", "--quiet", *(f"--suppress={one}" for one in _CPPCHECK_OFF),
                "--template={file}:{line}: {severity}: {message} [{id}]", "xv6/kernel", "xv6/user", "xv6/mkfs"]
     yield Job("cppcheck", _version(program), names, names + _names(*_INCLUDES), lambda _: _say(command))
 
@@ -248,7 +252,7 @@ def _clang_tidy() -> Iterator[Job]:
 
 def _clang_format() -> Iterator[Job]:
     program = _need("clang-format")
-    yield Job("clang-format", _version(program), _names("xv6/*/*.c", *_INCLUDES), [],
+    yield Job("clang-format", _version(program), _names(*_SOURCES, *_INCLUDES), [],
               lambda names: "".join(layout.findings(program, ROOT, names)))
 
 

@@ -36,7 +36,7 @@ static int sign(int n) {
 
 static void strings(void) {
   char s[32] = "0123456789abcdef", list[] = ",one,,two;three";
-  const char *text = "an example";
+  const char *text = "an example", *a = "a", *b = "b", *high = "\xff";
 
   printf("[%s]", strncpy(s, "abc", 8));
   printf(" %d %d %c\n", s[3], s[7], s[8]);
@@ -44,9 +44,9 @@ static void strings(void) {
   printf("[%s]\n", strcpy(s, "start"));
   printf("[%s]\n", strcat(s, "-cat"));
   printf("[%s]\n", strncat(s, "-limited", 4));
-  printf("%d %d %d %d\n", sign(strcmp("a", "b")), sign(strcmp("\xff", "a")), strncmp("abc", "abd", 2), sign(strncmp("abc", "ab", 3)));
+  printf("%d %d %d %d\n", sign(strcmp(a, b)), sign(strcmp(high, a)), strncmp(text, "and", 2), sign(strncmp(text, "an", 3)));
   printf("%zu %zu %zu %zu\n", strlen(text), strnlen(text, 4), strspn(text, "na"), strcspn(text, "xm"));
-  printf("[%s] [%s] [%s] %d %zu\n", strchr(text, 'e'), strrchr(text, 'e'), strstr(text, "am"), strstr(text, "no") == NULL, strchr(text, 0) - text);
+  printf("[%s] [%s] [%s] %d %zu\n", strchr(text, 'e'), strrchr(text, 'e'), strstr(text, "am"), strstr(text, "no") == NULL, (size_t)(strchr(text, 0) - text));
   printf("%d %d\n", memchr("ab\0cd", 'c', 5) != NULL, memchr("ab", 'c', 2) != NULL);
   for (char *word = strtok(list, ",;"); word; word = strtok(NULL, ",;"))
     printf("[%s]", word);
@@ -89,12 +89,13 @@ static long told(const char *what, long returned) {
 }
 
 static void memory(void) {
-  char *block = malloc(100), *zeroed = calloc(10, 10);
+  char *block = malloc(100), *zeroed = calloc(10, 10), *huge = calloc((size_t)-1, 2);
 
   memset(block, 'x', 100);
-  printf("%d %d %d\n", block != NULL, zeroed != NULL && zeroed[99] == 0, calloc((size_t)-1, 2) == NULL);
+  printf("%d %d %d\n", block != NULL, zeroed != NULL && zeroed[99] == 0, huge == NULL);
   free(block);
   free(zeroed);
+  free(huge);
   char *copy = strdup("copied");
   printf("%s\n", copy);
   free(copy);

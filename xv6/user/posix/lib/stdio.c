@@ -91,8 +91,12 @@ static void put_number(struct sink *out, const struct spec *f, unsigned long val
 }
 
 static void put_signed(struct sink *out, const struct spec *f, long value) {
-  const char *sign = value < 0 ? "-" : f->plus ? "+" : f->space ? " " : "";
-  put_number(out, f, value < 0 ? -(unsigned long)value : (unsigned long)value, 10, "0123456789", sign);
+  const char *sign = f->plus ? "+" : f->space ? " " : "";
+
+  if (value < 0)
+    put_number(out, f, -(unsigned long)value, 10, "0123456789", "-");
+  else
+    put_number(out, f, value, 10, "0123456789", sign);
 }
 
 static void put_string(struct sink *out, const struct spec *f, const char *s) {
