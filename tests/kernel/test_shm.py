@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -48,3 +49,17 @@ def test_segments_are_listed_and_removed_by_id_and_by_key(machine, loads, free_f
     assert one.run(f"ipcrm -m {rows[1][1]}") == f"ipcrm: id {rows[1][1]}: Invalid argument\n"
     assert "root" not in one.run("ipcs")
     assert free_frames(one) == before
+
+
+def test_the_kit_finds_segments_right_that_are_attached_removed_and_left_alone(machine, loads, gdb, tmp_path):
+    one = machine(3, kernel=loads)
+    one.send("segments stay &")
+    for _ in range(3):
+        one.wait_for("segments: ready\n")
+    gdb(loads.elf, ["shrimp-check", "python assert int(gdb.parse_and_eval('$shrimp_status')) == 0",
+                    f"xv6-snapshot {tmp_path / 'now.json'}"], target=one.gdb_target)
+    snapshot = json.loads((tmp_path / "now.json").read_text())
+    users = [[user for user in frame["users"] if user["kind"] != "segment"] for frame in snapshot["frames"]
+             if any(user["kind"] == "segment" for user in frame["users"])]
+    # Three segments' lists, the two pages that two children read, a page of nobody's, three pages that all three have.
+    assert sorted(map(len, users)) == [0, 0, 0, 0, 2, 2, 3, 3, 3] and not snapshot["lost"]
