@@ -6,6 +6,10 @@ import pytest
 
 from machine import FRY, KEPT, PAGE, SHRIMP, WORD, Machine, R, Symbol, Type, U, W, array, family, fields, pointer
 from shrimpy.rules import Known, evaluate
+from shrimpy.show import reports
+from shrimpy.show.text import Painter
+from shrimpy.snapshot import Snapshot
+from shrimpy.snapshot.frames import pages_of
 
 TABLE = KEPT + 512          # of two segments
 REMOVED = 0o1000
@@ -77,13 +81,40 @@ def test_one_that_was_removed_and_that_nobody_has_attached_should_have_gone(desi
     assert {v.status for v in told} == {"fail"} and {v.about.pa for v in told} == set(frames)
 
 
+def attached(m: Machine, frames: list[int], pid: int, below: int) -> int:
+    """The segment's pages in a process, that many pages below SHRIMP; where."""
+    va = SHRIMP - below * PAGE
+    for i, pa in enumerate(frames):
+        m.map(m.processes[pid].root, va + i * PAGE, pa, R | W | U)
+        m.refs[pa] += 1
+    return va
+
+
+@pytest.mark.parametrize("design", [lists, holds])
+def test_a_snapshot_tells_of_segments_and_who_has_them_attached_where(design):
+    m = family()
+    frames = segment(m, design, n_attached=2, mode=REMOVED | 0o640)[:2]
+    first, second = attached(m, frames, 4, 2), attached(m, frames, 4, 4)
+    snapshot = Snapshot.from_json(m.snapshot().to_json())
+    [one] = snapshot.segments
+    assert (one.id, one.size, one.n_attached, one.mode, one.removed) == (1, PAGE + 1, 2, REMOVED | 0o640, True)
+    assert list(pages_of(one.frames)) == frames
+    assert {x.va: x.region for x in snapshot.process(4).mappings if x.region.startswith("shm")} == {
+        va + i * PAGE: "shm:1" for va in (first, second) for i in (0, 1)}
+    assert [(p.pid, x.va) for p, x in reports.attachments(snapshot, one)] == [(4, second), (4, first)]
+    said = reports.segments(snapshot, Painter()).splitlines()
+    assert len(said) == 2 and f"4:{first:#x} RW" in said[1] and "removed" in said[1]
+
+
+def test_a_kernel_without_segments_has_none():
+    assert family().snapshot().segments == ()
+
+
 def test_a_segment_is_counted_among_those_who_map_its_frames():
     m = family()
     [first, second, _] = segment(m, lists, n_attached=2)
     for pid in (4, 5):
-        for i, pa in enumerate((first, second)):
-            m.map(m.processes[pid].root, SHRIMP - (2 - i) * PAGE, pa, R | W | U)
-            m.refs[pa] += 1
+        attached(m, [first, second], pid, 2)
     assert status(m, "count-matches") == ["pass"]
     m.refs[second] -= 1
     assert status(m, "count-matches") == ["fail"]

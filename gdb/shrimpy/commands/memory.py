@@ -1,4 +1,4 @@
-"""xv6-vmmap, xv6-walk, xv6-rmap, xv6-frames: addresses and frames."""
+"""xv6-vmmap, xv6-walk, xv6-rmap, xv6-frames, xv6-shm: addresses and frames."""
 
 from __future__ import annotations
 
@@ -115,6 +115,24 @@ class Xv6Frames(Command):
             gdb.write(reports.frames(taken, painter()))
 
 
+class Xv6Shm(Command):
+    """List the segments of shared memory (System V's), and who has them attached where.
+
+    NATTCH is the kernel's count; ATTACHED is what the page tables say: PID:ADDRESS and the rights.
+    """
+
+    name = "xv6-shm"
+    opts = (Opt("-json"),)
+
+    def run(self, given):
+        taken = session.snapshot()
+        if "-json" in given:
+            write_json([{**encode(one), "attached": [{"pid": p.pid, "va": hex(m.va), "flags": m.flags}
+                                                     for p, m in reports.attachments(taken, one)]} for one in taken.segments])
+        else:
+            gdb.write(reports.segments(taken, painter()))
+
+
 def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:
     may = None
     if found.pte is not None:
@@ -171,3 +189,4 @@ def register() -> None:
     Xv6Walk()
     Xv6Rmap()
     Xv6Frames()
+    Xv6Shm()

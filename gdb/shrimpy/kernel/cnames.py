@@ -73,6 +73,8 @@ SEGMENT_FIELDS = {
     "key": ("__key", "key", "shm_key"),
     "n_attached": ("shm_nattch", "nattch", "nattach", "n_attached", "refcnt", "refs", "ref"),
     "mode": ("mode", "shm_mode"),
+    "id": ("shmid", "shm_id", "id"),
+    "n_before": ("__seq", "seq"),
 }
 """What trees call the parts of a segment."""
 

@@ -19,10 +19,11 @@ _DEPTH = 3
 
 
 class Segment(NamedTuple):
-    """name: the variable. frames: its memory, in order. listing: the frame that lists them, or None. What the kernel does not
-    say is None: key, size in bytes, n_attached, mode."""
+    """name: the variable. id: its identifier, or its place in the table. frames: its memory, in order. listing: the frame that
+    lists them, or None. What the kernel does not say is None: key, size in bytes, n_attached, mode."""
 
     name: str
+    id: int
     frames: Tuple[int, ...]
     listing: Optional[int]
     key: Optional[int]
@@ -31,9 +32,14 @@ class Segment(NamedTuple):
     mode: Optional[int]
 
     @property
+    def removed(self) -> bool:
+        """Whether it goes with its last attachment."""
+        return self.mode is not None and bool(self.mode & SEGMENT_REMOVED)
+
+    @property
     def is_over(self) -> bool:
         """Whether it was removed, and nobody has it attached: it should be gone."""
-        return self.mode is not None and bool(self.mode & SEGMENT_REMOVED) and self.n_attached == 0
+        return self.removed and self.n_attached == 0
 
 
 class Segments(Variables):
@@ -55,14 +61,15 @@ class Segments(Variables):
         element = table.type.element
         assert element is not None
         fields = self._fields(element)
-        number = min(table.type.count, _MOST_SEGMENTS)
-        data = self._bytes(table.address, element.size * number, table.path) or b""
+        data = self._bytes(table.address, element.size * min(table.type.count, _MOST_SEGMENTS), table.path) or b""
         for i in range(len(data) // element.size if element.size else 0):
             one = data[i * element.size:(i + 1) * element.size]
             values = {name: word(one, f.offset, f.type.size) for name, f in fields.items() if name != "frames"}
             listing, frames = self._memory(one, fields["frames"], values["size"])
             if frames:
-                yield Segment(f"{table.path}[{i}]", frames, listing, values.get("key"), values["size"],
+                # POSIX leaves open what an identifier is: ours, as Linux's, say how often the place has been used.
+                number = values.get("id", values.get("n_before", 0) * table.type.count + i)
+                yield Segment(f"{table.path}[{i}]", number, frames, listing, values.get("key"), values["size"],
                               values.get("n_attached"), values.get("mode"))
 
     def _memory(self, one: bytes, field: Field, size: int) -> Tuple[Optional[int], Tuple[int, ...]]:

@@ -180,6 +180,24 @@ class Counts:
 
 
 @record
+class Segment:
+    """A segment of shared memory, as the kernel keeps it; None: it does not say.
+
+    id: as the regions of what is attached have it, "shm:ID". name: the variable. size: bytes. frames: in order.
+    mode: shmctl's bits. removed: it goes with its last attachment.
+    """
+
+    id: int
+    name: str
+    key: Optional[int] = None
+    size: Optional[int] = None
+    n_attached: Optional[int] = None
+    mode: Optional[int] = None
+    removed: bool = False
+    frames: Runs = pairs()
+
+
+@record
 class Snapshot:
     """The whole. `functions` gives the names that this kernel uses for "fork",
     "exec", "exit", "wait" and others where they differ by tree."""
@@ -197,6 +215,7 @@ class Snapshot:
     frames: Tuple[Frame, ...] = many(Frame)
     panic: Optional[Panic] = one(Panic, default=None)
     next_pid: Optional[int] = None      # the pid that the next process gets
+    segments: Tuple[Segment, ...] = many(Segment, later=True)
     lost: Runs = pairs()                # frames nobody accounts for; empty unless free.complete
     functions: Tuple[Tuple[str, str], ...] = names()
     findings: Tuple[Finding, ...] = many(Finding)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Callable, Dict, List, Mapping as Map, Optional, Sequence, Tuple
 
 from .. import words
-from ..kernel import FreeWalk, Kernel, Proc, guard_of, panic, rsw_names
+from ..kernel import FreeWalk, Kernel, Proc, guard_of, panic, rsw_names, segments as kept
 from ..kernel.debuginfo import DebugInfo
 from ..kernel.growth import lazy_mover
 from ..kernel.panic import Panic
@@ -21,7 +21,7 @@ from ..records import Runs
 from .frames import Accounts, User, pages_of, runs_of
 from .holders import claim
 from .index import Ranges
-from .model import Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Snapshot, Stop
+from .model import Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop
 
 _KERNEL_PARTS = 3       # tree/kernel/kernel
 
@@ -59,6 +59,16 @@ def _named(path: str) -> str:
     return "/".join(PurePath(path).parts[-_KERNEL_PARTS:])
 
 
+def _segment(one: kept.Segment) -> Segment:
+    frames: List[Tuple[int, int]] = []
+    for pa in one.frames:
+        if frames and frames[-1][0] + frames[-1][1] * PAGE == pa:
+            frames[-1] = (frames[-1][0], frames[-1][1] + 1)
+        else:
+            frames.append((pa, 1))
+    return Segment(one.id, one.name, one.key, one.size, one.n_attached, one.mode, one.removed, tuple(frames))
+
+
 class _Taking:
     """The parts of one snapshot while they are put together."""
 
@@ -77,6 +87,8 @@ class _Taking:
         self.kernel_places = _Places(self.kernel_table.mappings)
         self.unwinder = Unwinder(reader, info, self.kernel_places.find)
         self.panic: Optional[Panic] = None
+        self.segments = sorted(self.kernel.segments(), key=lambda one: one.id)
+        self.segment_at = {pa: segment.id for segment in self.segments for pa in segment.frames}
 
     def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool,
                  registers: Map[int, Registers]) -> Snapshot:
@@ -107,7 +119,7 @@ class _Taking:
             free=_free(walk, layout.ram_base, lowest, end, [lock.name for lock in locks]),
             counts=self._counts(counts, kernel, procs) if counts else None,
             frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
-            lost=accounts.lost() if walk.complete else (),
+            segments=tuple(map(_segment, self.segments)), lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
 
     def _walk_kernel(self, harts: Sequence[Hart]) -> KernelTable:
@@ -183,7 +195,7 @@ class _Taking:
             region = special.get(va)
             if region is None:
                 if va >= sz:
-                    region = "other"
+                    region = f"shm:{self.segment_at[pa]}" if pa in self.segment_at else "other"
                 elif guard is None or va < guard:
                     region = "text" if pte & sv39.X else "user" if guard is None else "data"
                 elif va == guard:
@@ -232,7 +244,7 @@ class _Taking:
             accounts.add(pa, User("pipe"))
         for pa, name in kernel.driver_frames():
             accounts.add(pa, User("driver", None, None, name))
-        for segment in kernel.segments():
+        for segment in self.segments:
             user = User("kernel" if segment.is_over else "segment", None, None, segment.name)
             for pa in (*segment.frames, *([segment.listing] if segment.listing else [])):
                 accounts.add(pa, user)
