@@ -53,7 +53,7 @@ KEPT_FRY: list[Edit] = [    # a slot keeps its FRY, zeroed then, for its next pr
 FRY_BELOW: list[Edit] = [   # FRY is below SHRIMP, and all that is bounded is bounded by FRY
     ("kernel/memlayout.h", r"#define FRY .*\n#define SHRIMP .*\n", "#define SHRIMP (TRAPFRAME - PGSIZE)\n#define FRY (SHRIMP - PGSIZE)\n"),
     ("kernel/proc.c", r"uvmunmap\(pagetable, SHRIMP, \(MAXVA - SHRIMP\)", "uvmunmap(pagetable, FRY, (MAXVA - FRY)"),
-    ("kernel/*.c", r"> SHRIMP\b", "> FRY")]
+    ("kernel/*.c", r"> SHRIMP\b", "> FRY"), ("kernel/shm.c", r"([:=]) SHRIMP\b", r"\1 FRY")]
 BOUND_AT_SHRIMP: list[Edit] = [*FRY_BELOW[:2]]
 
-UNBOUNDED: list[Edit] = [("kernel/sysproc.c", r"  if \(p->sz \+ n > SHRIMP\)\n    return -1;\n", "")]
+UNBOUNDED: list[Edit] = [("kernel/sysproc.c", r"  if \(p->sz \+ n > heaplimit\(p\)\)\n    return -1;\n", "")]

@@ -69,9 +69,9 @@ struct proc {
   struct trapframe *trapframe; // (-)
   char *fry;                // (-) frame mapped at FRY
   char *shrimp;             // (-) frame mapped at SHRIMP, or 0
-  struct context context;   // (-) swtch here to run it
   struct attachment shm[NSHMAT]; // (-) from the highest va down
   int nshm;                 // (-) how many
+  struct context context;   // (-) swtch here to run it
   struct file *ofile[NOFILE]; // (-)
   struct inode *cwd;        // (-)
   char name[16];            // (-) for whoever debugs
