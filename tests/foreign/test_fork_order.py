@@ -11,7 +11,7 @@ import trees
 
 pytestmark = pytest.mark.limit(300)
 
-NOT_YET = ("kernel/proc.c", r"sharefry\(p, np\) < 0 \|\| uvmcopy", "uvmcopy")
+NOT_YET = ("kernel/proc.c", r"sharefry\(p, np\) < 0 \|\| ", "")
 IN_FORKRET = [("kernel/proc.c", r"static void forkret\(void\);\n", r"\g<0>static int sharefry(struct proc *, struct proc *);\n"),
               ("kernel/proc.c", r"(struct proc \*p = myproc\(\);\n  release\(&p->lock\);\n)",
                r"\1  if (p->parent && p->shrimp == 0)\n    sharefry(p->parent, p);\n")]
