@@ -17,7 +17,7 @@ WITH_FRAMES = re.compile(r"^#(\d+) +(?:0x\w+ in )?(\S+) \(", re.M)
 
 def functions(said: str) -> list[str]:
     """The functions of a `bt`, innermost first; what is not one has ?? for its name."""
-    if said.startswith("#0  machinevec"):   # GDB reads physical memory there: what is on a kernel stack is no argument it can print
+    if said.lstrip().startswith("#0  machinevec"):   # GDB reads physical memory there: what is on a kernel stack is no argument it can print
         said = re.sub(r"<error( reading variable)?: Cannot access memory at address 0x\w+>", "", said)
     assert "Backtrace stopped" not in said and "Python" not in said and "error" not in said.lower(), said
     return [name for _, name in WITH_FRAMES.findall(said)]

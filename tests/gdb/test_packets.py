@@ -73,7 +73,7 @@ def test_two_packets_a_table_two_a_process_and_a_constant(crowded):
     rest = [one["packets"] - 2 * one["tables"] - one["asleep"] - one["fries"] for one in found]
     assert [one["processes"] for one in found] == [4, 35] and found[1]["asleep"] >= 34, found
     assert [one["reads_of_tables"] for one in found] == [[1], [1]], "a table is read once, whole"
-    assert rest[0] == rest[1] <= 80, found
+    assert rest[0] == rest[1] <= 90, found
     for one in found:
         # The mode: asked, set, unset, asked again.
         assert one["packets"] == one["half_pages"] + 4, found
