@@ -142,7 +142,7 @@ class Mistake:
 
 
 _FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|0x[0-9a-f]+|-) in (\S+)")
-_PLAYS = re.compile(r"(\S+) shows (\S+)(?: of (FRY|SHRIMP))?(?: beyond (zeroed|exec|orphan))?(?:, look at (\w+))?")
+_PLAYS = re.compile(r"(\S+) shows (\S+)(?: of (FRY|SHRIMP))?(?: beyond (zeroed|exec|orphan|at-once))?(?:, look at (\w+))?")
 _ENDS = re.compile(r"(panicked|hung|did not run) in ([^\s:]+)(?:: (.+))?")
 
 

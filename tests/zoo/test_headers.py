@@ -72,8 +72,8 @@ def test_each_further_mistake_says_what_the_player_finds(mistake):
     assert "\nplays: " in mistake.patch.read_text().partition("\n--- ")[0]
     read = mistakes.read(mistake.patch)
     assert bool(read.plays or read.fails) == (mistake.name not in NOT_BY_PLAYING)
-    # What is visible only beyond the handout is told as beyond it. A SHRIMP that is mapped when it is touched is a fault by itself.
-    assert not mistake.beyond or all(one.beyond for one in read.plays) or mistake.name == "lazy-shrimp-asks-the-parent"
+    # What is visible only beyond the handout, and nothing else, is told as beyond it.
+    assert not read.plays or mistake.beyond == all(one.beyond for one in read.plays)
 
 
 # The names that are wrong today: the mistake is further away than one call, or in an earlier operation of the same kind.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, Optional
 
 from ..reasons import KERNEL, Kind, Reason
-from ..spec import Differs, Divergence, Do
+from ..spec import Cell, Differs, Divergence, Do
 from .verdict import Bench, Rule, Verdict
 
 _DOES = {
@@ -21,7 +21,7 @@ def specification(bench: Bench) -> Iterator[Verdict]:
     if played is None:
         yield bench.skipped(KERNEL, Reason(Kind.NOT_PLAYED))
         return
-    for one in (*played.noted, *((played.divergence,) if played.divergence else ())):
+    for one in played.differences:
         yield bench.failed(KERNEL, Reason(Kind.DIVERGED, played=one), _to_look_at(one), beyond=one.beyond is not None)
     if played.divergence is None:
         yield bench.passed(KERNEL)
@@ -41,7 +41,7 @@ def _to_look_at(one: Divergence) -> Optional[str]:
         return None
     if one.what is Differs.LEAK and function == "fork":     # all exit afterwards: it is in what frees one of them
         return None if last.do is Do.FORK and before else "freeproc"
-    if last.do is Do.FORK and one.cell is not None and one.cell.page == "FRY":
+    if last.do is Do.FORK and one.cell == Cell(last.n, "FRY"):
         if one.what is Differs.FLAGS:
             return "proc_pagetable"
         if one.what in (Differs.MISSING, Differs.SHARED) or one.what is Differs.CONTENT and not one.written:

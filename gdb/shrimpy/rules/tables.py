@@ -216,7 +216,7 @@ def _freed_in_use(bench: Bench, p: Process, frame: Frame, user: User, n: int) ->
     is_shared = user.kind == "user" and bench.view.shared(user.va) is not None
     return bench.accuse(
         p, Reason(Kind.FREE_IN_USE, frame=frame.pa, users=(holder_of(user, bench.view),), n=n),
-        "freeproc" if is_shared else "uvmunmap",
+        bench.view.who_freed(frame.pa) if is_shared else "uvmunmap",
         va=user.va, mapping=mapping, pte_at=table.entry if table else None, beyond=is_orphans_page(bench.view, user))
 
 
