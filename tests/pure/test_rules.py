@@ -319,6 +319,7 @@ def test_the_allocator_that_finds_a_frame_freed_earlier_accuses_nobody():
     assert failure(panicked_in(family(), "kerneltrap", "kernelvec", "kalloc", "fork"), "no-panic").function is None
     assert failure(panicked_in(family(), "kerneltrap", "kernelvec", "memset", "allocproc"), "no-panic").function == "allocproc"
     assert failure(panicked_in(family(), "kfree", "freeproc", "wait"), "no-panic").function is None
+    assert failure(panicked_in(family(), "kerneltrap", "kernelvec", "isempty", "freewalk", "wait"), "no-panic").function is None
 
 
 @pytest.mark.parametrize("va, to_look_at", [(FRY, "freeproc"), (0, "fork"), (None, "freeproc")])

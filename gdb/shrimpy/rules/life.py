@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
 
-from ..kernel.cnames import ALLOCATING, GENERIC
+from ..kernel.cnames import ALLOCATING, FREEING, FROM_KERNEL, GENERIC
 from ..kernel.panic import Panic
 from ..reasons import KERNEL, Kind, Reason
 from ..snapshot import Hart, Process, Snapshot
@@ -62,6 +62,8 @@ def _to_look_at(callers: Sequence[str], only: Optional[str]) -> Optional[str]:
     """The innermost caller that is not of those that panic for what others did. None where the allocator panics because of what
     happened to a frame earlier. only: where a page of user memory is still mapped in a table that is freed, the one function
     that has made what it frees: of any other's table the page may have come earlier."""
+    if FROM_KERNEL in callers[:_NEAR] and FREEING.intersection(callers):
+        return None     # what it has been given to free is none any more
     if next((name for name in callers[:_NEAR] if name in ALLOCATING), None) in _VICTIMS:
         return None
     if only is not None:

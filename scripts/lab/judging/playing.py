@@ -91,7 +91,7 @@ class Stage:
         self._done: list[Op] = []
         try:
             for op in ops:
-                if self._model.can(op):     # a wait may have returned another than was thought
+                if self._model.can(op) and self._has_place(op):     # a wait may have returned another than was thought
                     self._do(op)
                     self._compare()
                     self.n_ops += 1
@@ -232,6 +232,10 @@ class Stage:
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
         return [(Cell(op.actor, op.page), op.n)]
 
+    def _has_place(self, op: Op) -> bool:
+        """Whether there is such a place: nothing is across two pages that do not touch."""
+        return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
+
     def _free_slot(self) -> int:
         taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
         return next(slot for slot in range(MEMBERS) if slot not in taken)
@@ -363,7 +367,7 @@ class Stage:
         """Where each page is: mapped, with the right to read and to write, and one frame where it is one page."""
         model = self._model
         frames: dict[Cell, int] = {}
-        for number, process in there.items():
+        for number, process in sorted(there.items(), reverse=True):     # first what has come last
             for name in ORDER:
                 cell = Cell(number, name)
                 if model.processes[number].page(name) is None:
@@ -371,8 +375,6 @@ class Stage:
                 leaf = self._ram.leaf(process.root, self._places[name]) or self._touched(cell, process)
                 if leaf is None:
                     continue
-                if number == 0 and name == "SHRIMP":
-                    self._compare_with_parent(process, leaf[0] & -PAGE)
                 if leaf[1] & _FLAGS != _EXACTLY:
                     raise _Differs(Differs.FLAGS, cell, seen=leaf[1] & 0xff)
                 frames[cell] = leaf[0] & -PAGE
@@ -394,6 +396,8 @@ class Stage:
             if of_page[other] != of_page[cell]:
                 accused = self._accused(other, cell)
                 raise _Differs(Differs.SHARED, accused, other=other if accused == cell else cell, seen=frame)
+        if Cell(0, "SHRIMP") in frames:
+            self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
         return frames
 
     def _touched(self, cell: Cell, process: Proc) -> tuple[int, int] | None:
