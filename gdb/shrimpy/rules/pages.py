@@ -80,8 +80,8 @@ def _pair(bench: Bench, p: Process) -> Verdict:
         return bench.accuse(p, Reason(Kind.SHRIMP_OF_ANOTHER, frame=mine.pa, other=named(owner), process=named(parent)), None,
                             mapping=mine, others=(parent, owner), beyond=True)
     has_moved = view.phys_before(p, shrimp_va) == view.phys_before(parent, view.layout.fry) == mine.pa
-    guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else None if _may_be_swapped(view, parent, mine.pa) else \
-        _who_mapped(view, p, _is_one_frame)
+    guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else None if (
+        _may_be_swapped(view, parent, mine.pa) or _has_another_parent(view, p)) else _who_mapped(view, p, _is_one_frame)
     users = islice((u for u in view.users(mine.pa) if (u.pid, u.va) != (p.pid, shrimp_va)), _MOST_USERS)
     why = Reason(Kind.SHRIMP_NOT_PARENTS, frame=mine.pa, free=view.is_free(mine.pa), wanted=shared.pa, process=named(parent),
                  users=tuple(holder_of(u, view) for u in users), function=guilty, detail="FRY moved" if has_moved else None)
@@ -124,6 +124,12 @@ def _forked(view: View) -> List[Tuple[Process, Process]]:
     """(process, its parent) of those in which exec has not run since the fork, as far as that shows."""
     return [(q, parent) for q in view.living() for parent in [view.parent(q)]
             if parent is not None and not may_have_run_exec(view, q) and not is_orphan(view, q)]
+
+
+def _has_another_parent(view: View, p: Process) -> bool:
+    """Whether it has been given to another parent since the earlier stop: of that one's page fork knew nothing."""
+    then = view.earlier(p)
+    return then is not None and then.parent != p.parent
 
 
 def _may_be_swapped(view: View, parent: Process, pa: Optional[int]) -> bool:
