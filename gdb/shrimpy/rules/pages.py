@@ -81,7 +81,7 @@ def _pair(bench: Bench, p: Process) -> Verdict:
                             mapping=mine, others=(parent, owner), beyond=True)
     has_moved = view.phys_before(p, shrimp_va) == view.phys_before(parent, view.layout.fry) == mine.pa
     guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else None if (
-        _may_be_swapped(view, parent, mine.pa) or _has_another_parent(view, p)) else _who_mapped(view, p, _is_one_frame)
+        _may_be_swapped(view, parent, mine.pa) or view.has_another_parent(p)) else _who_mapped(view, p, _is_one_frame)
     users = islice((u for u in view.users(mine.pa) if (u.pid, u.va) != (p.pid, shrimp_va)), _MOST_USERS)
     why = Reason(Kind.SHRIMP_NOT_PARENTS, frame=mine.pa, free=view.is_free(mine.pa), wanted=shared.pa, process=named(parent),
                  users=tuple(holder_of(u, view) for u in users), function=guilty, detail="FRY moved" if has_moved else None)
@@ -124,12 +124,6 @@ def _forked(view: View) -> List[Tuple[Process, Process]]:
     """(process, its parent) of those in which exec has not run since the fork, as far as that shows."""
     return [(q, parent) for q in view.living() for parent in [view.parent(q)]
             if parent is not None and not may_have_run_exec(view, q) and not is_orphan(view, q)]
-
-
-def _has_another_parent(view: View, p: Process) -> bool:
-    """Whether it has been given to another parent since the earlier stop: of that one's page fork knew nothing."""
-    then = view.earlier(p)
-    return then is not None and then.parent != p.parent
 
 
 def _may_be_swapped(view: View, parent: Process, pa: Optional[int]) -> bool:
@@ -428,7 +422,15 @@ def _not_kept(bench: Bench, p: Process, va: int, frame: Optional[int]) -> Verdic
     born = [q for q in view.processes if q.parent == p.pid and view.earlier(q) is None] if is_fry and not by_exec else []
     why = Reason(Kind.PAGE_CHANGED, page=FRY if is_fry else SHRIMP, wanted=frame, frame=now.pa if now else None,
                  is_new_table=by_exec, other=named(dead) if dead else None, processes=tuple(map(named, born[:_MOST_OWNERS])))
-    return bench.accuse(p, why, "exec" if by_exec else "exit" if dead else "fork" if born else None, va=va, mapping=now)
+    guilty = "exec" if by_exec else "exit" if dead else "fork" if born else None
+    return bench.accuse(p, why, None if not is_fry and by_exec and _put_right(view, p, frame) else guilty, va=va, mapping=now)
+
+
+def _put_right(view: View, p: Process, had: Optional[int]) -> bool:
+    """Whether SHRIMP is what it should be, and was not at the earlier stop."""
+    parent = view.parent(p)
+    fry = view.layout.fry
+    return parent is not None and view.phys(p, view.layout.shrimp) == view.phys(parent, fry) and view.phys_before(parent, fry) != had
 
 
 RULES = (

@@ -78,12 +78,19 @@ class View(Index):
         it then has been buried since, or has exited. Else None: many functions free. new: users that it should not have; who had
         it then already did not get it by that."""
         then = [u.pid for u in self.users_before(pa) if u.pid is not None]
-        if any(u.pid in then for u in new):
-            return None
+        counts = self.previous.counts if self.previous else None
+        if any(u.pid in then for u in new) or counts and dict(counts.values).get(pa, 0) < len(then):
+            return None     # a reference was missing before it ended
         now = [self.process(pid) for pid in then]
-        if None in now:
-            return "freeproc"
+        if None in now:     # where children have been given to another parent since, too, that may be what did it
+            owners = [self.process(u.pid) for u in self.users(pa) if u.pid is not None]
+            return None if any(p is not None and self.has_another_parent(p) for p in owners) else "freeproc"
         return "exit" if any(p is not None and p.state == "ZOMBIE" and self._was_alive(p) for p in now) else None
+
+    def has_another_parent(self, process: Process) -> bool:
+        """Whether it has been given to another parent since the earlier snapshot."""
+        then = self.earlier(process)
+        return then is not None and then.parent != process.parent
 
     def _was_alive(self, process: Process) -> bool:
         then = self.earlier(process)
