@@ -136,7 +136,8 @@ def _explains(cause: Alike, other: Alike) -> bool:
     if family == "freed" and second.kind == K.NOT_ZEROED or family == "tables" and second.kind in _BY_SHARED_TABLES:
         return True
     if second.played is not None:
-        return first.kind in _PLAYED.get(second.played.what, ()) and _page(first) in (None, second.played.cell and second.played.cell.page) \
+        page = second.played.cell and second.played.cell.page
+        return first.kind in _PLAYED.get(second.played.what, ()) and _page(first) in (None, page) \
             and cause.example.function in (None, other.example.function)
     if first.kind == second.kind == K.PAGE_CHANGED and cause.example.function == other.example.function:
         return True

@@ -6,8 +6,8 @@ from collections import defaultdict
 from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from ..reasons import ALLOCATOR, KERNEL, KERNEL_TABLE, Kind, Reason, Subject
 from ..memory.sv39 import Finding
+from ..reasons import ALLOCATOR, KERNEL, KERNEL_TABLE, Kind, Reason, Subject
 from ..snapshot import Process
 from ..snapshot.frames import Frame, User
 from .pages import is_orphans_page
@@ -115,7 +115,8 @@ def _found(bench: Bench, kinds: frozenset, wrong: Kind) -> Iterator[Verdict]:
             if f.kind == "truncated":
                 yield bench.skipped(of_process(p), Reason(Kind.TRUNCATED, detail=f.text))
             else:
-                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), _who_wrote(bench.view, p, f), va=f.va, pte_at=f.at, pte=f.pte)
+                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), _who_wrote(bench.view, p, f), va=f.va, pte_at=f.at,
+                                   pte=f.pte)
     kernel = [f for f in bench.view.snapshot.kernel_table.findings if f.kind in kinds]
     if not kernel and bench.view.snapshot.kernel_table.root is not None:
         yield bench.passed(KERNEL_TABLE)

@@ -392,8 +392,9 @@ def _with_costs(found: Sequence[_Found], cases: Sequence[Case], points: Mapping[
     unjudged: list[list[str]] = [[] for _ in found]
     for rule in points:
         status = _status(rule, cases)
+        see = unjudged_by.get(rule, set())
         at = next((n for n, one in enumerate(found) if (
-            rule in one.fails if status == FAILED else status == SKIPPED and (one.stops or one.fails & unjudged_by.get(rule, set())))), None)
+            rule in one.fails if status == FAILED else status == SKIPPED and (one.stops or one.fails & see))), None)
         if at is not None:
             (unjudged if status == SKIPPED else taken)[at].append(rule)
     return [replace(one, cause=_with_cost(one.cause, tuple(mine), tuple(lost), points))
