@@ -37,9 +37,10 @@ def marks(*outcomes: Outcome, worth=points.DEFAULT) -> Marks:
 
 @pytest.fixture
 def wrong():
-    """A family in which a child's SHRIMP is a frame of its own."""
+    """A family in which the SHRIMP of each of two children is a frame of its own."""
     machine = family()
-    machine.map(machine.processes[4].root, SHRIMP, machine.alloc(), R | W | U)
+    for pid in (4, 5):
+        machine.map(machine.processes[pid].root, SHRIMP, machine.alloc(), R | W | U)
     return machine
 
 

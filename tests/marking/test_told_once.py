@@ -18,7 +18,7 @@ from lab.kernels.tree import Kernel, NotBuilt
 from lab.marks import classes, marking, results
 from lab.marks.marking import FAILED, PASSED, SKIPPED, WARNED, Marks
 from machine import PANICKED, SHRIMP, R, U, W, family
-from shrimpy.rules import HANDOUT, STRICT
+from shrimpy.rules import HANDOUT, STRICT, Known
 
 KERNEL = Kernel("lab", Path("kernel"), ())
 PANIC = Hindrance("panicked", "the kernel panicked: out of luck\nthe console's last lines:\n  | panic: out of luck", "out of luck")
@@ -116,6 +116,23 @@ def test_each_lost_point_is_lost_by_one_cause_but_for_rules_that_nothing_showed(
     assert sum(cause.points for cause in told.causes) + unseen == told.most - told.points
     ruled = [rule for cause in told.causes for rule in cause.rules]
     assert len(ruled) == len(set(ruled)) and {*told.failed} <= {*ruled}
+
+
+def test_a_rule_that_a_failure_keeps_from_being_judged_costs_where_that_is_told():
+    """After a leak nobody can tell whether the other frames came back."""
+    m = family()
+    before = m.snapshot()
+    m.unmap(m.processes[5].root, 0)
+    stop = Judgement("all of it has ended", m.snapshot(), before, known=Known(before=before))
+    told = marks(Outcome("family", "a family", (stop,), None, ""))
+    assert told.causes[0].rule == "frames-conserved" and told.causes[0].unjudged == ("frames-return",)
+    assert "not judged: frames-return" in told.causes[0].text
+
+
+def test_a_film_that_lies_beside_the_marks_is_named_and_no_other_is_asked_for():
+    for film, said in (("", "make film KERNEL=..."), ("{}", "open film.html")):
+        told = marking.of(Report(KERNEL, 3, (outcome(one_wrong_fork()),)), points.DEFAULT, 1, film)
+        assert f"  next      {said};" in told.causes[0].text and told.film == film
 
 
 def test_what_does_not_build_is_a_cause_that_costs_all():

@@ -176,7 +176,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             family = _check_program_twice(kernel, cpus, "", "")
             why = Hindrance("unjudged", f"no scenarios: {trouble}")
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
-        played = list(_check_scenarios(equipped, cpus, cast, only, profile))
+        played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
         if not played:
             raise Trouble(f"ONLY={PLAY}: {kernel.name} defines no FRY and SHRIMP, of which the specification is")
         first, *others = played
@@ -511,13 +511,21 @@ def sequences(seed: str) -> Iterator[spec.Sequence]:
     yield from spec.random_ones(seed, _RANDOM, _LENGTH, _FAMILY)
 
 
+def _judged_anew(outcomes: list[Outcome]) -> list[Outcome]:
+    """The same, where playing has shown that a page which is not mapped at a stop is so when it is touched."""
+    if not any(stop.known.played and stop.known.played.at_touch for one in outcomes for stop in one.judgements):
+        return outcomes
+    return [replace(one, judgements=tuple(replace(stop, known=stop.known._replace(at_touch=True)) for stop in one.judgements))
+            for one in outcomes]
+
+
 def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str) -> Iterator[Outcome]:
     """The specification played on a machine of its own, with one hart; nothing of a kernel without FRY and SHRIMP."""
     seed = os.environ.get("PLAY") or _SEED
     said = (PLAY, "the specification, operation by operation")
 
-    def look(machine: Machine) -> Judgement:
-        with Watch(machine, gdb) as watch:
+    def look(machine: Machine, unmasked: Callable[[str], str]) -> Judgement:
+        with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", attempts=_ATTEMPTS)
     try:
         facts = player.facts(gdb)

@@ -11,6 +11,7 @@ import mmap
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ from ..machines import debugger
 from ..machines.kernelram import signed
 from ..machines.machine import Machine
 from . import scenarios
+
+NAME = "player"
+"""What the program is called in all that people read: on the disk it has another name each time."""
 
 _SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
 
@@ -52,6 +56,19 @@ class Program:
     name: str
     file: bytes
     code: bytes
+
+    def unmasked(self, text: str) -> str:
+        """What is of the guest, without what is of this run only."""
+        return text.replace(self.name, NAME)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is raised within it is unmasked, too."""
+        try:
+            yield
+        except Trouble as trouble:
+            trouble.args = (self.unmasked(str(trouble)),)
+            raise
 
 
 class Facts(NamedTuple):
@@ -78,7 +95,7 @@ def facts(gdb: debugger.Session) -> Facts | None:
 
 
 def build(kernel: Kernel, known: Facts, folder: Path) -> Program:
-    """The player for a kernel. Raises Trouble when it does not build."""
+    """The player for a kernel, with a name that is new. Raises Trouble when it does not build."""
     name = scenarios.a_name()
     words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}"]
     file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *scenarios.numbers(kernel)], folder).read_bytes()
@@ -142,7 +159,7 @@ class Player:
 
     def __init__(self, machine: Machine, program: Program, known: Facts) -> None:
         """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
-        self.machine, self._program = machine, program
+        self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.path = program.name.encode().ljust(16, b"\0")     # as exec takes it
         self.ram = Ram(machine.ram_file)
         self.view = View(self.ram, known.info)

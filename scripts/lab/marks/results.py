@@ -14,10 +14,10 @@ from pathlib import Path
 
 from .. import Trouble, printable, put_in_place
 from ..pictures import figures
-from .marking import FAILED, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
+from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 
 TEXT, JUNIT, GRADESCOPE, SNAPSHOT = "results.txt", "results.xml", "results.json", "snapshot.json"
-FAULT, FILM, CONSOLE, BUILD = "fault", "film", "console.log", "build.log"
+FAULT, CONSOLE, BUILD = "fault", "console.log", "build.log"
 _OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report

@@ -94,7 +94,7 @@ def story_file(told: Divergence, taken: Sequence[tuple[Op | None, Snapshot]], pi
         before = snapshot
     text = json.dumps(film.film(steps, told.ops[-1].do.value, parent, child), separators=(",", ":")) + "\n"
     player_s = taken[0][1].process(pids[0])
-    return text.replace(player_s.name, "player") if player_s and player_s.name else text     # the name is another each time
+    return text.replace(player_s.name, player.NAME) if player_s and player_s.name else text     # the name is another each time
 
 
 def _pair(told: Divergence, last: Snapshot, pids: Mapping[int, int]) -> tuple[int, int]:
