@@ -20,12 +20,12 @@ from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.memory import sv39
 from shrimpy.memory.elf import Elf
 from shrimpy.memory.readers import PAGE, RAM_BASE, Reader, ReadError
+from shrimpy.memory.riscv import signed
 
 from .. import ROOT, Trouble
 from ..kernels import disk
 from ..kernels.tree import Kernel
 from ..machines import debugger
-from ..machines.kernelram import signed
 from ..machines.machine import Machine
 from . import scenarios
 
@@ -159,14 +159,12 @@ class Player:
         raise AssertionError
 
     def runs_player(self, process: Proc) -> bool:
-        """Whether what it has at its first address is our program, byte by byte."""
-        found = self.ram.leaf(process.root, 0)
-        return found is not None and found[1] & sv39.U != 0 and self._same(found[0])
-
-    def _same(self, pa: int) -> bool:
-        code = self._program.code[:PAGE]
+        """Whether it has our program's code, in pages of a user's."""
+        def place(va: int) -> int | None:
+            found = self.ram.leaf(process.root, va)
+            return found[0] if found and found[1] & sv39.U else None
         try:
-            return self.ram.read(pa, len(code)) == code
+            return scenarios.has_code(self._program.code, 0, place, self.ram.read)
         except ReadError:
             return False
 

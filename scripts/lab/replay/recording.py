@@ -19,12 +19,12 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shrimpy import __version__
+from shrimpy.memory import riscv
 from shrimpy.memory.elf import Elf, ElfError
 
 from .. import Trouble, check_room, put_in_place, tools
@@ -39,7 +39,7 @@ from .place import Place
 MANIFEST = "recording.json"
 _SCHEMA, _VERSION = "shrimpy-recording", 1
 _TAIL, _TAIL_S = 1 << 18, 5.0  # instructions that are run after the end: the log may lack what follows its last event
-_WFI, _NOP = struct.pack("<I", 0x10500073), struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
+_WFI, _NOP = 0x10500073, struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
 _REPLAYED_DISK = r"virtio-blk-device(,(bus|serial|num-queues)=[\w.:-]+)*"
 _REPLAYED = {"-global": r"virtio-mmio\.force-legacy=(true|false)", "-cpu": r"[\w.,=-]+", "-bios": "default|none",
              "-machine": r"(aclint|aia|aia-guests)=\w+(,(aclint|aia|aia-guests)=\w+)*", "-append": r"[\w ./=:,+-]*"}
@@ -206,17 +206,8 @@ def _waits(file: Elf, data: bytes) -> set[int]:
               for function in file.symbols()[0] for one in codes if 0 <= function.address - one.vaddr < one.file_size]
     found: set[int] = set()
     for start, size in ranges or [(one.offset, one.file_size) for one in codes]:
-        found.update(at for at in _instructions(data, start, start + size) if data[at:at + 4] == _WFI)
+        found.update(at for at, bits, _ in riscv.instructions(data, start, start + size) if bits == _WFI)
     return found
-
-
-def _instructions(data: bytes, at: int, end: int) -> Iterator[int]:
-    """Where each instruction begins, the first of them at `at`: their first bits tell how long they are (RISC-V Unprivileged
-    1.5)."""
-    while at + 2 <= end:
-        yield at
-        low = data[at]
-        at += 2 if low & 0b11 != 0b11 else 4 if low & 0b11100 != 0b11100 else 6 if not low & 0b100000 else 8
 
 
 # The manifest

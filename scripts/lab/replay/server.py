@@ -18,6 +18,8 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from shrimpy.memory import riscv
+
 from .. import Trouble
 from ..machines.rundir import RunDir
 from . import search, trail
@@ -336,9 +338,9 @@ class _Debugging:
 
 
 def _length(said: bytes) -> int:
-    """Bytes of an instruction, by what the stub says is its first (RISC-V Unprivileged 1.5); 0 where it cannot be read."""
+    """Bytes of an instruction, by what the stub says is its first ; 0 where it cannot be read."""
     try:
-        return 4 if int(said, 16) & 3 == 3 else 2
+        return riscv.length(int(said, 16))
     except ValueError:
         return 0
 
