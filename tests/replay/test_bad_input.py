@@ -95,6 +95,13 @@ def test_several_harts_are_not_recorded(tmp_path):
     assert done.returncode == 1 and done.stderr == "record: CPUS=3: only a run on one hart can be recorded\n"
 
 
+def test_a_program_that_did_not_run_is_not_recorded(kernel, tmp_path):
+    done = subprocess.run([ROOT / "scripts/record", "--program", "nosuch", "--out", tmp_path / "out"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "nosuch" in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == "" and not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_something_else_is_left_alone(kernel, tmp_path):
     (tmp_path / "letter").write_text("dear")
     with pytest.raises(Trouble, match="is there and is no recording"):

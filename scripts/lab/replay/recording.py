@@ -127,6 +127,7 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
     with _started(copy) as machine:
         try:
             typed = scene.play(machine.boot(), program, ready)
+            _check_ran(machine, program)
         except Panicked as panic:
             typed, panicked = program, panic.words
         with machine.qmp() as monitor:
@@ -141,6 +142,14 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
     made = Recording(folder, copy, end, ram, source, typed, panicked)
     (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
     return made
+
+
+def _check_ran(machine: RecordedMachine, program: str) -> None:
+    """Raises Trouble when a program that was typed is not on the disk and what was printed since names it."""
+    first = re.match(r"[\s(]*([^\s()<>|;&]+)", program)
+    name = first[1] if first else ""
+    if name and machine.kernel.has_program(name) is False and name in machine.console.partition(program)[2]:
+        raise Trouble(f"PROGRAM={program} did not run: {name} is not on the disk of {machine.kernel.name}; nothing was recorded")
 
 
 def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
