@@ -71,7 +71,7 @@ def facts(gdb: debugger.Session) -> Facts | None:
         "python info, origin = session.debuginfo(); fry, shrimp, _ = parameters.addresses(info, origin)",
         f"python with open({str(path)!r}, 'w') as file: file.write(f'{{fry or 0}} {{shrimp or 0}}\\n' + info.to_json())")
     if not path.is_file():
-        raise Trouble(f"what the kernel's file says is not known: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
+        raise Trouble(f"the kernel's debugging information cannot be read: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
     addresses, _, text = path.read_text().partition("\n")
     fry, shrimp = map(int, addresses.split())
     return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None

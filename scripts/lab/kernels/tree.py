@@ -115,7 +115,7 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
     if where.is_file():
         return _from_elf(where)
     if (where / "bootasm.S").is_file():
-        raise Trouble(f"KERNEL={path} is an xv6 for the x86: this is for xv6-riscv")
+        raise Trouble(f"KERNEL={path} is an xv6 for x86: expected xv6-riscv")
     try:
         return _from_tree(where, _makefiles_folder(where, path), stranger)
     except NotBuilt:

@@ -80,8 +80,8 @@ class Recording:
         try:
             now = hashing.of(Path(path))
         except OSError:
-            return f"{path}, which was recorded, is not there any more; its sources may be others now"
-        return None if now == then else f"{path} was built again since the recording: lines of source are shown as they are now"
+            return f"{path}, which was recorded, no longer exists; its sources may have changed since"
+        return None if now == then else f"{path} was built again since the recording: source lines are shown as they are now"
 
 
 def record(kernel: Kernel, out: Path, program: str = "", ready: str = "") -> Recording:
@@ -106,17 +106,17 @@ def need_recordable(kernel: Kernel) -> None:
     """Raises Trouble for a kernel that QEMU cannot record."""
     for device in kernel.disk_devices:
         if not re.fullmatch(_REPLAYED_DISK, device):
-            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only that of "
-                          "virtio-blk-device runs again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only "
+                          "virtio-blk-device can be replayed")
     for option, value in zip(kernel.qemu_options[::2], kernel.qemu_options[1::2]):
         if not re.fullmatch(_REPLAYED.get(option, "(?!)"), value):
-            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which does not run again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which cannot be replayed")
 
 
 def claim(out: Path) -> None:
     """Raises Trouble where a recording could not be left, before the work is done."""
     if out.is_symlink() or out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
-        raise Trouble(f"OUT={out} is there and is no recording: name a folder that is new, or an earlier recording")
+        raise Trouble(f"OUT={out} exists and is not a recording: name a new folder, or an earlier recording")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -189,7 +189,7 @@ def _check_replay(made: Recording) -> None:
     with Place(made.replay(), made.end) as place:
         place.run_to(made.end)
         if place.machine.ram_hash() != made.ram:
-            raise Trouble(f"{made.kernel.name} cannot be recorded: run again, its memory is not the same at the end")
+            raise Trouble(f"{made.kernel.name} cannot be recorded: its replay ended with other bytes in memory")
 
 
 # What is not executed is not awaited
@@ -226,19 +226,19 @@ def load(folder: Path) -> Recording:
     try:
         data = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
-        raise Trouble(f"RECORDING={folder} is no recording: expected a folder that `make record OUT=...` made") from None
+        raise Trouble(f"RECORDING={folder} is not a recording: expected a folder that `make record OUT=...` made") from None
     try:
         made = _from_data(data, folder)
         hashes = dict(data["files"])
         version = str(data["qemu"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Trouble(f"RECORDING={folder}: {MANIFEST} is not one of this Shrimpy's: make the recording again") from None
+        raise Trouble(f"RECORDING={folder}: {MANIFEST} was not written by this version of Shrimpy: make the recording again") from None
     for name, then in hashes.items():
         path = folder / name
         if not path.is_file():
-            raise Trouble(f"RECORDING={folder}: its file {name} is not there: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} is missing: make the recording again")
         if hashing.of(path) != then:
-            raise Trouble(f"RECORDING={folder}: its file {name} is not as it was recorded: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} has changed since: make the recording again")
     need_recordable(made.kernel)  # the options may be somebody else's
     if version != tools.qemu_says():
         raise Trouble(f"RECORDING={folder} was made by {version}; here is {tools.qemu_says()}: make the recording again")

@@ -261,7 +261,7 @@ class _Debugging:
         while (now := trail.look(new)).registers != self._sight.registers or now.at != self._sight.at:
             if now.at > self._sight.at:
                 new.close()
-                raise Trouble(f"the recording does not run again as it ran: instruction {self._sight.at} is another")
+                raise Trouble(f"the replay differs from the recording at instruction {self._sight.at}")
             seen.append(now)
             new.step()
         self._swap(new, seen)
