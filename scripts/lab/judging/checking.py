@@ -178,7 +178,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
         played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
         if not played:
-            raise Trouble(f"ONLY={PLAY}: {kernel.name} defines no FRY and SHRIMP, of which the specification is")
+            raise Trouble(f"ONLY={PLAY} needs FRY and SHRIMP, which {kernel.name} does not define")
         first, *others = played
         forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
         notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
@@ -347,7 +347,7 @@ class _Play:
                 continue
             name, roles = _point(text)
             if name not in expected:
-                raise Trouble(f"the scenario {self._scenario.name!r} came to {name!r}, which it does not have" + machine.tail())
+                raise Trouble(f"the scenario {self._scenario.name!r} announced {name!r}, which is not one of its points" + machine.tail())
             expected.pop(name)
             if name == "armed":
                 self._fork_moment()
@@ -383,7 +383,7 @@ class _Play:
         index = Index(self._watch.look("", attempts=1).snapshot)
         process = index.process(int(pid)) if pid.isdigit() else None
         if process is None or not self._cast.plays(process, index, self._machine.ram):
-            raise Trouble("memory does not confirm what was printed: another than our program left a point out" + self._machine.tail())
+            raise Trouble("memory does not confirm what was printed: a program that is not ours skipped a point" + self._machine.tail())
         self._watch.go()
 
     def _fork_moment(self) -> None:

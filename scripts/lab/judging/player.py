@@ -21,12 +21,12 @@ from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.memory import sv39
 from shrimpy.memory.elf import Elf
 from shrimpy.memory.readers import PAGE, RAM_BASE, Reader, ReadError
+from shrimpy.memory.riscv import signed
 
 from .. import ROOT, Trouble
 from ..kernels import disk
 from ..kernels.tree import Kernel
 from ..machines import debugger
-from ..machines.kernelram import signed
 from ..machines.machine import Machine
 from . import scenarios
 
@@ -88,7 +88,7 @@ def facts(gdb: debugger.Session) -> Facts | None:
         "python info, origin = session.debuginfo(); fry, shrimp, _ = parameters.addresses(info, origin)",
         f"python with open({str(path)!r}, 'w') as file: file.write(f'{{fry or 0}} {{shrimp or 0}}\\n' + info.to_json())")
     if not path.is_file():
-        raise Trouble(f"what the kernel's file says is not known: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
+        raise Trouble(f"the kernel's debugging information cannot be read: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
     addresses, _, text = path.read_text().partition("\n")
     fry, shrimp = map(int, addresses.split())
     return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None
@@ -176,14 +176,12 @@ class Player:
         raise AssertionError
 
     def runs_player(self, process: Proc) -> bool:
-        """Whether what it has at its first address is our program, byte by byte."""
-        found = self.ram.leaf(process.root, 0)
-        return found is not None and found[1] & sv39.U != 0 and self._same(found[0])
-
-    def _same(self, pa: int) -> bool:
-        code = self._program.code[:PAGE]
+        """Whether it has our program's code, in pages of a user's."""
+        def place(va: int) -> int | None:
+            found = self.ram.leaf(process.root, va)
+            return found[0] if found and found[1] & sv39.U else None
         try:
-            return self.ram.read(pa, len(code)) == code
+            return scenarios.has_code(self._program.code, 0, place, self.ram.read)
         except ReadError:
             return False
 

@@ -19,13 +19,13 @@ from typing import TypeVar
 from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
 from shrimpy.memory.readers import PAGE
+from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import AT_ONCE, INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
-from ..machines.kernelram import signed
 from ..machines.machine import Machine, Panicked
 from . import player
 from .player import CONDUCTOR, HELPER, MEMBERS, NOBODY, NoAnswer, Player
