@@ -19,12 +19,12 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shrimpy import __version__
+from shrimpy.memory import riscv
 from shrimpy.memory.elf import Elf, ElfError
 
 from .. import Trouble, check_room, put_in_place, tools
@@ -39,7 +39,7 @@ from .place import Place
 MANIFEST = "recording.json"
 _SCHEMA, _VERSION = "shrimpy-recording", 1
 _TAIL, _TAIL_S = 1 << 18, 5.0  # instructions that are run after the end: the log may lack what follows its last event
-_WFI, _NOP = struct.pack("<I", 0x10500073), struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
+_WFI, _NOP = 0x10500073, struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
 _REPLAYED_DISK = r"virtio-blk-device(,(bus|serial|num-queues)=[\w.:-]+)*"
 _REPLAYED = {"-global": r"virtio-mmio\.force-legacy=(true|false)", "-cpu": r"[\w.,=-]+", "-bios": "default|none",
              "-machine": r"(aclint|aia|aia-guests)=\w+(,(aclint|aia|aia-guests)=\w+)*", "-append": r"[\w ./=:,+-]*"}
@@ -80,8 +80,8 @@ class Recording:
         try:
             now = hashing.of(Path(path))
         except OSError:
-            return f"{path}, which was recorded, is not there any more; its sources may be others now"
-        return None if now == then else f"{path} was built again since the recording: lines of source are shown as they are now"
+            return f"{path}, which was recorded, no longer exists; its sources may have changed since"
+        return None if now == then else f"{path} was built again since the recording: source lines are shown as they are now"
 
 
 def record(kernel: Kernel, out: Path, program: str = "", ready: str = "") -> Recording:
@@ -106,17 +106,17 @@ def need_recordable(kernel: Kernel) -> None:
     """Raises Trouble for a kernel that QEMU cannot record."""
     for device in kernel.disk_devices:
         if not re.fullmatch(_REPLAYED_DISK, device):
-            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only that of "
-                          "virtio-blk-device runs again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only "
+                          "virtio-blk-device can be replayed")
     for option, value in zip(kernel.qemu_options[::2], kernel.qemu_options[1::2]):
         if not re.fullmatch(_REPLAYED.get(option, "(?!)"), value):
-            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which does not run again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which cannot be replayed")
 
 
 def claim(out: Path) -> None:
     """Raises Trouble where a recording could not be left, before the work is done."""
     if out.is_symlink() or out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
-        raise Trouble(f"OUT={out} is there and is no recording: name a folder that is new, or an earlier recording")
+        raise Trouble(f"OUT={out} exists and is not a recording: name a new folder, or an earlier recording")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -127,6 +127,7 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
     with _started(copy) as machine:
         try:
             typed = scene.play(machine.boot(), program, ready)
+            _check_ran(machine, program)
         except Panicked as panic:
             typed, panicked = program, panic.words
         with machine.qmp() as monitor:
@@ -141,6 +142,14 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
     made = Recording(folder, copy, end, ram, source, typed, panicked)
     (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
     return made
+
+
+def _check_ran(machine: RecordedMachine, program: str) -> None:
+    """Raises Trouble when a program that was typed is not on the disk and what was printed since names it."""
+    first = re.match(r"[\s(]*([^\s()<>|;&]+)", program)
+    name = first[1] if first else ""
+    if name and machine.kernel.has_program(name) is False and name in machine.console.partition(program)[2]:
+        raise Trouble(f"PROGRAM={program} did not run: {name} is not on the disk of {machine.kernel.name}; nothing was recorded")
 
 
 def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
@@ -180,7 +189,7 @@ def _check_replay(made: Recording) -> None:
     with Place(made.replay(), made.end) as place:
         place.run_to(made.end)
         if place.machine.ram_hash() != made.ram:
-            raise Trouble(f"{made.kernel.name} cannot be recorded: run again, its memory is not the same at the end")
+            raise Trouble(f"{made.kernel.name} cannot be recorded: its replay ended with other bytes in memory")
 
 
 # What is not executed is not awaited
@@ -206,17 +215,8 @@ def _waits(file: Elf, data: bytes) -> set[int]:
               for function in file.symbols()[0] for one in codes if 0 <= function.address - one.vaddr < one.file_size]
     found: set[int] = set()
     for start, size in ranges or [(one.offset, one.file_size) for one in codes]:
-        found.update(at for at in _instructions(data, start, start + size) if data[at:at + 4] == _WFI)
+        found.update(at for at, bits, _ in riscv.instructions(data, start, start + size) if bits == _WFI)
     return found
-
-
-def _instructions(data: bytes, at: int, end: int) -> Iterator[int]:
-    """Where each instruction begins, the first of them at `at`: their first bits tell how long they are (RISC-V Unprivileged
-    1.5)."""
-    while at + 2 <= end:
-        yield at
-        low = data[at]
-        at += 2 if low & 0b11 != 0b11 else 4 if low & 0b11100 != 0b11100 else 6 if not low & 0b100000 else 8
 
 
 # The manifest
@@ -226,19 +226,19 @@ def load(folder: Path) -> Recording:
     try:
         data = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
-        raise Trouble(f"RECORDING={folder} is no recording: expected a folder that `make record OUT=...` made") from None
+        raise Trouble(f"RECORDING={folder} is not a recording: expected a folder that `make record OUT=...` made") from None
     try:
         made = _from_data(data, folder)
         hashes = dict(data["files"])
         version = str(data["qemu"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Trouble(f"RECORDING={folder}: {MANIFEST} is not one of this Shrimpy's: make the recording again") from None
+        raise Trouble(f"RECORDING={folder}: {MANIFEST} was not written by this version of Shrimpy: make the recording again") from None
     for name, then in hashes.items():
         path = folder / name
         if not path.is_file():
-            raise Trouble(f"RECORDING={folder}: its file {name} is not there: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} is missing: make the recording again")
         if hashing.of(path) != then:
-            raise Trouble(f"RECORDING={folder}: its file {name} is not as it was recorded: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} has changed since: make the recording again")
     need_recordable(made.kernel)  # the options may be somebody else's
     if version != tools.qemu_says():
         raise Trouble(f"RECORDING={folder} was made by {version}; here is {tools.qemu_says()}: make the recording again")

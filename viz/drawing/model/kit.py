@@ -9,7 +9,7 @@ from pathlib import Path
 # the folder gdb/, never its parent: that would shadow GDB's own module
 sys.path.append(str(Path(__file__).resolve().parents[3] / "gdb"))
 
-from shrimpy import __version__, records, rules                     # noqa: E402
+from shrimpy import __version__, files, records, rules              # noqa: E402
 from shrimpy.memory import sv39                                     # noqa: E402
 from shrimpy.memory.readers import PAGE, Reader, ReadError          # noqa: E402
 from shrimpy.memory.sv39 import Finding, Table                      # noqa: E402
@@ -23,7 +23,7 @@ from shrimpy.snapshot.contradictions import checked                 # noqa: E402
 from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 
 __all__ = ["DOCUMENT", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "Process", "Ranges",
-           "ReadError", "Reader", "Snapshot", "Table", "User", "Verdict", "__version__", "changes", "checked", "records", "sv39"]
+           "ReadError", "Reader", "Snapshot", "Table", "User", "Verdict", "__version__", "changes", "checked", "files", "records", "sv39"]
 
 
 @dataclass(frozen=True)
