@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..kernel import Kernel, Proc
@@ -16,6 +16,7 @@ from ..snapshot.model import Place
 from .aside import Aside, Look
 
 _FEW = 64       # stores: so many are gone through from the start sooner than the last of them is found from the end
+_MOST_BACK = 32     # stores that are looked at, from the last one on
 _LONGEST_STRING = 40
 _STRINGS = {"exec": (0,), "open": (0,), "mknod": (0,), "unlink": (0,), "link": (0, 1), "mkdir": (0,), "chdir": (0,)}
 _N_ARGUMENTS = {"fork": 0, "wait": 1, "pipe": 1, "read": 3, "exec": 2, "fstat": 2, "getpid": 0, "uptime": 0, "open": 2, "write": 3,
@@ -59,24 +60,29 @@ class Bytes(NamedTuple):
         return int.from_bytes(reader.read(self.pa, self.size), "little")
 
 
-def last(what: Bytes, info: DebugInfo, now: int) -> History:
-    """The last store that changed it before an instruction, `now`."""
+def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool] = lambda store: True) -> History:
+    """The last store that changed it before an instruction, `now`, and is wanted. It may be missing where one that is not wanted,
+    or changes nothing, is made again and again."""
     with Aside() as machine:
         whole = _all(machine, what, info, now, _FEW)
         if whole is not None:
-            at = whole.stores[-1].at if whole.stores else -1
-            return whole._replace(stores=whole.stores[-1:], unseen=tuple(one for one in whole.unseen if one[1] > at))
+            stores = tuple(filter(wanted, whole.stores))[-1:]
+            at = stores[-1].at if stores else -1
+            return whole._replace(stores=stores, unseen=tuple(one for one in whole.unseen if one[1] > at))
         machine.seek(now)
         value = what.value(machine.look()[1])
         before = now
         unseen: tuple[tuple[int, int], ...] = ()
-        while (found := machine.last(what.point, before)) is not None:
+        for _ in range(_MOST_BACK):
+            found = machine.last(what.point, before)
+            if found is None:
+                break
             machine.seek(found)
             machine.next(what.point, found + 1)     # an interrupt may be due there
             store = _store(machine, what, info)
             if before == now and store.new != value:
                 unseen = ((found, now),)
-            if store.old != store.new:
+            if store.old != store.new and wanted(store):
                 return History((store,), unseen)
             before = found
         return History((), unseen)

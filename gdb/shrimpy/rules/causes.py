@@ -40,16 +40,16 @@ _SHARING = (K.PAGE_CHANGED, K.FRY_MISSING, K.SHRIMP_WITHOUT_PARENT, K.SHRIMP_MIS
             K.SHRIMP_NOT_SIBLINGS)
 _FREED = (K.MISCOUNTED, K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.LIST_UNSOUND, K.ORPHAN_REUSED, K.FRY_NOT_PRIVATE,
           K.FRY_USED_BY_OTHERS, K.SHRIMP_OF_ANOTHER)
-_RIGHTS = (K.WRONG_FLAGS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
+RIGHTS = (K.WRONG_FLAGS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
 _REST = (K.NOT_ZEROED, K.HEAP_TOO_LARGE)
-_LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
+LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
 _END = (K.PANICKED, K.DIVERGED)
 
-_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + _LOST + (K.BAD_FORM,))
+_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + LOST + (K.BAD_FORM,))
 """What becomes of tables that two processes free."""
 
 _RANK: Dict[K, int] = {kind: at for at, kind in enumerate(
-    _PLACES + _TABLES + _JUNK + _SHARING + _FREED + _RIGHTS + _REST + _LOST + _END)}
+    _PLACES + _TABLES + _JUNK + _SHARING + _FREED + RIGHTS + _REST + LOST + _END)}
 """What explains the others comes first: a wrong mapping before the count that it made wrong, a page that was freed too early
 before what its next owner wrote there, a leak late, a panic after it, as it is mostly what the kernel makes of the rest, and
 last what playing showed of all that."""
@@ -112,7 +112,7 @@ def _family(v: Verdict) -> Optional[str]:
     kind = _reason(v).kind
     if kind == K.FRY_NOT_PRIVATE and _reason(v).detail in ("everybody's", "parent's"):
         return None
-    return "lost" if kind in _LOST or _is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
+    return "lost" if kind in LOST or _is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
         "places" if kind in _PLACES else None
 
 
@@ -138,7 +138,7 @@ def _explains(cause: Alike, other: Alike) -> bool:
 def _places(v: Verdict) -> Set[Tuple[Any, ...]]:
     """The frames and entries that a failure is about. What an entry allows and where it leads are two things."""
     why = _reason(v)
-    if why.kind in _RIGHTS:
+    if why.kind in RIGHTS:
         return {("rights", v.pid, v.va)} if v.va is not None else set()
     frames = {why.frame, why.wanted if why.kind in _SHARING else None} - {None}
     if why.kind == K.BAD_PLACE and why.pte is not None:

@@ -19,7 +19,7 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Recording:
     source        the kernel's file that it was made of, and the hash of that
     program       what was typed
     panicked      what the kernel printed when it panicked, which ended the run; or None
+    within        the folder that its machines' own are made in; None: wherever there is room
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Recording:
     source: tuple[str, str]
     program: str
     panicked: str | None
+    within: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -72,7 +74,7 @@ class Recording:
 
     def replay(self) -> RecordedMachine:
         """The machine at its beginning, stopped, to be run again. Its stub and its monitor are the caller's."""
-        return _started(self.kernel, self.log)
+        return _started(self.kernel, self.log, self.within)
 
     def changed_source(self) -> str | None:
         """What to say where the kernel was built anew since: lines that are shown are those of today's sources."""
@@ -121,14 +123,28 @@ def claim(out: Path) -> None:
 
 
 def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recording:
+    def run(machine: RecordedMachine) -> tuple[str, str | None]:
+        try:
+            return scene.play(machine.boot(), program, ready), None
+        except Panicked as panic:
+            return program, panic.words
+    made = of_run(kernel, folder, run)
+    (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
+    return made
+
+
+def of_run(kernel: Kernel, folder: Path, run: Callable[[RecordedMachine], tuple[str, str | None]],
+           within: Path | None = None) -> Recording:
+    """The recording of what is done with a machine, in a folder that is there and empty, without a manifest.
+
+    run     boots it and does it; returns what is said of it: what was typed, and what a panic printed, or None
+    within  see Machine
+    Raises Trouble as _started() does, and what run raises.
+    """
     source = (str(kernel.elf), hashing.of(kernel.elf))
     copy = _copied(kernel, folder)
-    panicked = None
-    with _started(copy) as machine:
-        try:
-            typed = scene.play(machine.boot(), program, ready)
-        except Panicked as panic:
-            typed, panicked = program, panic.words
+    with _started(copy, within=within) as machine:
+        typed, panicked = run(machine)
         with machine.qmp() as monitor:
             monitor.execute("stop")
             end = monitor.execute("query-replay")["icount"]
@@ -138,9 +154,7 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
         machine.wait()
         check_room(machine.folder)
         shutil.copyfile(machine.log, folder / LOG)
-    made = Recording(folder, copy, end, ram, source, typed, panicked)
-    (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
-    return made
+    return Recording(folder, copy, end, ram, source, typed, panicked, within)
 
 
 def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
@@ -151,10 +165,10 @@ def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
         pass
 
 
-def _started(kernel: Kernel, log: Path | None = None) -> RecordedMachine:
+def _started(kernel: Kernel, log: Path | None = None, within: Path | None = None) -> RecordedMachine:
     """Raises Trouble, in one line, where QEMU refuses the options."""
     try:
-        return RecordedMachine(kernel, log)
+        return RecordedMachine(kernel, log, within)
     except Gone as gone:
         raise Trouble(f"this QEMU cannot {'replay' if log else 'record'}: {str(gone).splitlines()[0]}") from None
 

@@ -17,9 +17,11 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from .. import Trouble
 from ..machines.rundir import RunDir
+from ..walls import sandbox
 from . import search, trail
 from .aside import Aside
 from .place import ATTACH, Interrupted, Place
@@ -42,13 +44,16 @@ class Server:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._run = RunDir(0)
+        self._run = RunDir(0, recording.within)
         self.target = str(self._run.path / "gdb.sock")
         self.failure: Trouble | None = None
         self._closing, self._close = os.pipe()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.target)
         self._listener.listen(1)
+        if recording.kernel.walled:
+            for path in (self._run.path, Path(self.target)):
+                sandbox.hand_over(path)
         self._thread = threading.Thread(target=self._serve, name="gdbserver")
         self._thread.start()
 

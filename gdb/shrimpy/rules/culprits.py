@@ -1,0 +1,75 @@
+"""What of memory a failure is about: whom to ask for the store that made it so."""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional, Sequence
+
+from ..origins import Culprit
+from ..memory.readers import PAGE
+from ..memory.sv39 import pa_of
+from ..reasons import Kind as K, Reason
+from ..snapshot import Process, Snapshot
+from ..spec import Differs, Divergence
+from .causes import LOST, RIGHTS
+from .verdict import Verdict
+
+_FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
+_FRAMES = (Differs.NOT_SHARED, Differs.SHARED, Differs.MOVED, Differs.CROWD)
+
+
+def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -> Optional[Culprit]:
+    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last."""
+    why = verdict.reason or Reason(K.NOTHING_HERE)
+    process = snapshot.process(verdict.pid) if verdict.pid is not None else None
+    entry = _entry(process, verdict.va, verdict.pte_at)
+    if why.kind in LOST:
+        frame = why.frame if why.frame is not None else verdict.about.pa
+        return None if frame is None else Culprit(frame=frame, unmapped=_last_entry(frame, earlier))
+    if why.kind == K.MISCOUNTED:
+        return Culprit(frame=why.frame, count=why.label, freed=why.free)
+    if why.kind in _FREED:
+        return Culprit(frame=why.frame, freed=True)
+    if why.kind == K.HEAP_TOO_LARGE and process is not None:
+        return Culprit(proc=process.proc, value=process.sz)
+    if why.kind == K.SATP_NOT_ROOT or why.kind == K.ROOT_SHARED:
+        return Culprit(proc=process.proc, value=process.root) if process is not None else None
+    if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
+        return entry
+    if entry is None:
+        return None if why.frame is None else Culprit(frame=why.frame)
+    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process else None, why.frame, why.frame)
+
+
+def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) -> Optional[Culprit]:
+    """What the specification was not kept in. pids: by the numbers of the story. None where that says nothing of memory."""
+    layout = snapshot.layout
+    va = {"FRY": layout.fry, "SHRIMP": layout.shrimp}.get(one.cell.page) if one.cell else None
+    pid = pids.get(one.cell.process) if one.cell else None
+    if one.what is Differs.CROWD:
+        va, pid = layout.shrimp, one.pid
+    process = snapshot.process(pid) if pid is not None else None
+    entry = _entry(process, va, None)
+    if process is None or entry is None:
+        return None
+    frame = next((each.pa for each in process.mappings if each.va == va), None)
+    if one.what in _FRAMES:
+        return Culprit(entry.pte_at, entry.root, va, process.proc, frame, frame)
+    if one.what is Differs.CONTENT and frame is not None and one.index is not None:
+        return Culprit(frame=frame, at=frame + 8 * one.index)
+    return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _entry(process: Optional[Process], va: Optional[int], pte_at: Optional[int]) -> Optional[Culprit]:
+    if pte_at is not None:
+        return Culprit(pte_at=pte_at)
+    return Culprit(root=process.root, va=va) if process is not None and process.root is not None and va is not None else None
+
+
+def _last_entry(frame: int, earlier: Sequence[Snapshot]) -> Optional[int]:
+    """Where the entry was that mapped a frame in the last snapshot that has one."""
+    for snapshot in reversed(earlier):
+        for process in snapshot.processes:
+            for each in process.mappings:
+                if each.pa == frame and pa_of(each.pte) == frame and each.n_pages * PAGE == PAGE:
+                    return each.pte_at
+    return None
