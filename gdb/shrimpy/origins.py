@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import Optional, Tuple
+import json
+from typing import Any, Optional, Sequence, Tuple
 
-from .kernel.cnames import ALLOCATING, GENERIC, SYSTEM_CALL
-from .records import address, many, record, word
-from .snapshot.model import Place
+from .reasons import Subject
+from .records import Document, address, decode, encode, many, one, record, word
 
 
 class What(str, enum.Enum):
@@ -53,37 +53,40 @@ class Culprit:
 
 
 @record
+class Call:
+    """A function on a stack, and the line where it is, as far as they are known."""
+
+    function: Optional[str] = None
+    file: Optional[str] = None
+    line: Optional[int] = None
+
+
+@record
 class Origin:
-    """One store. pa: of the bytes; instruction: how many were executed before; old, new: their value before and after; calls:
-    where it was and who called, innermost first; pid, name: of the process that the hart ran; system_call: that it was in."""
+    """One store.
+
+    pa: of the bytes; instruction: how many were executed before; old, new: their value before and after; calls: where it was and
+    who called, innermost first; look: which of them is to be looked at; caller: the function that does the system call, or
+    handles the trap, if that is another; pid, name: of the process that the hart ran; system_call: that it was in.
+    """
 
     what: str = word(*(each.value for each in What))
     pa: int = address(default=0)
     instruction: int = 0
     old: int = address(default=0)
     new: int = address(default=0)
-    calls: Tuple[Place, ...] = many(Place)
+    calls: Tuple[Call, ...] = many(Call)
     pid: Optional[int] = None
     name: Optional[str] = None
     system_call: Optional[str] = None
     label: Optional[str] = None
+    look: Optional[int] = None
+    caller: Optional[str] = None
 
     @property
-    def place(self) -> Optional[Place]:
-        """The line to look at: the innermost that is not in a function which does what its callers say."""
-        known = [each for each in self.calls if each.function]
-        return next((each for each in known if each.function not in GENERIC | ALLOCATING | _SERVING), known[0] if known else None)
-
-    @property
-    def caller(self) -> Optional[str]:
-        """The function that does the system call, or handles the trap, in which it was; None where that is `place`."""
-        names = [each.function for each in self.calls if each.function]
-        ends = [i for i, each in enumerate(names) if each == SYSTEM_CALL or each.startswith("sys_")]
-        outer = names[:ends[0]] if ends else names
-        return outer[-1] if outer and self.place and outer[-1] != self.place.function else None
-
-
-_SERVING = frozenset(("kzalloc", "kdup", "uvmcreate", "walkaddr", "either_copyout", "either_copyin", "copyin", "copyout"))
+    def place(self) -> Optional[Call]:
+        """The line to look at."""
+        return self.calls[self.look] if self.look is not None and 0 <= self.look < len(self.calls) else None
 
 
 @record
@@ -94,3 +97,30 @@ class Traced:
     untold: Optional[str] = word(*(each.value for each in Untold), default=None)
     detail: str = ""
 
+
+@record
+class OfVerdict:
+    """What is told of one failure, by its rule, its subject and the virtual address that it names."""
+
+    rule: str
+    about: Subject = one(Subject)
+    traced: Traced = one(Traced)
+    va: Optional[int] = address(default=None)
+
+
+DOCUMENT = Document("shrimpy-origins", 1, "make it again: make check OUT=...")
+
+
+@record
+class _All:
+    of: Tuple[OfVerdict, ...] = many(OfVerdict)
+
+
+def from_data(data: Any) -> Tuple[OfVerdict, ...]:
+    """What a document of that schema tells. Raises Unfit."""
+    return decode(_All, data).of
+
+
+def to_json(some: Sequence[OfVerdict]) -> str:
+    """A document of schema shrimpy-origins."""
+    return json.dumps({"schema": DOCUMENT.schema, "version": DOCUMENT.version, "of": [encode(each) for each in some]}, indent=1) + "\n"

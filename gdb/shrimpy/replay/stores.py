@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..kernel import Kernel, Proc
@@ -64,7 +64,7 @@ def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]
     """The last store that changed it before an instruction, `now`, and is wanted. It may be missing where one that is not wanted,
     or changes nothing, is made again and again."""
     with Aside() as machine:
-        whole = _all(machine, what, info, now, _FEW)
+        whole = _all(machine, [what], info, now, _FEW)[what]
         if whole is not None:
             stores = tuple(filter(wanted, whole.stores))[-1:]
             at = stores[-1].at if stores else -1
@@ -78,7 +78,7 @@ def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]
             if found is None:
                 break
             machine.seek(found)
-            machine.next(what.point, found + 1)     # an interrupt may be due there
+            machine.next([what.point], found + 1)     # an interrupt may be due there
             store = _store(machine, what, info)
             if before == now and store.new != value:
                 unseen = ((found, now),)
@@ -91,30 +91,57 @@ def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]
 def all_of(what: Bytes, info: DebugInfo, now: int) -> History:
     """Each store that changed it before an instruction, `now`."""
     with Aside() as machine:
-        whole = _all(machine, what, info, now)
+        whole = _all(machine, [what], info, now)[what]
         assert whole is not None, "there is no limit"
         return whole
 
 
-def _all(machine: Aside, what: Bytes, info: DebugInfo, now: int, most: int | None = None) -> History | None:
+def few(some: Iterable[Bytes], info: DebugInfo, now: int) -> dict[Bytes, History | None]:
+    """Each store that changed one of them before an instruction, `now`; None for those with very many."""
+    with Aside() as machine:
+        return _all(machine, some, info, now, _FEW)
+
+
+def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, most: int | None = None) -> dict[Bytes, History | None]:
     """None where there are more than `most` stores."""
-    stores, unseen = [], []
     machine.seek(0)
-    value = what.value(machine.look()[1])
-    begun = n_stores = 0
-    while machine.next(what.point, now):
-        n_stores += 1
-        if n_stores - 1 == most:
-            return None
-        store = _store(machine, what, info)
-        if store.old != value:
-            unseen.append((begun, store.at))
-        begun, value = store.at, store.new
+    reader = machine.look()[1]
+    found: dict[Bytes, _Found | None] = {what: _Found(what.value(reader)) for what in some}
+    while points := [what.point for what, one in found.items() if one]:
+        address = machine.next(points, now)
+        if address is None:
+            break
+        what = next(what for what, one in found.items() if one and what.pa <= address < what.pa + what.size)
+        one = found[what]
+        assert one is not None
+        one.n_stores += 1
+        if one.n_stores - 1 == most:
+            found[what] = None
+            continue
+        one.add(_store(machine, what, info))
+    reader = machine.look()[1]
+    return {what: one and one.history(what.value(reader), now) for what, one in found.items()}
+
+
+class _Found:
+    """What was stored in some bytes so far. value: what they were then."""
+
+    def __init__(self, value: int) -> None:
+        self.n_stores, self._value, self._at = 0, value, 0
+        self._stores: list[Store] = []
+        self._unseen: list[tuple[int, int]] = []
+
+    def add(self, store: Store) -> None:
+        if store.old != self._value:
+            self._unseen.append((self._at, store.at))
+        self._at, self._value = store.at, store.new
         if store.old != store.new:
-            stores.append(store)
-    if what.value(machine.look()[1]) != value:
-        unseen.append((begun, now))
-    return History(tuple(stores), tuple(unseen))
+            self._stores.append(store)
+
+    def history(self, value: int, now: int) -> History:
+        """value: what they are `now`."""
+        unseen = [(self._at, now)] if value != self._value else []
+        return History(tuple(self._stores), (*self._unseen, *unseen))
 
 
 def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:

@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
+from ..kernel.cnames import ALLOCATING, FROM_KERNEL, GENERIC, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..live.session import session
 from ..memory import sv39
-from ..origins import Origin, What
+from ..origins import Call, Origin, What
 from ..records import decode, encode
 from . import stores
 from .questions import Asked, Question
 from .stores import Bytes, Store
 
 _FREES = frozenset(("kfree",))
+_SERVING = GENERIC | ALLOCATING | frozenset(("uvmcreate", "either_copyout", "either_copyin", "copyin", "copyout"))
+_OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
-def answers(asked: Asked, info: DebugInfo) -> Iterator[Origin]:
-    """The stores, each before the instruction `asked.now`; nothing of a question that no store answers."""
-    for one in asked.questions:
-        found = stores.last(Bytes(one.pa, one.size), info, asked.now, lambda store, one=one: _is_wanted(one, store)).stores
-        yield from (_origin(one, store) for store in found)
-        if found and one.then and found[0].new & sv39.V:
-            frame = Question(What.FRAME.value, sv39.pa_of(found[0].new))
-            taken = stores.last(Bytes(frame.pa, frame.size), info, found[0].at).stores
-            yield from (_origin(frame, store) for store in taken)
+def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
+    """The stores, of each before the instruction `asked.now`; nothing of a question that no store answers."""
+    some = [(one, each.now) for each in asked for one in each.questions]
+    first = dict(zip(some, _answered(some, info)))
+    frames = {(one, now): (Question(What.FRAME.value, sv39.pa_of(store.new)), store.at)
+              for (one, now), store in first.items() if store and one.then and store.new & sv39.V}
+    then = dict(zip(frames.values(), _answered(list(frames.values()), info)))
+
+    def of(one: Question, now: int) -> Iterator[Origin]:
+        for question in ((one, now), frames.get((one, now))):
+            store = question and {**first, **then}[question]
+            if store:
+                yield _origin(question[0], store)
+    return [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
+
+
+def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
+    """The last store before an instruction of each, all found on one way through the run as far as they are few."""
+    if not some:
+        return
+    found = stores.few({Bytes(one.pa, one.size) for one, _ in some}, info, max(now for _, now in some))
+    for one, now in some:
+        what = Bytes(one.pa, one.size)
+        history = found[what]
+        if history is None:
+            history = stores.last(what, info, now, lambda store, one=one: _is_wanted(one, store))
+        yield next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
 
 
 def answer_file(path: str) -> None:
     """For scripts: the questions that are in a file are answered into that file."""
-    asked = decode(Asked, json.loads(Path(path).read_text()))
-    told: Tuple[Origin, ...] = tuple(answers(asked, session.debuginfo()[0]))
-    Path(path).write_text(json.dumps([encode(one) for one in told]))
+    asked = [decode(Asked, one) for one in json.loads(Path(path).read_text())]
+    told = answers(asked, session.debuginfo()[0])
+    Path(path).write_text(json.dumps([[encode(origin) for origin in one] for one in told]))
 
 
 def _is_wanted(asked: Question, store: Store) -> bool:
@@ -45,5 +66,16 @@ def _is_wanted(asked: Question, store: Store) -> bool:
 
 
 def _origin(asked: Question, store: Store) -> Origin:
-    return Origin(asked.what, asked.pa, store.at, store.old, store.new, store.calls, store.pid, store.name, store.system_call,
-                  asked.label)
+    calls = tuple(Call(one.function, one.file, one.line) for one in store.calls)
+    look, caller = _to_look_at([one.function or "" for one in calls])
+    return Origin(asked.what, asked.pa, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
+                  asked.label, look, caller)
+
+
+def _to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
+    """(which function to look at: the innermost that does not only do what its callers say; the one that does the system call,
+    or handles the trap, if that is another)."""
+    known = [at for at, name in enumerate(names) if name]
+    look = next((at for at in known if names[at] not in _SERVING), known[0] if known else None)
+    outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
+    return look, names[outer[-1]] if outer and outer[-1] != look else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shrimpy import spec
-from shrimpy.origins import Traced
+from shrimpy.origins import OfVerdict, Traced
 from shrimpy.reasons import Kind
 from shrimpy.rules import FAIL as RULE_FAILS
 from shrimpy.rules import HANDOUT, RULES, SKIPPED, STRICT, WARNING, Known, Verdict, causes
@@ -128,6 +128,12 @@ class Report:
         """Each cause, of failures and of warnings, with where its example was seen."""
         failures = {id(one.verdict): one for one in (*self.failures, *self.warnings)}
         return [(block, failures[id(block.cause.example)]) for block in causes.blocks(one.verdict for one in failures.values())]
+
+    @property
+    def told_origins(self) -> tuple[OfVerdict, ...]:
+        """What is known of where failures were written, as data."""
+        return tuple(OfVerdict(one.verdict.rule, one.verdict.about, self.traces[key(one.verdict)], one.verdict.va)
+                     for _, one in self.blocks if key(one.verdict) in self.traces)
 
     @property
     def status(self) -> int:

@@ -103,6 +103,7 @@ class _Asking(contextlib.ExitStack):
             if known is None:
                 raise Trouble(f"{kernel.name} defines no FRY and SHRIMP")
             self._known = known
+            self._unmasked: Callable[[str], str] = str
         except BaseException:
             self.close()
             raise
@@ -137,6 +138,7 @@ class _Asking(contextlib.ExitStack):
 
     def _scenario(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
         equipped, cast = scenarios.equip(self._kernel, folder)
+        self._unmasked = cast.unmasked
         scenario = next(one for one in scenarios.SCENARIOS if one.name == name)
 
         def run(machine: RecordedMachine) -> None:
@@ -159,6 +161,7 @@ class _Asking(contextlib.ExitStack):
         if told is None:
             raise Trouble("what the last operation left behind is not played again")
         program = player.build(self._kernel, self._known, folder, typed=True)
+        self._unmasked = lambda text: text.replace(program.name, "player")
 
         def run(machine: RecordedMachine) -> None:
             with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:
@@ -194,24 +197,22 @@ class _Asking(contextlib.ExitStack):
             return
         with Server(made) as server:
             self._gdb.attach(server.target)
-            for one in told:
-                one.traced = self._asked(one.asked)
+            for one, origins in zip(told, self._asked([one.asked for one in told])):
+                one.traced = Traced(origins) if origins else Traced(untold=Untold.NO_STORE.value)
             self._gdb.ask("disconnect")
             if server.failure is not None:
                 raise server.failure
 
-    def _asked(self, asked: questions.Asked | None) -> Traced:
-        assert asked is not None
+    def _asked(self, asked: Sequence[questions.Asked | None]) -> list[tuple[Origin, ...]]:
         path = self._gdb.folder / "asked.json"
-        path.write_text(json.dumps(encode(asked)))
+        path.write_text(json.dumps([encode(one) for one in asked]))
         path.chmod(0o666)
         said = self._gdb.ask(f"python from shrimpy.replay import tracing; tracing.answer_file({str(path)!r})",
-                             patience=Patience(_LIMIT_S, self._gdb.pid))
+                             patience=Patience(len(asked) * _LIMIT_S, self._gdb.pid))
         try:
-            origins = tuple(decode(Origin, one) for one in json.loads(path.read_text()))
-        except (ValueError, TypeError, Unfit):
+            return [tuple(decode(Origin, each) for each in one) for one in json.loads(self._unmasked(path.read_text()))]
+        except (ValueError, TypeError, AttributeError, Unfit):
             raise Trouble(f"the recording was asked in vain: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}") from None
-        return Traced(origins) if origins else Traced(untold=Untold.NO_STORE.value)
 
 
 class _Counting(Watch):
