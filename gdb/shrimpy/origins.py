@@ -54,24 +54,26 @@ class Culprit:
 
 @record
 class Call:
-    """A function on a stack, and the line where it is, as far as they are known."""
+    """A function on a stack, and the line where it is, with its text, as far as they are known."""
 
     function: Optional[str] = None
     file: Optional[str] = None
     line: Optional[int] = None
+    source: Optional[str] = None
 
 
 @record
 class Origin:
     """One store.
 
-    pa: of the bytes; instruction: how many were executed before; old, new: their value before and after; calls: where it was and
+    pa, size: of the bytes; instruction: how many were executed before; old, new: their value before and after; calls: where it was and
     who called, innermost first; look: which of them is to be looked at; caller: the function that does the system call, or
     handles the trap, if that is another; pid, name: of the process that the hart ran; system_call: that it was in.
     """
 
     what: str = word(*(each.value for each in What))
     pa: int = address(default=0)
+    size: int = 8
     instruction: int = 0
     old: int = address(default=0)
     new: int = address(default=0)

@@ -66,9 +66,9 @@ def _is_wanted(asked: Question, store: Store) -> bool:
 
 
 def _origin(asked: Question, store: Store) -> Origin:
-    calls = tuple(Call(one.function, one.file, one.line) for one in store.calls)
+    calls = tuple(Call(one.function, one.file, one.line, one.source) for one in store.calls)
     look, caller = _to_look_at([one.function or "" for one in calls])
-    return Origin(asked.what, asked.pa, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
+    return Origin(asked.what, asked.pa, asked.size, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
                   asked.label, look, caller)
 
 

@@ -28,7 +28,12 @@ def lines(traced: Traced) -> List[str]:
     """Of a cause, a line for each store, the one to look at first."""
     if traced.untold is not None:
         return [_UNTOLD[traced.untold](traced)]
-    return [f"{place(one)}: {_what(one)}{_who(one)}" for one in traced.origins]
+    return [f"{place(one)}: {_change(one)}{_who(one)}" for one in traced.origins]
+
+
+def what(one: Origin) -> str:
+    """What was stored to, or what that did: "the field shrimp of its struct proc", "the frame is freed"."""
+    return _TO[one.what](one)
 
 
 def place(one: Origin) -> str:
@@ -40,8 +45,8 @@ def place(one: Origin) -> str:
     return where + (f", from {one.caller}" if one.caller else "")
 
 
-def _what(one: Origin) -> str:
-    said = _TO[one.what](one)
+def _change(one: Origin) -> str:
+    said = what(one)
     return said if one.what in (What.FREED, What.UNMAPPED, What.FRAME) else f"{said}, {_number(one.old)} -> {_number(one.new)}"
 
 
