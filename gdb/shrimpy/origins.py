@@ -17,7 +17,7 @@ class What(str, enum.Enum):
     ENTRY = "entry"         # a page table entry
     FREED = "freed"         # a frame, by who freed it
     UNMAPPED = "unmapped"   # the last entry that mapped a frame, by who cleared it
-    COUNT = "count"         # the kernel's count of a frame's users
+    COUNT = "count"         # the kernel's count of a frame's users, by who made it less; label: its array
     WORD = "word"           # a word of a page
     FRAME = "frame"         # a frame, by who took it
 

@@ -38,10 +38,12 @@ class Store(NamedTuple):
 
 class History(NamedTuple):
     """stores: oldest first; unseen: pairs (the number of the instruction after which, before which) the value became another
-    by no store of the kernel's to this address: by a user program or a device."""
+    by no store of the kernel's to this address: by a user program or a device; same: the last store of the value that was there, if
+    that is known."""
 
     stores: tuple[Store, ...]
     unseen: tuple[tuple[int, int], ...]
+    same: Store | None = None
 
 
 class Bytes(NamedTuple):
@@ -130,6 +132,7 @@ class _Found:
         self.n_stores, self._value, self._at = 0, value, 0
         self._stores: list[Store] = []
         self._unseen: list[tuple[int, int]] = []
+        self._same: Store | None = None
 
     def add(self, store: Store) -> None:
         if store.old != self._value:
@@ -137,11 +140,13 @@ class _Found:
         self._at, self._value = store.at, store.new
         if store.old != store.new:
             self._stores.append(store)
+        else:
+            self._same = store
 
     def history(self, value: int, now: int) -> History:
         """value: what they are `now`."""
         unseen = [(self._at, now)] if value != self._value else []
-        return History(tuple(self._stores), (*self._unseen, *unseen))
+        return History(tuple(self._stores), (*self._unseen, *unseen), self._same)
 
 
 def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:

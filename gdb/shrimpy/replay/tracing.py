@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ..kernel.cnames import ALLOCATING, FROM_KERNEL, GENERIC, OUTERMOST, SYSTEM_CALL
+from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..live.session import session
 from ..memory import sv39
@@ -17,7 +17,8 @@ from .questions import Asked, Question
 from .stores import Bytes, Store
 
 _FREES = frozenset(("kfree",))
-_SERVING = GENERIC | ALLOCATING | frozenset(("uvmcreate", "either_copyout", "either_copyin", "copyin", "copyout"))
+_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
+                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
@@ -47,7 +48,9 @@ def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator
         history = found[what]
         if history is None:
             history = stores.last(what, info, now, lambda store, one=one: _is_wanted(one, store))
-        yield next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+        last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+        # An entry that was never written was cleared when its table was made, which may have been clear before.
+        yield history.same if last is None and one.what == What.ENTRY else last
 
 
 def answer_file(path: str) -> None:
@@ -60,6 +63,8 @@ def answer_file(path: str) -> None:
 def _is_wanted(asked: Question, store: Store) -> bool:
     if asked.what == What.FREED:
         return any(call.function in _FREES for call in store.calls)
+    if asked.what == What.COUNT:
+        return store.new < store.old
     if asked.mapped is not None:
         return store.old & sv39.V != 0 and sv39.pa_of(store.old) == asked.mapped
     return True
@@ -73,9 +78,10 @@ def _origin(asked: Question, store: Store) -> Origin:
 
 
 def _to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
-    """(which function to look at: the innermost that does not only do what its callers say; the one that does the system call,
-    or handles the trap, if that is another)."""
+    """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
+    call, or handles the trap, if that is another)."""
     known = [at for at, name in enumerate(names) if name]
-    look = next((at for at in known if names[at] not in _SERVING), known[0] if known else None)
+    served = max((at for at in known if names[at] in _SERVING), default=-1)
+    look = next((at for at in known if at > served), known[0] if known else None)
     outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
     return look, names[outer[-1]] if outer and outer[-1] != look else None

@@ -22,9 +22,8 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
     why = verdict.reason or Reason(K.NOTHING_HERE)
     process = snapshot.process(verdict.pid) if verdict.pid is not None else None
     entry = _entry(process, verdict.va, verdict.pte_at)
-    if why.kind in LOST:
-        frame = why.frame if why.frame is not None else verdict.about.pa
-        return None if frame is None else Culprit(frame=frame, unmapped=_last_entry(frame, earlier))
+    if why.kind in LOST or why.kind == K.MISCOUNTED and (why.value or 0) > (why.bound or 0):
+        return _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
     if why.kind == K.MISCOUNTED:
         return Culprit(frame=why.frame, count=why.label, freed=why.free)
     if why.kind in _FREED:
@@ -37,7 +36,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return entry
     if entry is None:
         return None if why.frame is None else Culprit(frame=why.frame)
-    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process else None, why.frame, why.frame)
+    return _of_entry(entry, process, why.frame, snapshot)
 
 
 def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) -> Optional[Culprit]:
@@ -53,10 +52,24 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
         return None
     frame = next((each.pa for each in process.mappings if each.va == va), None)
     if one.what in _FRAMES:
-        return Culprit(entry.pte_at, entry.root, va, process.proc, frame, frame)
+        return _of_entry(entry, process, frame, snapshot)
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], snapshot: Snapshot) -> Culprit:
+    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too, unless
+    that is right to hold it: it is the process's own page."""
+    own = process is not None and any(each.va == snapshot.layout.fry != entry.va and each.pa == frame for each in process.mappings)
+    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process and not own else None, None if own else frame, frame)
+
+
+def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:
+    """A frame that is not freed: who took its last mapping away, or gave the last reference back that is given back."""
+    if frame is None:
+        return None
+    return Culprit(frame=frame, unmapped=_last_entry(frame, (*earlier, snapshot)), count=snapshot.counts.name if snapshot.counts else None)
 
 
 def _entry(process: Optional[Process], va: Optional[int], pte_at: Optional[int]) -> Optional[Culprit]:

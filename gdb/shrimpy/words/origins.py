@@ -8,7 +8,7 @@ from ..origins import Origin, Traced, Untold, What
 
 _TO: Dict[str, Callable[[Origin], str]] = {
     What.FIELD: lambda o: f"the field {o.label} of its struct proc",
-    What.ENTRY: lambda o: "the entry",
+    What.ENTRY: lambda o: "the entry" if o.old != o.new else "the entry, which nobody has written since its table was made",
     What.FREED: lambda o: "the frame is freed",
     What.UNMAPPED: lambda o: "the last entry that mapped the frame is cleared",
     What.COUNT: lambda o: f"the frame's count in {o.label}",
@@ -47,7 +47,7 @@ def place(one: Origin) -> str:
 
 def _change(one: Origin) -> str:
     said = what(one)
-    return said if one.what in (What.FREED, What.UNMAPPED, What.FRAME) else f"{said}, {_number(one.old)} -> {_number(one.new)}"
+    return said if one.what in (What.FREED, What.UNMAPPED, What.FRAME) or one.old == one.new else f"{said}, {_number(one.old)} -> {_number(one.new)}"
 
 
 def _who(one: Origin) -> str:
