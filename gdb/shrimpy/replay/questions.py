@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from ..kernel import Kernel
+from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader, ReadError
 from ..origins import Culprit, What
 from ..records import address, many, record, word
+
+_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
+                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
+_OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
 @record
@@ -79,3 +84,13 @@ def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
     except ReadError:
         return None
     return next((Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value), None)
+
+
+def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
+    """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
+    call, or handles the trap, if that is another)."""
+    known = [at for at, name in enumerate(names) if name]
+    served = max((at for at in known if names[at] in _SERVING), default=-1)
+    look = next((at for at in known if at > served), known[0] if known else None)
+    outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
+    return look, names[outer[-1]] if outer and outer[-1] != look else None

@@ -6,20 +6,16 @@ import json
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..live.session import session
 from ..memory import sv39
 from ..origins import Call, Origin, What
 from ..records import decode, encode
 from . import stores
-from .questions import Asked, Question
+from .questions import Asked, Question, to_look_at
 from .stores import Bytes, Store
 
 _FREES = frozenset(("kfree",))
-_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
-                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
-_OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
 def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
@@ -72,16 +68,6 @@ def _is_wanted(asked: Question, store: Store) -> bool:
 
 def _origin(asked: Question, store: Store) -> Origin:
     calls = tuple(Call(one.function, one.file, one.line, one.source) for one in store.calls)
-    look, caller = _to_look_at([one.function or "" for one in calls])
+    look, caller = to_look_at([one.function or "" for one in calls])
     return Origin(asked.what, asked.pa, asked.size, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
                   asked.label, look, caller)
-
-
-def _to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
-    """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
-    call, or handles the trap, if that is another)."""
-    known = [at for at, name in enumerate(names) if name]
-    served = max((at for at in known if names[at] in _SERVING), default=-1)
-    look = next((at for at in known if at > served), known[0] if known else None)
-    outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
-    return look, names[outer[-1]] if outer and outer[-1] != look else None
