@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import faulthandler
+import os
 import shutil
 import signal
 import sys
@@ -22,6 +23,8 @@ from lab import patience  # noqa: E402
 from lab.kernels import tree  # noqa: E402
 from lab.machines import debugger  # noqa: E402
 from lab.machines.machine import Machine  # noqa: E402
+
+os.environ.setdefault("WHY", "0")   # a check that fails is not asked for the store, but where that is tested
 
 _LIMIT_S = 120
 _LOOK_S = 5

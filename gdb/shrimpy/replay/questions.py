@@ -45,15 +45,15 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     """The questions, in the order in which they are answered for people. reader: memory as it was where the failure was seen."""
     found: List[Question] = []
     kernel = Kernel(reader, info)
+    frame = culprit.frame
+    if frame is not None and culprit.unmapped is not None:
+        found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
     field = _field(culprit, kernel)
     if field is not None:
         found.append(field)
     entry = _entry(culprit, reader)
     if entry is not None:
         found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
-    frame = culprit.frame
-    if frame is not None and culprit.unmapped is not None:
-        found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
     if frame is not None and culprit.freed:
         found.append(Question(What.FREED.value, frame))
     if frame is not None and culprit.count is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence, Tuple
 
 from ..origins import Culprit
-from ..memory.readers import PAGE
 from ..memory.sv39 import pa_of
 from ..reasons import Kind as K, Reason
 from ..snapshot import Process, Snapshot
@@ -30,8 +29,12 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return Culprit(frame=why.frame, freed=True)
     if why.kind == K.HEAP_TOO_LARGE and process is not None:
         return Culprit(proc=process.proc, value=process.sz)
-    if why.kind == K.SATP_NOT_ROOT or why.kind == K.ROOT_SHARED:
+    if why.kind in (K.ROOT_SHARED, K.TABLE_SHARED) and process is not None and why.process is not None:
+        process = max((one for one in (process, snapshot.process(why.process.pid)) if one is not None), key=lambda one: one.pid)
+    if why.kind in (K.SATP_NOT_ROOT, K.ROOT_SHARED):
         return Culprit(proc=process.proc, value=process.root) if process is not None else None
+    if why.kind == K.TABLE_SHARED:     # of the younger: the older was there first
+        return next((Culprit(pte_at=one.entry) for one in (process.tables if process else ()) if one.pa == why.frame), entry)
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:
@@ -66,10 +69,16 @@ def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], 
 
 
 def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:
-    """A frame that is not freed: who took its last mapping away, or gave the last reference back that is given back."""
+    """A frame that is not freed: who took its last mapping away, or gave the tables up in which it was mapped, or gave the last
+    reference back that was given back."""
     if frame is None:
         return None
-    return Culprit(frame=frame, unmapped=_last_entry(frame, (*earlier, snapshot)), count=snapshot.counts.name if snapshot.counts else None)
+    pid, entry = _last_entry(frame, (*earlier, snapshot))
+    process = snapshot.process(pid) if pid is not None else None
+    old = next((one.root for taken in reversed(earlier) for one in taken.processes if one.pid == pid), None)
+    renewed = process is not None and process.root != old
+    return Culprit(frame=frame, unmapped=entry, count=snapshot.counts.name if snapshot.counts else None,
+                   proc=process.proc if process and renewed else None, value=process.root if process and renewed else None)
 
 
 def _entry(process: Optional[Process], va: Optional[int], pte_at: Optional[int]) -> Optional[Culprit]:
@@ -78,11 +87,15 @@ def _entry(process: Optional[Process], va: Optional[int], pte_at: Optional[int])
     return Culprit(root=process.root, va=va) if process is not None and process.root is not None and va is not None else None
 
 
-def _last_entry(frame: int, earlier: Sequence[Snapshot]) -> Optional[int]:
-    """Where the entry was that mapped a frame in the last snapshot that has one."""
+def _last_entry(frame: int, earlier: Sequence[Snapshot]) -> Tuple[Optional[int], Optional[int]]:
+    """(whose it was, where the entry was that mapped a frame, or led to that table) in the last snapshot that has one; of a root
+    there is no entry."""
     for snapshot in reversed(earlier):
         for process in snapshot.processes:
             for each in process.mappings:
-                if each.pa == frame and pa_of(each.pte) == frame and each.n_pages * PAGE == PAGE:
-                    return each.pte_at
-    return None
+                if each.pa == frame and pa_of(each.pte) == frame and each.n_pages == 1:
+                    return process.pid, each.pte_at
+            for table in process.tables:
+                if table.pa == frame:
+                    return process.pid, table.entry
+    return None, None
