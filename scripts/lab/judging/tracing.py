@@ -21,7 +21,7 @@ from shrimpy.rules import FAIL, HANDOUT, WARNING, Known, Verdict, causes, culpri
 from shrimpy.snapshot import Snapshot
 from shrimpy.spec import Differs, Divergence
 
-from .. import Trouble
+from .. import Trouble, printable
 from ..kernels.tree import Kernel
 from ..machines import debugger
 from ..machines.qmp import Qmp
@@ -38,6 +38,7 @@ from .verdict import Judgement
 from .watch import Watch
 
 MOST = 4                        # causes that are asked about, and so a limit of what a failure costs
+_MOST_ORIGINS = 4               # of a cause
 _LIMIT_S = 30.0                 # of GDB's and our time, for one cause
 _LONGEST = 3_000_000_000        # instructions of a run that is run again
 
@@ -210,9 +211,17 @@ class _Asking(contextlib.ExitStack):
         said = self._gdb.ask(f"python from shrimpy.replay import tracing; tracing.answer_file({str(path)!r})",
                              patience=Patience(len(asked) * _LIMIT_S, self._gdb.pid))
         try:
-            return [tuple(decode(Origin, each) for each in one) for one in json.loads(self._unmasked(path.read_text()))]
+            told = _printable(json.loads(self._unmasked(path.read_text())))
+            return [tuple(decode(Origin, each) for each in one[:_MOST_ORIGINS]) for one in told]
         except (ValueError, TypeError, AttributeError, Unfit):
             raise Trouble(f"the recording was asked in vain: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}") from None
+
+
+def _printable(data: Any) -> Any:
+    """JSON's data with what a stranger's kernel and files say made harmless for terminals."""
+    if isinstance(data, dict):
+        return {name: _printable(value) for name, value in data.items()}
+    return [_printable(one) for one in data] if isinstance(data, list) else printable(data) if isinstance(data, str) else data
 
 
 class _Counting(Watch):

@@ -219,8 +219,14 @@ def _waits(file: Elf, data: bytes) -> set[int]:
     ranges = [(one.offset + function.address - one.vaddr, min(function.size, one.vaddr + one.file_size - function.address))
               for function in file.symbols()[0] for one in codes if 0 <= function.address - one.vaddr < one.file_size]
     found: set[int] = set()
+    seen = bytearray(len(data))  # functions may lie over each other, as often as a file likes
     for start, size in ranges or [(one.offset, one.file_size) for one in codes]:
-        found.update(at for at in _instructions(data, start, start + size) if data[at:at + 4] == _WFI)
+        for at in _instructions(data, start, start + size):
+            if seen[at]:
+                break
+            seen[at] = 1
+            if data[at:at + 4] == _WFI:
+                found.add(at)
     return found
 
 

@@ -82,6 +82,8 @@ class Server:
                     _Debugging(self._recording, wire, self._closing).serve()
         except Trouble as trouble:
             self.failure = trouble
+        except ValueError as error:  # in a packet; GDB may have been led astray by a stranger's file
+            self.failure = Trouble(f"GDB asked the recording something that is no question: {error}")
 
     def _ready(self, what: socket.socket) -> bool:
         """Waits; whether there is something to read, and not the end of it all."""
