@@ -17,7 +17,7 @@ class What(str, enum.Enum):
     ENTRY = "entry"         # a page table entry
     FREED = "freed"         # a frame, by who freed it
     UNMAPPED = "unmapped"   # the last entry that mapped a frame, by who cleared it
-    COUNT = "count"         # the kernel's count of a frame's users, by who made it less; label: its array
+    COUNT = "count"         # the kernel's count of a frame's users; label: its array
     WORD = "word"           # a word of a page
     FRAME = "frame"         # a frame, by who took it
 
@@ -37,7 +37,7 @@ class Culprit:
 
     pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it
     should not. frame: which is wrong; freed: that frame is free and should not be; unmapped: the entry that mapped it last.
-    count: the array of counts. at: the word of a page.
+    count: the array of counts; rises: its count is too high. at: the word of a page.
     """
 
     pte_at: Optional[int] = address(default=None)
@@ -49,6 +49,7 @@ class Culprit:
     freed: bool = False
     unmapped: Optional[int] = address(default=None)
     count: Optional[str] = None
+    rises: bool = False
     at: Optional[int] = address(default=None)
 
 

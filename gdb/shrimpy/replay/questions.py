@@ -22,7 +22,7 @@ class Question:
     """Who made some bytes what they are.
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
-    frame that it maps is asked, too; label: as Origin has it
+    frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -31,6 +31,7 @@ class Question:
     label: Optional[str] = None
     mapped: Optional[int] = address(default=None)
     then: bool = False
+    rises: bool = False
 
 
 @record
@@ -60,7 +61,7 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
         base, end = reader.ram
         place = kernel.count_of(frame, (end - base) // PAGE, base)
         if place is not None:
-            found.append(Question(What.COUNT.value, *place, culprit.count))
+            found.append(Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises))
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and not found:

@@ -60,7 +60,7 @@ def _is_wanted(asked: Question, store: Store) -> bool:
     if asked.what == What.FREED:
         return any(call.function in _FREES for call in store.calls)
     if asked.what == What.COUNT:
-        return store.new < store.old
+        return store.new > store.old if asked.rises else store.new < store.old
     if asked.mapped is not None:
         return store.old & sv39.V != 0 and sv39.pa_of(store.old) == asked.mapped
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Mapping, Optional, Sequence, Tuple
 
 from ..origins import Culprit
@@ -22,7 +23,8 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
     process = snapshot.process(verdict.pid) if verdict.pid is not None else None
     entry = _entry(process, verdict.va, verdict.pte_at)
     if why.kind in LOST or why.kind == K.MISCOUNTED and (why.value or 0) > (why.bound or 0):
-        return _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
+        found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
+        return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
         return Culprit(frame=why.frame, count=why.label, freed=why.free)
     if why.kind in _FREED:

@@ -32,7 +32,7 @@ from ..replay.machine import RecordedMachine
 from ..replay.recording import Recording
 from ..replay.server import Server
 from . import player, playing, scenarios
-from .checking import PLAY, Report, ScenarioRun, key
+from .checking import PLAY, Failure, Report, ScenarioRun, key
 from .player import Facts, Player
 from .verdict import Judgement
 from .watch import Watch
@@ -45,15 +45,19 @@ _LONGEST = 3_000_000_000        # instructions of a run that is run again
 
 @dataclass
 class _Wanted:
-    """A cause. verdict: its example; asked: once it has come again, what is asked, and after how many instructions."""
+    """A cause. verdict: its example; played: what playing had shown when it was seen; asked: once it has come again, what is asked,
+    and after how many instructions."""
 
     verdict: Verdict
+    played: Divergence | None
     asked: questions.Asked | None = None
     traced: Traced | None = None
 
     @property
     def divergence(self) -> Divergence | None:
-        return self.verdict.reason.played if self.verdict.reason else None
+        """What is to come again, where it is played. A panic is a divergence, too."""
+        own = self.verdict.reason.played if self.verdict.reason else None
+        return own or (self.played if self.played and self.played.what is Differs.PANICKED else None)
 
     def is_like(self, one: Verdict) -> bool:
         """Whether a verdict of another run is of the same cause."""
@@ -67,7 +71,7 @@ class _Enough(Exception):
 
 def trace(report: Report, profile: str = rules.STRICT) -> Report:
     """The same report, with what could be said of the first causes in it."""
-    found = [(_Wanted(one.verdict), one.outcome.name) for _, one in report.blocks if one.outcome.name in {*scenarios.NAMES, PLAY}]
+    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks if one.outcome.name in {*scenarios.NAMES, PLAY}]
     if not found:
         return report
     for wanted, _ in found[MOST:]:
@@ -81,6 +85,11 @@ def trace(report: Report, profile: str = rules.STRICT) -> Report:
         for wanted, _ in found:
             wanted.traced = wanted.traced or _not_recorded(trouble)
     return replace(report, traces={key(wanted.verdict): wanted.traced for wanted, _ in found if wanted.traced})
+
+
+def _divergence(one: Failure) -> Divergence | None:
+    played = one.judgement.known.played
+    return played.divergence if played else None
 
 
 def _not_recorded(trouble: Trouble) -> Traced:
@@ -158,7 +167,7 @@ class _Asking(contextlib.ExitStack):
         return equipped, run
 
     def _play(self, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
-        told = next((one.divergence for one in wanted if one.divergence), None)
+        told = next((one.divergence or one.played for one in wanted if one.divergence or one.played), None)
         if told is None:
             raise Trouble("what the last operation left behind is not played again")
         program = player.build(self._kernel, self._known, folder, typed=True)
