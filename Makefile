@@ -27,7 +27,8 @@ export SHRIMPY_SANDBOX := $(SANDBOX)
 PYTHON := scripts/python
 # Not -m, which would put this folder on Python's path: gdb/ is no module.
 PYTEST := $(PYTHON) -c 'import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())'
-WORKERS := 2
+# One more than there are cores: a test now and then only waits for its machine.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # A value of the command line as one word of the shell's, whatever is in it.
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))

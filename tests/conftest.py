@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import dataclasses
 import faulthandler
 import os
@@ -40,7 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write the golden files anew, and compare nothing")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    # What the tests start some thousand times, within walls where nothing can be written too, need not compile it each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if not hasattr(config, "workerinput"):
+        for folder in ("gdb", "scripts", "viz"):
+            compileall.compile_dir(ROOT / folder, quiet=2)
     # A shell starts what runs in its background with SIGINT ignored, and what that starts would ignore it too.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and _in_main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,7 +28,7 @@ def built(folder: Path, **how: object) -> tree.Kernel:
     """A tree's kernel as its own Makefile makes it, in place: ours would add what is missing."""
     lab = trees.imitate(folder, programs=PROGRAMS, **how)
     subprocess.run(["make", "-C", str(lab), "--no-print-directory", "-j2", "kernel/kernel", "fs.img"], check=True,
-                   capture_output=True, timeout=250)
+                   capture_output=True, timeout=600)
     return tree.prepare(str(lab / "kernel/kernel"))
 
 
@@ -70,7 +70,7 @@ def test_one_object_without_it_is_named_and_costs_what_it_costs(tmp_path, name):
 def test_a_stripped_kernel_is_said_to_be_and_its_tables_are_walked(tmp_path):
     kernel = built(tmp_path / "lab")
     stripped = tmp_path / "kernel"
-    subprocess.run([tree.cross_prefix() + "strip", "-o", stripped, kernel.elf], check=True, timeout=60)
+    subprocess.run([tree.cross_prefix() + "strip", "-o", stripped, kernel.elf], check=True, timeout=600)
     ps, walk, check = ask(kernel, "xv6-ps", "xv6-walk 0x80000000 satp", "shrimp-check", elf=stripped)
     (note,) = [line for line in ps.splitlines() if line.startswith("note: ")]
     assert "kernel is stripped" in note and "PA 0x80000000" in walk and "NOT JUDGED" in check

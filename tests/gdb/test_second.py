@@ -34,7 +34,7 @@ def test_the_second_is_told_in_one_line(served, script, status):
     one, first = served
     for words in ((one.gdb_target,), (one.gdb_target.removeprefix("127.0.0.1:"),)):
         said = subprocess.run([sys.executable, ROOT / "scripts" / script, "--kernel", one.kernel.elf, "--target", *words],
-                              capture_output=True, text=True, timeout=100)
+                              capture_output=True, text=True, timeout=600)
         assert said.returncode == status and not said.stdout, said
         assert len(said.stderr.splitlines()) == 1 and f"attached to {one.gdb_target} already" in said.stderr, said
     assert "SLEEPING" in first.ask("xv6-ps")
@@ -48,5 +48,5 @@ def test_who_waits_to_be_served_does_not_count_and_who_has_left_neither(served):
         assert attach.is_taken(one.gdb_target)
     first.close()
     judged = subprocess.run([sys.executable, ROOT / "scripts/check", "--kernel", one.kernel.elf, "--target", one.gdb_target],
-                            capture_output=True, text=True, timeout=100)
+                            capture_output=True, text=True, timeout=600)
     assert judged.returncode == 0, judged

@@ -71,7 +71,7 @@ def test_each_step_of_each_root_is_a_line_and_the_status_is_0_if_all_are_well(
 
 @pytest.mark.parametrize("words", [["--root", "sid"], ["--step", "setup,tset"]])
 def test_a_word_that_is_none_is_one_line(words):
-    done = subprocess.run([ROOT / "scripts/matrix", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([ROOT / "scripts/matrix", *words], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert repr(words[1].split(",")[-1]) in done.stderr
 
@@ -85,7 +85,7 @@ def test_what_is_missing_is_one_line_and_the_way_to_get_it(monkeypatch):
 def test_set_up_names_it_when_asked_only(tmp_path):
     def missing(*words: str) -> str:
         done = subprocess.run([shutil.which("sh") or "sh", ROOT / "scripts/setup", "--list", *words], capture_output=True, text=True,
-                              env={**os.environ, "PATH": str(tmp_path)}, timeout=60)
+                              env={**os.environ, "PATH": str(tmp_path)}, timeout=600)
         return done.stdout
     for name in ("dirname", "uname", "cat", "grep", "tr", "sort", "head", "sed", "env", "id", "readlink"):
         (tmp_path / name).symlink_to(shutil.which(name))

@@ -195,7 +195,7 @@ def test_figures_that_cannot_be_written_or_named_are_one_line(tmp_path):
     snapshot = ROOT / "docs/gallery/snapshot.json"
     with open("/dev/full", "w") as screen:
         done = subprocess.run([ROOT / "scripts/python", ROOT / "viz", "ram", snapshot, "-o", tmp_path / "ram.svg"], stdout=screen,
-                              stderr=subprocess.PIPE, text=True, timeout=60)
+                              stderr=subprocess.PIPE, text=True, timeout=600)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     done = run(ROOT / "scripts/python", ROOT / "viz", "ram", snapshot, "-o", "/dev/full/ram.svg")
     assert done.returncode == 2 and told(done).startswith("viz: /dev/full/ram.svg")

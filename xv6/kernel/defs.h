@@ -110,6 +110,7 @@ void setrunnable(struct proc *p);
 void sleep(void *chan, struct spinlock *lk); // atomically releases lk; holds it again on return
 void wakeup(void *chan);
 void endsleep(struct proc *p, void *chan);
+void kick(int hart);
 void kickall(void);            // interrupts every other hart
 
 // proc.c

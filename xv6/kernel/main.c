@@ -34,9 +34,15 @@ void main(void) {
     inithart();
     userinit();
     __atomic_store_n(&up, 1, __ATOMIC_RELEASE);
+    for (int hart = 1; hart < NCPU; hart++)
+      kick(hart);              // one that is not there hears nothing
   } else {
-    while (!__atomic_load_n(&up, __ATOMIC_ACQUIRE))
-      ;
+    for (;;) {                 // asleep: under QEMU spinning costs a core
+      csr_clear(sip, SI_SOFT);
+      if (__atomic_load_n(&up, __ATOMIC_ACQUIRE))
+        break;
+      asm volatile("wfi");     // ends for what came in since the look, too
+    }
     inithart();
   }
   scheduler();

@@ -60,7 +60,7 @@ int cpuid(void) {
 }
 
 // A software interrupt for a hart that waits.
-static void kick(int hart) {
+void kick(int hart) {
   *(volatile uint32 *)CLINT_MSIP(hart) = 1;
 }
 

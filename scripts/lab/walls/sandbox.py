@@ -51,7 +51,7 @@ JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 """How many commands of a build run at the same time."""
 
 _WATCH_S = 0.2
-_END_S = 10.0
+_END_S = 60.0
 _PROBE_S = 300.0
 _LEAST_SHARE = 0.1  # what runs here may itself be what the host is busy with
 
