@@ -36,7 +36,8 @@ class Culprit:
     """What of memory a failure is about, all that is known of it.
 
     pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it
-    should not. frame: which is wrong; freed: that frame is free and should not be; unmapped: the entry that mapped it last.
+    should not. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that
+    mapped it last.
     count: the array of counts; rises: its count is too high. at: the word of a page.
     """
 
@@ -47,6 +48,7 @@ class Culprit:
     value: Optional[int] = address(default=None)
     frame: Optional[int] = address(default=None)
     freed: bool = False
+    lost: bool = False
     unmapped: Optional[int] = address(default=None)
     count: Optional[str] = None
     rises: bool = False

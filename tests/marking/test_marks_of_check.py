@@ -36,9 +36,6 @@ def test_a_failure_within_the_walls_is_told_with_the_line_that_wrote_it(tmp_path
     assert (entry["what"], entry["calls"][entry["look"]]["function"], entry["new"]) == ("entry", "proc_pagetable", hex(int(entry["new"], 16)))
     place = f"{field['calls'][0]['file']}:{field['calls'][0]['line']} in sharefry"
     assert all(place in (tmp_path / "asked" / name).read_text() for name in ("results.txt", "results.xml", "fault.svg"))
-    plain = marks("two-frames", tmp_path / "plain", "ONLY=family", "WHY=0")
-    assert [(one["score"], one["status"]) for one in told["tests"]] == [(one["score"], one["status"]) for one in plain["tests"]]
-    assert plain["extra_data"]["causes"][0]["traced"] is None and not (tmp_path / "plain/origins.json").exists()
 
 
 @pytest.mark.soak

@@ -63,7 +63,7 @@ def test_a_lost_frame_is_asked_of_the_last_entry_that_mapped_it():
     m.unmap(m.processes[4].root, FRY)
     lost = Verdict("frames-conserved", Subject("frames", pa=frame), FAIL, Reason(Kind.LOST))
     found = culprits.of(lost, m.snapshot(), [earlier])
-    assert (found.frame, found.unmapped) == (frame, entry)
+    assert (found.frame, found.unmapped, found.lost) == (frame, entry, True)
 
 
 def test_a_divergence_is_asked_of_the_cell_that_differs():

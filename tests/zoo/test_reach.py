@@ -13,7 +13,8 @@ from lab.kernels import variant
 from shrimpy.origins import Untold
 
 
-@pytest.mark.parametrize("name", ["exec-drops-shrimp", "exec-swaps-the-pages"])
+@pytest.mark.parametrize("name", ["kill-clears-fry", *(pytest.param(one, marks=pytest.mark.soak) for one in (
+    "exec-drops-shrimp", "exec-swaps-the-pages", "dropped-twice", "tables-shared"))])
 def test_the_line_is_near_the_mistake(name):
     found = reach.examine(name, reach.patches()[name])
     assert found.get("near"), found

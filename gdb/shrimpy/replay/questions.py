@@ -64,7 +64,7 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
             found.append(Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises))
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
-    if frame is not None and not found:
+    if frame is not None and (culprit.lost or not found):
         found.append(Question(What.FRAME.value, frame))
     return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
 

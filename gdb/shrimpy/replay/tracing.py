@@ -31,7 +31,14 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
             store = question and {**first, **then}[question]
             if store:
                 yield _origin(question[0], store)
-    return [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
+    told = [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
+    return [_without_taking(one) for one in told]
+
+
+def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
+    """Who took a frame is told where nothing else is that was asked of it."""
+    others = tuple(one for one in told if one.what != What.FRAME or any(each.what == What.ENTRY for each in told))
+    return others or told
 
 
 def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:

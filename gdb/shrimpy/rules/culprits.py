@@ -79,7 +79,7 @@ def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapsho
     process = snapshot.process(pid) if pid is not None else None
     old = next((one.root for taken in reversed(earlier) for one in taken.processes if one.pid == pid), None)
     renewed = process is not None and process.root != old
-    return Culprit(frame=frame, unmapped=entry, count=snapshot.counts.name if snapshot.counts else None,
+    return Culprit(frame=frame, lost=True, unmapped=entry, count=snapshot.counts.name if snapshot.counts else None,
                    proc=process.proc if process and renewed else None, value=process.root if process and renewed else None)
 
 
