@@ -122,7 +122,7 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, most:
             continue
         one.add(_store(machine, what, info))
     reader = machine.look()[1]
-    return {what: one and one.history(what.value(reader), now) for what, one in found.items()}
+    return {what: one.history(what.value(reader), now) if one else None for what, one in found.items()}
 
 
 class _Found:

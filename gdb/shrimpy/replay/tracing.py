@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Tuple
@@ -27,10 +28,10 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
     then = dict(zip(frames.values(), _answered(list(frames.values()), info)))
 
     def of(one: Question, now: int) -> Iterator[Origin]:
-        for question in ((one, now), frames.get((one, now))):
-            store = question and {**first, **then}[question]
-            if store:
-                yield _origin(question[0], store)
+        if store := first[one, now]:
+            yield _origin(one, store)
+        if (frame := frames.get((one, now))) and (store := then[frame]):
+            yield _origin(frame[0], store)
     told = [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
     return [_without_taking(one) for one in told]
 
@@ -50,7 +51,7 @@ def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator
         what = Bytes(one.pa, one.size)
         history = found[what]
         if history is None:
-            history = stores.last(what, info, now, lambda store, one=one: _is_wanted(one, store))
+            history = stores.last(what, info, now, functools.partial(_is_wanted, one))
         last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
         # An entry that was never written was cleared when its table was made, which may have been clear before.
         yield history.same if last is None and one.what == What.ENTRY else last

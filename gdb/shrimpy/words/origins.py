@@ -46,8 +46,8 @@ def place(one: Origin) -> str:
 
 
 def _change(one: Origin) -> str:
-    said = what(one)
-    return said if one.what in (What.FREED, What.UNMAPPED, What.FRAME) or one.old == one.new else f"{said}, {_number(one.old)} -> {_number(one.new)}"
+    is_value = one.what not in (What.FREED, What.UNMAPPED, What.FRAME) and one.old != one.new
+    return what(one) + (f", {_number(one.old)} -> {_number(one.new)}" if is_value else "")
 
 
 def _who(one: Origin) -> str:

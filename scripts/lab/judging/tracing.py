@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,6 @@ from shrimpy.spec import Differs, Divergence
 from .. import Trouble, printable
 from ..kernels.tree import Kernel
 from ..machines import debugger
-from ..machines.qmp import Qmp
 from ..machines.rundir import RunDir
 from ..patience import Patience
 from ..replay import recording
@@ -33,7 +31,7 @@ from ..replay.recording import Recording
 from ..replay.server import Server
 from . import player, playing, scenarios
 from .checking import PLAY, Failure, Report, ScenarioRun, key
-from .player import Facts, Player
+from .player import Player
 from .verdict import Judgement
 from .watch import Watch
 
@@ -71,7 +69,8 @@ class _Enough(Exception):
 
 def trace(report: Report, profile: str = rules.STRICT) -> Report:
     """The same report, with what could be said of the first causes in it."""
-    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks if one.outcome.name in {*scenarios.NAMES, PLAY}]
+    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks
+             if one.outcome.name in {*scenarios.NAMES, PLAY}]
     if not found:
         return report
     for wanted, _ in found[MOST:]:
@@ -170,6 +169,7 @@ class _Asking(contextlib.ExitStack):
         told = next((one.divergence or one.played for one in wanted if one.divergence or one.played), None)
         if told is None:
             raise Trouble("what the last operation left behind is not played again")
+        shown = told
         program = player.build(self._kernel, self._known, folder, typed=True)
         self._unmasked = lambda text: text.replace(program.name, "player")
 
@@ -177,18 +177,18 @@ class _Asking(contextlib.ExitStack):
             with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:
                 stage = playing.Stage(play, self._known, handout=self._profile == HANDOUT)
                 with contextlib.suppress(playing.Unable):
-                    again = _Again(stage, told)
+                    again = _Again(stage, shown)
                     snapshot, count, pids = again.play(machine)
                     for one in wanted:
-                        culprit = again.culprit(one, snapshot, pids)
-                        if culprit is not False:
+                        came, culprit = again.culprit(one, snapshot, pids)
+                        if came:
                             self._note(one, culprit, machine, count)
         return player.equip(self._kernel, program, folder), run
 
     def _note(self, one: _Wanted, culprit: Culprit | None, machine: RecordedMachine, count: int) -> None:
-        asked = ()
+        asked: tuple[questions.Question, ...] = ()
         if culprit is not None:
-            reader = RamFileReader(machine.ram_file)
+            reader = RamFileReader(str(machine.ram_file))
             try:
                 asked = questions.about(culprit, reader, self._known.info)
             finally:
@@ -265,25 +265,25 @@ class _Again:
         with machine.qmp() as monitor:
             return snapshot, monitor.execute("query-replay")["icount"], self.stage.pids()
 
-    def culprit(self, wanted: _Wanted, snapshot: Snapshot, pids: dict[int, int]) -> Culprit | None | bool:
-        """What it is about; False where it did not come again."""
+    def culprit(self, wanted: _Wanted, snapshot: Snapshot, pids: dict[int, int]) -> tuple[bool, Culprit | None]:
+        """(whether it came again, what it is about)."""
         told = wanted.divergence
         if told is None:
             again = next(filter(wanted.is_like, rules.evaluate(snapshot)), None)
-            return False if again is None else culprits.of(again, snapshot, self.taken)
+            return again is not None, culprits.of(again, snapshot, self.taken) if again else None
         if told.what is Differs.LEAK:
             verdicts = rules.evaluate(snapshot, None, Known(before=self.taken[0]))
         else:
             found = next((one for one in (self.found, *self.stage.noted) if one and one.what is told.what), None)
             if found is None:
-                return False
+                return False, None
             known = culprits.of_divergence(found, snapshot, pids)
             if known is not None:
-                return known
+                return True, known
             verdicts = rules.evaluate(snapshot)
         failed = causes.blocks(verdicts)
         found_one = next(iter(_culprits(failed, snapshot, self.taken)), None)
-        return False if found_one is None and told.what is Differs.LEAK else found_one
+        return found_one is not None or told.what is not Differs.LEAK, found_one
 
 
 def _culprits(failed: Sequence[causes.Block], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Iterator[Culprit]:

@@ -310,7 +310,8 @@ def _found(report: Report) -> list[_Found]:
         if (why := outcome.hindrance) is not None:
             panic = panics.get(outcome.name) if why.kind == "panicked" else None
             ways.setdefault((_SAME_WAY.get(why.kind, why.kind), why.words) if panic is None else panic, []).append(outcome)
-    found = [_of_block(block, failure, shows[n], ways.pop(n, []), report.traces.get(key(failure.verdict))) for n, (block, failure) in enumerate(told)]
+    found = [_of_block(block, failure, shows[n], ways.pop(n, []), report.traces.get(key(failure.verdict)))
+             for n, (block, failure) in enumerate(told)]
     return found + [_of_ends(ended) for ended in ways.values()]
 
 

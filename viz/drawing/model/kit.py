@@ -26,9 +26,9 @@ from shrimpy.snapshot.contradictions import checked                 # noqa: E402
 from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
 
-__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process", "Ranges",
-           "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked", "origins_of",
-           "records", "said_of_origins", "sv39"]
+__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process",
+           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked",
+           "origins_of", "records", "said_of_origins", "sv39"]
 
 
 @dataclass(frozen=True)
