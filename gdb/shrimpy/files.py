@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from typing import Union
 
 
 def writable(path: str) -> str:
@@ -20,17 +21,18 @@ def writable(path: str) -> str:
     return path
 
 
-def write(path: str, text: str) -> None:
-    """Writes text to a file atomically: the file is complete, or unchanged. Raises OSError."""
+def write(path: str, content: Union[str, bytes]) -> None:
+    """Writes text (as UTF-8) or bytes to a file atomically: the file is complete, or unchanged. Raises OSError."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a terminal, a pipe
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(path, "wb") as file:
+            file.write(data)
         return
     handle, draft = tempfile.mkstemp(prefix=".shrimpy-", dir=os.path.dirname(path))
     try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(data)
         os.chmod(draft, 0o644)
         os.replace(draft, path)
     except BaseException:

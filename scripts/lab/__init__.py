@@ -1,15 +1,16 @@
-"""A QEMU machine that boots an xv6 kernel, and what is done with it.
+"""What the commands in scripts/ are made of.
 
-    rundir     a machine's private folder, and how others find it
-    tree       which kernel and disk a path names, built, and what QEMU they want
-    building   a stranger's tree, built as its own make does it
-    machine    the machine: start, console, monitor, stop
-    attach     a machine that others started
-    qmp        QEMU's monitor protocol
-    debugger   GDB, for people and headless
-    tools      which qemu, gdb and cross tools there are
+    walls/     runs commands on a stranger's files, within limits
+    kernels/   finds, builds, copies and changes the kernel that a path names
+    machines/  starts, watches and attaches to a QEMU that runs a kernel
+    replay/    records a run, and runs it again to any place
+    judging/   plays scenarios and stories on a kernel, and judges what it sees
+    pictures/  has viz/ draw figures and films of a machine
+    marks/     turns what was judged into marks, of one tree or of a class
+    upkeep/    checks the project itself: lint, imports, fresh roots
 
-times_in_gdb.py is not imported: GDB sources it, for bench-kit.
+A folder imports only from folders above it. Beside them: the command line (cli), which tools there are (tools), how long
+anything may take (patience), and here the folders that commands write to, and Trouble, what a person is told.
 """
 
 import errno

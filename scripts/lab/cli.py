@@ -27,6 +27,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def machine_options(made: argparse.ArgumentParser, harts: str = "harts, 1 to 8; default: as its Makefile says, or 3") -> None:
+    """Adds the options of commands that boot a kernel."""
+    made.add_argument("--kernel", default="", metavar="PATH", help="an xv6 tree or a kernel's ELF file; default: ours")
+    made.add_argument("--cpus", default="", metavar="N", help=harts)
+
+
 def run(main: Callable[[], int], trouble_status: int = 1) -> None:
     """Runs main and exits with its status; Trouble is told on standard error, as trouble_status. So is what the system
     refuses: a file that cannot be read or written, a full disk.

@@ -190,7 +190,7 @@ def test_an_x86_tree_is_named(make, tmp_path):
     (tmp_path / "bootasm.S").write_text("")
     done = make("check", f"KERNEL={tmp_path}")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == f"check: KERNEL={tmp_path} is an xv6 for the x86: this is for xv6-riscv"
+    assert f"KERNEL={tmp_path} " in done.stderr and "x86" in done.stderr.splitlines()[0]
 
 
 @pytest.fixture

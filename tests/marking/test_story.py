@@ -108,5 +108,5 @@ def test_what_does_not_come_again_is_no_story(kernel, monkeypatch):
     def differs(_, known, ops, seen, **__):
         return Divergence(Differs.PANICKED, ops, text="out of luck")
     monkeypatch.setattr(playing, "again", differs)
-    with pytest.raises(Trouble, match="played once more, it differs in another way: .*the kernel panics"):
+    with pytest.raises(Trouble, match="the kernel panics"):
         filming.story(kernel, MOVED)

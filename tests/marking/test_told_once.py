@@ -18,7 +18,7 @@ from lab.kernels.tree import Kernel, NotBuilt
 from lab.marks import classes, marking, results
 from lab.marks.marking import FAILED, PASSED, SKIPPED, WARNED, Marks
 from machine import PANICKED, SHRIMP, R, U, W, family
-from shrimpy.rules import HANDOUT, STRICT
+from shrimpy.rules import HANDOUT, STRICT, Known
 
 KERNEL = Kernel("lab", Path("kernel"), ())
 PANIC = Hindrance("panicked", "the kernel panicked: out of luck\nthe console's last lines:\n  | panic: out of luck", "out of luck")
@@ -57,9 +57,7 @@ def test_one_cause_is_told_once_with_one_example_and_the_others_named():
     assert "shrimp-siblings" in first.rules and first.line.startswith("shrimp-pair: pid 2 ")
     said = results.text(told, [])
     assert len(re.findall(r"^FAIL shrimp-pair", said, re.M)) == 1 and said.count("expected  frame") == len(told.causes)
-    assert "  as well   pids 3, 4, 5\n" in said and "and once more" in said
     assert said.index("FAIL shrimp-pair") < said.index("FAIL shrimp-siblings")
-    assert re.search(r"^  next      make film KERNEL=\.\.\.;  make check KERNEL=\.\.\. ONLY=family OUT=marks\n  costs     \d points?: shrimp-pair", said, re.M)
 
 
 def test_what_a_cause_explains_refers_to_it_where_it_has_a_case_of_its_own():
@@ -68,21 +66,19 @@ def test_what_a_cause_explains_refers_to_it_where_it_has_a_case_of_its_own():
     assert [case for case, said in details.items() if "expected" in said and "shrimp-pair" in said] == [("family", "shrimp-pair")]
     for case in (("fork", "shrimp-pair"), ("family", "shrimp-siblings"), ("fork", "shrimp-siblings")):
         assert details[case].startswith(f"FAIL {case[1]}: ") and len(details[case].splitlines()) == 3
-        assert details[case].endswith("  one cause: see shrimp-pair, in family\n")
+        assert "shrimp-pair, in family" in details[case].splitlines()[2]
     tests = {one["name"].partition(":")[0]: one["output"] for one in results.gradescope(told)["tests"]}
-    assert tests["shrimp-pair"].count("FAIL shrimp-pair") == 1 and "one cause: see shrimp-pair, in family" in tests["shrimp-siblings"]
+    assert tests["shrimp-pair"].count("FAIL shrimp-pair") == 1 and "shrimp-pair, in family" in tests["shrimp-siblings"]
 
 
 def test_a_panic_is_told_once_with_the_points_that_it_cost():
     told = marks(outcome(family(), hindrance=PANIC))
     [cause] = told.causes
-    assert (cause.rule, cause.kind, cause.line) == ("runs", "panicked", "the kernel panicked: out of luck")
+    assert (cause.rule, cause.kind) == ("runs", "panicked") and "luck" in cause.line
     assert cause.points == told.most and cause.rules == ("runs", *cause.unjudged)
     said = results.text(told, [])
-    assert said.count("out of luck") == 3   # the first lines, and the cause with the console's
-    assert len(re.findall("not judged", said)) == 1
-    assert re.search(rf"^-         0/{told.most - 1:g}   +\d+ rules +not judged: see runs, in family \(", said, re.M)
-    assert f"  costs     {told.most:g} points: runs, {told.most - 1:g} rules that could not be judged\n" in said
+    assert said.count("luck") == 3          # the first lines, and the cause with the console's
+    assert said.count("not judged") == 1
 
 
 def test_a_panic_that_a_rule_saw_is_one_cause_with_it():
@@ -91,10 +87,9 @@ def test_a_panic_that_a_rule_saw_is_one_cause_with_it():
     m.put(PANICKED, 1, 4)
     told = marks(outcome(m, "exec", PANIC, point="where the kernel panicked"))
     [cause] = [one for one in told.causes if {"runs", "no-panic"} & {one.rule, *one.rules}]
-    assert cause.rule == "runs" and "FAIL no-panic: kernel" in cause.text and "  | panic: out of luck\n" in cause.text
-    assert cause.text.count("the kernel panicked") == 2 and "seen      in exec: where the kernel panicked\n" in cause.text
+    assert cause.rule == "runs" and "FAIL no-panic: kernel" in cause.text and cause.text.count("panicked") == 2
     [case] = [case for case in told.cases if case.rule == "no-panic"]
-    assert case.details.endswith("one cause: see runs, in exec\n")
+    assert "runs, in exec" in case.details.splitlines()[-1]
 
 
 def test_scenarios_that_end_alike_are_one_cause_and_what_was_not_played_is_of_the_hang():
@@ -102,7 +97,7 @@ def test_scenarios_that_end_alike_are_one_cause_and_what_was_not_played_is_of_th
     told = marks(outcome(family(), "family", HANG), outcome(family(), "exec", PANIC), outcome(family(), "fork", HANG),
                  outcome(family(), "kill", not_played))
     assert [(one.kind, one.scenario) for one in told.causes] == [("hung", "family"), ("panicked", "exec")]
-    assert "  as well   in fork, kill\n" in told.causes[0].text
+    assert "in fork, kill" in told.causes[0].text
     assert [case.details.count("  | ") for case in told.cases if case.rule == "runs"] == [1, 1, 0, 0]
     assert told.causes[0].points == told.most and told.causes[1].points == 0
 
@@ -116,6 +111,23 @@ def test_each_lost_point_is_lost_by_one_cause_but_for_rules_that_nothing_showed(
     assert sum(cause.points for cause in told.causes) + unseen == told.most - told.points
     ruled = [rule for cause in told.causes for rule in cause.rules]
     assert len(ruled) == len(set(ruled)) and {*told.failed} <= {*ruled}
+
+
+def test_a_rule_that_a_failure_keeps_from_being_judged_costs_where_that_is_told():
+    """After a leak nobody can tell whether the other frames came back."""
+    m = family()
+    before = m.snapshot()
+    m.unmap(m.processes[5].root, 0)
+    stop = Judgement("all of it has ended", m.snapshot(), before, known=Known(before=before))
+    told = marks(Outcome("family", "a family", (stop,), None, ""))
+    assert told.causes[0].rule == "frames-conserved" and told.causes[0].unjudged == ("frames-return",)
+    assert "not judged: frames-return" in told.causes[0].text
+
+
+def test_a_film_that_lies_beside_the_marks_is_named_and_no_other_is_asked_for():
+    for film, said in (("", "make film KERNEL=..."), ("{}", "open film.html")):
+        told = marking.of(Report(KERNEL, 3, (outcome(one_wrong_fork()),)), points.DEFAULT, 1, film)
+        assert f"  next      {said};" in told.causes[0].text and told.film == film
 
 
 def test_what_does_not_build_is_a_cause_that_costs_all():
@@ -133,6 +145,17 @@ def test_programs_find_the_causes_in_results_json_and_the_table_of_a_class_has_t
     results.write(tmp_path / "marks/one", told)
     path = classes.table(tmp_path, [classes._marked(tmp_path / "marks", "one", True)])
     assert re.search(r"shrimp-pair \d.*runs \(panicked\) \d+\"?$", path.read_text().splitlines()[1])
+
+
+def test_what_marks_say_is_as_the_golden_file_has_it(golden):
+    seen_by_a_rule = family()
+    seen_by_a_rule.put(PANICKED, 1, 4)
+    told = {"one wrong fork in two scenarios": marks(outcome(one_wrong_fork(), "family"), outcome(one_wrong_fork(), "fork")),
+            "a panic": marks(outcome(family(), hindrance=PANIC)),
+            "a panic that a rule saw": marks(outcome(seen_by_a_rule, "exec", PANIC, point="where the kernel panicked")),
+            "a hang, twice": marks(outcome(family(), "family", HANG), outcome(family(), "fork", HANG)),
+            "a warning": marks(outcome(parent_first(), "orphan", profile=HANDOUT), worth=points.read("", STRICT))}
+    golden("marks.txt", "".join(f"== {what}\n{results.text(one, [])}\n" for what, one in told.items()))
 
 
 # Warnings
@@ -154,7 +177,7 @@ def test_a_warning_has_its_sentence_in_each_form_and_is_no_failure():
     sentence = "its SHRIMP frame is on the free list: its parent's exit freed it"
     said = results.text(told, [])
     assert said.count(sentence) == 1 and "WARNING orphan-alive: pid 4" in said and "FAIL" not in said
-    assert re.search(r"^warn      1/1     orphan-alive ", said, re.M) and "  costs     nothing: it is beyond the handout\n" in said
+    assert re.search(r"^warn      1/1     orphan-alive ", said, re.M)
     suite, = results.junit(told)
     case = next(one for one in suite.findall("testcase") if one.get("name") == "orphan-alive")
     assert [element.tag for element in case] == ["system-out"] and sentence in xml.tostring(case, "unicode").replace("&apos;", "'")

@@ -133,14 +133,27 @@ def test_who_lost_a_frame_is_told_by_what_became_of_its_owner():
         m.refs[p.fry] += 1
         m.exits(p)
 
+    def all_end(m, p):
+        ends(m, m.processes[4])
+        ends(m, p)
+
     def runs_exec(m, p):
         m.unmap(p.root, 0)
         new = m.alloc()
         m.ram[new - 0x80000000:new - 0x80000000 + PAGE] = m.ram[p.root - 0x80000000:p.root - 0x80000000 + PAGE]
         m.field(p, "pagetable", new)
         m.free(p.root)
-    assert [guilty(one) for one in (ends, runs_exec, lambda m, p: m.unmap(p.root, 0), lambda m, p: m.alloc())] == [
-        "freeproc", "exec", None, None]
+    assert [guilty(one) for one in (all_end, ends, runs_exec, lambda m, p: m.unmap(p.root, 0), lambda m, p: m.alloc())] == [
+        "freeproc", None, "exec", None, None]
+
+
+def test_who_ended_while_another_gave_its_page_back_is_not_said_to_have_been_freed_wrongly():
+    m = family()
+    before = m.snapshot()
+    m.refs[m.processes[5].fry] += 1
+    for pid in (4, 5):
+        m.exits(m.processes[pid])
+    assert failure(m.snapshot(), "frames-conserved", before).function is None
 
 
 # exec-keeps
@@ -230,7 +243,7 @@ def test_fry_that_is_something_else_of_somebody_is_not_private(kind):
     else:
         m.map(m.kernel_root, q.kstack, p.fry, R | W)
     v = failure(m.snapshot(), "fry-private")
-    assert (v.pid, v.reason.kind, v.function) == (5, Kind.FRY_USED_BY_OTHERS, "freeproc")
+    assert (v.pid, v.reason.kind, v.function) == (5, Kind.FRY_USED_BY_OTHERS, None)
     assert [(u.kind, u.process.pid) for u in v.reason.users] == [(kind, 4)]
     assert "allocproc" not in v.explanation
 
@@ -253,10 +266,44 @@ def test_how_two_came_to_have_one_fry_is_told_where_it_shows():
             for pid in pids:
                 m.map(m.processes[pid].root, FRY, m.processes[5].fry, R | W | U)
         return share
-    assert how(take(6)) == ("given again", "freeproc")
-    assert how(take(6), previous=False) == (None, None)
+    def hand_on(m):
+        for pid in (4, 5):
+            m.map(m.processes[pid].root, FRY, m.processes[3].fry, R | W | U)
+    assert how(take(6)) == how(take(3)) == ("given again", None)
+    assert how(take(6), previous=False) == how(take(3), previous=False) == (None, None)
     assert how(take(1, 2, 3, 4, 6)) == ("everybody's", None)
-    assert how(take(3)) == ("parent's", "fork")
+    assert how(hand_on) == how(hand_on, previous=False) == ("parent's", "fork")
+
+
+@pytest.mark.parametrize("ended, guilty", [(False, None), (True, "freeproc")])
+def test_who_freed_a_page_is_told_where_one_that_had_it_has_been_buried(ended, guilty):
+    """It is the SHRIMP of a child that ends, or of one that lives on."""
+    m = family()
+    child = m.process(6, m.processes[5])
+    before = m.snapshot()
+    if ended:
+        m.exits(child)
+    m.map(m.process(7, m.processes[2]).root, FRY, m.processes[5].fry, R | W | U)
+    v = failure(m.snapshot(), "fry-private", before)
+    assert (v.reason.detail, v.function) == ("given again", guilty)
+
+
+def test_a_page_that_one_of_several_lacks_may_have_been_there_and_nobody_is_accused():
+    for va, rule, usual in ((SHRIMP, "shrimp-pair", "fork"), (FRY, "fry-flags", "proc_pagetable")):
+        m = family()
+        m.unmap(m.processes[4].root, va)
+        assert failure(m.snapshot(), rule).function is None
+        known = Known(can_run=frozenset((4,)))
+        assert [v.function for v in evaluate(m.snapshot(), known=known) if (v.rule, v.status) == (rule, FAIL)] == [usual]
+        m.unmap(m.processes[5].root, va)
+        assert failure(m.snapshot(), rule).function == usual
+
+
+def test_a_child_that_has_its_parent_s_shrimp_accuses_nobody_where_exec_may_have_swapped_the_parent_s_pages():
+    m = family()
+    for pid in (4, 5):
+        m.map(m.processes[pid].root, SHRIMP, m.processes[3].shrimp, R | W | U)
+    assert failure(m.snapshot(), "shrimp-pair").function is None
 
 
 # orphan-alive

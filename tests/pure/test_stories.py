@@ -17,7 +17,7 @@ def accused(what, *ops, cell=None, **more):
 
 @pytest.mark.parametrize("what,ops,function", [
     (Differs.MOVED, [START, Op(2, Do.EXEC)], "exec"), (Differs.MOVED, [START, Op(2, Do.EXEC), Op(2, Do.EXEC)], "exec"),
-    (Differs.ANSWER, [START, Op(2, Do.READ, 3, "FRY")], "copyout"), (Differs.MISSING, [START, CHILD, Op(2, Do.EXIT)], "exit"),
+    (CONTENT, [START, Op(2, Do.READ, 3, "FRY")], "copyout"), (Differs.MISSING, [START, CHILD, Op(2, Do.EXIT)], "exit"),
     (Differs.CROWD, [START, Op(2, Do.CROWD, 7)], "fork"), (Differs.PANICKED, [START, Op(2, Do.EXEC_HUNGRY)], "exec")])
 def test_what_comes_after_forks_or_its_like_is_the_last_operation_s(what, ops, function):
     assert accused(what, *ops, cell=FRY) == function
@@ -25,7 +25,8 @@ def test_what_comes_after_forks_or_its_like_is_the_last_operation_s(what, ops, f
 
 @pytest.mark.parametrize("what,ops", [
     (Differs.PANICKED, [START, CHILD, Op(3, Do.EXIT), Op(2, Do.WAIT)]), (CONTENT, [START, Op(2, Do.EXEC_FAILS), Op(0, Do.WAIT)]),
-    (Differs.ANSWER, [START, Op(2, Do.SBRK, 4096), CHILD]), (CONTENT, [START, Op(0, Do.KILL, 2)])])
+    (Differs.ANSWER, [START, Op(2, Do.SBRK, 4096), CHILD]), (CONTENT, [START, Op(0, Do.KILL, 2)]),
+    (CONTENT, [START, CHILD, Op(2, Do.EXIT), Op(3, Do.EXIT)]), (Differs.ANSWER, [START, Op(2, Do.WRITE, 3, "FRY")])])
 def test_what_an_earlier_operation_may_have_left_behind_accuses_nobody(what, ops):
     assert accused(what, *ops, cell=FRY) is None
 
@@ -37,11 +38,17 @@ def test_a_new_process_s_own_page_is_of_who_makes_it_and_what_fork_does_to_anoth
     assert accused(Differs.MISSING, START, cell=Cell(2, "SHRIMP")) == "fork"
 
 
+def test_tables_that_were_there_before_the_first_operation_are_nobody_s():
+    for what in (Differs.MISSING, Differs.NOT_SHARED):
+        assert accused(what, START, cell=Cell(0, "SHRIMP")) is None and accused(what, START, CHILD, cell=Cell(2, "SHRIMP")) == "fork"
+
+
 def test_a_hart_with_other_tables_is_the_way_back_to_user_mode_s():
     assert accused(Differs.SATP, START, CHILD, cell=FRY) == "usertrapret"
 
 
 def test_frames_that_are_lost_when_all_have_exited():
-    assert accused(Differs.LEAK, START) == accused(Differs.LEAK, START, Op(2, Do.CROWD, 9)) == "freeproc"
+    for ops in ([START], [START, Op(2, Do.CROWD, 9)], [START, Op(2, Do.EXEC_HUNGRY)]):     # in something that frees, or in what fails
+        assert accused(Differs.LEAK, *ops) is None
     assert accused(Differs.LEAK, START, Op(2, Do.EXEC)) == accused(Differs.LEAK, START, Op(2, Do.EXEC_FAILS, 2)) == "exec"
     assert accused(Differs.LEAK, START, CHILD) is None      # an orphan's, a zombie's, or a parent's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -78,50 +79,7 @@ def test_there_is_nothing_to_pair_before_the_child_after_it_without_fry_and_for_
     assert fork.paired() == Pairing("none", "", "adopted", fork.shared, fork.machine.processes[3].fry)
 
 
-# Entries
-
-def test_shrimp_that_is_the_parents_fry_is_shared_with_no_copy():
-    fork = Fork(SHRIMP)
-    step = fork.mapped(SHRIMP, fork.shared)
-    assert (step.title, step.phase) == ("SHRIMP of the child is mapped", "shrimp")
-    assert f"The parent's FRY frame {fork.shared:#x} is now mapped in the child at SHRIMP" in step.caption
-    assert [(c.kind, c.va, c.pid) for c in step.changes] == [("+", SHRIMP, CHILD)]
-
-
-def test_shrimp_that_is_another_frame_is_told_as_what_it_is():
-    fork = Fork(SHRIMP)
-    own = fork.mapped(SHRIMP, fork.child.fry)
-    assert f"It is frame {fork.child.fry:#x}, but pid 3 has frame {fork.shared:#x} at FRY" in own.caption
-    assert "the other never sees. That is its own FRY." in own.caption and "no copy" not in own.caption
-    late = Fork(SHRIMP, state="RUNNABLE")
-    assert "It comes late: the child has been RUNNABLE without it." in late.mapped(SHRIMP, late.shared).caption
-
-
-def test_fry_must_be_the_childs_alone_in_ram_and_for_programs():
-    fork = Fork(FRY)
-    assert "which no other process maps" in fork.mapped(FRY, fork.child.fry).caption
-    for pa, flags, said in [(fork.shared, RWU, "is FRY of pid 3"), (0, RWU, "0x0 is not in RAM"),
-                            (fork.child.fry, R | U, "W is clear: a store to it faults")]:
-        fork = Fork(FRY)
-        assert said in fork.mapped(FRY, pa, flags).caption
-
-
-def test_trampoline_and_trapframe_with_u_are_shouted():
-    for va, said in ((TRAMPOLINE, "U IS SET: programs can run it."),
-                     (TRAPFRAME, "U IS SET: programs can read and write what the kernel trusts.")):
-        fork = Fork(va)
-        step = fork.mapped(va, fork.child.trapframe, RWU)
-        assert step.title.endswith("of the child is mapped") and said in step.caption
-
-
-def test_an_entry_of_the_parents_is_not_told_as_the_childs():
-    fork = Fork(SHRIMP)
-    step = fork.mapped(SHRIMP, fork.child.fry, whose=fork.parent)
-    assert step.title == "SHRIMP of the parent is changed"
-    assert "A fork has nothing to map in its parent." in step.caption
-
-
-# The image
+# The sentences
 
 def copied(fork: Fork, n: int, equal: int) -> Step:
     """uvmcopy of n pages, of which so many hold the parent's bytes."""
@@ -135,12 +93,72 @@ def copied(fork: Fork, n: int, equal: int) -> Step:
     return fork.told("uvmcopy", copy, result=0, compared=n, equal=equal)
 
 
-@pytest.mark.parametrize("n, left_out, title", [(1, 0, "1 page"), (3, 0, "3 pages"), (7, 4, "7 pages")])
-def test_pages_of_the_image_beyond_a_few_are_counted(n, left_out, title):
+def entries() -> Iterator[tuple[str, Step]]:
+    """Each entry that a fork makes, right and wrong."""
+    yield "SHRIMP is the parent's FRY", (f := Fork(SHRIMP)).mapped(SHRIMP, f.shared)
+    yield "SHRIMP is the child's own FRY", (f := Fork(SHRIMP)).mapped(SHRIMP, f.child.fry)
+    yield "SHRIMP after the child can run", (f := Fork(SHRIMP, state="RUNNABLE")).mapped(SHRIMP, f.shared)
+    yield "SHRIMP in the parent's table", (f := Fork(SHRIMP)).mapped(SHRIMP, f.child.fry, whose=f.parent)
+    yield "FRY is the child's alone", (f := Fork(FRY)).mapped(FRY, f.child.fry)
+    yield "FRY is the parent's", (f := Fork(FRY)).mapped(FRY, f.shared)
+    yield "FRY outside RAM", Fork(FRY).mapped(FRY, 0)
+    yield "FRY without W", (f := Fork(FRY)).mapped(FRY, f.child.fry, R | U)
+    yield "trampoline with U", (f := Fork(TRAMPOLINE)).mapped(TRAMPOLINE, f.child.trapframe)
+    yield "trapframe with U", (f := Fork(TRAPFRAME)).mapped(TRAPFRAME, f.child.trapframe)
+
+
+def images() -> Iterator[tuple[str, Step]]:
+    """The user image, copied and not."""
+    yield "an image of one page", copied(Fork(), 1, 1)
+    yield "an image of seven pages", copied(Fork(), 7, 7)
+    yield "an image with other bytes", copied(Fork(), 3, 1)
+    fork = Fork()
+    frame = fork.parent.pages[PAGE]
+    fork.machine.unmap(fork.child.root, PAGE)
+    yield "an image that is shared", fork.told("uvmcopy", lambda: fork.machine.map(fork.child.root, PAGE, frame, RWU), result=0)
+
+
+def frames() -> Iterator[tuple[str, Step]]:
+    """What becomes of a frame."""
+    fork = Fork(SHRIMP)
+    frame = fork.machine.alloc()
+    yield "a frame is allocated", fork.told("kalloc", result=frame, path=("fork", "allocproc"))
+    yield "a frame for a table", fork.told("kalloc", result=frame, within=FRY)
+    yield "no frame", fork.told("kalloc", result=0, path=("fork",))
+    fork.machine.refs[frame] = 1
+    yield "a frame is freed", fork.told("kfree", lambda: fork.machine.free(frame), args=(frame,))
+    yield "a frame that others have", fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
+    fork.machine.refs[fork.shared] = 1
+    yield "a frame is freed too early", fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
+
+
+def ends() -> Iterator[tuple[str, Step]]:
+    """How a fork ends."""
+    for fork, what in (Fork(), "the child can run"), (Fork(SHRIMP), "the child can run without SHRIMP"):
+        yield what, fork.told("state", lambda f=fork: f.machine.state(f.child, "RUNNABLE"))
+    fork = Fork()
+    frame = fork.machine.alloc()
+    yield "fork fails and loses a frame", fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
+    fork.machine.free(frame)
+    yield "fork fails and loses nothing", fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
+
+
+def test_what_steps_say_is_as_the_golden_file_has_it(golden):
+    golden("story.txt", "".join(f"{what} ({step.phase}): {step.title}\n    {step.caption}\n"
+                                for made in (entries, images, frames, ends) for what, step in made()))
+
+
+# What changes
+
+def test_shrimp_of_the_child_is_the_change():
+    fork = Fork(SHRIMP)
+    assert [(c.kind, c.va, c.pid) for c in fork.mapped(SHRIMP, fork.shared).changes] == [("+", SHRIMP, CHILD)]
+
+
+@pytest.mark.parametrize("n, left_out", [(1, 0), (3, 0), (7, 4)])
+def test_pages_of_the_image_beyond_a_few_are_counted(n, left_out):
     step = copied(Fork(), n, n)
-    assert step.title == f"The user image is copied: {title}"
     assert len(step.changes) == n - left_out and step.more_changes == left_out
-    assert "with the parent's bytes" in step.caption
 
 
 def test_fry_and_shrimp_are_never_among_what_is_left_out():
@@ -149,61 +167,6 @@ def test_fry_and_shrimp_are_never_among_what_is_left_out():
     step = fork.told("uvmfree", lambda: [fork.machine.unmap(fork.child.root, va) for va in gone])
     assert [c.va for c in step.changes if c.what == "pte"] == [0, PAGE, 2 * PAGE, SHRIMP, FRY]
     assert step.more_changes == 6
-
-
-def test_pages_that_do_not_hold_the_parents_bytes_are_told():
-    assert "2 of them do not hold the parent's bytes" in copied(Fork(), 3, 1).caption
-
-
-def test_an_image_that_is_shared_is_not_called_copied():
-    fork = Fork()
-    frame = fork.parent.pages[PAGE]
-    fork.machine.unmap(fork.child.root, PAGE)
-    step = fork.told("uvmcopy", lambda: fork.machine.map(fork.child.root, PAGE, frame, RWU), result=0)
-    assert step.title == "The user image is shared: 1 page" and "parent and child map the same frames" in step.caption
-
-
-# Frames
-
-def test_a_frame_is_told_as_what_became_of_it():
-    fork = Fork(SHRIMP)
-    frame = fork.machine.alloc()
-    assert fork.told("kalloc", result=frame, path=("fork", "allocproc")).title == f"Frame {frame:#x} is allocated"
-    assert fork.told("kalloc", result=frame, within=FRY).title == f"Frame {frame:#x} for a page table"
-    assert fork.told("kalloc", result=0, path=("fork",)).title == "No frame: kalloc returns 0"
-    fork.machine.refs[frame] = 1
-    assert fork.told("kfree", lambda: fork.machine.free(frame), args=(frame,)).title == f"Frame {frame:#x} is freed"
-
-
-def test_a_frame_that_others_still_have_is_not_called_free():
-    fork = Fork(SHRIMP)
-    step = fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
-    assert step.title == f"Frame {fork.shared:#x}: {fork.machine.refs[fork.shared]} users left"
-    assert "pid 3 at FRY" in step.caption
-    fork.machine.refs[fork.shared] = 1
-    step = fork.told("kfree", lambda: fork.machine.free(fork.shared), args=(fork.shared,))
-    assert step.title == f"Frame {fork.shared:#x} is freed while it is mapped" and "pid 3 at FRY" in step.caption
-
-
-# The beginning and the end
-
-def test_becoming_runnable_with_a_broken_pairing_says_what_is_wrong():
-    good, bad = Fork(), Fork(SHRIMP)
-    steps = [f.told("state", lambda f=f: f.machine.state(f.child, "RUNNABLE")) for f in (good, bad)]
-    assert [s.title for s in steps] == ["pid 6 is RUNNABLE"] * 2
-    assert "something is wrong" not in steps[0].caption
-    assert "And something is wrong: pid 6 is RUNNABLE and has nothing at SHRIMP" in steps[1].caption
-
-
-def test_a_fork_that_fails_says_whether_its_frames_came_back():
-    fork = Fork()
-    frame = fork.machine.alloc()
-    lost = fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
-    assert lost.title == "fork fails: it returns -1"
-    assert f"nobody has {frame:#x}" in lost.caption and "lost" in lost.caption
-    fork.machine.free(frame)
-    back = fork.told("return", result=-1, cast=Cast(PARENT, None, allocated=(frame,)))
-    assert "All of the 1 frame that it took were given back: nothing is lost." in back.caption
 
 
 def test_titles_fit_the_film_whatever_exec_is_given():

@@ -57,11 +57,11 @@ def other_options(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil, said", [
-    (spoil_log, "its file log is not as it was recorded"), (spoil_disk, "its file disk0 is not as it was recorded"),
-    (spoil_kernel, "its file kernel/kernel is not as it was"), (lose_log, "its file log is not there"),
-    (empty_manifest, "is not one of this Shrimpy's"), (other_qemu, "was made by QEMU emulator version 99.0"),
+    (spoil_log, "file log has changed"), (spoil_disk, "file disk0 has changed"),
+    (spoil_kernel, "kernel/kernel has changed"), (lose_log, "log is missing"),
+    (empty_manifest, "not written by"), (other_qemu, "version 99.0"),
     (other_options, "cannot be recorded"),
-    (shutil.rmtree, "is no recording")])
+    (shutil.rmtree, "not a recording")])
 def test_a_recording_that_does_not_fit_is_told_in_one_line(recorded, tmp_path, spoil, said):
     copy = tmp_path / "copy"
     shutil.copytree(recorded.folder, copy)
@@ -75,7 +75,7 @@ def test_a_log_that_ends_early_is_told_and_does_not_hang(recorded, tmp_path):
     shutil.copyfile(recorded.log, log)
     os.truncate(log, 3000)
     machine = recording.RecordedMachine(recorded.kernel, log)
-    with Place(machine, recorded.end) as place, pytest.raises(Trouble, match="run again"):
+    with Place(machine, recorded.end) as place, pytest.raises(Trouble, match="replayed"):
         place.run_to(recorded.end)
     assert not os.path.exists(f"/proc/{machine.pid}")
 
@@ -95,9 +95,16 @@ def test_several_harts_are_not_recorded(tmp_path):
     assert done.returncode == 1 and done.stderr == "record: CPUS=3: only a run on one hart can be recorded\n"
 
 
+def test_a_program_that_did_not_run_is_not_recorded(kernel, tmp_path):
+    done = subprocess.run([ROOT / "scripts/record", "--program", "nosuch", "--out", tmp_path / "out"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "nosuch" in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == "" and not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_something_else_is_left_alone(kernel, tmp_path):
     (tmp_path / "letter").write_text("dear")
-    with pytest.raises(Trouble, match="is there and is no recording"):
+    with pytest.raises(Trouble, match="not a recording"):
         recording.record(kernel, tmp_path, "ls")
     assert [one.name for one in tmp_path.iterdir()] == ["letter"]
 

@@ -106,8 +106,8 @@ def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     (["CPUS=many"], "CPUS=many is not a number"),
     (["PROGRAM=nosuch", "READY=never"], "waited 2 s in vain for what 'nosuch' prints"),
     (["PROGRAM=cat"], "waited 2 s in vain for an exit of 'cat' or the prompt after it; for a program that stays"),
-    (["READY=never"], "READY=never is what a program prints: say which with PROGRAM="),
-    (["PROGRAM=ls", "TARGET=1"], "PROGRAM=ls is typed at a machine that check boots"),
+    (["READY=never"], "READY=never needs PROGRAM="),
+    (["PROGRAM=ls", "TARGET=1"], "PROGRAM=ls cannot be combined"),
     (["TARGET=foo"], "TARGET=foo: expected host:port, a port of this host, or the path of a socket"),
 ])
 def test_check_says_in_one_line_what_was_wrong(words, said):

@@ -12,7 +12,7 @@ from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
 from shrimpy.reasons import Kind
-from shrimpy.spec import Cell, Differs, Do, Op, borders, covering, pairs, random_ones
+from shrimpy.spec import AT_ONCE, Cell, Differs, Do, Op, borders, covering, pairs, random_ones
 from shrimpy.spec.sequences import FIRST, START
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,8 @@ def test_a_kernel_that_keeps_it_in_another_way_agrees(name):
     ("exec-renews", Differs.MOVED, Cell(PARENT, "FRY"), (START, Op(PARENT, Do.EXEC)), "exec"),
     ("orphan-loses-the-page", Differs.MISSING, Cell(CHILD, "SHRIMP"), (*FAMILY, Op(PARENT, Do.EXIT)), "orphan"),
     ("fry-leaks", Differs.LEAK, None, (START,), None),
-    ("not-zeroed", Differs.CONTENT, Cell(0, "FRY"), (START,), "zeroed"),
+    ("not-zeroed", Differs.CONTENT, Cell(PARENT, "FRY"), (START,), "zeroed"),
+    ("count-in-the-page", Differs.CONTENT, Cell(0, "FRY"), (START,), None),
 ])
 def test_a_mistake_differs_at_the_operation_that_shows_it(name, what, cell, ops, beyond):
     found = perform(wrong(name), ALL).divergence
@@ -69,6 +70,15 @@ def test_where_only_the_handout_counts_the_rest_is_noted():
     for name, beyond in (("not-zeroed", {"zeroed"}), ("exec-clears-fry", {"exec"}), ("parent-first", set()), ("orphan-loses-the-page", set())):
         found = perform(wrong(name), ALL, handout=True)
         assert found.divergence is None and {one.beyond for one in found.noted} == beyond, name
+
+
+def test_a_kernel_that_maps_the_two_pages_when_they_are_touched_is_right_where_the_handout_decides():
+    """Which function maps them, and that no function has done so before, is seen by a system call that looks for the page."""
+    late = variant.build("mapped-at-touch", [ROOT / "tests/gdb/variants/mapped-at-touch.patch"])
+    found = perform(late, ALL, handout=True)
+    assert found.divergence is None and {(one.what, one.beyond) for one in found.noted} == {(Differs.MISSING, AT_ONCE)}
+    strict = perform(late, ALL[:1]).divergence
+    assert (strict.what, strict.ops, strict.beyond) == (Differs.MISSING, (START,), AT_ONCE)
 
 
 def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):

@@ -21,7 +21,7 @@ what is no process's, or `kernel`. WHERE is FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, 
 `ends?:` may, but need not come: it hangs on which hart is first, or on how far the scenario gets; its SCENARIO may be
 `*`, any.
 
-The function that a verdict of `fails:` names must be one that the patch touches, or that calls it or is called by it: see
+The function that a verdict names must be one that the patch touches, or that calls it or is called by it: see
 callgraph.py. It may name none.
 
 Status 0: all are caught by the right rule; 1: not all.
@@ -142,7 +142,7 @@ class Mistake:
 
 
 _FAILS = re.compile(r"(\S+) on (\S+) at (FRY|SHRIMP|TRAPFRAME|TRAMPOLINE|0x[0-9a-f]+|-) in (\S+)")
-_PLAYS = re.compile(r"(\S+) shows (\S+)(?: of (FRY|SHRIMP))?(?: beyond (zeroed|exec|orphan))?(?:, look at (\w+))?")
+_PLAYS = re.compile(r"(\S+) shows (\S+)(?: of (FRY|SHRIMP))?(?: beyond (zeroed|exec|orphan|at-once))?(?:, look at (\w+))?")
 _ENDS = re.compile(r"(panicked|hung|did not run) in ([^\s:]+)(?:: (.+))?")
 
 
@@ -232,8 +232,7 @@ def astray(mistake: Mistake, report: Report) -> tuple[str, ...]:
     """Who is accused of a mistake in our kernel, and has nothing to do with it."""
     near = callgraph.to_look_at(mistake.patch.read_text(), ROOT)
     return tuple(sorted({f"{one.rule} names {one.function}" for outcome in report.outcomes for judgement in outcome.judgements
-                         for one in judgement.failures if one.function and one.function not in near
-                         and any(expected.is_met_by(one, judgement, outcome.name) for expected in mistake.fails)}))
+                         for one in judgement.failures if one.function and one.function not in near}))
 
 
 # All of them

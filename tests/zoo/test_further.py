@@ -80,3 +80,4 @@ def test_check_finds_the_mistake(mistake: Further):
     played = replace(report, outcomes=tuple(one for one in report.outcomes if one.name == checking.PLAY))
     finding = mistakes.compare(mistakes.read(mistake.patch), played)
     assert (finding.missed if played.outcomes else (), finding.wrong) == ((), ())
+    assert mistakes.astray(mistakes.read(mistake.patch), report) == ()

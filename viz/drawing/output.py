@@ -1,4 +1,4 @@
-"""Writes finished figures to files: all of one, or nothing."""
+"""Where finished figures are written, and as what."""
 from __future__ import annotations
 
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Union
 
 from .model.errors import VizError
+from .model.kit import files
 
 SUFFIXES = (".dot", ".svg", ".pdf", ".png")
 FILM_SUFFIXES = (".html", ".svg", ".pdf", ".png")
@@ -31,20 +32,10 @@ def folder(path: Path) -> Path:
 
 
 def write(name: Union[str, Path], data: bytes) -> None:
-    """Put `data` in the file `name`; who reads it meanwhile sees the old file or the new one.
-
-    Raises VizError; then the old file, if any, is as it was.
-    """
-    target = Path(os.path.realpath(name))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    """Writes a file as files.write does. Raises VizError; then the old file, if any, is unchanged."""
     try:
-        if target.is_dir():
-            raise IsADirectoryError(0, "Is a directory")
-        try:
-            temporary.write_bytes(data)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        files.write(str(name), data)
     except OSError as e:
-        hint = "" if target.parent.is_dir() else f"; try mkdir -p {target.parent}"
+        folder = Path(os.path.realpath(name)).parent
+        hint = "" if folder.is_dir() else f"; try mkdir -p {folder}"
         raise VizError(f"{name}: cannot be written: {e.strerror}{hint}") from None

@@ -81,6 +81,7 @@ int copyinstr(pagetable_t pagetable, char *dst, uint64 srcva, uint64 max);
 // dst (src) is a user address of the calling process or a kernel address.
 int either_copyout(int user_dst, uint64 dst, const void *src, uint64 len);
 int either_copyin(void *dst, int user_src, uint64 src, uint64 len);
+char *reach(int user, uint64 addr, pte_t need, uint64 *n);
 int uvmtouch(pagetable_t pagetable, uint64 va); // the page a lazy sbrk promised
 
 // spinlock.c
@@ -88,14 +89,13 @@ void initlock(struct spinlock *lk, char *name);
 void acquire(struct spinlock *lk);
 void release(struct spinlock *lk);
 int holding(struct spinlock *lk);
-void push_off(void);
+struct cpu *push_off(void);
 void pop_off(void);
 
 // sleeplock.c
 void initsleeplock(struct sleeplock *lk, char *name);
 void acquiresleep(struct sleeplock *lk);
 void releasesleep(struct sleeplock *lk);
-int holdingsleep(struct sleeplock *lk);
 
 // swtch.S
 void swtch(struct context *save, struct context *load);
@@ -157,7 +157,8 @@ struct buf *bread(uint dev, uint blockno); // locked
 struct buf *bzeroed(uint dev, uint blockno); // locked, zeroed, not read from the disk
 void brelse(struct buf *b);
 void bpin(struct buf *b);
-void bunpin(struct buf *b);
+uint bshare(uint dev, const uint *list, uint n, struct buf **run); // not locked
+void bunpin(struct buf **run, uint n);
 
 // log.c
 void initlog(int dev, struct superblock *sb);
@@ -181,7 +182,7 @@ int readi(struct inode *ip, int user_dst, uint64 dst, uint off, uint n);
 int writei(struct inode *ip, int user_src, uint64 src, uint off, uint n);
 int writemax(uint off);        // bytes one operation may write at off
 struct inode *iget(uint dev, uint inum); // 0 when the table is full
-struct buf *ibread(struct inode *ip, uint n); // locked; 0 for a hole
+struct buf *ibread(struct inode *ip, uint n); // to read until bunpin; ip is locked
 
 // dir.c
 int namecmp(const char *a, const char *b);

@@ -53,23 +53,20 @@ static int has_name(const union entry *e, const union entry *key) {
 static uint find(struct inode *dp, uint i,
                  int (*wanted)(const union entry *, const union entry *),
                  const union entry *key, uint *inum) {
-  static const union entry hole;
   uint n = dp->size / sizeof(struct dirent);
 
   while (i < n) {
     struct buf *b = ibread(dp, i / EPB);
     uint stop = MIN(n, (i / EPB + 1) * EPB);
     for (; i < stop; i++) {
-      const union entry *e = b ? (union entry *)b->data + i % EPB : &hole;
+      const union entry *e = (union entry *)b->data + i % EPB;
       if (!wanted(e, key))
         continue;
       *inum = e->d.inum;
-      if (b)
-        brelse(b);
+      bunpin(&b, 1);
       return i * sizeof(struct dirent);
     }
-    if (b)
-      brelse(b);
+    bunpin(&b, 1);
   }
   return dp->size;
 }

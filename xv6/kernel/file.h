@@ -20,6 +20,7 @@ struct inode {
   int ref;                  // (t) pointers to this entry; 0 is unused
   struct inode *next;       // (t) in its hash chain, or among the unused
   struct sleeplock lock;
+  struct buf *map;          // (i) the indirect block, pinned since it was looked up; or 0
   int valid;                // (i) what follows has been read from the disk
   // From here to addrs (i): a struct dinode, field by field; aligned to be
   // copied by words.

@@ -28,6 +28,7 @@
 #include "defs.h"
 
 #define NCHAIN 64           // a power of two
+#define RUN (PGSIZE / BSIZE) // blocks that readi looks up at once
 
 static struct superblock sb; // constant after fsinit
 
@@ -160,6 +161,13 @@ struct inode *idup(struct inode *ip) {
   return ip;
 }
 
+// ip has lost its indirect block, or goes out of memory.
+static void forget_map(struct inode *ip) {
+  if (ip->map)
+    bunpin(&ip->map, 1);
+  ip->map = 0;
+}
+
 // Drops a reference, and the entry with its last one. 0, and nothing
 // dropped, if that would lose an inode without names: reclaim it first.
 // With ref 1 nobody else can come to such an inode, so its fields stand.
@@ -173,6 +181,7 @@ static int drop(struct inode *ip) {
     *link = ip->next;
     ip->next = itable.unused;
     itable.unused = ip;
+    forget_map(ip);
   }
   release(&itable.lock);
   return gone;
@@ -211,8 +220,6 @@ void ilock(struct inode *ip) {
 }
 
 void iunlock(struct inode *ip) {
-  if (!holdingsleep(&ip->lock))
-    panic("iunlock: the inode is not locked");
   releasesleep(&ip->lock);
 }
 
@@ -330,18 +337,16 @@ void stati(struct inode *ip, struct stat *st) {
 // The numbers of ip's blocks from the first'th on, n of them; 0 for one that
 // is not there. ip is locked.
 static void blocks_at(struct inode *ip, uint first, uint n, uint *list) {
-  uint indirect = first + n > NDIRECT ? ip->addrs[NDIRECT] : 0;
-  struct buf *b = indirect ? bread(ip->dev, indirect) : 0;
+  uint *indirect = &ip->addrs[NDIRECT];
+  if (first + n > NDIRECT && *indirect && !ip->map)
+    bshare(ip->dev, indirect, 1, &ip->map);
 
-  for (uint i = 0; i < n; i++) {
-    uint at = first + i;
+  const uint *map = ip->map ? (uint *)ip->map->data : 0;
+  for (uint at = first; at < first + n; at++)
     if (at < NDIRECT)
-      list[i] = ip->addrs[at];
+      *list++ = ip->addrs[at];
     else
-      list[i] = b && at < MAXFILE ? ((uint *)b->data)[at - NDIRECT] : 0;
-  }
-  if (b)
-    brelse(b);
+      *list++ = map && at < MAXFILE ? map[at - NDIRECT] : 0;
 }
 
 static uint block_at(struct inode *ip, uint n) {
@@ -369,10 +374,19 @@ static int attach_block(struct inode *ip, uint n, uint blockno) {
   return 0;
 }
 
-// The buffer of ip's n'th block, locked; 0 for a hole. ip is locked.
+// The buffers of up to n of ip's blocks from the first'th on, to read until
+// bunpin. How many, 1 at least. ip is locked.
+static uint iblocks(struct inode *ip, uint first, uint n, struct buf **run) {
+  uint list[RUN];
+  n = MIN(n, RUN);
+  blocks_at(ip, first, n, list);
+  return bshare(ip->dev, list, n, run);
+}
+
 struct buf *ibread(struct inode *ip, uint n) {
-  uint blockno = block_at(ip, n);
-  return blockno ? bread(ip->dev, blockno) : 0;
+  struct buf *b = 0;
+  iblocks(ip, n, 1, &b);
+  return b;
 }
 
 // Frees all of ip's contents, also what a failed write left beyond the end.
@@ -383,6 +397,7 @@ void itrunc(struct inode *ip) {
     struct buf *b = bread(ip->dev, *indirect);
     free_blocks(ip->dev, (uint *)b->data, NINDIRECT);
     brelse(b);
+    forget_map(ip);
   }
   free_blocks(ip->dev, ip->addrs, NDIRECT + 1);
   memset(ip->addrs, 0, sizeof(ip->addrs));
@@ -390,27 +405,46 @@ void itrunc(struct inode *ip) {
   iupdate(ip);
 }
 
+// Copies n bytes of a file, of which the first is the start'th of run's
+// first block. 0, or -1 if dst is bad.
+static int copy_run(struct buf **run, uint64 start, int user_dst, uint64 dst, uint64 n) {
+  uint64 room = 0;          // bytes that may be written at to
+  char *to = 0;
+
+  for (uint64 step; n > 0; n -= step) {
+    if (room == 0) {
+      room = n;
+      if ((to = reach(user_dst, dst, PTE_W, &room)) == 0)
+        return -1;
+      dst += room;
+    }
+    step = MIN(room, BSIZE - start);
+    memmove(to, (*run)->data + start, step);
+    to += step;
+    room -= step;
+    start += step;
+    if (start == BSIZE) {
+      start = 0;
+      run++;
+    }
+  }
+  return 0;
+}
+
 // Reads up to n bytes at off into a user's or the kernel's dst. The number
 // read, less at the end of the file; -1 if dst is bad. ip is locked.
 int readi(struct inode *ip, int user_dst, uint64 dst, uint off, uint n) {
-  static const uchar zeros[BSIZE] __attribute__((aligned(8)));
+  struct buf *run[RUN];
 
   if (off >= ip->size)
     return 0;
-  uint list[PGSIZE / BSIZE], i = NELEM(list); // numbers of blocks, and the next of them
-  uint end = off + MIN(n, ip->size - off);
-  for (uint at = off, step; at < end; at += step, dst += step) {
-    step = MIN(end - at, BSIZE - at % BSIZE);
-    if (i == NELEM(list)) {  // 1,502 instructions a block; with one number at a time 1,904 (user/bench.c)
-      blocks_at(ip, at / BSIZE, NELEM(list), list);
-      i = 0;
-    }
-    uint blockno = list[i++];
-    struct buf *b = blockno ? bread(ip->dev, blockno) : 0;
-    const uchar *from = (b ? b->data : zeros) + at % BSIZE;
-    int failed = either_copyout(user_dst, dst, from, step);
-    if (b)
-      brelse(b);
+  uint64 end = off + MIN(n, ip->size - off);
+  for (uint64 at = off, step; at < end; at += step, dst += step) {
+    uint64 first = at / BSIZE;
+    uint64 got = iblocks(ip, first, (end - 1) / BSIZE + 1 - first, run);
+    step = MIN(end, (first + got) * BSIZE) - at;
+    int failed = copy_run(run, at % BSIZE, user_dst, dst, step);
+    bunpin(run, got);
     if (failed)
       return -1;
   }

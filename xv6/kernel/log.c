@@ -113,10 +113,9 @@ static void commit(void) {
   virtio_disk_wait(&log.header);
   write_blocks(0);
   set_header(0);
-  for (int i = 0; i < log.n; i++) {
+  for (int i = 0; i < log.n; i++)
     log.block[i]->logged = 0;
-    bunpin(log.block[i]);
-  }
+  bunpin(log.block, log.n);
   log.n = 0;
 }
 

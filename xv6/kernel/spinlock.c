@@ -19,8 +19,7 @@ int holding(struct spinlock *lk) {
 
 // Interrupts stay off until the matching release().
 void acquire(struct spinlock *lk) {
-  push_off();
-  struct cpu *self = mycpu();
+  struct cpu *self = push_off();
   if (lk->cpu == self)
     panic("acquire: held by this hart already");
   while (__atomic_exchange_n(&lk->locked, 1, __ATOMIC_ACQUIRE))
@@ -38,13 +37,14 @@ void release(struct spinlock *lk) {
 }
 
 // Each push_off() takes one pop_off() to undo; the last one gives interrupts
-// back if they were on before the first.
-void push_off(void) {
+// back if they were on before the first. The hart, which stays the same now.
+struct cpu *push_off(void) {
   uint64 before;
   asm volatile("csrrc %0, sstatus, %1" : "=r"(before) : "rK"(SSTATUS_SIE) : "memory");
   struct cpu *c = mycpu();
   if (c->noff++ == 0)
     c->intena = (before & SSTATUS_SIE) != 0;
+  return c;
 }
 
 void pop_off(void) {

@@ -328,3 +328,12 @@ int either_copyin(void *dst, int user_src, uint64 src, uint64 len) {
   memmove(dst, (const void *)src, len);
   return 0;
 }
+
+// Where a user's or the kernel's addr is in physical memory, and in *n how
+// many of n bytes follow it there. 0 if the user may not do all of need there.
+char *reach(int user, uint64 addr, pte_t need, uint64 *n) {
+  if (!user)
+    return (char *)addr;
+  *n = MIN(*n, PGSIZE - addr % PGSIZE);
+  return userbyte(myproc()->pagetable, addr, need);
+}

@@ -10,6 +10,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ..memory.elf import Range
 from ..memory.readers import Reader, ReadError
+from ..memory.riscv import cj_offset, instructions, jal_offset, signed
 from .cnames import GROWING, NOT_GROWING
 from .debuginfo import DebugInfo
 
@@ -59,21 +60,12 @@ def _starting(info: DebugInfo, address: int) -> Optional[Range]:
     return next((f for f in info.functions if f.address == address), None)
 
 
-def _instructions(code: bytes) -> Iterator[Tuple[int, int, int]]:
-    """(offset, bits, bytes of it) of each instruction."""
-    at = 0
-    while at + 2 <= len(code):
-        n = 4 if code[at] & 3 == 3 else 2
-        yield at, int.from_bytes(code[at:at + n], "little"), n
-        at += n
-
-
 def _stores(code: bytes) -> Iterator[Tuple[int, int]]:
     """(offset from its base register, bytes) of each store by another register than sp and s0."""
-    for _, bits, n in _instructions(code):
+    for _, bits, n in instructions(code):
         if n == 4 and bits & 0x7F == 0x23 and bits >> 12 & 7 in (2, 3):
             if bits >> 15 & 31 not in _FRAME:
-                yield _signed(bits >> 25 << 5 | bits >> 7 & 31, 12), 4 if bits >> 12 & 7 == 2 else 8
+                yield signed(bits >> 25 << 5 | bits >> 7 & 31, 12), 4 if bits >> 12 & 7 == 2 else 8
         elif n == 2 and bits & 3 == 0 and bits >> 13 in (6, 7) and 8 + (bits >> 7 & 7) not in _FRAME:
             high = (bits >> 10 & 7) << 3
             if bits >> 13 == 7:                                     # c.sd
@@ -85,24 +77,12 @@ def _stores(code: bytes) -> Iterator[Tuple[int, int]]:
 def _targets(code: bytes, address: int) -> Iterator[int]:
     """Where the code jumps to: jal, auipc with jalr, c.j."""
     upper = {}          # register -> what auipc put there
-    for at, bits, n in _instructions(code):
+    for at, bits, n in instructions(code):
         if n == 4 and bits & 0x7F == 0x6F:
-            offset = (bits >> 31) << 20 | (bits >> 12 & 0xFF) << 12 | (bits >> 20 & 1) << 11 | (bits >> 21 & 0x3FF) << 1
-            yield address + at + _signed(offset, 21)
+            yield address + at + jal_offset(bits)
         elif n == 4 and bits & 0x7F == 0x17:
-            upper[bits >> 7 & 31] = address + at + _signed(bits & 0xFFFFF000, 32)
+            upper[bits >> 7 & 31] = address + at + signed(bits & 0xFFFFF000, 32)
         elif n == 4 and bits & 0x7F == 0x67 and bits >> 15 & 31 in upper:
-            yield upper[bits >> 15 & 31] + _signed(bits >> 20, 12)
+            yield upper[bits >> 15 & 31] + signed(bits >> 20, 12)
         elif n == 2 and bits & 3 == 1 and bits >> 13 == 5:
-            yield address + at + _signed(_c_j(bits), 12)
-
-
-def _c_j(bits: int) -> int:
-    """c.j's offset: imm[11|4|9:8|10|6|7|3:1|5] in bits 12 to 2."""
-    places = (5, 1, 2, 3, 7, 6, 10, 8, 9, 4, 11)
-    return sum((bits >> 2 + i & 1) << place for i, place in enumerate(places))
-
-
-def _signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> bits - 1 else value
+            yield address + at + cj_offset(bits)

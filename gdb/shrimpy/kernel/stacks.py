@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..memory.readers import PAGE, Reader, ReadError
+from ..memory import riscv
 from ..memory.elf import Range
 from .cnames import OUTERMOST
 from .debuginfo import DebugInfo
@@ -402,7 +403,7 @@ def flow(code: bytes, csr_of: Callable[[int], Optional[int]] = lambda _: None) -
                 states[at] = state
                 todo.append(at)
                 break
-            at += _size(code, at)
+            at += riscv.length(code[at])
         else:
             continue
         dispatches.append(state)
@@ -435,12 +436,9 @@ def _reach(states: Dict[int, State], place: int, state: State) -> bool:
 def _waits(code: bytes, first: int, last: int) -> bool:
     """Whether the loop from `first` to the jump at `last` does nothing but wait."""
     at = first
-    while at < last:
-        n = _size(code, at)
-        word = int.from_bytes(code[at:at + n], "little")
-        if not (n == 2 and word == 1 or n == 4 and (word == 0x13 or word & 0x7F in (0x73, 0x0F))):
-            return False
-        at += n
+    for at, word, n in riscv.instructions(code, first):
+        if at >= last or not (n == 2 and word == 1 or n == 4 and (word == 0x13 or word & 0x7F in (0x73, 0x0F))):
+            break
     return at == last
 
 
@@ -482,22 +480,20 @@ class Instruction(NamedTuple):
 
 def decode(code: bytes, at: int) -> Optional[Instruction]:
     """The instruction at an offset; None for what is none."""
-    size = _size(code, at)
-    if at + size > len(code):
+    size = riscv.length(code[at]) if at < len(code) else 0
+    if not 0 < size <= len(code) - at:
         return None
     word = int.from_bytes(code[at:at + size], "little")
     if size == 2:
         return _compressed(word, at)
     opcode, rd, rs1, rs2, f3 = word & 0x7F, word >> 7 & 31, word >> 15 & 31, word >> 20 & 31, word >> 12 & 7
-    imm = _signed(word >> 20, 12)
+    imm = riscv.signed(word >> 20, 12)
     if opcode == 0x6F:                                           # jal
-        place = _signed((word >> 31 << 20) | (word >> 12 & 0xFF) << 12 | (word >> 20 & 1) << 11
-                        | (word >> 21 & 0x3FF) << 1, 21)
-        return Instruction(4, "call" if rd else "jump", bool(rd), at + place)
+        return Instruction(4, "call" if rd else "jump", bool(rd), at + riscv.jal_offset(word))
     if opcode == 0x67:                                           # jalr
         return Instruction(4, "call" if rd else "indirect", bool(rd), None, rs1, imm)
     if opcode == 0x63:                                           # branches
-        place = _signed((word >> 31 << 12) | (word >> 7 & 1) << 11 | (word >> 25 & 0x3F) << 5
+        place = riscv.signed((word >> 31 << 12) | (word >> 7 & 1) << 11 | (word >> 25 & 0x3F) << 5
                         | (word >> 8 & 15) << 1, 13)
         return Instruction(4, "branch", True, at + place)
     if opcode == 0x13 and f3 == 0:                               # addi
@@ -507,15 +503,15 @@ def decode(code: bytes, at: int) -> Optional[Instruction]:
     if opcode == 0x1B and f3 == 0:                               # addiw
         return Instruction(4, writes=_add(at, rd, rs1, imm, narrow=True))
     if opcode == 0x37:                                           # lui
-        return Instruction(4, writes=_put(rd, ("const", _signed(word & 0xFFFFF000, 32))))
+        return Instruction(4, writes=_put(rd, ("const", riscv.signed(word & 0xFFFFF000, 32))))
     if opcode == 0x17:                                           # auipc
-        return Instruction(4, writes=_put(rd, ("pc", at + _signed(word & 0xFFFFF000, 32))))
+        return Instruction(4, writes=_put(rd, ("pc", at + riscv.signed(word & 0xFFFFF000, 32))))
     if opcode == 0x33 and f3 == 0 and word >> 25 == 0:           # add
         return Instruction(4, writes=_sum(at, rd, rs1, rs2))
     if opcode == 0x03:                                           # loads
         return Instruction(4, writes=_load(at, rd, rs1, imm) if f3 == 3 else _define(at, rd))
     if opcode == 0x23:                                           # stores
-        place = _signed(word >> 25 << 5 | rd, 12)
+        place = riscv.signed(word >> 25 << 5 | rd, 12)
         return Instruction(4, writes=_store(at, rs2, rs1, place, f3))
     if opcode == 0x73:
         if word in (_SRET, _MRET):
@@ -534,7 +530,7 @@ def _compressed(word: int, at: int) -> Optional[Instruction]:
     quadrant, f3 = word & 3, word >> 13
     rd, low, high = word >> 7 & 31, 8 + (word >> 2 & 7), 8 + (word >> 7 & 7)
     rs2 = word >> 2 & 31
-    small = _signed((word >> 12 & 1) << 5 | word >> 2 & 31, 6)
+    small = riscv.signed((word >> 12 & 1) << 5 | word >> 2 & 31, 6)
     if word == 0:
         return None
     if quadrant == 0:
@@ -556,7 +552,7 @@ def _compressed(word: int, at: int) -> Optional[Instruction]:
         if f3 == 2:                                              # c.li
             return Instruction(2, writes=_put(rd, ("const", small)))
         if f3 == 3 and rd == SP:                                 # c.addi16sp
-            up = _signed((word >> 12 & 1) << 9 | (word >> 6 & 1) << 4 | (word >> 5 & 1) << 6
+            up = riscv.signed((word >> 12 & 1) << 9 | (word >> 6 & 1) << 4 | (word >> 5 & 1) << 6
                          | (word >> 3 & 3) << 7 | (word >> 2 & 1) << 5, 10)
             return Instruction(2, writes=_add(at, SP, SP, up))
         if f3 == 3:                                              # c.lui
@@ -564,11 +560,8 @@ def _compressed(word: int, at: int) -> Optional[Instruction]:
         if f3 == 4:
             return Instruction(2, writes=_define(at, high))
         if f3 == 5:                                              # c.j
-            place = _signed((word >> 12 & 1) << 11 | (word >> 11 & 1) << 4 | (word >> 9 & 3) << 8
-                            | (word >> 8 & 1) << 10 | (word >> 7 & 1) << 6 | (word >> 6 & 1) << 7
-                            | (word >> 3 & 7) << 1 | (word >> 2 & 1) << 5, 12)
-            return Instruction(2, "jump", False, at + place)
-        place = _signed((word >> 12 & 1) << 8 | (word >> 10 & 3) << 3 | (word >> 5 & 3) << 6
+            return Instruction(2, "jump", False, at + riscv.cj_offset(word))
+        place = riscv.signed((word >> 12 & 1) << 8 | (word >> 10 & 3) << 3 | (word >> 5 & 3) << 6
                         | (word >> 3 & 3) << 1 | (word >> 2 & 1) << 5, 9)
         return Instruction(2, "branch", True, at + place)        # c.beqz, c.bnez
     if f3 == 0:                                                  # c.slli
@@ -597,13 +590,9 @@ def _compressed(word: int, at: int) -> Optional[Instruction]:
 def stores(code: bytes) -> Iterator[Tuple[int, int, int, int]]:
     """(offset of the instruction behind it, base register, offset from that, bytes written) of each store of an integer
     in code that has no data in it (Unprivileged, chapters 2 and 28); those to a function's own frame left out."""
-    at = 0
-    while at + _size(code, at) <= len(code):
-        size = _size(code, at)
-        word = int.from_bytes(code[at:at + size], "little")
-        at += size
+    for at, word, size in riscv.instructions(code):
         if word & 0x7F == 0x23:
-            base, offset, n_bytes = word >> 15 & 31, _signed(word >> 25 << 5 | word >> 7 & 31, 12), 1 << (word >> 12 & 3)
+            base, offset, n_bytes = word >> 15 & 31, riscv.signed(word >> 25 << 5 | word >> 7 & 31, 12), 1 << (word >> 12 & 3)
         elif word & 0xE003 == 0xC000:                            # c.sw
             base, offset, n_bytes = 8 + (word >> 7 & 7), (word >> 10 & 7) << 3 | (word >> 6 & 1) << 2 | (word >> 5 & 1) << 6, 4
         elif word & 0xE003 == 0xE000:                            # c.sd
@@ -611,16 +600,7 @@ def stores(code: bytes) -> Iterator[Tuple[int, int, int, int]]:
         else:
             continue
         if base not in (0, SP):
-            yield at, base, offset, n_bytes
-
-
-def _size(code: bytes, at: int) -> int:
-    return 4 if at < len(code) and code[at] & 3 == 3 else 2
-
-
-def _signed(value: int, n_bits: int) -> int:
-    value &= (1 << n_bits) - 1
-    return value - (1 << n_bits) if value >> n_bits - 1 else value
+            yield at + size, base, offset, n_bytes
 
 
 # What an instruction does to a state: each returns a function from state to state.
@@ -652,7 +632,7 @@ def _add(at: int, rd: int, rs: int, n: int, narrow: bool = False) -> Callable[[S
         value = _read(state, rs)
         if value[0] in ("sp", "pc", "const") and (not narrow or value[0] == "const"):
             total = value[1] + n
-            return _set(state, rd, (value[0], _signed(total, 32) if narrow else total))
+            return _set(state, rd, (value[0], riscv.signed(total, 32) if narrow else total))
         return _set(state, rd, value if n == 0 and not narrow else ("def", at, rd))
     return apply
 
@@ -670,7 +650,7 @@ def _sum(at: int, rd: int, rs1: int, rs2: int) -> Callable[[State], State]:
 def _shift(at: int, rd: int, rs: int, n: int) -> Callable[[State], State]:
     def apply(state: State) -> State:
         value = _read(state, rs)
-        return _set(state, rd, ("const", _signed(value[1] << n, 64)) if value[0] == "const" else ("def", at, rd))
+        return _set(state, rd, ("const", riscv.signed(value[1] << n, 64)) if value[0] == "const" else ("def", at, rd))
     return apply
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
+from ..memory import riscv
+
 RA, SP, FP = 1, 2, 8
 
 _MOST_INSTRUCTIONS = 256        # of a function, until its frame is made
@@ -42,16 +44,10 @@ class Caller(NamedTuple):
 
 def instructions(code: bytes, start: int, at: int) -> Iterator[Instruction]:
     """The instructions from `at` on, of `code`, which begins at `start`."""
-    while start <= at and at - start + 2 <= len(code):
-        half = int.from_bytes(code[at - start:at - start + 2], "little")
-        if half & 3 == 3:
-            if at - start + 4 > len(code):
-                return
-            yield Instruction(at, 4, *_whole(int.from_bytes(code[at - start:at - start + 4], "little")))
-            at += 4
-        else:
-            yield Instruction(at, 2, *_compressed(half))
-            at += 2
+    if at < start:
+        return
+    for offset, bits, n in riscv.instructions(code, at - start):
+        yield Instruction(start + offset, n, *(_compressed(bits) if n == 2 else _whole(bits)))
 
 
 def caller(code: bytes, start: int, pc: int, ra: int, sp: int, fp: int,
@@ -156,19 +152,15 @@ def is_machine_vector(code: bytes) -> bool:
     return is_swap and any(code[at:at + 4] == _MRET.to_bytes(4, "little") for at in range(0, len(code), 2))
 
 
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 else value
-
-
 def _whole(word: int) -> Tuple[str, int, int]:
     """(kind, register, value) of a 32-bit instruction."""
     opcode, rd, funct3, rs1, rs2 = word & 127, word >> 7 & 31, word >> 12 & 7, word >> 15 & 31, word >> 20 & 31
     if opcode == 0x13 and funct3 == 0 and rs1 == SP and rd in (SP, FP):
-        return ("sp" if rd == SP else "fp", rd, _signed(word >> 20, 12))
+        return ("sp" if rd == SP else "fp", rd, riscv.signed(word >> 20, 12))
     if opcode == 0x23 and funct3 == 3 and rs1 == SP:
-        return "save", rs2, _signed(word >> 25 << 5 | rd, 12)
+        return "save", rs2, riscv.signed(word >> 25 << 5 | rd, 12)
     if opcode == 0x03 and funct3 == 3 and rs1 == SP:
-        return "restore", rd, _signed(word >> 20, 12)
+        return "restore", rd, riscv.signed(word >> 20, 12)
     if opcode == 0x67:
         return ("ret", 0, 0) if rd == 0 and rs1 == RA and not word >> 20 else ("jump", rs1, 1)
     if opcode in (0x63, 0x6f):
@@ -190,9 +182,9 @@ def _compressed(half: int) -> Tuple[str, int, int]:
         return ("fp", FP, value) if half >> 2 & 7 == 0 else ("", 0, 0)
     if kind == 1:
         if funct3 == 0 and rd == SP:
-            return "sp", SP, _signed(bits((12, 1, 5), (2, 5, 0)), 6)
+            return "sp", SP, riscv.signed(bits((12, 1, 5), (2, 5, 0)), 6)
         if funct3 == 3 and rd == SP:
-            return "sp", SP, _signed(bits((12, 1, 9), (6, 1, 4), (5, 1, 6), (3, 2, 7), (2, 1, 5)), 10)
+            return "sp", SP, riscv.signed(bits((12, 1, 9), (6, 1, 4), (5, 1, 6), (3, 2, 7), (2, 1, 5)), 10)
         return ("jump", 0, 0) if funct3 >= 5 else ("", 0, 0)
     if kind == 2:
         if funct3 == 7:

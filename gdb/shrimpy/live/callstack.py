@@ -30,17 +30,6 @@ def register(name: str) -> int:
     return int(gdb.newest_frame().read_register(name)) & WORD
 
 
-def signed(value: int) -> int:
-    """A register's value as a C long."""
-    return value - (1 << 64) if value >> 63 else value
-
-
-def as_int(value: int) -> int:
-    """A register's value as the C int that a function returned in it."""
-    value &= 0xffffffff
-    return value - (1 << 32) if value >> 31 else value
-
-
 def is_on(stack: int) -> bool:
     """Whether the thread runs on the kernel stack that begins at that address."""
     return 0 < register("sp") - stack <= STACK_BYTES

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..kernel.cnames import CACHE_WORDS, PROCESS_TABLES
 from ..reasons import RAM, Kind, Reason, Subject
 from ..records import Runs
 from ..snapshot.frames import Frame, User
+from ..snapshot.index import FRY
 from .pages import has_run_exec, is_orphans_page
 from .verdict import Bench, Rule, Verdict, named, of_process
 from .view import PAGE, View, count_pages, holder_of
@@ -146,8 +147,8 @@ def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
 
 
 def _loser(view: View, pa: int) -> Optional[str]:
-    """The usual name of the function that should have freed a frame, by what it was last and what became of whose it was; None
-    where that is not known."""
+    """The usual name of the function that should have freed a frame, by what it was last and what became of whose it was: freeproc
+    only where each of several that have been buried lost such a one. None where that is not known."""
     users = view.users_before(pa)
     if {u.kind for u in users} == {"table"} and view.has_function("freewalk"):
         return "freewalk"
@@ -155,7 +156,25 @@ def _loser(view: View, pa: int) -> Optional[str]:
     alive = [p for p in map(view.process, owners) if p is not None and view.earlier(p) is not None]
     if not owners or alive and not any(has_run_exec(view, p) for p in alive):
         return None
-    return "exec" if alive else "freeproc"
+    return "exec" if alive else "freeproc" if _all_lost(view, _used_as(users, view)) else None
+
+
+def _used_as(users: Iterable[User], view: View) -> Tuple[str, Optional[str]]:
+    """What a frame was to its users: its kind, and which of the two pages. Shared, it is FRY."""
+    found = [(u.kind, view.shared(u.va) if u.kind == "user" else None) for u in users]
+    return next((one for one in found if one[1] == FRY), found[0])
+
+
+def _all_lost(view: View, use: Tuple[str, Optional[str]]) -> bool:
+    """Whether each process that has been buried since the earlier stop lost a frame that it used so, and there are several."""
+    lost: Dict[Optional[int], bool] = {}
+    for frame in view.previous.frames if view.previous else ():
+        owners = [u for u in frame.users if u.pid is not None and view.process(u.pid) is None]
+        if owners and _used_as(frame.users, view) == use:
+            pid = next((u.pid for u in owners if u.kind == "user" and view.shared(u.va) == FRY), owners[0].pid)
+            is_lost = any(pa <= frame.pa < pa + n * PAGE for pa, n in view.snapshot.lost)
+            lost[pid] = lost.get(pid, False) or is_lost
+    return len(lost) > 1 and all(lost.values())
 
 
 # Frames that should have come back

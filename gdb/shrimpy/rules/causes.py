@@ -57,6 +57,16 @@ last what playing showed of all that."""
 _MISSING = {K.FRY_MISSING: "FRY", K.SHRIMP_MISSING: "SHRIMP", K.SHRIMP_LOST: "SHRIMP"}
 
 
+_PLAYED: Dict[Differs, Tuple[K, ...]] = {
+    Differs.PANICKED: (K.PANICKED,), Differs.MOVED: (K.PAGE_CHANGED,), Differs.MISSING: (K.FRY_MISSING, K.SHRIMP_MISSING, K.SHRIMP_LOST),
+    Differs.FLAGS: (K.WRONG_FLAGS,), Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS), Differs.LEAK: LOST,
+    Differs.SHARED: (K.FRY_NOT_PRIVATE,), Differs.SATP: (K.SATP_NOT_ROOT,)}
+"""What a stop shows of what playing shows: of the same page, where it is about one."""
+
+_OF_FRY = (K.FRY_MISSING, K.FRY_NOT_PRIVATE)
+_OF_SHRIMP = (K.SHRIMP_MISSING, K.SHRIMP_LOST, K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS)
+
+
 def blocks(verdicts: Iterable[Verdict]) -> List[Block]:
     """The failures, and warnings, of `verdicts` by cause, each in one block: causes before what they explain."""
     heads: List[Tuple[Alike, List[Alike]]] = []
@@ -125,14 +135,22 @@ def _explains(cause: Alike, other: Alike) -> bool:
         return True
     if family == "freed" and second.kind == K.NOT_ZEROED or family == "tables" and second.kind in _BY_SHARED_TABLES:
         return True
-    if first.kind == K.PANICKED and second.played is not None and second.played.what is Differs.PANICKED:
-        return True
+    if second.played is not None:
+        page = second.played.cell and second.played.cell.page
+        return first.kind in _PLAYED.get(second.played.what, ()) and _page(first) in (None, page) \
+            and cause.example.function in (None, other.example.function)
     if first.kind == second.kind == K.PAGE_CHANGED and cause.example.function == other.example.function:
         return True
     if first.kind == K.PAGE_CHANGED and first.frame is None and _MISSING.get(second.kind) == first.page:
         return True
     places = {place for v in cause.verdicts for place in _places(v)}
-    return all(places & _places(v) for v in other.verdicts)
+    left_behind = first.kind == K.PAGE_CHANGED and second.kind in LOST     # of several frames one that is known is enough
+    return (any if left_behind else all)(places & _places(v) for v in other.verdicts)
+
+
+def _page(why: Reason) -> Optional[str]:
+    """Which of the two pages a failure is about, if one."""
+    return why.page or ("FRY" if why.kind in _OF_FRY else "SHRIMP" if why.kind in _OF_SHRIMP else None)
 
 
 def _places(v: Verdict) -> Set[Tuple[Any, ...]]:

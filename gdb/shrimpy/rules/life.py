@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
 
-from ..kernel.cnames import ALLOCATING, FREEING, GENERIC
+from ..kernel.cnames import ALLOCATING, FREEING, FROM_KERNEL, GENERIC
 from ..kernel.panic import Panic
 from ..reasons import KERNEL, Kind, Reason
 from ..snapshot import Hart, Process, Snapshot
 from .verdict import Bench, Rule, Verdict, named, of_process
 
 
-_VICTIMS = frozenset(("kalloc", "kzalloc", "kdup"))
+_VICTIMS = frozenset(("kalloc", "kzalloc", "kdup", "kfree"))
 """Functions that panic when somebody has freed a frame that they are given, or spoilt the free list, before."""
 
 _NEAR = 3
@@ -41,8 +41,9 @@ def no_panic(bench: Bench) -> Iterator[Verdict]:
                  page=None if panic.va is None else pages.get(panic.va),
                  process=named(process) if process else None, hart=hart.hart if hart else None)
     of_memory = panic.va is not None and panic.va not in pages
-    yield bench.failed(of_process(process) if process else KERNEL, why, _to_look_at(callers, of_memory) if callers else panic.function,
-                       va=panic.va, pte_at=panic.pte_at, pte=panic.pte, process=process)
+    guilty = _to_look_at(callers, bench.view.function("fork") if of_memory else None) if callers else panic.function
+    yield bench.failed(of_process(process) if process else KERNEL, why, guilty, va=panic.va, pte_at=panic.pte_at, pte=panic.pte,
+                       process=process)
 
 
 def _panicking(snapshot: Snapshot) -> _Panicking:
@@ -57,14 +58,17 @@ def _panicking(snapshot: Snapshot) -> _Panicking:
     return _Panicking(there, snapshot.process(there.pid) if there else None, ())
 
 
-def _to_look_at(callers: Sequence[str], of_memory: bool) -> Optional[str]:
-    """The innermost caller that is not of those that panic for what others did. of_memory: a page of user memory is still
-    mapped: then who frees the table is not to blame, but who has it freed. None where the allocator panics because of what
-    happened to a frame earlier."""
+def _to_look_at(callers: Sequence[str], only: Optional[str]) -> Optional[str]:
+    """The innermost caller that is not of those that panic for what others did. None where the allocator panics because of what
+    happened to a frame earlier. only: where a page of user memory is still mapped in a table that is freed, the one function
+    that has made what it frees: of any other's table the page may have come earlier."""
+    if FROM_KERNEL in callers[:_NEAR] and FREEING.intersection(callers):
+        return None     # what it has been given to free is none any more
     if next((name for name in callers[:_NEAR] if name in ALLOCATING), None) in _VICTIMS:
         return None
-    innocent = GENERIC | FREEING | {"freeproc"} if of_memory else GENERIC
-    return next((name for name in callers if name not in innocent), callers[0])
+    if only is not None:
+        return only if only in callers else None
+    return next((name for name in callers if name not in GENERIC), callers[0])
 
 
 RULES = (Rule("no-panic", no_panic),)

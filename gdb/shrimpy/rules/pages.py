@@ -21,10 +21,6 @@ _MOST_USERS = 3
 _MOST_OWNERS = 4
 """Processes with one FRY that a failure names."""
 
-_SHARED_BY = {"given again": "freeproc", "parent's": "fork"}
-"""The function to look at, by how several processes came to one FRY. Where everybody has it, it may be one that allocproc gives
-to all, or the first process's, handed on by each fork."""
-
 _NEAR_TOP = 64
 """Pages below its end in which a program that was loaded high has some; a heap that was promised has none."""
 
@@ -74,7 +70,7 @@ def _pair(bench: Bench, p: Process) -> Verdict:
     if mine is None:
         guilty = _who_mapped(view, p, _is_one_frame)
         return bench.accuse(p, Reason(Kind.SHRIMP_MISSING, wanted=shared.pa, process=named(parent), function=guilty), guilty,
-                            va=shrimp_va, beyond=may_have_run_exec(view, p))
+                            va=shrimp_va, beyond=view.known.at_touch or may_have_run_exec(view, p))
     if mine.pa == shared.pa:
         return bench.passed(of_process(p))
     if is_orphan(view, p):
@@ -84,7 +80,8 @@ def _pair(bench: Bench, p: Process) -> Verdict:
         return bench.accuse(p, Reason(Kind.SHRIMP_OF_ANOTHER, frame=mine.pa, other=named(owner), process=named(parent)), None,
                             mapping=mine, others=(parent, owner), beyond=True)
     has_moved = view.phys_before(p, shrimp_va) == view.phys_before(parent, view.layout.fry) == mine.pa
-    guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else _who_mapped(view, p, _is_one_frame)
+    guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else None if (
+        _may_be_swapped(view, parent, mine.pa) or view.has_another_parent(p)) else _who_mapped(view, p, _is_one_frame)
     users = islice((u for u in view.users(mine.pa) if (u.pid, u.va) != (p.pid, shrimp_va)), _MOST_USERS)
     why = Reason(Kind.SHRIMP_NOT_PARENTS, frame=mine.pa, free=view.is_free(mine.pa), wanted=shared.pa, process=named(parent),
                  users=tuple(holder_of(u, view) for u in users), function=guilty, detail="FRY moved" if has_moved else None)
@@ -109,17 +106,29 @@ def has_run_exec(view: View, p: Process) -> bool:
 
 
 def _who_mapped(view: View, p: Process, is_right: Callable[[Optional[Mapping], Optional[Mapping]], bool]) -> Optional[str]:
-    """The usual name of the function that mapped SHRIMP of `p` wrongly, by what others have: fork, where exec has not run in
-    `p`, or where one in which it has not is wrong, too; exec, where all of those are right; None where there are none.
+    """The usual name of the function that mapped SHRIMP of `p` wrongly, by what others have: fork, where `p` has not run yet, or
+    where another in which exec has not run is wrong, too; exec, where all of those are right and it may have run in `p`. None
+    where nothing tells: the page may have been right at first.
 
     is_right: of SHRIMP of a process, and FRY of its parent.
     """
-    if not may_have_run_exec(view, p):
-        return "fork"
-    forked = [q for q in view.living() if q is not view.first and not may_have_run_exec(view, q) and not is_orphan(view, q)]
-    found = [is_right(view.leaf(q, view.layout.shrimp), view.leaf(parent, view.layout.fry))
-             for q in forked for parent in [view.parent(q)] if parent is not None and view.leaf(parent, view.layout.fry)]
-    return None if not found else "exec" if all(found) else "fork"
+    found = [is_right(view.leaf(q, view.layout.shrimp), shared) for q, parent in _forked(view)
+             for shared in [view.leaf(parent, view.layout.fry)]
+             if q is not p and shared and not _may_be_swapped(view, parent, view.phys(q, view.layout.shrimp))]
+    if may_have_run_exec(view, p):
+        return None if not found else "exec" if all(found) else "fork"
+    return "fork" if view.is_new(p) or not all(found) else None
+
+
+def _forked(view: View) -> List[Tuple[Process, Process]]:
+    """(process, its parent) of those in which exec has not run since the fork, as far as that shows."""
+    return [(q, parent) for q in view.living() for parent in [view.parent(q)]
+            if parent is not None and not may_have_run_exec(view, q) and not is_orphan(view, q)]
+
+
+def _may_be_swapped(view: View, parent: Process, pa: Optional[int]) -> bool:
+    """Whether a child's SHRIMP is its parent's, where exec may have put the parent's two pages in each other's place since."""
+    return pa is not None and view.phys(parent, view.layout.shrimp) == pa and may_have_run_exec(view, parent)
 
 
 def _is_one_frame(mine: Optional[Mapping], shared: Optional[Mapping]) -> bool:
@@ -127,9 +136,10 @@ def _is_one_frame(mine: Optional[Mapping], shared: Optional[Mapping]) -> bool:
 
 
 def may_have_run_exec(view: View, p: Process) -> bool:
-    """Whether exec has run in `p`, or in its parent after the fork, as far as their names show."""
+    """Whether exec has run in `p`, or in its parent after the fork, as far as their names and an earlier stop show."""
     parent = view.parent(p)
-    return p is view.first or parent is not None and parent.name != p.name
+    return p is view.first or has_run_exec(view, p) or parent is not None and (
+        parent.name != p.name or view.earlier(p) is not None and has_run_exec(view, parent))
 
 
 def is_orphan(view: View, p: Process) -> bool:
@@ -175,7 +185,8 @@ def shrimp_siblings(bench: Bench) -> Iterator[Verdict]:
             yield bench.passed(Subject("children", named(parent)))
         for p, mine in odd:
             yield bench.accuse(p, Reason(Kind.SHRIMP_NOT_SIBLINGS, frame=mine.pa, wanted=usual, process=named(parent)),
-                               "fork", mapping=mine, others=(parent,), beyond=may_have_run_exec(view, p))
+                               _who_mapped(view, p, _is_one_frame), mapping=mine, others=(parent,),
+                               beyond=may_have_run_exec(view, p))
 
 
 def fry_private(bench: Bench) -> Iterator[Verdict]:
@@ -192,24 +203,27 @@ def fry_private(bench: Bench) -> Iterator[Verdict]:
         if also:
             how = _how_shared(view, p, also, owners)
             why = Reason(Kind.FRY_NOT_PRIVATE, frame=mine.pa, processes=tuple(map(named, also[:_MOST_OWNERS])), detail=how)
-            yield bench.accuse(p, why, _SHARED_BY.get(how or ""), mapping=mine,
-                               others=tuple(also[:1]))
+            # Where everybody has it, it may be one that allocproc gives to all, or the first process's, handed on by each fork.
+            guilty = "fork" if how == "parent's" else view.who_freed(mine.pa) if how == "given again" else None
+            yield bench.accuse(p, why, guilty, mapping=mine, others=tuple(also[:1]))
         elif others:
             why = Reason(Kind.FRY_USED_BY_OTHERS, frame=mine.pa, users=tuple(holder_of(u, view) for u in others[:_MOST_USERS]))
             nobodys = view.unsettled() if any(u.pid is None for u in others) else None
             yield bench.held_back(of_process(p), nobodys, why) if nobodys else bench.accuse(
-                p, why, "freeproc", mapping=mine, others=tuple(q for u in others for q in [view.process(u.pid)] if q))
+                p, why, view.who_freed(mine.pa, others), mapping=mine, others=tuple(q for u in others for q in [view.process(u.pid)] if q))
         else:
             yield bench.passed(of_process(p))
 
 
 def _how_shared(view: View, p: Process, also: List[Process], owners: Dict[int, List[Process]]) -> Optional[str]:
-    """How some came to have one FRY, as far as it shows: every process has it; one is another's parent; who was there at
-    the earlier stop had it then, and another has come to it since."""
+    """How some came to have one FRY, as far as it shows: every process has it; one is another's parent, and no fork has given
+    its child one of its own; who was there at the earlier stop had it then, and another has come to it since."""
     frame = view.phys(p, view.layout.fry)
     if len(owners) == 1 and len(also) > 1:
         return "everybody's"
-    if any(q.parent == r.pid for q in (p, *also) for r in (p, *also)):
+    forked = _forked(view)
+    if any(q in (p, *also) and r in (p, *also) for q, r in forked) and all(
+            view.phys(q, view.layout.fry) == view.phys(r, view.layout.fry) for q, r in forked):
         return "parent's"
     had = [q for q in (p, *also) if view.phys_before(q, view.layout.fry) == frame]
     return "given again" if len(had) == 1 else None
@@ -236,9 +250,18 @@ def fry_flags(bench: Bench) -> Iterator[Verdict]:
         if p.state not in ("SLEEPING", "RUNNABLE", "RUNNING"):
             yield bench.skipped(of_process(p), Reason(Kind.PAGES_GONE, state=p.state))
         elif mine is None:
-            yield bench.accuse(p, Reason(Kind.FRY_MISSING), "proc_pagetable", va=va, beyond=may_have_run_exec(view, p))
+            yield bench.accuse(p, Reason(Kind.FRY_MISSING), _who_mapped_fry(view, p), va=va,
+                               beyond=view.known.at_touch or may_have_run_exec(view, p))
         else:
-            yield _flags(bench, p, mine, FRY, "proc_pagetable")
+            yield _flags(bench, p, mine, FRY, _who_mapped_fry(view, p))
+
+
+def _who_mapped_fry(view: View, p: Process) -> Optional[str]:
+    """The usual name of the function that maps FRY, where `p` has not run yet, or FRY is wrong in all that have run exec, or have
+    not, as `p`. Else None: it was right at first."""
+    alike = [q for q in view.living() if may_have_run_exec(view, q) == may_have_run_exec(view, p)]
+    found = [leaf is not None and _is_allowed(leaf) for q in alike for leaf in [view.leaf(q, view.layout.fry)]]
+    return "proc_pagetable" if view.is_new(p) or len(found) > 1 and not any(found) else None
 
 
 def shrimp_flags(bench: Bench) -> Iterator[Verdict]:
@@ -311,13 +334,13 @@ def _orphan(bench: Bench, p: Process, mine: Mapping) -> Verdict:
     view, layout = bench.view, bench.view.layout
     free_unknown = view.allocator_busy()
     if view.is_free(mine.pa) and not free_unknown:
-        return bench.accuse(p, Reason(Kind.ORPHAN_FREE, frame=mine.pa), "freeproc", mapping=mine)
+        return bench.accuse(p, Reason(Kind.ORPHAN_FREE, frame=mine.pa), view.who_freed(mine.pa), mapping=mine)
     reused = [u for u in view.users(mine.pa) if not _is_relative(view, u)]
     if reused:
         return bench.accuse(
             p, Reason(Kind.ORPHAN_REUSED, frame=mine.pa, users=tuple(holder_of(u, view) for u in reused[:_MOST_USERS])),
-            "freeproc", mapping=mine, others=tuple(q for u in reused[:1] if u.pid is not None
-                         for q in [view.snapshot.process(u.pid)] if q))
+            view.who_freed(mine.pa, reused), mapping=mine, others=tuple(q for u in reused[:1] if u.pid is not None
+                                                                for q in [view.snapshot.process(u.pid)] if q))
     if view.is_image(mine.pa) or not layout.ram_base <= mine.pa < layout.ram_end:
         return bench.skipped(of_process(p), Reason(Kind.NOT_ALLOCATORS))
     if not view.snapshot.free.complete or free_unknown:
@@ -399,7 +422,15 @@ def _not_kept(bench: Bench, p: Process, va: int, frame: Optional[int]) -> Verdic
     born = [q for q in view.processes if q.parent == p.pid and view.earlier(q) is None] if is_fry and not by_exec else []
     why = Reason(Kind.PAGE_CHANGED, page=FRY if is_fry else SHRIMP, wanted=frame, frame=now.pa if now else None,
                  is_new_table=by_exec, other=named(dead) if dead else None, processes=tuple(map(named, born[:_MOST_OWNERS])))
-    return bench.accuse(p, why, "exec" if by_exec else "exit" if dead else "fork" if born else None, va=va, mapping=now)
+    guilty = "exec" if by_exec else "exit" if dead else "fork" if born else None
+    return bench.accuse(p, why, None if not is_fry and by_exec and _put_right(view, p, frame) else guilty, va=va, mapping=now)
+
+
+def _put_right(view: View, p: Process, had: Optional[int]) -> bool:
+    """Whether SHRIMP is what it should be, and was not at the earlier stop."""
+    parent = view.parent(p)
+    fry = view.layout.fry
+    return parent is not None and view.phys(p, view.layout.shrimp) == view.phys(parent, fry) and view.phys_before(parent, fry) != had
 
 
 RULES = (

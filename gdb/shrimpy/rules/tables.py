@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import islice
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from ..memory.sv39 import Finding
 from ..reasons import ALLOCATOR, KERNEL, KERNEL_TABLE, Kind, Reason, Subject
 from ..snapshot import Process
 from ..snapshot.frames import Frame, User
@@ -20,6 +21,7 @@ _MAX_TOLD = 16
 
 _PLACE = frozenset(("root-outside-ram", "table-outside-ram", "leaf-outside-ram",
                     "misaligned-superpage", "unreadable", "truncated"))
+_POINTERS = frozenset(("root-outside-ram", "table-outside-ram", "unreadable", "pointer-flags", "pointer-at-level-0"))
 _FORM = frozenset(("reserved-bits", "write-without-read", "pointer-flags", "pointer-at-level-0",
                    "more"))
 
@@ -113,12 +115,23 @@ def _found(bench: Bench, kinds: frozenset, wrong: Kind) -> Iterator[Verdict]:
             if f.kind == "truncated":
                 yield bench.skipped(of_process(p), Reason(Kind.TRUNCATED, detail=f.text))
             else:
-                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), "mappages", va=f.va, pte_at=f.at, pte=f.pte)
+                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), _who_wrote(bench.view, p, f), va=f.va, pte_at=f.at,
+                                   pte=f.pte)
     kernel = [f for f in bench.view.snapshot.kernel_table.findings if f.kind in kinds]
     if not kernel and bench.view.snapshot.kernel_table.root is not None:
         yield bench.passed(KERNEL_TABLE)
     for f in kernel:
         yield bench.failed(KERNEL_TABLE, Reason(wrong, detail=f.text, pte=f.pte), "kvmmake", va=f.va, pte_at=f.at, pte=f.pte)
+
+
+def _who_wrote(view: View, p: Process, finding: Finding) -> Optional[str]:
+    """The usual name of the function that wrote a wrong entry: mappages, if it is a leaf, in a table that is this process's alone.
+    What is in one that somebody has freed, anybody may have written; and pointers to tables no student's code writes."""
+    table = (finding.at or 0) & -PAGE
+    if finding.kind in _POINTERS or view.is_free(table) or any(
+            one.pa == table for q in view.processes if q.root != p.root for one in q.tables):
+        return None
+    return "mappages"
 
 
 def table_private(bench: Bench) -> Iterator[Verdict]:
@@ -216,7 +229,7 @@ def _freed_in_use(bench: Bench, p: Process, frame: Frame, user: User, n: int) ->
     is_shared = user.kind == "user" and bench.view.shared(user.va) is not None
     return bench.accuse(
         p, Reason(Kind.FREE_IN_USE, frame=frame.pa, users=(holder_of(user, bench.view),), n=n),
-        "freeproc" if is_shared else "uvmunmap",
+        bench.view.who_freed(frame.pa) if is_shared else "uvmunmap",
         va=user.va, mapping=mapping, pte_at=table.entry if table else None, beyond=is_orphans_page(bench.view, user))
 
 

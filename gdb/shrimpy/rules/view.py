@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..kernel.cnames import ALLOCATING, FIRST_RUN, FROM_KERNEL, FROM_USER, MAKERS, SWITCHING, SYSTEM_CALL
 from ..memory.readers import PAGE
@@ -26,7 +26,8 @@ class Known(NamedTuple):
     now; start: one from before anything of what is looked at began; untouched: the
     names of programs that never write FRY or SHRIMP; can_run: the pids of
     children that somebody may run, or runs, for the first time: they are made, and their tables
-    must be; played: what came of playing the specification against this kernel.
+    must be; played: what came of playing the specification against this kernel; at_touch: whether
+    that showed it to map FRY and SHRIMP when they are touched.
     """
 
     before: Optional[Snapshot] = None
@@ -34,6 +35,7 @@ class Known(NamedTuple):
     untouched: FrozenSet[str] = frozenset()
     can_run: FrozenSet[int] = frozenset()
     played: Optional[Played] = None
+    at_touch: bool = False
 
 
 class View(Index):
@@ -70,6 +72,33 @@ class View(Index):
         if then is None or self._before is None or then.parent == process.parent or self.parent(process) is not self.first:
             return None
         return self._before.process(then.parent)
+
+    def who_freed(self, pa: int, new: Iterable[User] = ()) -> Optional[str]:
+        """The usual name of the function that freed a frame which is somebody's, as far as the earlier snapshot shows: one that had
+        it then has been buried since, or has exited. Else None: many functions free. new: users that it should not have; who had
+        it then already did not get it by that."""
+        then = [u.pid for u in self.users_before(pa) if u.pid is not None]
+        counts = self.previous.counts if self.previous else None
+        if any(u.pid in then for u in new) or counts and dict(counts.values).get(pa, 0) < len(then):
+            return None     # a reference was missing before it ended
+        now = [self.process(pid) for pid in then]
+        if None in now:     # where children have been given to another parent since, too, that may be what did it
+            owners = [self.process(u.pid) for u in self.users(pa) if u.pid is not None]
+            return None if any(p is not None and self.has_another_parent(p) for p in owners) else "freeproc"
+        return "exit" if any(p is not None and p.state == "ZOMBIE" and self._was_alive(p) for p in now) else None
+
+    def has_another_parent(self, process: Process) -> bool:
+        """Whether it has been given to another parent since the earlier snapshot."""
+        then = self.earlier(process)
+        return then is not None and then.parent != process.parent
+
+    def _was_alive(self, process: Process) -> bool:
+        then = self.earlier(process)
+        return then is not None and then.state != "ZOMBIE"
+
+    def is_new(self, process: Process) -> bool:
+        """Whether it has not run yet: all that is its was made by fork."""
+        return process.calls == (FIRST_RUN,) or process.pid in self.known.can_run
 
     def living(self) -> List[Process]:
         """Processes that run user code: neither half made, nor zombies."""

@@ -7,8 +7,8 @@ operation with what user code read, what memory holds and what the hart used.
 from __future__ import annotations
 
 from .divergence import Differs, Divergence, Played
-from .model import BEYOND, INIT, ORDER, Cell, Do, Model, Op, Page, Process
+from .model import AT_ONCE, BEYOND, INIT, ORDER, Cell, Do, Model, Op, Page, Process
 from .sequences import Sequence, borders, covering, pairs, random_ones
 
-__all__ = ["BEYOND", "INIT", "ORDER", "Cell", "Differs", "Divergence", "Do", "Model", "Op", "Page", "Played", "Process",
+__all__ = ["AT_ONCE", "BEYOND", "INIT", "ORDER", "Cell", "Differs", "Divergence", "Do", "Model", "Op", "Page", "Played", "Process",
            "Sequence", "borders", "covering", "pairs", "random_ones"]

@@ -6,7 +6,7 @@ import enum
 from typing import Optional, Tuple
 
 from ..records import many, one, record, word
-from .model import Cell, Op
+from .model import AT_ONCE, Cell, Op
 
 
 class Differs(str, enum.Enum):
@@ -61,3 +61,13 @@ class Played:
     divergence: Optional[Divergence] = one(Divergence, default=None)
     noted: Tuple[Divergence, ...] = many(Divergence)
     left_out: int = 0
+
+    @property
+    def differences(self) -> Tuple[Divergence, ...]:
+        """All of them."""
+        return self.noted + ((self.divergence,) if self.divergence else ())
+
+    @property
+    def at_touch(self) -> bool:
+        """Whether this kernel maps the two pages when they are touched, and not before."""
+        return any(one.beyond == AT_ONCE for one in self.differences)

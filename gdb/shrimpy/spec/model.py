@@ -75,9 +75,10 @@ class Page:
         self.known = known
 
 
-BEYOND = ("zeroed", "exec", "orphan")
+AT_ONCE = "at-once"
+BEYOND = ("zeroed", "exec", "orphan", AT_ONCE)
 """What the model promises and a lab's handout does not: that a new page is zero, that exec keeps both pages, that an
-orphan keeps its SHRIMP."""
+orphan keeps its SHRIMP, that both pages are mapped before they are touched."""
 
 
 class Process:
@@ -135,7 +136,7 @@ class Model:
         if op.do in (Do.FORK, Do.FORK_HUNGRY):
             return op.n not in self.processes
         if op.do in (Do.EXIT, Do.FAULT, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
-            return op.actor != 0 and not (op.do in (Do.EXIT, Do.FAULT) and self.processes[op.actor].crowd)
+            return op.actor != 0 and not self.processes[op.actor].crowd
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
         if op.do is Do.KILL:

@@ -19,8 +19,9 @@ import gdb
 from ..kernel import FUNCTION_NAMES, gdbinfo, stacks
 from ..live import recording, stop
 from ..live.callstack import (
-    MAX_FRAMES, STACK_BYTES, WORD, as_int, callers, is_on, line_starts, place, register, select_frame, signed, string)
+    MAX_FRAMES, STACK_BYTES, WORD, callers, is_on, line_starts, place, register, select_frame, string)
 from ..live.session import session
+from ..memory.riscv import signed
 from ..show import story
 from ..snapshot import Process, Snapshot, changes
 from ..snapshot.model import Place
@@ -322,10 +323,10 @@ class Stepping:
             for store in self._switch:
                 self._run.remove(store)
             self._switch = []
-            return Event("execed", call.name, call.args, as_int(result), call.at, call.path)
+            return Event("execed", call.name, call.args, signed(result, 32), call.at, call.path)
         over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
         return Event(call.usual, call.name, call.args,
-                     result if call.usual == "kalloc" else as_int(result), call.at, call.path,
+                     result if call.usual == "kalloc" else signed(result, 32), call.at, call.path,
                      within=over.args[1] if over and call.usual == "kalloc" else None)
 
     def _at_store(self, kind: str) -> Event:

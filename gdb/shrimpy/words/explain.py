@@ -195,12 +195,13 @@ def commands(rule: str, pid: Optional[int] = None, va: Optional[int] = None, pa:
     return (*there, f"shrimp-explain {rule}")
 
 
-def targets(rule: str, kernel: str, scenario: str = "") -> Tuple[str, ...]:
-    """What to type in a shell next. kernel: as KERNEL= had it, or ""; scenario: where the rule failed, or ""."""
+def targets(rule: str, kernel: str, scenario: str = "", film: str = "") -> Tuple[str, ...]:
+    """What to type in a shell next. kernel: as KERNEL= had it, or ""; scenario: where the rule failed, or ""; film: the file of one
+    that lies beside what is told, or ""."""
     of = f" KERNEL={shlex.quote(kernel)}" if kernel else ""
-    film = (f"make film{of}",) if EXPLAINED[rule].films else ()
+    films = () if not EXPLAINED[rule].films else (f"open {film}",) if film else (f"make film{of}",)
     play = (f"make check{of} ONLY={scenario} OUT=marks",) if scenario else ()
-    return (*film, *play)
+    return (*films, *play)
 
 
 def plain(rule: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Callable, Mapping, Sequence
 
-from ..spec import Cell, Differs, Divergence, Do, Op
+from ..spec import AT_ONCE, Cell, Differs, Divergence, Do, Op
 
 _TIMES = {2: "twice"}
 _FIRST = "the player"       # process 0
@@ -71,7 +71,7 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.ANSWER: lambda d: f"the system call of {_cell(d)} returns something else",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",
-    Differs.MISSING: lambda d: f"{_cell(d)} is not mapped",
+    Differs.MISSING: lambda d: f"{_cell(d)} is not mapped" + (" before it is touched" if d.beyond == AT_ONCE else ""),
     Differs.FLAGS: lambda d: f"{_cell(d)} is mapped with other rights",
     Differs.NOT_SHARED: lambda d: f"{_cell(d)} is not {page(d.other)}" if d.other else f"{_cell(d)} is not its parent's FRY",
     Differs.SHARED: lambda d: f"{_cell(d)} is {page(d.other)}, too" if d.other else f"{_cell(d)} is shared",
@@ -132,7 +132,8 @@ def actual(one: Divergence) -> str:
 
 _BEYOND = {None: "", "zeroed": " That a new page is zero goes beyond the handout.",
            "exec": " That exec keeps both pages goes beyond the handout.",
-           "orphan": " That an orphan keeps its SHRIMP goes beyond the handout."}
+           "orphan": " That an orphan keeps its SHRIMP goes beyond the handout.",
+           AT_ONCE: " That both pages are mapped before they are touched goes beyond the handout."}
 
 
 def explanation(one: Divergence) -> str:

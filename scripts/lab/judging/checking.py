@@ -199,9 +199,9 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             family = _check_program_twice(kernel, cpus, "", "")
             why = Hindrance("unjudged", f"no scenarios: {trouble}")
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
-        played = list(_check_scenarios(equipped, cpus, cast, only, profile))
+        played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
         if not played:
-            raise Trouble(f"ONLY={PLAY}: {kernel.name} defines no FRY and SHRIMP, of which the specification is")
+            raise Trouble(f"ONLY={PLAY} needs FRY and SHRIMP, which {kernel.name} does not define")
         first, *others = played
         forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
         notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
@@ -370,7 +370,7 @@ class ScenarioRun:
                 continue
             name, roles = _point(text)
             if name not in expected:
-                raise Trouble(f"the scenario {self._scenario.name!r} came to {name!r}, which it does not have" + machine.tail())
+                raise Trouble(f"the scenario {self._scenario.name!r} announced {name!r}, which is not one of its points" + machine.tail())
             expected.pop(name)
             if name == "armed":
                 self._fork_moment()
@@ -406,7 +406,7 @@ class ScenarioRun:
         index = Index(self._watch.look("", attempts=1).snapshot)
         process = index.process(int(pid)) if pid.isdigit() else None
         if process is None or not self._cast.plays(process, index, self._machine.ram):
-            raise Trouble("memory does not confirm what was printed: another than our program left a point out" + self._machine.tail())
+            raise Trouble("memory does not confirm what was printed: a program that is not ours skipped a point" + self._machine.tail())
         self._watch.go()
 
     def _fork_moment(self) -> None:
@@ -534,13 +534,21 @@ def sequences(seed: str) -> Iterator[spec.Sequence]:
     yield from spec.random_ones(seed, _RANDOM, _LENGTH, _FAMILY)
 
 
+def _judged_anew(outcomes: list[Outcome]) -> list[Outcome]:
+    """The same, where playing has shown that a page which is not mapped at a stop is so when it is touched."""
+    if not any(stop.known.played and stop.known.played.at_touch for one in outcomes for stop in one.judgements):
+        return outcomes
+    return [replace(one, judgements=tuple(replace(stop, known=stop.known._replace(at_touch=True)) for stop in one.judgements))
+            for one in outcomes]
+
+
 def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str) -> Iterator[Outcome]:
     """The specification played on a machine of its own, with one hart; nothing of a kernel without FRY and SHRIMP."""
     seed = os.environ.get("PLAY") or _SEED
     said = (PLAY, "the specification, operation by operation")
 
-    def look(machine: Machine) -> Judgement:
-        with Watch(machine, gdb) as watch:
+    def look(machine: Machine, unmasked: Callable[[str], str]) -> Judgement:
+        with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", attempts=_ATTEMPTS)
     try:
         facts = player.facts(gdb)

@@ -11,6 +11,7 @@ import mmap
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +21,17 @@ from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.memory import sv39
 from shrimpy.memory.elf import Elf
 from shrimpy.memory.readers import PAGE, RAM_BASE, Reader, ReadError
+from shrimpy.memory.riscv import signed
 
 from .. import ROOT, Trouble
 from ..kernels import disk
 from ..kernels.tree import Kernel
 from ..machines import debugger
-from ..machines.kernelram import signed
 from ..machines.machine import Machine
 from . import scenarios
+
+NAME = "player"
+"""What the program is called in all that people read: on the disk it has another name each time."""
 
 _SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
 
@@ -55,6 +59,19 @@ class Program:
     file: bytes
     code: bytes
 
+    def unmasked(self, text: str) -> str:
+        """What is of the guest, without what is of this run only."""
+        return text.replace(self.name, NAME)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What is raised within it is unmasked, too."""
+        try:
+            yield
+        except Trouble as trouble:
+            trouble.args = (self.unmasked(str(trouble)),)
+            raise
+
 
 class Facts(NamedTuple):
     """What is known of a kernel before it runs."""
@@ -73,14 +90,15 @@ def facts(gdb: debugger.Session) -> Facts | None:
         "python info, origin = session.debuginfo(); fry, shrimp, _ = parameters.addresses(info, origin)",
         f"python with open({str(path)!r}, 'w') as file: file.write(f'{{fry or 0}} {{shrimp or 0}}\\n' + info.to_json())")
     if not path.is_file():
-        raise Trouble(f"what the kernel's file says is not known: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
+        raise Trouble(f"the kernel's debugging information cannot be read: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
     addresses, _, text = path.read_text().partition("\n")
     fry, shrimp = map(int, addresses.split())
     return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None
 
 
 def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Program:
-    """The player for a kernel; typed: one that is told by the console. Raises Trouble when it does not build."""
+    """The player for a kernel, with a name that is new; typed: one that is told by the console. Raises Trouble when it does not
+    build."""
     name = scenarios.a_name()
     words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}",
              f"-DTYPED={typed:d}"]
@@ -151,7 +169,7 @@ class Player:
         """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
         self.typed, self.members = typed, MEMBERS - typed
         self._limit_s = _TYPED_LIMIT_S if typed else _LIMIT_S
-        self.machine, self._program = machine, program
+        self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.path = program.name.encode().ljust(16, b"\0")     # as exec takes it
         self.ram = Ram(machine.ram_file)
         self.view = View(self.ram, known.info)
@@ -168,14 +186,12 @@ class Player:
         raise AssertionError
 
     def runs_player(self, process: Proc) -> bool:
-        """Whether what it has at its first address is our program, byte by byte."""
-        found = self.ram.leaf(process.root, 0)
-        return found is not None and found[1] & sv39.U != 0 and self._same(found[0])
-
-    def _same(self, pa: int) -> bool:
-        code = self._program.code[:PAGE]
+        """Whether it has our program's code, in pages of a user's."""
+        def place(va: int) -> int | None:
+            found = self.ram.leaf(process.root, va)
+            return found[0] if found and found[1] & sv39.U else None
         try:
-            return self.ram.read(pa, len(code)) == code
+            return scenarios.has_code(self._program.code, 0, place, self.ram.read)
         except ReadError:
             return False
 

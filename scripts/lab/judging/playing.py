@@ -19,13 +19,13 @@ from typing import TypeVar
 from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
 from shrimpy.memory.readers import PAGE
+from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
-from shrimpy.spec import INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence
+from shrimpy.spec import AT_ONCE, INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
-from ..machines.kernelram import signed
 from ..machines.machine import Machine, Panicked
 from . import player
 from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
@@ -58,8 +58,8 @@ _VALUES = 0x5ca1ab1e00000000
 class _Differs(Exception):
     """Says what differs, to whoever plays."""
 
-    def __init__(self, what: Differs, cell: Cell | None = None, **found: object) -> None:
-        self.what, self.cell, self.found = what, cell, found
+    def __init__(self, what: Differs, cell: Cell | None = None, beyond: str | None = None, **found: object) -> None:
+        self.what, self.cell, self.beyond, self.found = what, cell, beyond, found
 
 
 class Unable(Exception):
@@ -91,7 +91,7 @@ class Stage:
         self._done: list[Op] = []
         try:
             for op in ops:
-                if self._model.can(op):     # a wait may have returned another than was thought
+                if self._model.can(op) and self._has_place(op):     # a wait may have returned another than was thought
                     self._do(op)
                     self._compare()
                     self.n_ops += 1
@@ -104,7 +104,7 @@ class Stage:
     def _divergence(self, error: Exception) -> Divergence:
         ops = tuple(self._done)
         if isinstance(error, Panicked):
-            return Divergence(Differs.PANICKED, ops, text=error.words)
+            return Divergence(Differs.PANICKED, ops, text=self._player.unmasked(error.words))
         if not isinstance(error, _Differs):
             return Divergence(Differs.HANGS, ops)
         beyond = self._beyond(error)
@@ -112,11 +112,18 @@ class Stage:
 
     def _beyond(self, error: _Differs) -> str | None:
         cell = error.cell
-        if cell is None or not self._model.is_alive(cell.process):
-            return None
-        if error.what is Differs.CONTENT and error.found.get("expected") == 0 and not error.found.get("written"):
+        if error.beyond or cell is None or not self._model.is_alive(cell.process):
+            return error.beyond
+        if error.what is Differs.CROWD:
+            return None     # whoever has a crowd does not exec: its children have been forked since
+        if error.what is Differs.CONTENT and self._is_new(cell) and not error.found.get("written"):
             return "zeroed"
         return self._model.beyond(cell)
+
+    def _is_new(self, cell: Cell) -> bool:
+        """Whether a page has come with the last operation. What is in an older one has been seen to be as it should."""
+        last = self._done[-1]
+        return cell == Cell(last.n, "FRY") and last.do in (Do.FORK, Do.FORK_HUNGRY)
 
     def _begin(self) -> None:
         self._model = Model(self._handout)
@@ -128,6 +135,16 @@ class Stage:
         self._slots = {0: CONDUCTOR, 1: HELPER}
         self._frames: dict[int, int] = {}       # by process: its FRY, since it was made
         self._counter = 0
+        self._take_as_found(0, 1)
+
+    def _take_as_found(self, *numbers: int) -> None:
+        """What is in FRY of those who were there before anything was played is taken to have been written."""
+        there = {one.pid: one for one in self._player.view.processes()}
+        for number in numbers:
+            leaf = self._ram.leaf(there[self._pids[number]].root, self._places["FRY"])
+            for at, word in enumerate(array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE)) if leaf else ()):
+                if word:
+                    self._model.write(Cell(number, "FRY"), at, word)
 
     def _end(self) -> None:
         """All that a sequence has made exits and is waited for."""
@@ -214,6 +231,10 @@ class Stage:
             lower, upper = sorted(self._places, key=self._places.__getitem__)
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
         return [(Cell(op.actor, op.page), op.n)]
+
+    def _has_place(self, op: Op) -> bool:
+        """Whether there is such a place: nothing is across two pages that do not touch."""
+        return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
 
     def _free_slot(self) -> int:
         taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
@@ -349,17 +370,14 @@ class Stage:
         """Where each page is: mapped, with the right to read and to write, and one frame where it is one page."""
         model = self._model
         frames: dict[Cell, int] = {}
-        for number, process in there.items():
+        for number, process in sorted(there.items(), reverse=True):     # first what has come last
             for name in ORDER:
                 cell = Cell(number, name)
                 if model.processes[number].page(name) is None:
                     continue
-                leaf = self._ram.leaf(process.root, self._places[name])
+                leaf = self._ram.leaf(process.root, self._places[name]) or self._touched(cell, process)
                 if leaf is None:
-                    self._differs(_Differs(Differs.MISSING, cell))
                     continue
-                if number == 0 and name == "SHRIMP":
-                    self._compare_with_parent(process, leaf[0] & -PAGE)
                 if leaf[1] & _FLAGS != _EXACTLY:
                     raise _Differs(Differs.FLAGS, cell, seen=leaf[1] & 0xff)
                 frames[cell] = leaf[0] & -PAGE
@@ -369,18 +387,31 @@ class Stage:
                 if frames[one] != frames[mine[0]]:
                     self._differs(_Differs(Differs.NOT_SHARED, self._accused(mine[0], one), other=mine[0], seen=frames[one],
                                            expected=frames[mine[0]]))
-        owners: dict[int, Cell] = {}
-        of_page = {cell: page for page, cells in model.pages().items() for cell in cells}
-        for cell, frame in frames.items():
-            other = owners.setdefault(frame, cell)
-            if of_page[other] != of_page[cell]:
-                raise _Differs(Differs.SHARED, self._accused(other, cell), other=other, seen=frame)
         for number in there:
             fry = frames.get(Cell(number, "FRY"))
             if fry is not None and self._frames.setdefault(number, fry) != fry:
                 was, self._frames[number] = self._frames[number], fry
                 self._differs(_Differs(Differs.MOVED, Cell(number, "FRY"), seen=fry, expected=was))
+        owners: dict[int, Cell] = {}
+        of_page = {cell: page for page, cells in model.pages().items() for cell in cells}
+        for cell, frame in frames.items():
+            other = owners.setdefault(frame, cell)
+            if of_page[other] != of_page[cell]:
+                accused = self._accused(other, cell)
+                raise _Differs(Differs.SHARED, accused, other=other if accused == cell else cell, seen=frame)
+        if Cell(0, "SHRIMP") in frames:
+            self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
         return frames
+
+    def _touched(self, cell: Cell, process: Proc) -> tuple[int, int] | None:
+        """The entry of a page that is not mapped, once a system call has looked for it, which ends nobody: a kernel may map it only
+        then, and of that the handout says nothing."""
+        place = self._places[cell.page]
+        self._player.tell(self._slots[cell.process], _LETTERS[Do.WRITE], place, 0, 8,
+                          alive=lambda: self._still_there(Op(cell.process, Do.WRITE)))
+        leaf = self._ram.leaf(process.root, place)
+        self._differs(_Differs(Differs.MISSING, cell, AT_ONCE if leaf else None))
+        return leaf
 
     def _compare_with_parent(self, process: Proc, frame: int) -> None:
         """The first process's parent is the shell, which is not played."""
@@ -402,14 +433,17 @@ class Stage:
             return
         taken = set(frames.values())
         known = set(self._pids.values())
+        at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
         for one in self._player.view.processes():
             number = crowds.get(one.parent)
             if number is None or one.pid in known:
                 continue
             fry, shrimp = (self._ram.leaf(one.root, self._places[name]) for name in ORDER)
             cell = Cell(number, "FRY")
-            if shrimp is None or shrimp[0] & -PAGE != frames.get(cell):
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=frames.get(cell))
+            if at_touch and (fry is None or shrimp is None) or cell not in frames:
+                continue
+            if shrimp is None or shrimp[0] & -PAGE != frames[cell]:
+                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=frames[cell])
             if fry is None or fry[0] & -PAGE in taken:
                 raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
             taken.add(fry[0] & -PAGE)
@@ -474,7 +508,7 @@ class Stage:
             raise error
         cell = error.cell
         self._note(error)
-        if error.what is Differs.MISSING and cell.page == "SHRIMP":
+        if error.what is Differs.MISSING and cell.page == "SHRIMP" and beyond != AT_ONCE:
             self._model.processes[cell.process].shrimp = None
         elif error.what in (Differs.NOT_SHARED, Differs.MOVED):
             self._model.adopt(cell)
@@ -601,8 +635,9 @@ T = TypeVar("T")
 
 def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
             seed: str = "", most_tries: int = 30, within: Path | None = None,
-            look: Callable[[Machine], T] = lambda _: None) -> tuple[Played, T, str]:    # type: ignore
-    """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console).
+            look: Callable[[Machine, Callable[[str], str]], T] = lambda *_: None) -> tuple[Played, T, str]:    # type: ignore
+    """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console). look: is also
+    given what takes the program's name of this run out of what people read.
 
     They are played on one machine until something differs; that is cut short on machines of their own, most_tries of them.
     handout: only what the handout promises counts. Raises Trouble where the player cannot be built or put on the disk, and
@@ -610,13 +645,14 @@ def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], 
     """
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         program = player.build(kernel, known, Path(folder))
-        theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, cpus, handout, seed, within)
-        with theatre.stage() as stage:
-            found = stage.play_all(sequences)
-            looked, console = look(stage.machine), stage.machine.console
-        if found.divergence is not None:
-            found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
-        return found, looked, console
+        with program.named():
+            theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, cpus, handout, seed, within)
+            with theatre.stage() as stage:
+                found = stage.play_all(sequences)
+                looked, console = look(stage.machine, program.unmasked), stage.machine.console
+            if found.divergence is not None:
+                found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
+        return found, looked, program.unmasked(console)
 
 
 def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[Stage, Op | None], object], *,
@@ -625,11 +661,13 @@ def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[St
     operation, the one that something differs after as well; and, where nothing does, with None once all have exited."""
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         program = player.build(kernel, known, Path(folder))
-        with _Theatre(player.equip(kernel, program, Path(folder)), program, known, 1, handout, "", None).stage() as stage:
-            seen(stage, None)
-            found = stage.play(ops, lambda op: seen(stage, op))
-            seen(stage, found.ops[-1] if found else None)
-            return found
+        with program.named():
+            theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, 1, handout, "", None)
+            with theatre.stage() as stage:
+                seen(stage, None)
+                found = stage.play(ops, lambda op: seen(stage, op))
+                seen(stage, found.ops[-1] if found else None)
+                return found
 
 
 class _Theatre:

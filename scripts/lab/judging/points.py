@@ -45,8 +45,8 @@ def read(path: str, profile: str = STRICT) -> Mapping[str, float]:
         if words[0] not in STATEMENTS:
             raise Trouble(f"{at} there is no rule {words[0]!r}; there are {', '.join(STATEMENTS)}")
         if words[0] in points:
-            raise Trouble(f"{at} {words[0]} has its points already")
+            raise Trouble(f"{at} {words[0]} has points already, in a line above")
         points[words[0]] = float(words[1])
     if not any(points.values()):
-        raise Trouble(f"POINTS={path}: nothing in it is worth a point")
+        raise Trouble(f"POINTS={path}: no rule in it is worth a point")
     return {name: points.get(name, 0.0) for name in STATEMENTS}

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,18 +138,27 @@ class Cast:
 
 
 def _runs(process: Process, file: Elf, index: Index, ram: KernelRam) -> bool:
-    """Whether the pages of a program's code that a process has are that file's, and it has the first, which it entered."""
     code = next(one for one in file.segments if one.is_load and one.is_code)
-    wanted, there = file.bytes_of(code), 0
-    for at in range(0, len(wanted), PAGE):
-        leaf = index.leaf(process, code.vaddr + at)
-        if leaf is None:
+
+    def place(va: int) -> int | None:
+        leaf = index.leaf(process, va)
+        return leaf.pa + va - leaf.va if leaf else None
+    return has_code(file.bytes_of(code), code.vaddr, place, lambda pa, n: ram.read(range(pa, pa + n)))
+
+
+def has_code(code: bytes, start: int, place: Callable[[int], int | None], read: Callable[[int, int], bytes]) -> bool:
+    """Whether the pages of a program's code that a process has are that program's, and it has the first, which it entered.
+
+    start: the code's virtual address. place: where in physical memory a virtual address is, None where nowhere. read: n
+    bytes at a physical address.
+    """
+    for at in range(0, len(code), PAGE):
+        pa, piece = place(start + at), code[at:at + PAGE]
+        if pa is None and at > 0:
             continue  # a kernel may load it when it is touched
-        pa, piece = leaf.pa + code.vaddr + at - leaf.va, wanted[at:at + PAGE]
-        if ram.read(range(pa, pa + len(piece))) != piece:
+        if pa is None or read(pa, len(piece)) != piece:
             return False
-        there += 1
-    return index.leaf(process, code.vaddr) is not None and there > 0
+    return True
 
 
 def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:

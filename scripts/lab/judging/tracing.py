@@ -171,7 +171,7 @@ class _Asking(contextlib.ExitStack):
             raise Trouble("what the last operation left behind is not played again")
         shown = told
         program = player.build(self._kernel, self._known, folder, typed=True)
-        self._unmasked = lambda text: text.replace(program.name, "player")
+        self._unmasked = program.unmasked
 
         def run(machine: RecordedMachine) -> None:
             with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:

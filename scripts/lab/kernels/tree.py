@@ -82,12 +82,12 @@ class Kernel:
         """Whether there are to be walls around what reads it."""
         return self.stranger and sandbox.wanted()
 
-    def has_program(self, name: str) -> bool:
-        """Whether the first disk has a file of this name in its root directory."""
+    def has_program(self, name: str) -> bool | None:
+        """Whether the first disk has a file of this name in its root directory; None when it cannot be read."""
         try:
-            return bool(self.disks) and name in disk.Image(self.disks[0].read_bytes()).names()
+            return name in disk.Image(self.disks[0].read_bytes()).names()
         except (Trouble, struct.error, IndexError):
-            return False
+            return None
 
     def with_other_virtio(self) -> Kernel:
         """The same with the other version of virtio-mmio: only source says for sure which one a driver speaks."""
@@ -115,7 +115,7 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
     if where.is_file():
         return _from_elf(where)
     if (where / "bootasm.S").is_file():
-        raise Trouble(f"KERNEL={path} is an xv6 for the x86: this is for xv6-riscv")
+        raise Trouble(f"KERNEL={path} is an xv6 for x86: expected xv6-riscv")
     try:
         return _from_tree(where, _makefiles_folder(where, path), stranger)
     except NotBuilt:

@@ -63,5 +63,5 @@ def elf(kernel: str) -> Path:
     """The kernel that runs there: the tree's own, as it was built in place."""
     found = tree.built_at(kernel)
     if not found.is_file():
-        raise Trouble(f"{found} is not there: build the tree, or say with KERNEL= which kernel the machine runs")
+        raise Trouble(f"{found} does not exist: build the tree, or name the kernel that the machine runs with KERNEL=")
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from shrimpy.memory.elf import Range
 from shrimpy.memory import elf
 from shrimpy.memory.readers import RAM_BASE
+from shrimpy.memory.riscv import jal_offset, signed
 
 _LARGEST = 1 << 20  # bytes of a variable that is looked at
 
@@ -47,7 +48,7 @@ class KernelRam:
             for at in range(0, len(code) - 7, 2):
                 word, following = struct.unpack_from("<II", code, at)
                 if word & 0xfff == 0x0ef:
-                    n += segment.vaddr + at + _jal_offset(word) == called
+                    n += segment.vaddr + at + jal_offset(word) == called
                 elif word & 0xfff == 0x097 and following & 0xfffff == 0x080e7:
                     n += segment.vaddr + at + signed(word >> 12, 20) * 4096 + signed(following >> 20, 12) == called
         return n
@@ -81,16 +82,6 @@ class KernelRam:
         if self._ram:
             self._ram.close()
             self._ram = None
-
-
-def _jal_offset(word: int) -> int:
-    """RISC-V Unprivileged 2.5.1: imm[20|10:1|11|19:12]."""
-    return signed((word >> 31) << 20 | (word >> 12 & 0xff) << 12 | (word >> 20 & 1) << 11 | (word >> 21 & 0x3ff) << 1, 21)
-
-
-def signed(value: int, bits: int) -> int:
-    """A number of so many bits as two's complement."""
-    return value - (1 << bits) if value >> bits - 1 else value
 
 
 class _Symbols:

@@ -31,6 +31,7 @@ _WORDS = {"panicked": "panics", "hung": "hangs", "printed without end": "prints 
 _SAME_WAY = {"not played": "hung"}  # what was not played, others that hung kept from it
 _PLAYED = {*scenarios.NAMES, PLAY}  # what ONLY= takes
 _THEIR_TREE = "..."  # in what to type next: the path is another where that is read
+FILM = "film"   # what the story of the specification is called where the marks are
 MANY = 4  # rules that could not be judged, which are counted, not named
 
 
@@ -164,12 +165,12 @@ def never_ran(name: str, why: NotBuilt | Gone, points: Mapping[str, float], seco
                  getattr(why, "log", ""), tuple(one.cause for one in found))
 
 
-def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
-    """Marks for a kernel that was checked."""
+def of(report: Report, points: Mapping[str, float], seconds: float, film: str = "") -> Marks:
+    """Marks for a kernel that was checked. film: see Marks."""
     build = _build_case(report.kernel)
-    found = [*([_in_case(build)] if build.status == FAILED else []), *_found(report)]
+    found = [*([_in_case(build)] if build.status == FAILED else []), *_found(report, bool(film))]
     cases = [build, *(case for one in report.outcomes for case in _cases(one, found))]
-    found = _with_costs(found, cases, points)
+    found = _with_costs(found, cases, points, _unjudged_by(report))
     cases = [replace(case, details=_details(case, found)) for case in cases]
     hindered = [one.hindrance for one in report.outcomes if one.hindrance]
     told = report.told
@@ -186,8 +187,8 @@ def of(report: Report, points: Mapping[str, float], seconds: float) -> Marks:
                  tuple(_marks(cases, points, found, "no scenario shows it")), seconds,
                  (*report.kernel.notes, *(f"{one.name}: {note}" for one in report.outcomes for note in one.notes)),
                  told[1].snapshot if told else None, f"{told[0].name}, stopped at {told[1].where}; {told[1].who}" if told else "",
-                 tuple((one.name, one.console) for one in report.outcomes), report.kernel.log, tuple(one.cause for one in found),
-                 origins=report.told_origins)
+                 tuple((one.name, one.console) for one in report.outcomes), report.kernel.log, tuple(one.cause for one in found), film,
+                 report.told_origins)
 
 
 def _build_case(kernel: Kernel) -> Case:
@@ -295,7 +296,7 @@ def _in_case(case: Case, stops: bool = False) -> _Found:
     return _Found(cause, {(case.scenario, case.rule): case.line}, frozenset((case.rule,)), stops)
 
 
-def _found(report: Report) -> list[_Found]:
+def _found(report: Report, has_film: bool) -> list[_Found]:
     """The causes in a report: by their data those of failures, then what ended a scenario and is not one of them."""
     told = report.blocks
     at = {_key(one): n for n, (block, _) in enumerate(told) for one in block.verdicts}
@@ -310,7 +311,7 @@ def _found(report: Report) -> list[_Found]:
         if (why := outcome.hindrance) is not None:
             panic = panics.get(outcome.name) if why.kind == "panicked" else None
             ways.setdefault((_SAME_WAY.get(why.kind, why.kind), why.words) if panic is None else panic, []).append(outcome)
-    found = [_of_block(block, failure, shows[n], ways.pop(n, []), report.traces.get(key(failure.verdict)))
+    found = [_of_block(block, failure, shows[n], ways.pop(n, []), has_film, report.traces.get(key(failure.verdict)))
              for n, (block, failure) in enumerate(told)]
     return found + [_of_ends(ended) for ended in ways.values()]
 
@@ -321,10 +322,10 @@ def _head(one: Verdict) -> str:
 
 
 def _of_block(block: Block, first: Failure, shows: Mapping[tuple[str, str], str], ended: Sequence[Outcome],
-              traced: Traced | None) -> _Found:
+              has_film: bool, traced: Traced | None) -> _Found:
     """ended: the scenarios whose end is the panic that the block is of."""
     one = first.verdict
-    said = text.block(block, to_type=_to_type(one.rule, first.outcome.name), seen=seen(first), traced=traced)
+    said = text.block(block, to_type=_to_type(one.rule, first.outcome.name, has_film), seen=seen(first), traced=traced)
     fails = frozenset(each.rule for each in block.verdicts if each.status == FAILED)
     if not ended:
         assert one.reason is not None, "each failure has one"
@@ -358,9 +359,9 @@ def seen(one: Failure) -> str:
     return f"in {one.outcome.name}{point}{again}"
 
 
-def _to_type(rule: str, scenario: str) -> tuple[str, ...]:
+def _to_type(rule: str, scenario: str, has_film: bool = False) -> tuple[str, ...]:
     """What to type in a shell next: where this is read, the tree has another path than here."""
-    return words.explain.targets(rule, _THEIR_TREE, scenario if scenario in _PLAYED else "")
+    return words.explain.targets(rule, _THEIR_TREE, scenario if scenario in _PLAYED else "", f"{FILM}.html" if has_film else "")
 
 
 def _details(case: Case, found: Sequence[_Found]) -> str:
@@ -369,13 +370,32 @@ def _details(case: Case, found: Sequence[_Found]) -> str:
     return "\n".join(one.of_case(case.scenario, case.rule) for one in found if (case.scenario, case.rule) in one.shows)
 
 
-def _with_costs(found: Sequence[_Found], cases: Sequence[Case], points: Mapping[str, float]) -> list[_Found]:
+_SEE = {Kind.OTHERS_LOST: "frames-conserved", Kind.NO_FRY: "fry-flags", Kind.PARENT_WITHOUT_FRY: "fry-flags", Kind.NO_SHRIMP: "shrimp-pair",
+        Kind.FIRSTS_PAGE: "exec-keeps", Kind.FREE_LIST_BROKEN: "free-list-sound", Kind.FREE_LIST_NOT_WALKED: "free-list-sound",
+        Kind.TABLES_NOT_FOLLOWED: "frame-in-ram"}
+
+
+def _unjudged_by(report: Report) -> dict[str, set[str]]:
+    """The rules whose failures keep others from being judged, by those others: so their reasons say."""
+    found: dict[str, set[str]] = {}
+    for outcome in report.outcomes:
+        for judgement in outcome.judgements:
+            for one in judgement.verdicts:
+                if one.status == SKIPPED and one.reason and one.reason.kind in _SEE:
+                    found.setdefault(one.rule, set()).add(_SEE[one.reason.kind])
+    return found
+
+
+def _with_costs(found: Sequence[_Found], cases: Sequence[Case], points: Mapping[str, float],
+                unjudged_by: Mapping[str, set[str]] = {}) -> list[_Found]:
     """The same, each with the rules whose points it takes: of several causes the first has them."""
     taken: list[list[str]] = [[] for _ in found]
     unjudged: list[list[str]] = [[] for _ in found]
     for rule in points:
         status = _status(rule, cases)
-        at = next((n for n, one in enumerate(found) if (rule in one.fails if status == FAILED else status == SKIPPED and one.stops)), None)
+        see = unjudged_by.get(rule, set())
+        at = next((n for n, one in enumerate(found) if (
+            rule in one.fails if status == FAILED else status == SKIPPED and (one.stops or one.fails & see))), None)
         if at is not None:
             (unjudged if status == SKIPPED else taken)[at].append(rule)
     return [replace(one, cause=_with_cost(one.cause, tuple(mine), tuple(lost), points))

@@ -17,10 +17,10 @@ from shrimpy.records import encode
 
 from .. import Trouble, printable, put_in_place
 from ..pictures import figures
-from .marking import FAILED, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
+from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 
 TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS = "results.txt", "results.xml", "results.json", "snapshot.json", "origins.json"
-FAULT, FILM, CONSOLE, BUILD = "fault", "film", "console.log", "build.log"
+FAULT, CONSOLE, BUILD = "fault", "console.log", "build.log"
 _OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report
@@ -29,11 +29,11 @@ _MOST_OUTPUT = 20_000  # characters of one text in a report
 def claim(folder: Path) -> None:
     """Raises Trouble where write() could not put its folder, so that it is known before the work is done."""
     if folder.is_symlink() or folder.exists() and not folder.is_dir():
-        raise Trouble(f"OUT={folder} is there and is no folder")
+        raise Trouble(f"OUT={folder} exists and is not a folder")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.is_dir() else []
     if foreign:
-        raise Trouble(f"OUT={folder} holds {foreign[0]}, which is not of a check: name a folder that is new, or one of an "
-                      "earlier check")
+        raise Trouble(f"OUT={folder} contains {foreign[0]}, which check did not write: name a new folder, or one that an "
+                      "earlier check wrote")
     parent = folder.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)

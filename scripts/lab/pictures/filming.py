@@ -43,8 +43,8 @@ def record(machine: Machine, program: str, path: Path) -> int:
         try:
             said = gdb.ask(f"shrimp-step -record {shlex.quote(str(file))}", patience=patience, alive=machine.check)
         except debugger.Late:
-            raise Trouble(f"waited {patience.limit_s:g} s in vain for the end of what {program!r} forks: it must fork, and its "
-                          "first child must exit and be waited for" + machine.tail()) from None
+            raise Trouble(f"{program!r} was not recorded within {patience.limit_s:g} s: it must fork, its first child must exit, and "
+                          "its parent must wait for it" + machine.tail()) from None
         ended = _ENDS.search(said)
         if file.is_file():
             shutil.copyfile(file, path)
@@ -70,7 +70,7 @@ def story(kernel: Kernel, told: Divergence, *, handout: bool = False) -> str:
         taken.append((op, stage.picture()))
     found = playing.again(kernel, known, told.ops, seen, handout=handout)
     if found is not None and found.what is not told.what:
-        raise Trouble(f"played once more, it differs in another way: {played.why(found)}")
+        raise Trouble(f"when the story is played again, it differs in another way: {played.why(found)}")
     return story_file(found or told, taken, pids)
 
 
@@ -94,7 +94,7 @@ def story_file(told: Divergence, taken: Sequence[tuple[Op | None, Snapshot]], pi
         before = snapshot
     text = json.dumps(film.film(steps, told.ops[-1].do.value, parent, child), separators=(",", ":")) + "\n"
     player_s = taken[0][1].process(pids[0])
-    return text.replace(player_s.name, "player") if player_s and player_s.name else text     # the name is another each time
+    return text.replace(player_s.name, player.NAME) if player_s and player_s.name else text     # the name is another each time
 
 
 def _pair(told: Divergence, last: Snapshot, pids: Mapping[int, int]) -> tuple[int, int]:

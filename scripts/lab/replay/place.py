@@ -138,7 +138,7 @@ class Place:
             self.step()  # which may only take an interrupt
             here = self.count
         if here != count:
-            raise Trouble(f"the recording does not run again as it ran: expected to be at instruction {count}, is at {here}")
+            raise Trouble(f"the replay differs from the recording: expected instruction {count}, found {here}")
 
     def set_points(self, points: Iterable[bytes]) -> None:
         """Inserts these breakpoints and watchpoints, as packets that insert them have them after their Z, and no others."""
@@ -183,7 +183,7 @@ class Place:
                     if (here := self.count) > came:  # it may be a long way
                         patience, came = Patience(None, self.machine.pid), here
                 if patience.is_over:
-                    raise Trouble(f"the recording cannot be run again: QEMU has not answered for {patience.limit_s:g} s")
+                    raise Trouble(f"the recording cannot be replayed: QEMU has not answered for {patience.limit_s:g} s")
             return said
         except Closed:
             raise self._lost() from None
@@ -196,7 +196,7 @@ class Place:
             raise self._lost() from None
 
     def _lost(self) -> Trouble:
-        return Trouble(f"the recording cannot be run again: QEMU ended: {self.machine.complaint}")
+        return Trouble(f"the recording cannot be replayed: QEMU ended: {self.machine.complaint}")
 
     def _check_wanted(self) -> None:
         try:

@@ -19,12 +19,13 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shrimpy import __version__
+from shrimpy.memory import riscv
 from shrimpy.memory.elf import Elf, ElfError
 
 from .. import Trouble, check_room, put_in_place, tools
@@ -39,7 +40,7 @@ from .place import Place
 MANIFEST = "recording.json"
 _SCHEMA, _VERSION = "shrimpy-recording", 1
 _TAIL, _TAIL_S = 1 << 18, 5.0  # instructions that are run after the end: the log may lack what follows its last event
-_WFI, _NOP = struct.pack("<I", 0x10500073), struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
+_WFI, _NOP = 0x10500073, struct.pack("<I", 0x00000013)  # RISC-V Privileged 3.3.3, Unprivileged 2.4
 _REPLAYED_DISK = r"virtio-blk-device(,(bus|serial|num-queues)=[\w.:-]+)*"
 _REPLAYED = {"-global": r"virtio-mmio\.force-legacy=(true|false)", "-cpu": r"[\w.,=-]+", "-bios": "default|none",
              "-machine": r"(aclint|aia|aia-guests)=\w+(,(aclint|aia|aia-guests)=\w+)*", "-append": r"[\w ./=:,+-]*"}
@@ -82,8 +83,8 @@ class Recording:
         try:
             now = hashing.of(Path(path))
         except OSError:
-            return f"{path}, which was recorded, is not there any more; its sources may be others now"
-        return None if now == then else f"{path} was built again since the recording: lines of source are shown as they are now"
+            return f"{path}, which was recorded, no longer exists; its sources may have changed since"
+        return None if now == then else f"{path} was built again since the recording: source lines are shown as they are now"
 
 
 def record(kernel: Kernel, out: Path, program: str = "", ready: str = "") -> Recording:
@@ -108,24 +109,26 @@ def need_recordable(kernel: Kernel) -> None:
     """Raises Trouble for a kernel that QEMU cannot record."""
     for device in kernel.disk_devices:
         if not re.fullmatch(_REPLAYED_DISK, device):
-            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only that of "
-                          "virtio-blk-device runs again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: its disk is a {device.partition(',')[0]}, and only "
+                          "virtio-blk-device can be replayed")
     for option, value in zip(kernel.qemu_options[::2], kernel.qemu_options[1::2]):
         if not re.fullmatch(_REPLAYED.get(option, "(?!)"), value):
-            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which does not run again as it ran")
+            raise Trouble(f"{kernel.name} cannot be recorded: QEMU is given {option} {value}, which cannot be replayed")
 
 
 def claim(out: Path) -> None:
     """Raises Trouble where a recording could not be left, before the work is done."""
     if out.is_symlink() or out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
-        raise Trouble(f"OUT={out} is there and is no recording: name a folder that is new, or an earlier recording")
+        raise Trouble(f"OUT={out} exists and is not a recording: name a new folder, or an earlier recording")
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recording:
     def run(machine: RecordedMachine) -> tuple[str, str | None]:
         try:
-            return scene.play(machine.boot(), program, ready), None
+            typed = scene.play(machine.boot(), program, ready)
+            _check_ran(machine, program)
+            return typed, None
         except Panicked as panic:
             return program, panic.words
     made = of_run(kernel, folder, run)
@@ -155,6 +158,14 @@ def of_run(kernel: Kernel, folder: Path, run: Callable[[RecordedMachine], tuple[
         check_room(machine.folder)
         shutil.copyfile(machine.log, folder / LOG)
     return Recording(folder, copy, end, ram, source, typed, panicked, within)
+
+
+def _check_ran(machine: RecordedMachine, program: str) -> None:
+    """Raises Trouble when a program that was typed is not on the disk and what was printed since names it."""
+    first = re.match(r"[\s(]*([^\s()<>|;&]+)", program)
+    name = first[1] if first else ""
+    if name and machine.kernel.has_program(name) is False and name in machine.console.partition(program)[2]:
+        raise Trouble(f"PROGRAM={program} did not run: {name} is not on the disk of {machine.kernel.name}; nothing was recorded")
 
 
 def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
@@ -194,7 +205,7 @@ def _check_replay(made: Recording) -> None:
     with Place(made.replay(), made.end) as place:
         place.run_to(made.end)
         if place.machine.ram_hash() != made.ram:
-            raise Trouble(f"{made.kernel.name} cannot be recorded: run again, its memory is not the same at the end")
+            raise Trouble(f"{made.kernel.name} cannot be recorded: its replay ended with other bytes in memory")
 
 
 # What is not executed is not awaited
@@ -221,22 +232,13 @@ def _waits(file: Elf, data: bytes) -> set[int]:
     found: set[int] = set()
     seen = bytearray(len(data))  # functions may lie over each other, as often as a file likes
     for start, size in ranges or [(one.offset, one.file_size) for one in codes]:
-        for at in _instructions(data, start, start + size):
+        for at, bits, _ in riscv.instructions(data, start, start + size):
             if seen[at]:
                 break
             seen[at] = 1
-            if data[at:at + 4] == _WFI:
+            if bits == _WFI:
                 found.add(at)
     return found
-
-
-def _instructions(data: bytes, at: int, end: int) -> Iterator[int]:
-    """Where each instruction begins, the first of them at `at`: their first bits tell how long they are (RISC-V Unprivileged
-    1.5)."""
-    while at + 2 <= end:
-        yield at
-        low = data[at]
-        at += 2 if low & 0b11 != 0b11 else 4 if low & 0b11100 != 0b11100 else 6 if not low & 0b100000 else 8
 
 
 # The manifest
@@ -246,19 +248,19 @@ def load(folder: Path) -> Recording:
     try:
         data = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
-        raise Trouble(f"RECORDING={folder} is no recording: expected a folder that `make record OUT=...` made") from None
+        raise Trouble(f"RECORDING={folder} is not a recording: expected a folder that `make record OUT=...` made") from None
     try:
         made = _from_data(data, folder)
         hashes = dict(data["files"])
         version = str(data["qemu"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Trouble(f"RECORDING={folder}: {MANIFEST} is not one of this Shrimpy's: make the recording again") from None
+        raise Trouble(f"RECORDING={folder}: {MANIFEST} was not written by this version of Shrimpy: make the recording again") from None
     for name, then in hashes.items():
         path = folder / name
         if not path.is_file():
-            raise Trouble(f"RECORDING={folder}: its file {name} is not there: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} is missing: make the recording again")
         if hashing.of(path) != then:
-            raise Trouble(f"RECORDING={folder}: its file {name} is not as it was recorded: make the recording again")
+            raise Trouble(f"RECORDING={folder}: its file {name} has changed since: make the recording again")
     need_recordable(made.kernel)  # the options may be somebody else's
     if version != tools.qemu_says():
         raise Trouble(f"RECORDING={folder} was made by {version}; here is {tools.qemu_says()}: make the recording again")

@@ -19,6 +19,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shrimpy.memory import riscv
+
 from .. import Trouble
 from ..machines.rundir import RunDir
 from ..walls import sandbox
@@ -266,7 +268,7 @@ class _Debugging:
         while (now := trail.look(new)).registers != self._sight.registers or now.at != self._sight.at:
             if now.at > self._sight.at:
                 new.close()
-                raise Trouble(f"the recording does not run again as it ran: instruction {self._sight.at} is another")
+                raise Trouble(f"the replay differs from the recording at instruction {self._sight.at}")
             seen.append(now)
             new.step()
         self._swap(new, seen)
@@ -343,9 +345,9 @@ class _Debugging:
 
 
 def _length(said: bytes) -> int:
-    """Bytes of an instruction, by what the stub says is its first (RISC-V Unprivileged 1.5); 0 where it cannot be read."""
+    """Bytes of an instruction, by what the stub says is its first ; 0 where it cannot be read."""
     try:
-        return 4 if int(said, 16) & 3 == 3 else 2
+        return riscv.length(int(said, 16))
     except ValueError:
         return 0
 

@@ -86,15 +86,15 @@ def wanted() -> bool:
     """Whether commands are to be locked in: unless SANDBOX=none was said."""
     said = os.environ.get(_VARIABLE, "")
     if said not in ("", NONE):
-        raise Trouble(f"SANDBOX={said}: expected {NONE}, for trees that you trust with all that you can do here, or nothing")
+        raise Trouble(f"SANDBOX={said}: expected {NONE} (only for trees that you trust) or nothing")
     return said != NONE
 
 
 def need(what: str) -> None:
     """Raises Trouble, in one line, when what must be locked in and cannot be."""
     if wanted() and (why := hindrance()):
-        raise Trouble(f"{what} is built and run in a sandbox, and there is none: {why}; for a tree that you trust with all "
-                      f"that you can do here, say SANDBOX={NONE}")
+        raise Trouble(f"{what} must be built and run in a sandbox, which cannot be set up: {why}; SANDBOX={NONE} runs a tree that "
+                      "you trust without one")
 
 
 @functools.cache

@@ -91,7 +91,7 @@ def draw(index: Index, process: Process) -> Drawing:
     column = list(reversed(column_of(index, process)))
     member = model.members[process.slot] if model else None
     notes = [*_left_out(column), *_missing(process, member), *words.cautions(index)]
-    wrong = list(dict.fromkeys([*(member.wrong if member else ()),
+    wrong = list(dict.fromkeys([*(map(words.accusation, member.wrong) if member else ()),
                                 *(f"{_name(s)} {s.va:#x}: {w}" for line in column for s in line.stretches
                                   for w in s.like.others.wrong)]))
     stop = words.stop_line(index)

@@ -13,7 +13,7 @@ from typing import Optional
 
 from ..model import words
 from ..model.kit import Index
-from ..model.sharing import (Member, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages,
+from ..model.sharing import (Member, Odd, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages,
                              relations, select, sharing)
 from ..scene import elements, style
 from ..scene.elements import MARGIN_PT
@@ -154,7 +154,7 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
     for p in order:
         x = MARGIN_PT + indent * p.depth
         height = _HEAD + 2 * _ROW + 2 + max(elements.alarm_height(elements.alarm_lines(
-            s.model.members[p.slot].wrong, card_end - x)) for s in steps if p.slot in s.placed)
+            _accused(s.model.members[p.slot]), card_end - x)) for s in steps if p.slot in s.placed)
         processes[p.slot] = _Box(x, y, card_end - x, height)
         y += height + _GAP
     frames = _place_frames(steps, processes)
@@ -229,13 +229,17 @@ def _frame_rows(step: _Step, frame: SharedFrame) -> list[tuple[str, list[str]]]:
     return [(letter, wrap(what, n)) for letter, what in words.frame_words(step.model, frame, step.drawn)]
 
 
-def _frame_alarms(frame: SharedFrame) -> list[str]:
-    return elements.alarm_lines(frame.odd, _FRAME_W, "! " if frame.is_wrong else "? ")
+def _accused(member: Member) -> list[str]:
+    return [words.accusation(one) for one in member.wrong]
+
+
+def _frame_alarms(step: _Step, frame: SharedFrame) -> list[str]:
+    return elements.alarm_lines([words.oddity(step.index, one) for one in frame.odd], _FRAME_W, "! " if frame.is_wrong else "? ")
 
 
 def _frame_height(step: _Step, frame: SharedFrame) -> float:
     return (_FRAME_HEAD + sum(_FRAME_LINE * len(lines) + 2 for _, lines in _frame_rows(step, frame)) + 3
-            + elements.alarm_height(_frame_alarms(frame)))
+            + elements.alarm_height(_frame_alarms(step, frame)))
 
 
 def _place_frames(steps: Sequence[_Step], processes: dict[int, _Box]) -> dict[int, _Box]:
@@ -397,7 +401,7 @@ def _edge(scene: Scene, e: _Edge) -> None:
 def _process(scene: Scene, step: _Step, place: Placed, box: _Box) -> None:
     m = step.model.members[place.slot]
     name, role = _head(step, place, box.width)
-    alarms = elements.alarm_lines(m.wrong, box.width)
+    alarms = elements.alarm_lines(_accused(m), box.width)
     with scene.group(f"process-{place.slot}", f"process {words.name(m.process)}", "process"):
         scene.box(box.x, box.y, box.width, box.height, style.PAPER, style.ALARM if alarms else style.QUIET, rounded=True,
                   stroke_width=1.8 if alarms else 0.9, head=Band(_HEAD, style.PALE_PROCESS), foot=elements.alarm_band(alarms))
@@ -427,8 +431,8 @@ def _page_row(scene: Scene, step: _Step, member: Member, letter: str, box: _Box)
 
 
 def _frame(scene: Scene, step: _Step, frame: SharedFrame, box: _Box) -> None:
-    alarms = _frame_alarms(frame)
-    free = any(words.FREE in one for one in frame.odd)
+    alarms = _frame_alarms(step, frame)
+    free = any(one.kind is Odd.FREE for one in frame.odd)
     height = _frame_height(step, frame)
     with scene.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", "frame"):
         scene.box(box.x, box.y, box.width, height, style.PAPER if free else style.PALE_FRAME,

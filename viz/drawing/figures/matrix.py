@@ -47,7 +47,7 @@ def draw(index: Index, pids: Optional[Sequence[int]] = None) -> Drawing:
     cells = _cells(index, rows, model, frames)
     here = {f.pa for f in frames}
     notes = (words.left_out(index, model, drawn, here) + words.cautions(index) + words.held_back(model)
-             + _wrong_notes(model, rows, frames))
+             + _wrong_notes(index, model, rows, frames))
     scene = Scene()
     y = elements.heading(scene, TITLE, [words.stop_line(index)])
     x = MARGIN_PT + label_w
@@ -118,7 +118,7 @@ def _header(scene: Scene, index: Index, frames: Sequence[SharedFrame], x: float,
         key_x, at = MARGIN_PT + _KEY_W * (i % per_row), key_y + _KEY_PT * (i // per_row + 0.5)
         ink = style.PAPER if f.is_wrong else style.INK
         with scene.group(f"frame-{f.pa:#x}", f"frame {f.pa:#x}" + (f", {refs}" if refs else "")
-                         + "".join(f"; {'wrong: ' * f.is_wrong}{w}" for w in f.odd)):
+                         + "".join(f"; {'wrong: ' * f.is_wrong}{words.oddity(index, w)}" for w in f.odd)):
             if f.is_wrong:
                 scene.box(middle - column_w / 2 + 0.5, y, column_w - 1, _ROW, style.ALARM)
                 scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
@@ -147,7 +147,7 @@ def _grid(scene: Scene, model: Sharing, rows: Sequence[Placed], frames: Sequence
         middle = y + _ROW * (i + 0.5)
         m = model.members[p.slot]
         with scene.group(f"process-{p.slot}", f"process {words.name(m.process)}"
-                          + "".join(f"; wrong: {w}" for w in m.wrong)):
+                          + "".join(f"; wrong: {words.accusation(w)}" for w in m.wrong)):
             if m.wrong:
                 scene.box(MARGIN_PT, y + _ROW * i + 0.5, 8, _ROW - 1, style.ALARM, rounded=True)
                 scene.text(MARGIN_PT + 4, middle, "!", style.SMALL_PT, "middle", style.PAPER, bold=True)
@@ -186,10 +186,10 @@ def _legend(scene: Scene, index: Index, letters: set[str], y: float) -> float:
     return y + 12
 
 
-def _wrong_notes(model: Sharing, rows: Sequence[Placed], frames: Sequence[SharedFrame]) -> list[str]:
+def _wrong_notes(index: Index, model: Sharing, rows: Sequence[Placed], frames: Sequence[SharedFrame]) -> list[str]:
     """What is wrong, in words: the first few."""
-    told = [f"! pid {m.process.pid}: {w}" for p in rows for m in [model.members[p.slot]] for w in m.wrong]
-    told += [f"{'!' if f.is_wrong else '?'} frame {f.pa:#x}: {w}" for f in frames for w in f.odd]
+    told = [f"! pid {m.process.pid}: {words.accusation(w)}" for p in rows for m in [model.members[p.slot]] for w in m.wrong]
+    told += [f"{'!' if f.is_wrong else '?'} frame {f.pa:#x}: {words.oddity(index, w)}" for f in frames for w in f.odd]
     return told[:8] + ([f"! and {len(told) - 8} more: see the fault figure"] if len(told) > 8 else [])
 
 

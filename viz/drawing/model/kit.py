@@ -9,7 +9,7 @@ from pathlib import Path
 # the folder gdb/, never its parent: that would shadow GDB's own module
 sys.path.append(str(Path(__file__).resolve().parents[3] / "gdb"))
 
-from shrimpy import __version__, records, rules                     # noqa: E402
+from shrimpy import __version__, files, records, rules              # noqa: E402
 from shrimpy.memory import sv39                                     # noqa: E402
 from shrimpy.memory.readers import PAGE, Reader, ReadError          # noqa: E402
 from shrimpy.memory.sv39 import Finding, Table                      # noqa: E402
@@ -27,7 +27,7 @@ from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
 
 __all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process",
-           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked",
+           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked", "files",
            "origins_of", "records", "said_of_origins", "sv39"]
 
 

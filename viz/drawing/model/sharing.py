@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Optional
 
 from . import kit
 from .errors import VizError
-from .frame_users import called
-from .kit import Index, Mapping, Process
+from .kit import Index, Mapping, Process, User
 
 
 @dataclass(frozen=True)
@@ -24,33 +24,58 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Accusation:
+    """What the first verdict says of a page of a process, and how many more there are."""
+    verdict: kit.Verdict
+    n_more: int
+
+
+@dataclass(frozen=True)
 class Member:
-    """A process with its two pages; `wrong` holds a line for each page that a verdict accuses, `wrong_pages`
+    """A process with its two pages; `wrong` has one for each page that a verdict accuses, `wrong_pages`
     their letters F and S."""
     process: Process
     fry: Optional[Page]
     shrimp: Optional[Page]
     orphan: bool
-    wrong: tuple[str, ...]
+    wrong: tuple[Accusation, ...]
     wrong_pages: frozenset[str]
 
     def page(self, letter: str) -> Optional[Page]:
         return self.fry if letter == "F" else self.shrimp
 
 
+class Odd(Enum):
+    """What a frame of a sound kernel at rest does not show."""
+    FREE = "free"               # on the free list
+    OUTSIDE = "outside"         # of RAM
+    FRY_OF_MANY = "fry-of-many"     # n processes
+    FRY_OF_NONE = "fry-of-none"     # and no orphan's
+    OTHER_USER = "other-user"   # user
+    ACCUSED = "accused"         # verdict
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """One such thing, and of it what its kind has."""
+    kind: Odd
+    n: int = 0
+    user: Optional[User] = None
+    verdict: Optional[kit.Verdict] = None
+
+
 @dataclass(frozen=True)
 class SharedFrame:
     """A frame that is somebody's FRY or SHRIMP, and all its users. Lists hold slots.
 
-    odd: a line for each thing that a frame of a sound kernel at rest does not show; is_wrong: whether a
-    rule failed because of it, or held back.
+    is_wrong: whether a rule failed because of what is odd about it, or held back.
     """
     pa: int
     fry_of: tuple[int, ...]
     shrimp_of: tuple[int, ...]
     creator_gone: bool
     count: Optional[int]
-    odd: tuple[str, ...]
+    odd: tuple[Oddity, ...]
     is_wrong: bool
 
     @property
@@ -97,19 +122,18 @@ def relations(index: Index) -> Sharing:
         mine = [v for v in failures if v.pid == p.pid and v.about.kind != "frames"]
         fry, shrimp = (_page(index, p, va) for va in (layout.fry, layout.shrimp))
         members[p.slot] = Member(p, fry, shrimp, p.slot in judgement.orphans,
-                                 _told(mine),
+                                 _accused(mine),
                                  frozenset("F" if v.va == layout.fry else "S" for v in mine))
     return Sharing(members, _frames(index, members, failures), judgement.n_held_back,
                    len(judgement.failures) - len(failures))
 
 
-def _told(failures: Iterable[kit.Verdict]) -> tuple[str, ...]:
+def _accused(failures: Iterable[kit.Verdict]) -> tuple[Accusation, ...]:
     """For each page the first verdict that failed, and how many more there are."""
     by_page: dict[Optional[int], list[kit.Verdict]] = {}
     for v in failures:
         by_page.setdefault(v.va, []).append(v)
-    return tuple(f"{first.rule}: {first.why}" + (f" (and {len(more)} more)" if more else "")
-                 for first, *more in by_page.values())
+    return tuple(Accusation(first, len(more)) for first, *more in by_page.values())
 
 
 def _page(index: Index, process: Process, va: Optional[int]) -> Optional[Page]:
@@ -127,29 +151,28 @@ def _frames(index: Index, members: dict[int, Member],
                 users.setdefault(page.pa, []).append(slot)
     accused = {page.pa for m in members.values() for letter in m.wrong_pages
                for page in [m.page(letter)] if page}
-    told: dict[int, str] = {}
+    told: dict[int, kit.Verdict] = {}
     for v in failures:
         if v.about.kind == "frames" and v.about.pa is not None:
-            told.setdefault(v.about.pa, f"{v.rule}: {v.why}")
-    layout = index.layout
+            told.setdefault(v.about.pa, v)
     frames = {}
     for pa in sorted(set(fry_of) | set(shrimp_of)):
-        odd = []
-        if index.is_free(pa):
-            odd.append("on the free list, yet mapped")
-        if not layout.ram_base <= pa < layout.ram_end:
-            odd.append("outside RAM")
-        if len(fry_of.get(pa, ())) > 1:
-            odd.append(f"FRY of {len(fry_of[pa])} processes")
         creator_gone = pa not in fry_of and all(members[slot].orphan for slot in shrimp_of[pa])
-        if pa not in fry_of and not creator_gone:
-            odd.append("FRY of nobody")
-        odd += [f"also {called(index, u)}" for u in index.users(pa) if u.kind != "user" or not index.shared(u.va)]
-        odd += [told[pa]] if pa in told else []
+        odd = _oddities(index, pa, len(fry_of.get(pa, ())), creator_gone, told.get(pa))
         frames[pa] = SharedFrame(pa, tuple(fry_of.get(pa, ())), tuple(shrimp_of.get(pa, ())), creator_gone,
-                                 index.count(pa),
-                                 tuple(odd), bool(odd) and (pa in accused or pa in told))
+                                 index.count(pa), odd, bool(odd) and (pa in accused or pa in told))
     return frames
+
+
+def _oddities(index: Index, pa: int, n_fry: int, creator_gone: bool, verdict: Optional[kit.Verdict]) -> tuple[Oddity, ...]:
+    """n_fry: of how many processes the frame is FRY; verdict: one that is about it."""
+    layout = index.layout
+    found = [Oddity(Odd.FREE)] if index.is_free(pa) else []
+    found += [] if layout.ram_base <= pa < layout.ram_end else [Oddity(Odd.OUTSIDE)]
+    found += [Oddity(Odd.FRY_OF_MANY, n_fry)] if n_fry > 1 else []
+    found += [Oddity(Odd.FRY_OF_NONE)] if not n_fry and not creator_gone else []
+    found += [Oddity(Odd.OTHER_USER, user=u) for u in index.users(pa) if u.kind != "user" or not index.shared(u.va)]
+    return tuple(found + ([Oddity(Odd.ACCUSED, verdict=verdict)] if verdict else []))
 
 
 def expected_frames(model: Sharing, slots: Collection[int]) -> set[int]:

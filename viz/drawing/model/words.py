@@ -6,8 +6,9 @@ from pathlib import PurePath
 from typing import Optional
 
 from ..scene.text import shorten
+from .frame_users import called
 from .kit import Index, Kind, Mapping, Process
-from .sharing import Member, Page, Placed, SharedFrame, Sharing, has_pages
+from .sharing import Accusation, Member, Odd, Oddity, Page, Placed, SharedFrame, Sharing, has_pages
 
 NAME_CHARS = 20
 STATE_CHARS = 10
@@ -171,6 +172,21 @@ def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tup
     return rows
 
 
+def accusation(one: Accusation) -> str:
+    """What is wrong with a page of a process."""
+    return f"{one.verdict.rule}: {one.verdict.why}" + (f" (and {one.n_more} more)" if one.n_more else "")
+
+
+def oddity(index: Index, one: Oddity) -> str:
+    """What is odd about a frame."""
+    if one.user is not None:
+        return f"also {called(index, one.user)}"
+    if one.verdict is not None:
+        return f"{one.verdict.rule}: {one.verdict.why}"
+    return {Odd.FREE: f"{FREE}, yet mapped", Odd.OUTSIDE: "outside RAM", Odd.FRY_OF_NONE: "FRY of nobody"}.get(
+        one.kind, f"FRY of {one.n} processes")
+
+
 def count_on_its_way(index: Index, frame: SharedFrame) -> str:
     """Why a frame's own count may differ from the users that are drawn, where no rule failed; or nothing."""
     if not index.snapshot.counts or frame.is_wrong or frame.odd or frame.count == len(frame.users):
@@ -216,9 +232,9 @@ def description(index: Index, model: Sharing, placed: list[Placed],
                  for letter, page in (("F", m.fry), ("S", m.shrimp))) if has_pages(index) else (
             f", {ROW[letter]} {' '.join(memory_words(m.process, letter, index.layout.page_size))}" for letter in "TM")
         lines.append(f"Process {name(m.process)}, {role(index, m)}{''.join(pages)}"
-                     + "".join(f"; wrong: {w}" for w in m.wrong) + ".")
+                     + "".join(f"; wrong: {accusation(w)}" for w in m.wrong) + ".")
     for f in frames:
         rows = [w for _, w in frame_words(model, f, drawn)] + [
-            f"{'wrong' if f.is_wrong else 'as it stands'}: {w}" for w in f.odd]
+            f"{'wrong' if f.is_wrong else 'as it stands'}: {oddity(index, w)}" for w in f.odd]
         lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
     return " ".join(lines)
