@@ -153,6 +153,7 @@ bench:
 	scripts/setup run debug
 	$(PYTHON) scripts/bench
 	$(PYTHON) scripts/bench-kit
+	$(PYTHON) scripts/bench-replay
 
 soak:
 	scripts/setup
@@ -167,6 +168,7 @@ busy:
 zoo:
 	scripts/setup run debug test
 	$(PYTHON) tests/zoo/mistakes.py
+	$(PYTHON) tests/zoo/reach.py
 
 faults:
 	scripts/setup

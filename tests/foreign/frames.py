@@ -8,7 +8,7 @@ BUFFERS: list[Edit] = [     # the data of each buffer is a frame, and only cache
     ("kernel/buf.h", r"uchar data\[BSIZE\][^;]*;", "uchar *data;"),
     ("kernel/bio.c", r"initsleeplock\(&b->lock, .buffer.\);\n", r"\g<0>    b->data = kalloc();\n"),
     ("kernel/log.c", r"  log\.header\.dev = dev;\n", r"\g<0>  log.header.data = kalloc();\n"),
-    ("kernel/*.c", r"\bcache\.(buf|chain|unused|lock)\b", r"bcache.\1"),
+    ("kernel/*.c", r"\bcache\.(\w+)\b", r"bcache.\1"),
     ("kernel/bio.c", r"\} cache;", "} bcache;")]
 
 LAZY_BUFFERS: list[Edit] = [    # the same, from when a buffer is first used

@@ -28,6 +28,16 @@ def test_what_is_beyond_the_handout_is_told_once_as_a_warning(tmp_path):
     assert (tmp_path / "marks/results.txt").read_text().count("its SHRIMP frame is on the free list") == 1
 
 
+def test_a_failure_within_the_walls_is_told_with_the_line_that_wrote_it(tmp_path):
+    told = marks("two-frames", tmp_path / "asked", "ONLY=family", "WHY=1")
+    cause, = told["extra_data"]["causes"]
+    field, entry = cause["traced"]["origins"]
+    assert (field["what"], field["label"], field["calls"][field["look"]]["function"], field["caller"]) == ("field", "shrimp", "sharefry", "fork")
+    assert (entry["what"], entry["calls"][entry["look"]]["function"], entry["new"]) == ("entry", "proc_pagetable", hex(int(entry["new"], 16)))
+    place = f"{field['calls'][0]['file']}:{field['calls'][0]['line']} in sharefry"
+    assert all(place in (tmp_path / "asked" / name).read_text() for name in ("results.txt", "results.xml", "fault.svg"))
+
+
 @pytest.mark.soak
 def test_the_story_is_filmed(tmp_path):
     told = marks("exec-renews", tmp_path / "marks", "ONLY=play")

@@ -124,17 +124,17 @@ def ends(report):
 SHORT = ("family", "child")     # scenarios that take little time
 
 
-@pytest.mark.parametrize("owner,name", [(checking._Play, "_play"), (Machine, "boot")])
+@pytest.mark.parametrize("owner,name", [(checking.ScenarioRun, "_play"), (Machine, "boot")])
 def test_a_scenario_that_hung_once_is_played_again_and_said(kernel, monkeypatch, booted, owner, name):
     hang(monkeypatch, owner, name, 1)
     report = checking.check(kernel, 1, only=SHORT)
     assert (report.status, ends(report)) == (PASS, [None, None])
-    assert len(booted) == (2 if owner is checking._Play else 1)
+    assert len(booted) == (2 if owner is checking.ScenarioRun else 1)
     assert "hung once" in report.outcomes[0].notes[0] and not report.outcomes[1].notes
 
 
 def test_a_scenario_that_hangs_twice_hangs(kernel, monkeypatch, booted):
-    hang(monkeypatch, checking._Play, "_play", 2)
+    hang(monkeypatch, checking.ScenarioRun, "_play", 2)
     report = checking.check(kernel, 1, only=SHORT)
     assert ends(report) == ["hung", None] and len(booted) == 3
 
@@ -146,7 +146,7 @@ def test_a_program_that_hung_once_is_run_again(kernel, monkeypatch):
 
 
 def test_a_kernel_that_hangs_in_every_scenario_is_not_waited_for_in_each(kernel, monkeypatch, booted):
-    hang(monkeypatch, checking._Play, "_play", 100)
+    hang(monkeypatch, checking.ScenarioRun, "_play", 100)
     report = checking.check(kernel, 1)
     assert ends(report) == ["hung"] * 3 + ["not played"] * (len(scenarios.SCENARIOS) - 3)
     assert len(booted) == 6

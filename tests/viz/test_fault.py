@@ -16,6 +16,7 @@ from drawing import render                      # noqa: E402
 from drawing.figures import Drawing, fault      # noqa: E402
 from drawing.model import documents, kit        # noqa: E402
 from drawing.scene import style                 # noqa: E402
+from shrimpy.origins import Call, Origin        # noqa: E402
 from lab.kernels import variant                                              # noqa: E402
 
 GONE = 0x87FA0000
@@ -148,6 +149,18 @@ def test_card_s_lines_lead_from_the_entry_to_both():
 def test_description_tells_the_same():
     for part in ("shrimp-pair, pid 3 (shrimpdemo)", "0x3fffffc000", "frame 0x87f02000", "pid 2 (sh)"):
         assert part in draw(wrong_pair()).description
+
+
+def test_card_says_where_the_entry_was_written():
+    made = wrong_pair()
+    index = documents.parse(made.text())
+    verdict, = (v for v in kit.judgement(index).failures if v.rule == "shrimp-pair")
+    call = Call("sharefry", "kernel/proc.c", 178)
+    one = kit.Traced((Origin("field", 0x80000000, calls=(call,), look=0, label="shrimp", caller="fork"),))
+    drawn = fault.draw(index, (kit.OfVerdict(verdict.rule, verdict.about, one, verdict.va),))
+    card, = (" ".join(said.split()) for name, said in pictures.groups(svg_of(drawn)).items() if name.startswith("fault-"))
+    assert "kernel/proc.c:178 in sharefry, from fork" in card and "kernel/proc.c:178" in drawn.description
+    assert "kernel/proc.c" not in cards(made)[0]
 
 
 def test_words_are_as_the_golden_file_has_them(golden):

@@ -63,9 +63,10 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                    f"Draws processes and the frames that they share as a table, at most {matrix.LIMIT} processes.",
                    lambda a: [("", matrix.draw(documents.snapshot(a.snapshot), a.pids))])
     many.add_argument("--pids", type=_pids, metavar="PID,...", help="draw these processes")
-    _figure(figures, "fault", "what is wrong",
-            f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
-            lambda a: [("", fault.draw(documents.snapshot(a.snapshot)))])
+    one = _figure(figures, "fault", "what is wrong",
+                  f"Draws the entries and frames that break a rule, at most {fault.LIMIT}: found, expected, where to look.",
+                  lambda a: [("", fault.draw(documents.snapshot(a.snapshot), documents.origins(a.origins) if a.origins else ()))])
+    one.add_argument("--origins", metavar="FILE", help="the origins.json of the same check: where what is wrong was written")
     _figure(figures, "ram", "who owns each frame of RAM",
             "Draws all of RAM as a strip, and magnified the parts that are in use.",
             lambda a: [("", ram.draw(documents.snapshot(a.snapshot)))])

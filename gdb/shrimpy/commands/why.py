@@ -7,23 +7,26 @@ from typing import NamedTuple
 
 import gdb
 
-from .. import rules
+from .. import rules, words
 from ..kernel import rsw_names
 from ..live import recording
 from ..live.session import session
 from ..memory import sv39
-from ..replay import stores
+from ..origins import Origin, What
+from ..records import encode
+from ..replay import questions, stores, tracing
+from ..replay.questions import Asked, Question
 from ..replay.stores import Bytes, History, Store
-from ..rules import causes
+from ..rules import causes, culprits
 from ..show import stores as show
 from ..snapshot import Process
 from . import check
-from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, with_pid, write_json
+from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
 _SIZES = (1, 2, 4, 8)
 
 
-class _Asked(NamedTuple):
+class _Bytes(NamedTuple):
     """what: the bytes; title: what they are called; describe: what says what a value of them means."""
 
     what: Bytes
@@ -37,8 +40,8 @@ class Xv6Why(Command):
     WHAT is the address of an entry or of any 8 bytes of memory, a variable
     (kmem.refs[5], proc[2].pagetable), or, with PID, a virtual address or the
     name of a region, whose entry is meant. After a shrimp-check that failed at
-    this stop nothing need be said: it is the entry or the frame that its first
-    failure names, and where that entry's frame came from. The machine must be
+    this stop nothing need be said: it is what its first failure is about, the
+    field of a struct proc, the entry, the count or the frame. The machine must be
     a recording: it is run again beside this one, which stays where it is. The
     last store is told, with -all each one, newest first: the number of the
     instruction, for xv6-goto, the value before and after, the line, who called,
@@ -62,47 +65,43 @@ class Xv6Why(Command):
             else:
                 _tell(asked, history)
             return
-        verdict, first = _culprit()
-        told = _causes(first, find, now)
+        if "-all" in given:
+            raise Bad("expected WHAT: -all tells each store of some bytes")
+        verdict, asked = _failed()
+        told = tracing.answers([Asked(now, asked)], session.debuginfo()[0])[0]
         if "-json" in given:
-            write_json({"rule": verdict.rule, "subject": verdict.subject, "why": verdict.why,
-                        "told": [_json(asked.what, history) for asked, history in told]})
+            write_json({"rule": verdict.rule, "subject": verdict.subject, "why": verdict.why, "origins": [encode(one) for one in told]})
             return
         gdb.write(f"{verdict.rule}: {verdict.subject}: {verdict.why}\n")
-        for asked, history in told:
-            _tell(asked, history)
+        for one in told:
+            _tell_origin(one)
+        if not told:
+            gdb.write("no store of the kernel made it so\n")
 
 
-def _culprit() -> tuple[rules.Verdict, _Asked]:
-    """The first failure of a shrimp-check at this stop, and what it names. Raises Bad."""
+def _failed() -> tuple[rules.Verdict, tuple[Question, ...]]:
+    """The first failure of a shrimp-check at this stop, and what is to be asked about it. Raises Bad."""
     failed = check.failures()
     if not failed:
         raise Bad("expected WHAT, or a shrimp-check that failed at this stop")
     verdict = causes.blocks(failed)[0].cause.example
-    if verdict.pte_at is not None:
-        return verdict, _of_entry(verdict.pte_at, 0, f"the entry at {verdict.pte_at:#x}")
-    if verdict.va is not None and verdict.pid is not None:
-        return verdict, _entry(verdict.va, with_pid(verdict.pid, session.snapshot()))
-    frame = verdict.reason.frame if verdict.reason else None
-    if frame is None:
-        raise Bad(f"{verdict.rule} names neither an entry nor a frame; say WHAT")
-    return verdict, _Asked(Bytes(frame, 8), f"frame {frame:#x}, its first 8 bytes")
+    culprit = culprits.of(verdict, session.snapshot())
+    with session.memory() as reader:
+        asked = questions.about(culprit, reader, session.debuginfo()[0]) if culprit else ()
+    if not asked:
+        raise Bad(f"{verdict.rule} names nothing in memory that a store could have made wrong; say WHAT")
+    return verdict, asked
 
 
-def _causes(first: _Asked, find: Callable[..., History], now: int) -> list[tuple[_Asked, History]]:
-    """What is told of a culprit: it, and of an entry that maps a frame who wrote to that before: whoever allocated it."""
-    info, _ = session.debuginfo()
-    history = find(first.what, info, now)
-    told = [(first, history)]
-    last = history.stores[-1] if history.stores else None
-    if first.describe is not None and last is not None and last.new & sv39.V:
-        frame = sv39.pa_of(last.new)
-        mapped = _Asked(Bytes(frame, 8), f"frame {frame:#x}, its first 8 bytes, before that")
-        told.append((mapped, stores.last(mapped.what, info, last.at)))
-    return told
+def _tell_origin(one: Origin) -> None:
+    names = rsw_names(session.debuginfo()[0])
+    describe = (lambda pte: sv39.describe(pte, 0, names)) if one.what in (What.ENTRY, What.UNMAPPED) else None
+    old, new = (show.value(each, one.size, describe) for each in (one.old, one.new))
+    said = show.store(one.instruction, old, new, one.calls[one.look or 0:], show.who(one.pid, one.name, one.system_call), painter())
+    gdb.write(f"{words.origins.what(one)}\n{said}")
 
 
-def _tell(asked: _Asked, history: History) -> None:
+def _tell(asked: _Bytes, history: History) -> None:
     paint = painter()
     gdb.write(f"{asked.title}\n")
     for one in stores.newest_first(history):
@@ -115,7 +114,7 @@ def _tell(asked: _Asked, history: History) -> None:
         gdb.write("the kernel has stored nothing else there since the start\n")
 
 
-def _meant(word: str, pid: str | None) -> _Asked:
+def _meant(word: str, pid: str | None) -> _Bytes:
     """Raises Bad."""
     if pid is not None:
         taken = session.snapshot()
@@ -127,10 +126,10 @@ def _meant(word: str, pid: str | None) -> _Asked:
         if not base <= what.pa <= end - what.size:
             raise Bad(f"{what.pa:#x} is no physical address of RAM, [{base:#x}, {end:#x}); for a virtual one, give a PID")
         value = what.value(reader)
-    return _Asked(what, f"{word}, {what.size} bytes at {what.pa:#x}: {value:#x}")
+    return _Bytes(what, f"{word}, {what.size} bytes at {what.pa:#x}: {value:#x}")
 
 
-def _entry(va: int, owner: Process) -> _Asked:
+def _entry(va: int, owner: Process) -> _Bytes:
     """The entry that a virtual address of a process has, or at which the walk ends. Raises Bad."""
     if owner.root is None:
         raise Bad(f"pid {owner.pid} has no page table")
@@ -143,9 +142,9 @@ def _entry(va: int, owner: Process) -> _Asked:
                      f"{step.pte_at:#x} is {step.pte:#x} ({step.text})")
 
 
-def _of_entry(pte_at: int, level: int, title: str) -> _Asked:
+def _of_entry(pte_at: int, level: int, title: str) -> _Bytes:
     names = rsw_names(session.debuginfo()[0])
-    return _Asked(Bytes(pte_at, 8), title, lambda pte: sv39.describe(pte, level, names))
+    return _Bytes(Bytes(pte_at, 8), title, lambda pte: sv39.describe(pte, level, names))
 
 
 def _variable(word: str) -> Bytes | None:

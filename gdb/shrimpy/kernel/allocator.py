@@ -109,6 +109,15 @@ class Allocator(Variables):
         long as physical memory may be so too, or from address 0: where it has
         more counts says which. (A kalloc that is out of memory may count page 0.)
         """
+        counted = self._counted(n_frames, ram_base)
+        return None if counted is None else (counted.name, counted.values)
+
+    def count_of(self, frame: int, n_frames: int, ram_base: int) -> Optional[Tuple[int, int]]:
+        """(where the kernel's count of a frame's users is, its bytes); None when it keeps none that is known."""
+        counted = self._counted(n_frames, ram_base)
+        return None if counted is None else (counted.first + (frame - ram_base >> 12) * counted.stride, counted.size)
+
+    def _counted(self, n_frames: int, ram_base: int) -> "Optional[_Counted]":
         for name in self._names(COUNTS, COUNT_WORDS):
             for place in self._parts(name):
                 shape = self._count_shape(place.type, n_frames)
@@ -116,11 +125,12 @@ class Allocator(Variables):
                     continue
                 offset, size, stride = shape
                 whole = place.type.count >= (ram_base >> 12) + n_frames
-                found = [_nonzero(data, offset, size, stride, ram_base)
+                found = [_Counted(place.path, at + offset, size, stride, _nonzero(data, offset, size, stride, ram_base))
                          for first in ((0, ram_base >> 12) if whole else (0,))
-                         for data in [self._in_ram(place.address + first * stride, n_frames * stride)] if data]
+                         for at in [place.address + first * stride]
+                         for data in [self._in_ram(at, n_frames * stride)] if data]
                 if found:
-                    return place.path, max(found, key=len)
+                    return max(found, key=lambda one: len(one.values))
         return None
 
     # Finding the lists
@@ -221,6 +231,17 @@ class Allocator(Variables):
                         w in name.lower() for w in ("ref", "count", "cnt")):
                     return field.offset, field.type.size, element.size
         return None
+
+
+class _Counted(NamedTuple):
+    """An array of counts. first: where the first frame's is; size: its bytes; stride: from one to the next; values: those that
+    are not 0, by frame."""
+
+    name: str
+    first: int
+    size: int
+    stride: int
+    values: Runs
 
 
 class _WordByWord:

@@ -107,19 +107,23 @@ class Slots(Variables):
     def proc_words(self, process: Proc) -> List[Tuple[str, int]]:
         """(field's name, word) of each aligned word of a struct proc, but for
         the saved registers, which may be stale."""
+        return [(name, value) for name, _, value in self.words_of_proc(process.address)]
+
+    def words_of_proc(self, address: int) -> List[Tuple[str, int, int]]:
+        """(field's name, where it is, what it is) of the same words."""
         kind = processes.shape(self.info)
         if kind is None:
             return []
         fields = sorted((f.offset, name, f.type)
                         for name, f in self.info.structs.get(kind.struct, {}).items())
-        data = self._bytes(process.address, kind.size, f"struct {kind.struct}")
+        data = self._bytes(address, kind.size, f"struct {kind.struct}")
         if data is None:
             return []
         words = []
         for offset, name, t in fields:
             if t.name != "context":
                 for at in range(offset + 7 & ~7, min(offset + t.size, kind.size) - 7, 8):
-                    words.append((name, int.from_bytes(data[at:at + 8], "little")))
+                    words.append((name, address + at, int.from_bytes(data[at:at + 8], "little")))
         return words
 
     def cpus(self) -> List[Tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..kernel.stacks import Registers
@@ -37,9 +38,11 @@ class Aside:
         """To where so many instructions were executed."""
         self._ask(f"seek:{count}")
 
-    def next(self, point: str, until: int) -> bool:
-        """To the next instruction that runs into a point, but not to `until`: whether there is one. It is not executed."""
-        return self._ask(f"next:{until};{point}") == "hit"
+    def next(self, points: Iterable[str], until: int) -> int | None:
+        """To the next instruction that runs into one of some watchpoints, but not to `until`: the address that is watched, or
+        None. It is not executed."""
+        said, _, address = self._ask(";".join((f"next:{until}", *points))).partition(":")
+        return int(address, 16) if said == "hit" else None
 
     def last(self, point: str, before: int) -> int | None:
         """The number of the last instruction before another that runs into a point."""

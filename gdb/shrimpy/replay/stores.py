@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..kernel import Kernel, Proc
@@ -16,6 +16,7 @@ from ..snapshot.model import Place
 from .aside import Aside, Look
 
 _FEW = 64       # stores: so many are gone through from the start sooner than the last of them is found from the end
+_MOST_BACK = 32     # stores that are looked at, from the last one on
 _LONGEST_STRING = 40
 _STRINGS = {"exec": (0,), "open": (0,), "mknod": (0,), "unlink": (0,), "link": (0, 1), "mkdir": (0,), "chdir": (0,)}
 _N_ARGUMENTS = {"fork": 0, "wait": 1, "pipe": 1, "read": 3, "exec": 2, "fstat": 2, "getpid": 0, "uptime": 0, "open": 2, "write": 3,
@@ -37,10 +38,12 @@ class Store(NamedTuple):
 
 class History(NamedTuple):
     """stores: oldest first; unseen: pairs (the number of the instruction after which, before which) the value became another
-    by no store of the kernel's to this address: by a user program or a device."""
+    by no store of the kernel's to this address: by a user program or a device; same: the last store of the value that was there, if
+    that is known."""
 
     stores: tuple[Store, ...]
     unseen: tuple[tuple[int, int], ...]
+    same: Store | None = None
 
 
 class Bytes(NamedTuple):
@@ -59,24 +62,29 @@ class Bytes(NamedTuple):
         return int.from_bytes(reader.read(self.pa, self.size), "little")
 
 
-def last(what: Bytes, info: DebugInfo, now: int) -> History:
-    """The last store that changed it before an instruction, `now`."""
+def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool] = lambda store: True) -> History:
+    """The last store that changed it before an instruction, `now`, and is wanted. It may be missing where one that is not wanted,
+    or changes nothing, is made again and again."""
     with Aside() as machine:
-        whole = _all(machine, what, info, now, _FEW)
+        whole = _all(machine, [what], info, now, _FEW)[what]
         if whole is not None:
-            at = whole.stores[-1].at if whole.stores else -1
-            return whole._replace(stores=whole.stores[-1:], unseen=tuple(one for one in whole.unseen if one[1] > at))
+            stores = tuple(filter(wanted, whole.stores))[-1:]
+            at = stores[-1].at if stores else -1
+            return whole._replace(stores=stores, unseen=tuple(one for one in whole.unseen if one[1] > at))
         machine.seek(now)
         value = what.value(machine.look()[1])
         before = now
         unseen: tuple[tuple[int, int], ...] = ()
-        while (found := machine.last(what.point, before)) is not None:
+        for _ in range(_MOST_BACK):
+            found = machine.last(what.point, before)
+            if found is None:
+                break
             machine.seek(found)
-            machine.next(what.point, found + 1)     # an interrupt may be due there
+            machine.next([what.point], found + 1)     # an interrupt may be due there
             store = _store(machine, what, info)
             if before == now and store.new != value:
                 unseen = ((found, now),)
-            if store.old != store.new:
+            if store.old != store.new and wanted(store):
                 return History((store,), unseen)
             before = found
         return History((), unseen)
@@ -85,30 +93,60 @@ def last(what: Bytes, info: DebugInfo, now: int) -> History:
 def all_of(what: Bytes, info: DebugInfo, now: int) -> History:
     """Each store that changed it before an instruction, `now`."""
     with Aside() as machine:
-        whole = _all(machine, what, info, now)
+        whole = _all(machine, [what], info, now)[what]
         assert whole is not None, "there is no limit"
         return whole
 
 
-def _all(machine: Aside, what: Bytes, info: DebugInfo, now: int, most: int | None = None) -> History | None:
+def few(some: Iterable[Bytes], info: DebugInfo, now: int) -> dict[Bytes, History | None]:
+    """Each store that changed one of them before an instruction, `now`; None for those with very many."""
+    with Aside() as machine:
+        return _all(machine, some, info, now, _FEW)
+
+
+def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, most: int | None = None) -> dict[Bytes, History | None]:
     """None where there are more than `most` stores."""
-    stores, unseen = [], []
     machine.seek(0)
-    value = what.value(machine.look()[1])
-    begun = n_stores = 0
-    while machine.next(what.point, now):
-        n_stores += 1
-        if n_stores - 1 == most:
-            return None
-        store = _store(machine, what, info)
-        if store.old != value:
-            unseen.append((begun, store.at))
-        begun, value = store.at, store.new
+    reader = machine.look()[1]
+    found: dict[Bytes, _Found | None] = {what: _Found(what.value(reader)) for what in some}
+    while points := [what.point for what, one in found.items() if one]:
+        address = machine.next(points, now)
+        if address is None:
+            break
+        what = next(what for what, one in found.items() if one and what.pa <= address < what.pa + what.size)
+        one = found[what]
+        assert one is not None
+        one.n_stores += 1
+        if one.n_stores - 1 == most:
+            found[what] = None
+            continue
+        one.add(_store(machine, what, info))
+    reader = machine.look()[1]
+    return {what: one.history(what.value(reader), now) if one else None for what, one in found.items()}
+
+
+class _Found:
+    """What was stored in some bytes so far. value: what they were then."""
+
+    def __init__(self, value: int) -> None:
+        self.n_stores, self._value, self._at = 0, value, 0
+        self._stores: list[Store] = []
+        self._unseen: list[tuple[int, int]] = []
+        self._same: Store | None = None
+
+    def add(self, store: Store) -> None:
+        if store.old != self._value:
+            self._unseen.append((self._at, store.at))
+        self._at, self._value = store.at, store.new
         if store.old != store.new:
-            stores.append(store)
-    if what.value(machine.look()[1]) != value:
-        unseen.append((begun, now))
-    return History(tuple(stores), tuple(unseen))
+            self._stores.append(store)
+        else:
+            self._same = store
+
+    def history(self, value: int, now: int) -> History:
+        """value: what they are `now`."""
+        unseen = [(self._at, now)] if value != self._value else []
+        return History(tuple(self._stores), (*self._unseen, *unseen), self._same)
 
 
 def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:

@@ -40,16 +40,16 @@ _SHARING = (K.PAGE_CHANGED, K.FRY_MISSING, K.SHRIMP_WITHOUT_PARENT, K.SHRIMP_MIS
             K.SHRIMP_NOT_SIBLINGS)
 _FREED = (K.MISCOUNTED, K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.LIST_UNSOUND, K.ORPHAN_REUSED, K.FRY_NOT_PRIVATE,
           K.FRY_USED_BY_OTHERS, K.SHRIMP_OF_ANOTHER)
-_RIGHTS = (K.WRONG_FLAGS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
+RIGHTS = (K.WRONG_FLAGS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
 _REST = (K.NOT_ZEROED, K.HEAP_TOO_LARGE)
-_LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
+LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
 _END = (K.PANICKED, K.DIVERGED)
 
-_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + _LOST + (K.BAD_FORM,))
+_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + LOST + (K.BAD_FORM,))
 """What becomes of tables that two processes free."""
 
 _RANK: Dict[K, int] = {kind: at for at, kind in enumerate(
-    _PLACES + _TABLES + _JUNK + _SHARING + _FREED + _RIGHTS + _REST + _LOST + _END)}
+    _PLACES + _TABLES + _JUNK + _SHARING + _FREED + RIGHTS + _REST + LOST + _END)}
 """What explains the others comes first: a wrong mapping before the count that it made wrong, a page that was freed too early
 before what its next owner wrote there, a leak late, a panic after it, as it is mostly what the kernel makes of the rest, and
 last what playing showed of all that."""
@@ -59,7 +59,7 @@ _MISSING = {K.FRY_MISSING: "FRY", K.SHRIMP_MISSING: "SHRIMP", K.SHRIMP_LOST: "SH
 
 _PLAYED: Dict[Differs, Tuple[K, ...]] = {
     Differs.PANICKED: (K.PANICKED,), Differs.MOVED: (K.PAGE_CHANGED,), Differs.MISSING: (K.FRY_MISSING, K.SHRIMP_MISSING, K.SHRIMP_LOST),
-    Differs.FLAGS: (K.WRONG_FLAGS,), Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS), Differs.LEAK: _LOST,
+    Differs.FLAGS: (K.WRONG_FLAGS,), Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS), Differs.LEAK: LOST,
     Differs.SHARED: (K.FRY_NOT_PRIVATE,), Differs.SATP: (K.SATP_NOT_ROOT,)}
 """What a stop shows of what playing shows: of the same page, where it is about one."""
 
@@ -122,7 +122,7 @@ def _family(v: Verdict) -> Optional[str]:
     kind = _reason(v).kind
     if kind == K.FRY_NOT_PRIVATE and _reason(v).detail in ("everybody's", "parent's"):
         return None
-    return "lost" if kind in _LOST or _is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
+    return "lost" if kind in LOST or _is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
         "places" if kind in _PLACES else None
 
 
@@ -144,7 +144,7 @@ def _explains(cause: Alike, other: Alike) -> bool:
     if first.kind == K.PAGE_CHANGED and first.frame is None and _MISSING.get(second.kind) == first.page:
         return True
     places = {place for v in cause.verdicts for place in _places(v)}
-    left_behind = first.kind == K.PAGE_CHANGED and second.kind in _LOST     # of several frames one that is known is enough
+    left_behind = first.kind == K.PAGE_CHANGED and second.kind in LOST     # of several frames one that is known is enough
     return (any if left_behind else all)(places & _places(v) for v in other.verdicts)
 
 
@@ -156,7 +156,7 @@ def _page(why: Reason) -> Optional[str]:
 def _places(v: Verdict) -> Set[Tuple[Any, ...]]:
     """The frames and entries that a failure is about. What an entry allows and where it leads are two things."""
     why = _reason(v)
-    if why.kind in _RIGHTS:
+    if why.kind in RIGHTS:
         return {("rights", v.pid, v.va)} if v.va is not None else set()
     frames = {why.frame, why.wanted if why.kind in _SHARING else None} - {None}
     if why.kind == K.BAD_PLACE and why.pte is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from typing import Callable, Sequence, Union
 
+from ..origins import Call
 from ..snapshot.model import Place
 from .text import Painter
 
 
-def store(at: int, old: str, new: str, calls: Sequence[Place], who: str, paint: Painter) -> str:
+def store(at: int, old: str, new: str, calls: Sequence[Union[Place, Call]], who: str, paint: Painter) -> str:
     """One store. old, new: its values; who: the process, and its system call."""
-    place = calls[0] if calls else Place("?")
+    place: Union[Place, Call] = calls[0] if calls else Place("?")
     where = f"{place.file}:{place.line}  " if place.file else ""
     lines = [paint("title", f"instruction {at:,}: {old} -> {new}"),
              "   " + where + " < ".join(one.function or "?" for one in calls)]

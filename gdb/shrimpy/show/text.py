@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import __version__, rules, words
+from ..origins import Traced
 from ..reasons import Kind
 from ..records import encode
 from ..rules import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, WARNING, Verdict, causes
@@ -175,11 +176,15 @@ def _by_rule(judged: Sequence[Verdict]) -> Iterator[tuple]:
 
 
 def block(one: Block, paint: Painter = Painter(False), width: Optional[int] = None, to_type: Sequence[str] = (),
-          seen: str = "") -> str:
-    """One cause, for people: an example in full, who else, what it explains in two lines each, where it was seen, and what
-    to type next."""
+          seen: str = "", traced: Optional[Traced] = None) -> str:
+    """One cause, for people: an example in full, where that was written, who else, what it explains in two lines each, where it
+    was seen, and what to type next."""
     columns = width or _ENDLESS
     lines = [failure(one.cause.example, paint, width).rstrip("\n")]
+    if traced is not None:
+        first, *rest = words.origins.lines(traced)
+        lines.append(filled(first, columns, "  written   ", " " * 12))
+        lines.extend(filled(each, columns, " " * 12, " " * 12) for each in rest)
     if len(one.cause.verdicts) > 1:
         lines.append(filled(_others(one.cause), columns, "  as well   ", " " * 12))
     if seen:

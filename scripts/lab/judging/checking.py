@@ -9,14 +9,16 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from shrimpy import spec
+from shrimpy.origins import OfVerdict, Traced
 from shrimpy.reasons import Kind
 from shrimpy.rules import FAIL as RULE_FAILS
-from shrimpy.rules import HANDOUT, RULES, SKIPPED, STRICT, WARNING, Known, Verdict
+from shrimpy.rules import HANDOUT, RULES, SKIPPED, STRICT, WARNING, Known, Verdict, causes
+from shrimpy.rules.causes import Block
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.index import Index
 
@@ -102,14 +104,36 @@ class Failure:
     n_stops: int
 
 
+def key(one: Verdict) -> tuple:
+    """What is the same of a failure at several stops."""
+    return one.rule, one.subject, one.va
+
+
 @dataclass(frozen=True)
 class Report:
-    """What check() learnt about a kernel. complete: every scenario was to be played, which together judge every rule."""
+    """What check() learnt about a kernel.
+
+    complete  every scenario was to be played, which together judge every rule
+    traces    of causes, by key() of their examples: where what is wrong was written; see tracing.trace()
+    """
 
     kernel: Kernel
     cpus: int
     outcomes: tuple[Outcome, ...]
     complete: bool = False
+    traces: Mapping[tuple, Traced] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[tuple[Block, Failure]]:
+        """Each cause, of failures and of warnings, with where its example was seen."""
+        failures = {id(one.verdict): one for one in (*self.failures, *self.warnings)}
+        return [(block, failures[id(block.cause.example)]) for block in causes.blocks(one.verdict for one in failures.values())]
+
+    @property
+    def told_origins(self) -> tuple[OfVerdict, ...]:
+        """What is known of where failures were written, as data."""
+        return tuple(OfVerdict(one.verdict.rule, one.verdict.about, self.traces[key(one.verdict)], one.verdict.va)
+                     for _, one in self.blocks if key(one.verdict) in self.traces)
 
     @property
     def status(self) -> int:
@@ -138,9 +162,8 @@ class Report:
         for outcome in self.outcomes:
             for judgement in outcome.judgements:
                 for one in (each for each in judgement.verdicts if each.status == status):
-                    key = (one.rule, one.subject, one.va)
-                    first = found.get(key) or Failure(one, outcome, judgement, 0)
-                    found[key] = replace(first, n_stops=first.n_stops + 1)
+                    first = found.get(key(one)) or Failure(one, outcome, judgement, 0)
+                    found[key(one)] = replace(first, n_stops=first.n_stops + 1)
         return tuple(found.values())
 
     @property
@@ -232,7 +255,7 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, pl
                     yield unseen
                     return
                 while left:
-                    outcome = _Play(left[0], watch, cast).outcome()
+                    outcome = ScenarioRun(left[0], watch, cast).outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
                         hung = outcome
                         break
@@ -286,7 +309,7 @@ class _AtPrompt(Exception):
     """The program has ended, or said something, before the machine came to a place."""
 
 
-class _Play:
+class ScenarioRun:
     """One scenario on a machine whose shell waits for a line."""
 
     def __init__(self, scenario: Scenario, watch: Watch, cast: Cast) -> None:

@@ -44,6 +44,8 @@ _WORD = (1 << 64) - 1
 # Words of the mailbox, as player.c has them.
 _NUMBER, _TO, _WAITS, _COMMAND, _DONE, _SAID = 0, 1, 2, 3, 7, 8
 
+_LIMIT_S = 5.0
+_TYPED_LIMIT_S = 2.0        # all of it is run again, as often as the recording is asked
 _FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
 _POLL_S = 0.00005
 _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M | re.S)   # of a hart, as QEMU prints them
@@ -94,10 +96,12 @@ def facts(gdb: debugger.Session) -> Facts | None:
     return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None
 
 
-def build(kernel: Kernel, known: Facts, folder: Path) -> Program:
-    """The player for a kernel, with a name that is new. Raises Trouble when it does not build."""
+def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Program:
+    """The player for a kernel, with a name that is new; typed: one that is told by the console. Raises Trouble when it does not
+    build."""
     name = scenarios.a_name()
-    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}"]
+    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}",
+             f"-DTYPED={typed:d}"]
     file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *scenarios.numbers(kernel)], folder).read_bytes()
     first = next(one for one in Elf(file).segments if one.is_load)
     return Program(name, file, file[first.offset:first.offset + first.file_size])
@@ -155,10 +159,16 @@ class NoAnswer(Trouble):
 
 
 class Player:
-    """A machine on which the player runs. close() gives back what it holds; the machine is the caller's."""
+    """A machine on which the player runs. close() gives back what it holds; the machine is the caller's.
 
-    def __init__(self, machine: Machine, program: Program, known: Facts) -> None:
+    typed    it is told by the console: nothing is written to memory, which no recording would know of
+    members  slots that there are
+    """
+
+    def __init__(self, machine: Machine, program: Program, known: Facts, typed: bool = False) -> None:
         """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
+        self.typed, self.members = typed, MEMBERS - typed
+        self._limit_s = _TYPED_LIMIT_S if typed else _LIMIT_S
         self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.path = program.name.encode().ljust(16, b"\0")     # as exec takes it
         self.ram = Ram(machine.ram_file)
@@ -185,9 +195,10 @@ class Player:
         except ReadError:
             return False
 
-    def while_it_works(self, limit_s: float = 5.0, what: str = "") -> Iterator[None]:
-        """Again and again, until it is left; raises NoAnswer after limit_s of the machine's own time, and what Machine.check
-        raises."""
+    def while_it_works(self, limit_s: float | None = None, what: str = "") -> Iterator[None]:
+        """Again and again, until it is left; raises NoAnswer after limit_s of the machine's own time (None: the usual), and what
+        Machine.check raises."""
+        limit_s = limit_s or self._limit_s
         patience = None
         begun = time.monotonic()
         while True:
@@ -202,18 +213,14 @@ class Player:
             else:
                 time.sleep(_POLL_S)
 
-    def tell(self, to: int, what: str, a: int = 0, b: int = 0, c: int = 0, *, waits: bool = True, limit_s: float = 5.0,
+    def tell(self, to: int, what: str, a: int = 0, b: int = 0, c: int = 0, *, waits: bool = True, limit_s: float | None = None,
              alive: Callable[[], object] = lambda: None) -> tuple[int, int, int]:
         """The first three words of the answer of slot `to`, signed. waits: whether there is to be one.
 
         alive: is called now and then meanwhile, and may raise. Raises NoAnswer, and what Machine.check raises.
         """
         self._number += 1
-        mail = self._mail()
-        words = [to, waits, ord(what), a, b, c]
-        for at, word in zip((_TO, _WAITS, *range(_COMMAND, _COMMAND + 4)), words):
-            self.ram.set_word(mail + 8 * at, word)
-        self.ram.set_word(mail + 8 * _NUMBER, self._number)
+        self._send([to, waits, ord(what), a, b, c])
         n = 0
         for _ in self.while_it_works(limit_s, what="an answer"):
             if self.ram.leaf(self.conductor.root, _MAIL) is None:
@@ -226,6 +233,15 @@ class Player:
             if n % 64 == 0:
                 alive()
         raise AssertionError
+
+    def _send(self, words: list[int]) -> None:
+        if self.typed:
+            self.machine.send(" ".join(f"{word & _WORD:x}" for word in words))
+            return
+        mail = self._mail()
+        for at, word in zip((_TO, _WAITS, *range(_COMMAND, _COMMAND + 4)), words):
+            self.ram.set_word(mail + 8 * at, word)
+        self.ram.set_word(mail + 8 * _NUMBER, self._number)
 
     def harts(self) -> list[tuple[int, int]]:
         """(pc, root of the table that satp names, or 0) of each hart, at one moment."""

@@ -28,7 +28,7 @@ from shrimpy.spec.sequences import FIRST, START, shorter
 from ..kernels.tree import Kernel
 from ..machines.machine import Machine, Panicked
 from . import player
-from .player import CONDUCTOR, HELPER, MEMBERS, NOBODY, NoAnswer, Player
+from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
 
 _FLAGS = sv39.V | sv39.R | sv39.W | sv39.X | sv39.U
 _EXACTLY = sv39.V | sv39.R | sv39.W | sv39.U
@@ -238,7 +238,10 @@ class Stage:
 
     def _free_slot(self) -> int:
         taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
-        return next(slot for slot in range(MEMBERS) if slot not in taken)
+        slot = next((one for one in range(self._player.members) if one not in taken), None)
+        if slot is None:
+            raise Unable
+        return slot
 
     def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
         model, value = self._model, said[0]
@@ -477,7 +480,7 @@ class Stage:
         at = self._dice.randrange(_NONCES, PAGE // 8)
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
-            if cell is not None:
+            if cell is not None and not self._player.typed:
                 value = self._dice.getrandbits(63)
                 self._ram.set_word(frames[cell] + 8 * at, value)
                 self._model.write(cell, at, value)
@@ -558,14 +561,15 @@ class Stage:
         """By number, of who is there or waits to be buried."""
         return dict(self._pids)
 
-    def picture(self) -> Snapshot:
-        """The machine as it is now."""
+    def picture(self, stays: bool = False) -> Snapshot:
+        """The machine as it is now. stays: it stands still afterwards."""
         with self.machine.qmp() as monitor:
             monitor.execute("stop")
             try:
                 return take(self._ram, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
             finally:
-                monitor.execute("cont")
+                if not stays:
+                    monitor.execute("cont")
 
     # Frames
 

@@ -34,7 +34,7 @@ class Watch(AbstractContextManager):
         self._gdb = gdb
         self._unmasked = unmasked
         gdb.attach(machine.gdb_target)
-        self._monitor = machine.qmp()
+        self.monitor = machine.qmp()
         self._runs = False
 
     def go(self) -> None:
@@ -42,7 +42,7 @@ class Watch(AbstractContextManager):
         self._gdb.tell("continue")
         self._runs = True
         patience = self.machine.patience()
-        while not self._monitor.execute("query-status")["running"]:
+        while not self.monitor.execute("query-status")["running"]:
             if patience.is_over:
                 raise Silent(f"the machine did not go on within {patience.limit_s:g} s")
             time.sleep(0.001)
@@ -50,9 +50,9 @@ class Watch(AbstractContextManager):
     def halt(self) -> None:
         """Stops it, wherever it is."""
         if self._runs:
-            self._monitor.execute("stop")
+            self.monitor.execute("stop")
             # Once more, where GDB had yet to let it go, or lets it go again after a breakpoint whose condition is false.
-            self._gdb.ask(alive=lambda: self._monitor.execute("stop"))
+            self._gdb.ask(alive=lambda: self.monitor.execute("stop"))
             self._runs = False
 
     def look(self, point: str, previous: Snapshot | None = None, known: Known = Known(),
@@ -161,7 +161,7 @@ class Watch(AbstractContextManager):
 
         def alive() -> None:
             nonlocal patience
-            if patience is None and self._monitor.execute("query-status")["running"]:
+            if patience is None and self.monitor.execute("query-status")["running"]:
                 patience = self.machine.patience(limit_s)
             if patience is not None and patience.is_over:
                 raise Silent(f"{command}: nothing within {limit_s:g} s")
@@ -175,4 +175,4 @@ class Watch(AbstractContextManager):
         self._gdb.ask(f"python sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)[{hart}].switch()")
 
     def __exit__(self, *_: object) -> None:
-        self._monitor.close()
+        self.monitor.close()

@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shrimpy import rules, words
+from shrimpy.origins import OfVerdict, Traced
 from shrimpy.reasons import Kind
-from shrimpy.rules import RULES, Verdict, causes
+from shrimpy.rules import RULES, Verdict
 from shrimpy.rules.causes import Block
 from shrimpy.show import text
 from shrimpy.snapshot import Snapshot
 
 from .. import printable
 from ..judging import scenarios
-from ..judging.checking import PLAY, Failure, Outcome, Report
+from ..judging.checking import PLAY, Failure, Outcome, Report, key
 from ..judging.points import BUILDS, RUNS, STATEMENTS
 from ..judging.verdict import FAIL, PASS
 from ..kernels.tree import Kernel, NotBuilt
@@ -84,6 +85,7 @@ class Cause:
     rules     those whose points it takes, each by one cause only
     unjudged  those of them that could not be judged because of it
     points    what all of them are worth
+    traced    where what is wrong was written, or why that is not known; None where nobody asked
     """
 
     status: str
@@ -95,6 +97,7 @@ class Cause:
     rules: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     points: float = 0.0
+    traced: Traced | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Marks:
     console     of each scenario, by name
     causes      of all that did not pass, the first of which explain the others
     film        of what differs from the specification, as a file; "" for none
+    origins     where failures were written: what the fault figure is told
     """
 
     name: str
@@ -124,6 +128,7 @@ class Marks:
     build_log: str
     causes: tuple[Cause, ...]
     film: str = ""
+    origins: tuple[OfVerdict, ...] = ()
 
     @property
     def points(self) -> float:
@@ -182,7 +187,8 @@ def of(report: Report, points: Mapping[str, float], seconds: float, film: str = 
                  tuple(_marks(cases, points, found, "no scenario shows it")), seconds,
                  (*report.kernel.notes, *(f"{one.name}: {note}" for one in report.outcomes for note in one.notes)),
                  told[1].snapshot if told else None, f"{told[0].name}, stopped at {told[1].where}; {told[1].who}" if told else "",
-                 tuple((one.name, one.console) for one in report.outcomes), report.kernel.log, tuple(one.cause for one in found), film)
+                 tuple((one.name, one.console) for one in report.outcomes), report.kernel.log, tuple(one.cause for one in found), film,
+                 report.told_origins)
 
 
 def _build_case(kernel: Kernel) -> Case:
@@ -270,12 +276,6 @@ class _Found:
         return f"{self.shows[scenario, rule]}\n  one cause: {self.place}\n"
 
 
-def blocks(report: Report) -> list[tuple[Block, Failure]]:
-    """Each cause in a report, of failures and of warnings, with where its example was seen."""
-    failures = {id(one.verdict): one for one in (*report.failures, *report.warnings)}
-    return [(block, failures[id(block.cause.example)]) for block in causes.blocks(one.verdict for one in failures.values())]
-
-
 def _stops(report: Report) -> Iterator[tuple]:
     """(outcome, judgement, verdict) of all that failed or warned."""
     for outcome in report.outcomes:
@@ -298,7 +298,7 @@ def _in_case(case: Case, stops: bool = False) -> _Found:
 
 def _found(report: Report, has_film: bool) -> list[_Found]:
     """The causes in a report: by their data those of failures, then what ended a scenario and is not one of them."""
-    told = blocks(report)
+    told = report.blocks
     at = {_key(one): n for n, (block, _) in enumerate(told) for one in block.verdicts}
     shows: list[dict[tuple[str, str], str]] = [{} for _ in told]
     panics: dict[str, int] = {}     # by scenario: which of the causes is its panic
@@ -311,7 +311,8 @@ def _found(report: Report, has_film: bool) -> list[_Found]:
         if (why := outcome.hindrance) is not None:
             panic = panics.get(outcome.name) if why.kind == "panicked" else None
             ways.setdefault((_SAME_WAY.get(why.kind, why.kind), why.words) if panic is None else panic, []).append(outcome)
-    found = [_of_block(block, failure, shows[n], ways.pop(n, []), has_film) for n, (block, failure) in enumerate(told)]
+    found = [_of_block(block, failure, shows[n], ways.pop(n, []), has_film, report.traces.get(key(failure.verdict)))
+             for n, (block, failure) in enumerate(told)]
     return found + [_of_ends(ended) for ended in ways.values()]
 
 
@@ -321,19 +322,19 @@ def _head(one: Verdict) -> str:
 
 
 def _of_block(block: Block, first: Failure, shows: Mapping[tuple[str, str], str], ended: Sequence[Outcome],
-              has_film: bool) -> _Found:
+              has_film: bool, traced: Traced | None) -> _Found:
     """ended: the scenarios whose end is the panic that the block is of."""
     one = first.verdict
-    said = text.block(block, to_type=_to_type(one.rule, first.outcome.name, has_film), seen=seen(first))
+    said = text.block(block, to_type=_to_type(one.rule, first.outcome.name, has_film), seen=seen(first), traced=traced)
     fails = frozenset(each.rule for each in block.verdicts if each.status == FAILED)
     if not ended:
         assert one.reason is not None, "each failure has one"
         cause = Cause(one.status, one.reason.kind.value, one.rule, first.outcome.name, printable(f"{one.rule}: {one.subject}: {one.why}"),
-                      printable(said))
+                      printable(said), traced=traced)
         return _Found(cause, shows, fails)
     console = "".join(f"{line}\n" for line in _why(ended[0]).partition("\n")[2].splitlines())
     found = _of_ends(ended, f"{said}{console}")
-    return replace(found, shows={**found.shows, **shows}, fails=found.fails | fails)
+    return replace(found, cause=replace(found.cause, traced=traced), shows={**found.shows, **shows}, fails=found.fails | fails)
 
 
 def _of_ends(ended: Sequence[Outcome], said: str = "") -> _Found:

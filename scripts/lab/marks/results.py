@@ -12,13 +12,16 @@ import xml.etree.ElementTree as xml
 from dataclasses import asdict
 from pathlib import Path
 
+from shrimpy import origins
+from shrimpy.records import encode
+
 from .. import Trouble, printable, put_in_place
 from ..pictures import figures
 from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 
-TEXT, JUNIT, GRADESCOPE, SNAPSHOT = "results.txt", "results.xml", "results.json", "snapshot.json"
+TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS = "results.txt", "results.xml", "results.json", "snapshot.json", "origins.json"
 FAULT, CONSOLE, BUILD = "fault", "console.log", "build.log"
-_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD}
+_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report
 
@@ -63,7 +66,7 @@ def _fill(folder: Path, marks: Marks) -> None:
         (folder / SNAPSHOT).write_text(marks.snapshot.to_json())
         if any(case.status == FAILED and case.kind == "rule" for case in marks.cases):
             try:
-                figures.draw(FAULT, folder / SNAPSHOT, folder=folder, formats=("svg", "png"))
+                figures.draw(FAULT, folder / SNAPSHOT, *_origins(folder, marks), folder=folder, formats=("svg", "png"))
             except Trouble as trouble:
                 notes.append(f"no fault diagram: {trouble}")
     else:
@@ -79,6 +82,14 @@ def _fill(folder: Path, marks: Marks) -> None:
     (folder / TEXT).write_text(text(marks, notes))
     (folder / GRADESCOPE).write_text(json.dumps(gradescope(marks), indent=1) + "\n")
     xml.ElementTree(junit(marks)).write(folder / JUNIT, encoding="utf-8", xml_declaration=True)
+
+
+def _origins(folder: Path, marks: Marks) -> list[str]:
+    """Writes down where failures were written; the options by which the figure knows."""
+    if not marks.origins:
+        return []
+    (folder / ORIGINS).write_text(origins.to_json(marks.origins))
+    return ["--origins", str(folder / ORIGINS)]
 
 
 def text(marks: Marks, notes: list[str]) -> str:
@@ -145,7 +156,8 @@ def gradescope(marks: Marks) -> dict[str, object]:
             "output_format": "text", "visibility": "visible", "stdout_visibility": "hidden", "tests": tests,
             "extra_data": {"status": marks.status, "line": marks.line, "max_score": marks.most, "failed": list(marks.failed),
                            "seconds": round(marks.seconds, 1), "warned": list(marks.warned),
-                           "causes": [{**asdict(one), "text": one.text[:_MOST_OUTPUT]} for one in marks.causes]}}
+                           "causes": [{**asdict(one), "text": one.text[:_MOST_OUTPUT], "traced": one.traced and encode(one.traced)}
+                                      for one in marks.causes]}}
 
 
 def _in_xml(said: str) -> str:

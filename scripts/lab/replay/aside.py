@@ -68,10 +68,11 @@ class Aside:
         return b"there"
 
     def _next(self, argument: bytes) -> bytes:
-        """UNTIL;POINT: to the next time that the point is run into, before an instruction: "hit", before what it is about is
-        done; "none"."""
-        until, _, point = argument.partition(b";")
-        return b"hit" if self._there().next_hit([point], int(until)) else b"none"
+        """UNTIL;POINT;...: to the next time that one of some watchpoints is run into, before an instruction: "hit:ADDRESS", before
+        what it is about is done; "none"."""
+        until, *points = argument.split(b";")
+        hit = self._there().next_hit(points, int(until))
+        return b"hit:" + hit.watched.partition(b":")[2] if hit else b"none"
 
     def _last(self, argument: bytes) -> bytes:
         """BEFORE;POINT: the number of the last instruction before one that runs into the point, or "none"."""

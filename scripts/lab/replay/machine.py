@@ -8,22 +8,27 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from shrimpy.memory.readers import PAGE
 
 from ..kernels.tree import Kernel
 from ..machines.machine import Machine
+from ..machines.qmp import Qmp
 
 LOG = "log"
+_KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; instructions in which any kernel has taken them
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
 
 class RecordedMachine(Machine):
-    """A machine with one hart. log: of the run that it runs again, stopped before its first instruction; None: it records."""
+    """A machine with one hart. log: of the run that it runs again, stopped before its first instruction; None: it records.
+    within: see Machine."""
 
-    def __init__(self, kernel: Kernel, log: Path | None = None) -> None:
+    def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None) -> None:
         self._recorded = log
-        super().__init__(kernel, 1, paused=log is not None)
+        self._next_keys_at = 0
+        super().__init__(kernel, 1, paused=log is not None, within=within)
 
     def __enter__(self) -> RecordedMachine:
         return self
@@ -42,6 +47,21 @@ class RecordedMachine(Machine):
                 words.append(word)
         mode, name = "replay" if self._recorded else "record", str(log).replace(",", ",,")
         return [*words, "-icount", f"shift={SHIFT},rr={mode},rrfile={name}", "-no-shutdown"]
+
+    def type(self, keys: str) -> None:
+        """Types keys, some at a time. While QEMU records, it reads as many as the UART has room for, however many it has read
+        and not delivered yet, and those that find no room are lost."""
+        for at in range(0, len(keys), _KEYS):
+            while self._asked("query-status")["running"] and self._asked("query-replay")["icount"] < self._next_keys_at:
+                self.check()
+            super().type(keys[at:at + _KEYS])
+            self._next_keys_at = self._asked("query-replay")["icount"] + _KEYS_TAKE
+
+    def _asked(self, command: str) -> Any:
+        """What QEMU says to a command, on the monitor that is nobody else's."""
+        if self._watching is None:
+            self._watching = Qmp(self.folder / "harts.sock", gone=self._gone)
+        return self._watching.execute(command)
 
     @property
     def log(self) -> Path:

@@ -19,6 +19,7 @@ import re
 import shutil
 import struct
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Recording:
     source        the kernel's file that it was made of, and the hash of that
     program       what was typed
     panicked      what the kernel printed when it panicked, which ended the run; or None
+    within        the folder that its machines' own are made in; None: wherever there is room
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class Recording:
     source: tuple[str, str]
     program: str
     panicked: str | None
+    within: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -72,7 +75,7 @@ class Recording:
 
     def replay(self) -> RecordedMachine:
         """The machine at its beginning, stopped, to be run again. Its stub and its monitor are the caller's."""
-        return _started(self.kernel, self.log)
+        return _started(self.kernel, self.log, self.within)
 
     def changed_source(self) -> str | None:
         """What to say where the kernel was built anew since: lines that are shown are those of today's sources."""
@@ -121,15 +124,30 @@ def claim(out: Path) -> None:
 
 
 def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recording:
-    source = (str(kernel.elf), hashing.of(kernel.elf))
-    copy = _copied(kernel, folder)
-    panicked = None
-    with _started(copy) as machine:
+    def run(machine: RecordedMachine) -> tuple[str, str | None]:
         try:
             typed = scene.play(machine.boot(), program, ready)
             _check_ran(machine, program)
+            return typed, None
         except Panicked as panic:
-            typed, panicked = program, panic.words
+            return program, panic.words
+    made = of_run(kernel, folder, run)
+    (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
+    return made
+
+
+def of_run(kernel: Kernel, folder: Path, run: Callable[[RecordedMachine], tuple[str, str | None]],
+           within: Path | None = None) -> Recording:
+    """The recording of what is done with a machine, in a folder that is there and empty, without a manifest.
+
+    run     boots it and does it; returns what is said of it: what was typed, and what a panic printed, or None
+    within  see Machine
+    Raises Trouble as _started() does, and what run raises.
+    """
+    source = (str(kernel.elf), hashing.of(kernel.elf))
+    copy = _copied(kernel, folder)
+    with _started(copy, within=within) as machine:
+        typed, panicked = run(machine)
         with machine.qmp() as monitor:
             monitor.execute("stop")
             end = monitor.execute("query-replay")["icount"]
@@ -139,9 +157,7 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
         machine.wait()
         check_room(machine.folder)
         shutil.copyfile(machine.log, folder / LOG)
-    made = Recording(folder, copy, end, ram, source, typed, panicked)
-    (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
-    return made
+    return Recording(folder, copy, end, ram, source, typed, panicked, within)
 
 
 def _check_ran(machine: RecordedMachine, program: str) -> None:
@@ -160,10 +176,10 @@ def _run_on(machine: RecordedMachine, monitor: Qmp, count: int) -> None:
         pass
 
 
-def _started(kernel: Kernel, log: Path | None = None) -> RecordedMachine:
+def _started(kernel: Kernel, log: Path | None = None, within: Path | None = None) -> RecordedMachine:
     """Raises Trouble, in one line, where QEMU refuses the options."""
     try:
-        return RecordedMachine(kernel, log)
+        return RecordedMachine(kernel, log, within)
     except Gone as gone:
         raise Trouble(f"this QEMU cannot {'replay' if log else 'record'}: {str(gone).splitlines()[0]}") from None
 
@@ -214,8 +230,14 @@ def _waits(file: Elf, data: bytes) -> set[int]:
     ranges = [(one.offset + function.address - one.vaddr, min(function.size, one.vaddr + one.file_size - function.address))
               for function in file.symbols()[0] for one in codes if 0 <= function.address - one.vaddr < one.file_size]
     found: set[int] = set()
+    seen = bytearray(len(data))  # functions may lie over each other, as often as a file likes
     for start, size in ranges or [(one.offset, one.file_size) for one in codes]:
-        found.update(at for at, bits, _ in riscv.instructions(data, start, start + size) if bits == _WFI)
+        for at, bits, _ in riscv.instructions(data, start, start + size):
+            if seen[at]:
+                break
+            seen[at] = 1
+            if bits == _WFI:
+                found.add(at)
     return found
 
 

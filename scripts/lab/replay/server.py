@@ -17,11 +17,13 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from shrimpy.memory import riscv
 
 from .. import Trouble
 from ..machines.rundir import RunDir
+from ..walls import sandbox
 from . import search, trail
 from .aside import Aside
 from .place import ATTACH, Interrupted, Place
@@ -44,13 +46,16 @@ class Server:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._run = RunDir(0)
+        self._run = RunDir(0, recording.within)
         self.target = str(self._run.path / "gdb.sock")
         self.failure: Trouble | None = None
         self._closing, self._close = os.pipe()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.target)
         self._listener.listen(1)
+        if recording.kernel.walled:
+            for path in (self._run.path, Path(self.target)):
+                sandbox.hand_over(path)
         self._thread = threading.Thread(target=self._serve, name="gdbserver")
         self._thread.start()
 
@@ -79,6 +84,8 @@ class Server:
                     _Debugging(self._recording, wire, self._closing).serve()
         except Trouble as trouble:
             self.failure = trouble
+        except ValueError as error:  # in a packet; GDB may have been led astray by a stranger's file
+            self.failure = Trouble(f"GDB asked the recording something that is no question: {error}")
 
     def _ready(self, what: socket.socket) -> bool:
         """Waits; whether there is something to read, and not the end of it all."""

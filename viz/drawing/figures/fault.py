@@ -6,7 +6,7 @@ function to look at. What the rules hold back is never drawn as wrong.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model import kit, words
@@ -34,12 +34,14 @@ class _Fault:
     """One thing that is wrong: the verdict that tells most, and what else fails because of it."""
     verdict: kit.Verdict
     also: tuple[kit.Verdict, ...]
+    traced: kit.Traced | None = None
 
 
-def draw(index: Index) -> Drawing:
-    """What the rules say is wrong in a snapshot, the first LIMIT things of it; or that nothing is."""
+def draw(index: Index, origins: Sequence[kit.OfVerdict] = ()) -> Drawing:
+    """What the rules say is wrong in a snapshot, the first LIMIT things of it; or that nothing is. origins: where that was
+    written, as far as it is known."""
     judgement = kit.judgement(index)
-    faults = _faults(judgement.failures)
+    faults = _faults(judgement.failures, {(one.rule, one.about, one.va): one.traced for one in origins})
     summary = _summary(judgement)
     if not faults:
         return _calm(index, judgement, summary)
@@ -56,12 +58,13 @@ def draw(index: Index) -> Drawing:
                    scene.sized(elements.WIDTH_PT, y + MARGIN_PT))
 
 
-def _faults(failures: Sequence[kit.Verdict]) -> list[_Fault]:
+def _faults(failures: Sequence[kit.Verdict], traces: Mapping[object, kit.Traced]) -> list[_Fault]:
     """Failures that accuse the same entry, or the same subject, are one; causes first, then in the rules' order."""
     by_thing: dict[object, list[kit.Verdict]] = {}
     for v in sorted(failures, key=lambda v: v.rule not in _CAUSES):
         by_thing.setdefault((v.pid, v.va) if v.va is not None else v.subject, []).append(v)
-    return [_Fault(first, tuple(also)) for first, *also in by_thing.values()]
+    return [_Fault(first, tuple(also), next((traces[key] for v in (first, *also) if (key := (v.rule, v.about, v.va)) in traces), None))
+            for first, *also in by_thing.values()]
 
 
 def _summary(judgement: kit.Judgement) -> str:
@@ -109,7 +112,7 @@ def _card(scene: Scene, index: Index, fault: _Fault, i: int, y: float) -> float:
     left = [shorten(place[0], fitting_chars(_LEFT_W - 2 * _PAD, style.SMALL_PT)),
             *elements.wrapped(place[1:], _LEFT_W - 2 * _PAD)]
     found, expected = (_wrap([said or "?"], _RIGHT_W - 16) for said in (v.actual, v.expected))
-    advice = elements.wrapped([v.explanation or "", *_also(fault)], _WIDTH - 2 * _PAD)
+    advice = elements.wrapped([v.explanation or "", *_written(fault), *_also(fault)], _WIDTH - 2 * _PAD)
     box_h = [LINE_PT * (len(lines) + 1) + 6 for lines in (found, expected)]
     left_h = LINE_PT * len(left) + 10
     middle_h = max(sum(box_h) + 8, left_h)
@@ -154,6 +157,13 @@ def _leads_to(scene: Scene, start: tuple[float, float], x: float, y: float, heig
         scene.text(x + _PAD, y + 3 + LINE_PT * (j + 1.5), line, style.SMALL_PT)
 
 
+def _written(fault: _Fault) -> list[str]:
+    """Where it was written; nothing where that is not known."""
+    if fault.traced is None or fault.traced.untold:
+        return []
+    return [f"written here: {line}" for line in kit.said_of_origins(fault.traced)]
+
+
 def _also(fault: _Fault) -> list[str]:
     lines = [f"also {v.rule}: {v.why}" for v in fault.also[:_ALSO]]
     more = len(fault.also) - _ALSO
@@ -163,7 +173,7 @@ def _also(fault: _Fault) -> list[str]:
 def _sentence(index: Index, fault: _Fault) -> str:
     v = fault.verdict
     at = ", ".join(line.strip() for line in _place(index, v)[1:])
-    also = "".join(f" {line}." for line in _also(fault))
+    also = "".join(f" {line}." for line in (*_written(fault), *_also(fault)))
     return (f"{v.rule}, {v.subject}: {v.why}{f' ({at})' if at else ''}; is {v.actual}; should be {v.expected}"
             + (f"; look at {v.function}()" if v.function else "") + f".{also}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import VizError
-from .kit import DOCUMENT, Index, Snapshot, checked, records
+from .kit import DOCUMENT, ORIGINS, Index, OfVerdict, Snapshot, checked, origins_of, records
 
 T = TypeVar("T")
 
@@ -48,3 +48,8 @@ def load(name: str, read: Callable[[str], T]) -> T:
 def snapshot(name: str) -> Index:
     """The snapshot in the file `name`, or on standard input when it is "-". Raises VizError."""
     return load(name, parse)
+
+
+def origins(name: str) -> tuple[OfVerdict, ...]:
+    """Where failures were written, by the file `name`. Raises VizError."""
+    return load(name, lambda text: decoded(ORIGINS, text, origins_of))

@@ -13,6 +13,9 @@ from shrimpy import __version__, files, records, rules              # noqa: E402
 from shrimpy.memory import sv39                                     # noqa: E402
 from shrimpy.memory.readers import PAGE, Reader, ReadError          # noqa: E402
 from shrimpy.memory.sv39 import Finding, Table                      # noqa: E402
+from shrimpy.origins import DOCUMENT as ORIGINS                     # noqa: E402
+from shrimpy.origins import OfVerdict, Traced                       # noqa: E402
+from shrimpy.origins import from_data as origins_of                 # noqa: E402
 from shrimpy.reasons import Kind                                    # noqa: E402
 from shrimpy.rules import Verdict                                   # noqa: E402
 from shrimpy.rules.pages import is_orphan                           # noqa: E402
@@ -21,9 +24,11 @@ from shrimpy.snapshot import DOCUMENT, Frame, KernelTable, Layout       # noqa: 
 from shrimpy.snapshot import Mapping, Process, Snapshot, User, changes  # noqa: E402
 from shrimpy.snapshot.contradictions import checked                 # noqa: E402
 from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
+from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
 
-__all__ = ["DOCUMENT", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "Process", "Ranges",
-           "ReadError", "Reader", "Snapshot", "Table", "User", "Verdict", "__version__", "changes", "checked", "files", "records", "sv39"]
+__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process",
+           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked", "files",
+           "origins_of", "records", "said_of_origins", "sv39"]
 
 
 @dataclass(frozen=True)

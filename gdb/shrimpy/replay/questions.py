@@ -1,0 +1,97 @@
+"""What is asked of a recording about a culprit: of which bytes the last store is wanted. No `gdb`."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple
+
+from ..kernel import Kernel
+from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
+from ..kernel.debuginfo import DebugInfo
+from ..memory import sv39
+from ..memory.readers import PAGE, Reader, ReadError
+from ..origins import Culprit, What
+from ..records import address, many, record, word
+
+_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
+                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
+_OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
+
+
+@record
+class Question:
+    """Who made some bytes what they are.
+
+    pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
+    frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; label: as Origin has it
+    """
+
+    what: str = word(*(each.value for each in What))
+    pa: int = address(default=0)
+    size: int = 8
+    label: Optional[str] = None
+    mapped: Optional[int] = address(default=None)
+    then: bool = False
+    rises: bool = False
+
+
+@record
+class Asked:
+    """Questions about what a recording has before the instruction `now`."""
+
+    now: int
+    questions: Tuple[Question, ...] = many(Question)
+
+
+def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, ...]:
+    """The questions, in the order in which they are answered for people. reader: memory as it was where the failure was seen."""
+    found: List[Question] = []
+    kernel = Kernel(reader, info)
+    frame = culprit.frame
+    if frame is not None and culprit.unmapped is not None:
+        found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
+    field = _field(culprit, kernel)
+    if field is not None:
+        found.append(field)
+    entry = _entry(culprit, reader)
+    if entry is not None:
+        found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
+    if frame is not None and culprit.freed:
+        found.append(Question(What.FREED.value, frame))
+    if frame is not None and culprit.count is not None:
+        base, end = reader.ram
+        place = kernel.count_of(frame, (end - base) // PAGE, base)
+        if place is not None:
+            found.append(Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises))
+    if culprit.at is not None:
+        found.append(Question(What.WORD.value, culprit.at))
+    if frame is not None and (culprit.lost or not found):
+        found.append(Question(What.FRAME.value, frame))
+    return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+
+
+def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
+    """Where the entry is, or the one at which the walk ends."""
+    if culprit.pte_at is not None or culprit.root is None or culprit.va is None:
+        return culprit.pte_at
+    steps = sv39.translate(reader, culprit.root, culprit.va).steps
+    return steps[-1].pte_at if steps else None
+
+
+def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
+    if culprit.proc is None or not culprit.value:
+        return None
+    try:
+        words = kernel.words_of_proc(culprit.proc)
+    except ReadError:
+        return None
+    return next((Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value), None)
+
+
+def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
+    """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
+    call, or handles the trap, if that is another)."""
+    known = [at for at, name in enumerate(names) if name]
+    served = max((at for at in known if names[at] in _SERVING), default=-1)
+    look = next((at for at in known if at > served), known[0] if known else None)
+    outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
+    return look, names[outer[-1]] if outer and outer[-1] != look else None

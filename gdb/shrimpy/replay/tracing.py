@@ -1,0 +1,81 @@
+"""Answers of a recording: the stores by which a failure came to be."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from ..kernel.debuginfo import DebugInfo
+from ..live.session import session
+from ..memory import sv39
+from ..origins import Call, Origin, What
+from ..records import decode, encode
+from . import stores
+from .questions import Asked, Question, to_look_at
+from .stores import Bytes, Store
+
+_FREES = frozenset(("kfree",))
+
+
+def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
+    """The stores, of each before the instruction `asked.now`; nothing of a question that no store answers."""
+    some = [(one, each.now) for each in asked for one in each.questions]
+    first = dict(zip(some, _answered(some, info)))
+    frames = {(one, now): (Question(What.FRAME.value, sv39.pa_of(store.new)), store.at)
+              for (one, now), store in first.items() if store and one.then and store.new & sv39.V}
+    then = dict(zip(frames.values(), _answered(list(frames.values()), info)))
+
+    def of(one: Question, now: int) -> Iterator[Origin]:
+        if store := first[one, now]:
+            yield _origin(one, store)
+        if (frame := frames.get((one, now))) and (store := then[frame]):
+            yield _origin(frame[0], store)
+    told = [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
+    return [_without_taking(one) for one in told]
+
+
+def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
+    """Who took a frame is told where nothing else is that was asked of it."""
+    others = tuple(one for one in told if one.what != What.FRAME or any(each.what == What.ENTRY for each in told))
+    return others or told
+
+
+def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
+    """The last store before an instruction of each, all found on one way through the run as far as they are few."""
+    if not some:
+        return
+    found = stores.few({Bytes(one.pa, one.size) for one, _ in some}, info, max(now for _, now in some))
+    for one, now in some:
+        what = Bytes(one.pa, one.size)
+        history = found[what]
+        if history is None:
+            history = stores.last(what, info, now, functools.partial(_is_wanted, one))
+        last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+        # An entry that was never written was cleared when its table was made, which may have been clear before.
+        yield history.same if last is None and one.what == What.ENTRY else last
+
+
+def answer_file(path: str) -> None:
+    """For scripts: the questions that are in a file are answered into that file."""
+    asked = [decode(Asked, one) for one in json.loads(Path(path).read_text())]
+    told = answers(asked, session.debuginfo()[0])
+    Path(path).write_text(json.dumps([[encode(origin) for origin in one] for one in told]))
+
+
+def _is_wanted(asked: Question, store: Store) -> bool:
+    if asked.what == What.FREED:
+        return any(call.function in _FREES for call in store.calls)
+    if asked.what == What.COUNT:
+        return store.new > store.old if asked.rises else store.new < store.old
+    if asked.mapped is not None:
+        return store.old & sv39.V != 0 and sv39.pa_of(store.old) == asked.mapped
+    return True
+
+
+def _origin(asked: Question, store: Store) -> Origin:
+    calls = tuple(Call(one.function, one.file, one.line, one.source) for one in store.calls)
+    look, caller = to_look_at([one.function or "" for one in calls])
+    return Origin(asked.what, asked.pa, asked.size, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
+                  asked.label, look, caller)

@@ -1,0 +1,103 @@
+"""What of memory a failure is about: whom to ask for the store that made it so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Mapping, Optional, Sequence, Tuple
+
+from ..origins import Culprit
+from ..memory.sv39 import pa_of
+from ..reasons import Kind as K, Reason
+from ..snapshot import Process, Snapshot
+from ..spec import Differs, Divergence
+from .causes import LOST, RIGHTS
+from .verdict import Verdict
+
+_FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
+_FRAMES = (Differs.NOT_SHARED, Differs.SHARED, Differs.MOVED, Differs.CROWD)
+
+
+def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -> Optional[Culprit]:
+    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last."""
+    why = verdict.reason or Reason(K.NOTHING_HERE)
+    process = snapshot.process(verdict.pid) if verdict.pid is not None else None
+    entry = _entry(process, verdict.va, verdict.pte_at)
+    if why.kind in LOST or why.kind == K.MISCOUNTED and (why.value or 0) > (why.bound or 0):
+        found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
+        return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
+    if why.kind == K.MISCOUNTED:
+        return Culprit(frame=why.frame, count=why.label, freed=why.free)
+    if why.kind in _FREED:
+        return Culprit(frame=why.frame, freed=True)
+    if why.kind == K.HEAP_TOO_LARGE and process is not None:
+        return Culprit(proc=process.proc, value=process.sz)
+    if why.kind in (K.ROOT_SHARED, K.TABLE_SHARED) and process is not None and why.process is not None:
+        process = max((one for one in (process, snapshot.process(why.process.pid)) if one is not None), key=lambda one: one.pid)
+    if why.kind in (K.SATP_NOT_ROOT, K.ROOT_SHARED):
+        return Culprit(proc=process.proc, value=process.root) if process is not None else None
+    if why.kind == K.TABLE_SHARED:     # of the younger: the older was there first
+        return next((Culprit(pte_at=one.entry) for one in (process.tables if process else ()) if one.pa == why.frame), entry)
+    if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
+        return entry
+    if entry is None:
+        return None if why.frame is None else Culprit(frame=why.frame)
+    return _of_entry(entry, process, why.frame, snapshot)
+
+
+def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) -> Optional[Culprit]:
+    """What the specification was not kept in. pids: by the numbers of the story. None where that says nothing of memory."""
+    layout = snapshot.layout
+    va = {"FRY": layout.fry, "SHRIMP": layout.shrimp}.get(one.cell.page) if one.cell else None
+    pid = pids.get(one.cell.process) if one.cell else None
+    if one.what is Differs.CROWD:
+        va, pid = layout.shrimp, one.pid
+    process = snapshot.process(pid) if pid is not None else None
+    entry = _entry(process, va, None)
+    if process is None or entry is None:
+        return None
+    frame = next((each.pa for each in process.mappings if each.va == va), None)
+    if one.what in _FRAMES:
+        return _of_entry(entry, process, frame, snapshot)
+    if one.what is Differs.CONTENT and frame is not None and one.index is not None:
+        return Culprit(frame=frame, at=frame + 8 * one.index)
+    return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], snapshot: Snapshot) -> Culprit:
+    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too, unless
+    that is right to hold it: it is the process's own page."""
+    own = process is not None and any(each.va == snapshot.layout.fry != entry.va and each.pa == frame for each in process.mappings)
+    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process and not own else None, None if own else frame, frame)
+
+
+def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:
+    """A frame that is not freed: who took its last mapping away, or gave the tables up in which it was mapped, or gave the last
+    reference back that was given back."""
+    if frame is None:
+        return None
+    pid, entry = _last_entry(frame, (*earlier, snapshot))
+    process = snapshot.process(pid) if pid is not None else None
+    old = next((one.root for taken in reversed(earlier) for one in taken.processes if one.pid == pid), None)
+    renewed = process is not None and process.root != old
+    return Culprit(frame=frame, lost=True, unmapped=entry, count=snapshot.counts.name if snapshot.counts else None,
+                   proc=process.proc if process and renewed else None, value=process.root if process and renewed else None)
+
+
+def _entry(process: Optional[Process], va: Optional[int], pte_at: Optional[int]) -> Optional[Culprit]:
+    if pte_at is not None:
+        return Culprit(pte_at=pte_at)
+    return Culprit(root=process.root, va=va) if process is not None and process.root is not None and va is not None else None
+
+
+def _last_entry(frame: int, earlier: Sequence[Snapshot]) -> Tuple[Optional[int], Optional[int]]:
+    """(whose it was, where the entry was that mapped a frame, or led to that table) in the last snapshot that has one; of a root
+    there is no entry."""
+    for snapshot in reversed(earlier):
+        for process in snapshot.processes:
+            for each in process.mappings:
+                if each.pa == frame and pa_of(each.pte) == frame and each.n_pages == 1:
+                    return process.pid, each.pte_at
+            for table in process.tables:
+                if table.pa == frame:
+                    return process.pid, table.entry
+    return None, None

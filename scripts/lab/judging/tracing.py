@@ -1,0 +1,293 @@
+"""After a check that failed: what shows each cause is played once more on a machine that is recorded, and the recording is
+asked for the store that made it so. It decides nothing: verdicts, points and status are those that were there before."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from shrimpy import rules
+from shrimpy.memory.readers import RamFileReader
+from shrimpy.origins import Culprit, Origin, Traced, Untold
+from shrimpy.records import Unfit, decode, encode
+from shrimpy.replay import questions
+from shrimpy.rules import FAIL, HANDOUT, WARNING, Known, Verdict, causes, culprits
+from shrimpy.snapshot import Snapshot
+from shrimpy.spec import Differs, Divergence
+
+from .. import Trouble, printable
+from ..kernels.tree import Kernel
+from ..machines import debugger
+from ..machines.rundir import RunDir
+from ..patience import Patience
+from ..replay import recording
+from ..replay.machine import RecordedMachine
+from ..replay.recording import Recording
+from ..replay.server import Server
+from . import player, playing, scenarios
+from .checking import PLAY, Failure, Report, ScenarioRun, key
+from .player import Player
+from .verdict import Judgement
+from .watch import Watch
+
+MOST = 4                        # causes that are asked about, and so a limit of what a failure costs
+_MOST_ORIGINS = 4               # of a cause
+_LIMIT_S = 30.0                 # of GDB's and our time, for one cause
+_LONGEST = 3_000_000_000        # instructions of a run that is run again
+
+
+@dataclass
+class _Wanted:
+    """A cause. verdict: its example; played: what playing had shown when it was seen; asked: once it has come again, what is asked,
+    and after how many instructions."""
+
+    verdict: Verdict
+    played: Divergence | None
+    asked: questions.Asked | None = None
+    traced: Traced | None = None
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """What is to come again, where it is played. A panic is a divergence, too."""
+        own = self.verdict.reason.played if self.verdict.reason else None
+        return own or (self.played if self.played and self.played.what is Differs.PANICKED else None)
+
+    def is_like(self, one: Verdict) -> bool:
+        """Whether a verdict of another run is of the same cause."""
+        mine, its = self.verdict.reason, one.reason
+        return one.status in (FAIL, WARNING) and one.rule == self.verdict.rule and (mine and mine.kind) == (its and its.kind)
+
+
+class _Enough(Exception):
+    """All that was wanted has come again."""
+
+
+def trace(report: Report, profile: str = rules.STRICT) -> Report:
+    """The same report, with what could be said of the first causes in it."""
+    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks
+             if one.outcome.name in {*scenarios.NAMES, PLAY}]
+    if not found:
+        return report
+    for wanted, _ in found[MOST:]:
+        wanted.traced = Traced(untold=Untold.NOT_ASKED.value)
+    try:
+        recording.need_recordable(report.kernel)
+        with _Asking(report.kernel, profile) as asking:
+            for name in dict.fromkeys(name for _, name in found[:MOST]):
+                asking.ask(name, [wanted for wanted, its in found[:MOST] if its == name])
+    except Trouble as trouble:
+        for wanted, _ in found:
+            wanted.traced = wanted.traced or _not_recorded(trouble)
+    return replace(report, traces={key(wanted.verdict): wanted.traced for wanted, _ in found if wanted.traced})
+
+
+def _divergence(one: Failure) -> Divergence | None:
+    played = one.judgement.known.played
+    return played.divergence if played else None
+
+
+def _not_recorded(trouble: Trouble) -> Traced:
+    return Traced(untold=Untold.NOT_RECORDED.value, detail=str(trouble).partition("\n")[0])
+
+
+class _Asking(contextlib.ExitStack):
+    """A GDB with the kernel, and a folder for machines and recordings, until it is left."""
+
+    def __init__(self, kernel: Kernel, profile: str) -> None:
+        super().__init__()
+        self._kernel, self._profile = kernel, profile
+        try:
+            place = RunDir(2 * kernel.ram_bytes)
+            self.callback(place.remove)
+            place.path.chmod(0o711)     # as root, GDB is another user
+            self._place = place.path
+            self._folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="shrimpy-")))
+            self._gdb = self.enter_context(debugger.Session(kernel.elf, walls=kernel.walled, within=place.path))
+            known = player.facts(self._gdb)
+            if known is None:
+                raise Trouble(f"{kernel.name} defines no FRY and SHRIMP")
+            self._known = known
+            self._unmasked: Callable[[str], str] = str
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, name: str, wanted: Sequence[_Wanted]) -> None:
+        """Records the scenario of that name, or what shows where the specification is not kept, and asks about each cause."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            made = self._record(name, wanted, folder)
+            self._answer(made, [one for one in wanted if one.asked])
+        except Trouble as trouble:
+            for one in wanted:
+                one.traced = one.traced or _not_recorded(trouble)
+        for one in wanted:
+            one.traced = one.traced or Traced(untold=Untold.NOT_AGAIN.value)
+
+    def _record(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> Recording:
+        if name == PLAY:
+            equipped, run = self._play(wanted, folder)
+        else:
+            equipped, run = self._scenario(name, wanted, folder)
+        (folder / "recording").mkdir()
+
+        def recorded(machine: RecordedMachine) -> tuple[str, str | None]:
+            machine.boot()
+            with contextlib.suppress(_Enough):
+                run(machine)
+            return name, None
+        return recording.of_run(equipped, folder / "recording", recorded, self._place)
+
+    # What is played
+
+    def _scenario(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
+        equipped, cast = scenarios.equip(self._kernel, folder)
+        self._unmasked = cast.unmasked
+        scenario = next(one for one in scenarios.SCENARIOS if one.name == name)
+
+        def run(machine: RecordedMachine) -> None:
+            taken: list[Snapshot] = []
+
+            def seen(judgement: Judgement, count: int) -> None:
+                for one in (each for each in wanted if not each.asked):
+                    again = next(filter(one.is_like, replace(judgement, profile=self._profile).verdicts), None)
+                    if again is not None:
+                        self._note(one, culprits.of(again, judgement.snapshot, taken), machine, count)
+                taken.append(judgement.snapshot)
+                if all(one.asked for one in wanted):
+                    raise _Enough
+            with _Counting(machine, self._gdb, cast.unmasked, seen=seen) as watch:
+                ScenarioRun(scenario, watch, cast).outcome()
+        return equipped, run
+
+    def _play(self, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
+        told = next((one.divergence or one.played for one in wanted if one.divergence or one.played), None)
+        if told is None:
+            raise Trouble("what the last operation left behind is not played again")
+        shown = told
+        program = player.build(self._kernel, self._known, folder, typed=True)
+        self._unmasked = program.unmasked
+
+        def run(machine: RecordedMachine) -> None:
+            with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:
+                stage = playing.Stage(play, self._known, handout=self._profile == HANDOUT)
+                with contextlib.suppress(playing.Unable):
+                    again = _Again(stage, shown)
+                    snapshot, count, pids = again.play(machine)
+                    for one in wanted:
+                        came, culprit = again.culprit(one, snapshot, pids)
+                        if came:
+                            self._note(one, culprit, machine, count)
+        return player.equip(self._kernel, program, folder), run
+
+    def _note(self, one: _Wanted, culprit: Culprit | None, machine: RecordedMachine, count: int) -> None:
+        asked: tuple[questions.Question, ...] = ()
+        if culprit is not None:
+            reader = RamFileReader(str(machine.ram_file))
+            try:
+                asked = questions.about(culprit, reader, self._known.info)
+            finally:
+                reader.close()
+        one.asked = questions.Asked(count, asked)
+
+    # What the recording says
+
+    def _answer(self, made: Recording, wanted: Sequence[_Wanted]) -> None:
+        if made.end > _LONGEST:
+            raise Trouble(f"the run is too long to be run again: {made.end:,} instructions")
+        told = [one for one in wanted if one.asked and one.asked.questions]
+        for one in wanted:
+            one.traced = None if one in told else Traced(untold=Untold.NO_STORE.value)
+        if not told:
+            return
+        with Server(made) as server:
+            self._gdb.attach(server.target)
+            for one, origins in zip(told, self._asked([one.asked for one in told])):
+                one.traced = Traced(origins) if origins else Traced(untold=Untold.NO_STORE.value)
+            self._gdb.ask("disconnect")
+            if server.failure is not None:
+                raise server.failure
+
+    def _asked(self, asked: Sequence[questions.Asked | None]) -> list[tuple[Origin, ...]]:
+        path = self._gdb.folder / "asked.json"
+        path.write_text(json.dumps([encode(one) for one in asked]))
+        path.chmod(0o666)
+        said = self._gdb.ask(f"python from shrimpy.replay import tracing; tracing.answer_file({str(path)!r})",
+                             patience=Patience(len(asked) * _LIMIT_S, self._gdb.pid))
+        try:
+            told = _printable(json.loads(self._unmasked(path.read_text())))
+            return [tuple(decode(Origin, each) for each in one[:_MOST_ORIGINS]) for one in told]
+        except (ValueError, TypeError, AttributeError, Unfit):
+            raise Trouble(f"the recording was asked in vain: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}") from None
+
+
+def _printable(data: Any) -> Any:
+    """JSON's data with what a stranger's kernel and files say made harmless for terminals."""
+    if isinstance(data, dict):
+        return {name: _printable(value) for name, value in data.items()}
+    return [_printable(one) for one in data] if isinstance(data, list) else printable(data) if isinstance(data, str) else data
+
+
+class _Counting(Watch):
+    """seen: what is told of each look, with the number of instructions that were executed until then."""
+
+    def __init__(self, *args: Any, seen: Callable[[Judgement, int], None]) -> None:
+        super().__init__(*args)
+        self._seen = seen
+
+    def look(self, *args: Any, **how: Any) -> Judgement:
+        judgement = super().look(*args, **how)
+        self._seen(judgement, self.monitor.execute("query-replay")["icount"])
+        return judgement
+
+
+@dataclass
+class _Again:
+    """A sequence that is played on a machine that is recorded. taken: snapshots, one after each operation."""
+
+    stage: playing.Stage
+    told: Divergence
+    found: Divergence | None = None
+    taken: list[Snapshot] = field(default_factory=list)
+
+    def play(self, machine: RecordedMachine) -> tuple[Snapshot, int, dict[int, int]]:
+        """The machine where something differed, or after the last operation; it stands still from then on."""
+        if self.told.what is Differs.LEAK:
+            self.stage.play(self.told.ops)      # what is kept for the next time is no leak
+            self.taken.append(self.stage.picture())
+        self.found = self.stage.play(self.told.ops, lambda _: self.taken.append(self.stage.picture()))
+        snapshot = self.stage.picture(stays=True)
+        with machine.qmp() as monitor:
+            return snapshot, monitor.execute("query-replay")["icount"], self.stage.pids()
+
+    def culprit(self, wanted: _Wanted, snapshot: Snapshot, pids: dict[int, int]) -> tuple[bool, Culprit | None]:
+        """(whether it came again, what it is about)."""
+        told = wanted.divergence
+        if told is None:
+            again = next(filter(wanted.is_like, rules.evaluate(snapshot)), None)
+            return again is not None, culprits.of(again, snapshot, self.taken) if again else None
+        if told.what is Differs.LEAK:
+            verdicts = rules.evaluate(snapshot, None, Known(before=self.taken[0]))
+        else:
+            found = next((one for one in (self.found, *self.stage.noted) if one and one.what is told.what), None)
+            if found is None:
+                return False, None
+            known = culprits.of_divergence(found, snapshot, pids)
+            if known is not None:
+                return True, known
+            verdicts = rules.evaluate(snapshot)
+        failed = causes.blocks(verdicts)
+        found_one = next(iter(_culprits(failed, snapshot, self.taken)), None)
+        return found_one is not None or told.what is not Differs.LEAK, found_one
+
+
+def _culprits(failed: Sequence[causes.Block], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Iterator[Culprit]:
+    for block in failed:
+        found = culprits.of(block.cause.example, snapshot, earlier)
+        if found is not None:
+            yield found

@@ -1,0 +1,104 @@
+"""What a failure is about, whom to ask for it, and which line is named: data first, then the sentence."""
+
+from __future__ import annotations
+
+from machine import FRY, SHRIMP, R, U, W, family
+from shrimpy import origins, words
+from shrimpy.origins import Call, Culprit, Origin, OfVerdict, Traced, Untold, What
+from shrimpy.reasons import Kind, Named, Reason, Subject
+from shrimpy.replay import questions
+from shrimpy.rules import FAIL, Verdict, causes, culprits, evaluate
+from shrimpy.spec import Cell, Differs, Divergence
+
+CHAIN = ["memset", "uvmcreate", "addtable", "walk", "mappages", "proc_pagetable", "exec", "sys_exec", "syscall", "usertrap"]
+
+
+def first_failure(machine):
+    return causes.blocks(evaluate(machine.snapshot()))[0].cause.example
+
+
+def test_a_wrong_frame_is_asked_of_its_entry_and_of_the_process_that_holds_it():
+    m = family()
+    process = m.processes[4]
+    wrong = m.alloc()
+    m.map(process.root, SHRIMP, wrong, R | W | U)
+    found = culprits.of(first_failure(m), m.snapshot())
+    seen = m.snapshot().process(4)
+    entry = next(one.pte_at for one in seen.mappings if one.va == SHRIMP)
+    assert (found.pte_at, found.proc, found.value, found.frame) == (entry, seen.proc, wrong, wrong)
+
+
+def test_a_process_is_not_asked_why_it_holds_its_own_page():
+    m = family()
+    process = m.processes[4]
+    m.map(process.root, SHRIMP, process.fry, R | W | U)
+    snapshot = m.snapshot()
+    verdict = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
+    found = culprits.of(verdict, snapshot)
+    assert found.pte_at is not None and (found.proc, found.value) == (None, None)
+
+
+def test_a_page_that_is_missing_is_asked_of_the_entry_that_it_would_have():
+    m = family()
+    m.unmap(m.processes[4].root, SHRIMP)
+    found = culprits.of_divergence(Divergence(Differs.MISSING, cell=Cell(2, "SHRIMP")), m.snapshot(), {2: 4})
+    assert (found.pte_at, found.root, found.va) == (None, m.processes[4].root, SHRIMP)
+
+
+def test_wrong_rights_are_the_entrys_alone():
+    m = family()
+    m.map(m.processes[4].root, FRY, m.processes[4].fry, R | W)
+    assert set(culprits_fields(culprits.of(first_failure(m), m.snapshot()))) == {"pte_at"}
+
+
+def culprits_fields(one: Culprit) -> list[str]:
+    return [name for name in ("pte_at", "root", "va", "proc", "value", "frame", "unmapped", "count", "at") if getattr(one, name) is not None]
+
+
+def test_a_lost_frame_is_asked_of_the_last_entry_that_mapped_it():
+    m = family()
+    earlier = m.snapshot()
+    frame = m.processes[4].fry
+    entry = next(one.pte_at for one in earlier.process(4).mappings if one.va == FRY)
+    m.unmap(m.processes[4].root, FRY)
+    lost = Verdict("frames-conserved", Subject("frames", pa=frame), FAIL, Reason(Kind.LOST))
+    found = culprits.of(lost, m.snapshot(), [earlier])
+    assert (found.frame, found.unmapped, found.lost) == (frame, entry, True)
+
+
+def test_a_divergence_is_asked_of_the_cell_that_differs():
+    m = family()
+    snapshot = m.snapshot()
+    frame = next(one.pa for one in snapshot.process(4).mappings if one.va == SHRIMP)
+    pids = {0: 2, 2: 4}
+    of_frame = culprits.of_divergence(Divergence(Differs.NOT_SHARED, cell=Cell(2, "SHRIMP")), snapshot, pids)
+    assert (of_frame.proc, of_frame.value) == (snapshot.process(4).proc, frame)
+    of_word = culprits.of_divergence(Divergence(Differs.CONTENT, cell=Cell(2, "SHRIMP"), index=3), snapshot, pids)
+    assert of_word.at == frame + 24
+    assert culprits.of_divergence(Divergence(Differs.HANGS), snapshot, pids) is None
+
+
+def test_the_line_to_look_at_is_of_who_called_what_only_serves():
+    assert questions.to_look_at(CHAIN) == (5, "exec")
+    assert questions.to_look_at(["sharefry", "fork", "sys_fork", "syscall", "usertrap"]) == (0, "fork")
+    assert questions.to_look_at(["fork", "sys_fork", "syscall", "usertrap"]) == (0, None)
+    assert questions.to_look_at(["memset"]) == (0, None) and questions.to_look_at([]) == (None, None)
+
+
+def an_origin() -> Origin:
+    calls = tuple(Call(name, "kernel/proc.c", 180 + at, "source") for at, name in enumerate(("kdup", "sharefry", "fork")))
+    return Origin(What.FIELD.value, 0x80001000, 8, 5, 0, 0x87F40000, calls, 3, "sh", "fork()", "shrimp", 1, "fork")
+
+
+def test_what_is_told_goes_to_json_and_back():
+    some = (OfVerdict("shrimp-pair", Subject("process", Named(3, "sh")), Traced((an_origin(),)), SHRIMP),
+            OfVerdict("fry-flags", Subject("kernel"), Traced(untold=Untold.NOT_AGAIN.value)))
+    assert origins.DOCUMENT.parse(origins.to_json(some), origins.from_data) == some
+
+
+def test_each_kind_of_store_and_each_reason_for_none_has_its_sentence():
+    one = an_origin()
+    said = [words.origins.lines(Traced((Origin(what.value, one.pa, 8, 5, 0, 1, one.calls, look=1, label="x"),))) for what in What]
+    said += [words.origins.lines(Traced(untold=why.value, detail="why")) for why in Untold]
+    assert len({line for lines in said for line in lines}) == len(What) + len(Untold)
+    assert words.origins.place(one) == "kernel/proc.c:181 in sharefry, from fork"

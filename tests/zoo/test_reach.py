@@ -1,0 +1,39 @@
+"""The line that check names is near the mistake; reach.py asks it of the whole zoo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import reach
+from lab import Trouble
+from lab.judging import checking, tracing
+from lab.kernels import variant
+from shrimpy.origins import Untold
+
+
+@pytest.mark.parametrize("name", ["kill-clears-fry", *(pytest.param(one, marks=pytest.mark.soak) for one in (
+    "exec-drops-shrimp", "exec-swaps-the-pages", "dropped-twice", "tables-shared"))])
+def test_the_line_is_near_the_mistake(name):
+    found = reach.examine(name, reach.patches()[name])
+    assert found.get("near"), found
+
+
+def test_what_does_not_come_again_or_cannot_be_recorded_is_told_and_changes_nothing(monkeypatch):
+    report = checking.check(variant.build("zoo-two-frames", [reach.patches()["two-frames"]]), 3, only=["family"])
+    [outcome] = report.outcomes
+    judgement = next(one for one in outcome.judgements if one.failures)
+    forged = replace(judgement, snapshot=judgement.snapshot)
+    wrong = tuple(replace(one, rule="fry-flags") if one.status == "fail" else one for one in judgement.verdicts)
+    forged.__dict__["verdicts"] = wrong     # what no run of the kernel shows
+    strange = replace(report, outcomes=(replace(outcome, judgements=(forged,)),))
+    again = tracing.trace(strange)
+    assert {one.untold for one in again.traces.values()} == {Untold.NOT_AGAIN} and again.status == strange.status
+
+    def refuse(kernel):
+        raise Trouble("it cannot be recorded")
+    monkeypatch.setattr(tracing.recording, "need_recordable", refuse)
+    told = tracing.trace(report)
+    assert {(one.untold, one.detail) for one in told.traces.values()} == {(Untold.NOT_RECORDED, "it cannot be recorded")}
+    assert (told.status, told.outcomes) == (report.status, report.outcomes)
