@@ -55,9 +55,9 @@ struct list_head {
     (*TABLE, "struct list_head everybody = {&everybody, &everybody};\nstatic char *pool;\n"
      "#define ENTRY(link) ((struct proc *)((char *)(link) - __builtin_offsetof(struct proc, all)))"),
     ("kernel/proc.c", MAKE, """\
-    if (slot % 8 == 7)
+    if (slot % 4 == 3)
       pool = kzalloc();
-    struct proc *p = (struct proc *)(pool + slot % 8 * 512);
+    struct proc *p = (struct proc *)(pool + slot % 4 * (PGSIZE / 4));
     p->all.next = everybody.next;
     p->all.prev = &everybody;
     everybody.next->prev = &p->all;

@@ -279,6 +279,7 @@ class Machine:
             self.free(frame)
         self.unmap(self.kernel_root, p.kstack)
         self.free(p.stack_frame)
+        self.field(p, "pagetable", 0)
         self.field(p, "state", STATES["UNUSED"])
         del self.processes[p.pid]
 

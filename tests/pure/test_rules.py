@@ -567,13 +567,16 @@ def test_a_small_pool_of_frames_by_slot_is_not_called_lost_where_the_start_is_kn
     assert not [v for v in evaluate(m.snapshot(), during, known) if v.status == FAIL]
 
 
-def test_a_lost_table_is_the_function_s_that_frees_tables():
+@pytest.mark.parametrize("all_of_them, function", [(False, "freewalk"), (True, None)])
+def test_a_lost_table_is_the_function_s_that_frees_tables_where_it_freed_others(all_of_them, function):
     m = family()
-    root = m.processes[4].root
-    m.pte_at(root, 1 << 30)
+    leaf = m.processes[max(m.processes)]
     before = m.snapshot()
-    m.put(root + 8, 0)
-    assert failure(m.snapshot(), "frames-conserved", before).function == "freewalk"
+    tables = [frame.pa for frame in before.frames if any(u.kind == "table" and u.pid == leaf.pid for u in frame.users)]
+    m.exits(leaf)
+    for pa in tables if all_of_them else tables[1:]:
+        m.available.remove(pa)
+    assert failure(m.snapshot(), "frames-conserved", before).function == function
 
 
 def test_large_leaks_are_found_where_an_earlier_snapshot_tells():

@@ -89,7 +89,7 @@ FUNCTION_NAMES = {
     "proc_pagetable": ("proc_pagetable",), "proc_freepagetable": ("proc_freepagetable",),
     "uvmunmap": ("uvmunmap",), "uvmcopy": ("uvmcopy",), "uvmclear": ("uvmclear",),
     "mappages": ("mappages",), "growproc": ("growproc",), "kalloc": ("kalloc",),
-    "kfree": ("kfree",), "freewalk": ("freewalk",), "userinit": ("userinit",),
+    "kfree": ("kfree",), "freewalk": ("freewalk", "freetables"), "userinit": ("userinit",),
     "page fault": ("vmfault", "uvmtouch", "lazyalloc", "lazy_alloc", "uvmlazytouch", "uvmlazyalloc", "lazy_allocate",
                    "pagefault", "page_fault", "handle_page_fault", "page_fault_handler", "pagefault_handler"),
     "usertrapret": ("usertrapret", "prepare_return", "leave"), "reparent": ("reparent",), "clone": ("clone", "sys_clone", "kthread_create"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..kernel.cnames import CACHE_WORDS, PROCESS_TABLES
 from ..reasons import RAM, Kind, Reason, Subject
@@ -147,16 +147,23 @@ def _lost(bench: Bench, pa: int, n_pages: int) -> Verdict:
 
 
 def _loser(view: View, pa: int) -> Optional[str]:
-    """The usual name of the function that should have freed a frame, by what it was last and what became of whose it was: freeproc
-    only where each of several that have been buried lost such a one. None where that is not known."""
+    """The usual name of the function that should have freed a frame, by what it was last and what became of whose it was: freewalk
+    only where it gave back other tables of the same process, freeproc only where each of several that have been buried lost
+    such a one. None where that is not known."""
     users = view.users_before(pa)
-    if {u.kind for u in users} == {"table"} and view.has_function("freewalk"):
-        return "freewalk"
     owners = [u.pid for u in users if u.pid is not None]
+    if {u.kind for u in users} == {"table"}:
+        return "freewalk" if _gave_back_tables(view, owners) else None
     alive = [p for p in map(view.process, owners) if p is not None and view.earlier(p) is not None]
     if not owners or alive and not any(has_run_exec(view, p) for p in alive):
         return None
     return "exec" if alive else "freeproc" if _all_lost(view, _used_as(users, view)) else None
+
+
+def _gave_back_tables(view: View, owners: Sequence[int]) -> bool:
+    """Whether a table that one of these had at the earlier stop is free now."""
+    return any(view.is_free(frame.pa) for frame in (view.previous.frames if view.previous else ())
+               for u in frame.users if u.kind == "table" and u.pid in owners)
 
 
 def _used_as(users: Iterable[User], view: View) -> Tuple[str, Optional[str]]:
