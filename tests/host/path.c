@@ -23,7 +23,7 @@ static struct proc *host_myproc(void);
 
 static struct inode inodes[INODES];     // from ROOTINO on
 static struct buf *blocks[INODES];      // a directory's only block, not beyond its size
-static int locks, references;
+static int locks, pins, references;
 static struct proc self;
 
 static struct proc *host_myproc(void) {
@@ -52,10 +52,13 @@ void iunlockput(struct inode *ip) {
 
 struct buf *ibread(struct inode *ip, uint n) {
   must(locks > 0 && n == 0);
+  pins++;
   return blocks[ip->inum];
 }
 
-void brelse(struct buf *b) {
+void bunpin(struct buf **run, uint n) {
+  must(n == 1 && pins > 0);
+  pins--;
 }
 
 int writei(struct inode *ip, int user_src, uint64 src, uint off, uint n) {
@@ -144,12 +147,12 @@ static void follow_one(void) {
   strcpy(first, path);
   references = 0;
   struct inode *ip = namei(exact);
-  must(locks == 0 && references == (ip != 0));
+  must(locks == 0 && pins == 0 && references == (ip != 0));
   must(n == 0 || (ip ? ip->inum : 0) == at);
 
   references = 0;
   ip = nameiparent(exact, name);
-  must(locks == 0 && references == (ip != 0) && strcmp(exact, first) == 0);
+  must(locks == 0 && pins == 0 && references == (ip != 0) && strcmp(exact, first) == 0);
   must((ip ? ip->inum : 0) == (n ? before : 0));
   if (ip)
     must(strcmp(name, last) == 0);
