@@ -189,7 +189,7 @@ def test_without_bubblewrap_a_stranger_s_tree_is_refused_in_one_line(folder, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     sandbox.hindrance.cache_clear()
     try:
-        with pytest.raises(Trouble, match=r"^copy is built and run in a sandbox, and there is none: bubblewrap is not installed.*"
+        with pytest.raises(Trouble, match=r"^copy .*: bubblewrap is not installed.*"
                                           r"SANDBOX=none$"):
             sandbox.run(["sh", "-c", "touch mine"], folder)
         assert not (folder / "mine").exists()
