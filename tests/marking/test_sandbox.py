@@ -179,7 +179,9 @@ def test_as_a_user_who_is_not_root(tmp_path):
     done = subprocess.run(["/usr/bin/python3", "-B", "-c", program, str(tmp_path / "scripts"), str(place)],
                           user=1234, group=1234, extra_groups=[], capture_output=True, text=True, cwd="/")
     assert done.stdout.startswith("Done(status=") and "1234" in done.stdout, done.stderr
-    assert "fenced" in done.stdout and "Cannot fork" in done.stdout and "root:" not in done.stdout
+    assert "fenced" in done.stdout and "root:" not in done.stdout
+    # It is refused another process, or ended by whoever counts them.
+    assert "Cannot fork" in done.stdout or "processes at a time" in done.stdout
     assert (place / "a").exists()
 
 
@@ -189,8 +191,7 @@ def test_without_bubblewrap_a_stranger_s_tree_is_refused_in_one_line(folder, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     sandbox.hindrance.cache_clear()
     try:
-        with pytest.raises(Trouble, match=r"^copy .*: bubblewrap is not installed.*"
-                                          r"SANDBOX=none$"):
+        with pytest.raises(Trouble, match=r"^copy .*: bubblewrap is not installed.*SANDBOX=none"):
             sandbox.run(["sh", "-c", "touch mine"], folder)
         assert not (folder / "mine").exists()
         monkeypatch.setenv("SHRIMPY_SANDBOX", "none")
