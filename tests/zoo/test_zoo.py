@@ -89,7 +89,7 @@ def test_a_function_that_has_nothing_to_do_with_a_mistake_is_said_to_be_astray()
     right, wrong = (dataclasses.replace(mistakes.read(mistakes.HERE / f"{name}.patch"), fails=fails)
                     for name in ("two-frames", "guard-open"))
     assert mistakes.astray(right, report) == ()
-    assert mistakes.astray(wrong, report) == ("shrimp-pair names fork",)
+    assert mistakes.astray(wrong, report) == ("shrimp-pair names fork", "shrimp-siblings names fork")
 
 
 @pytest.mark.parametrize("line,said", [
