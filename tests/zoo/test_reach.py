@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import reach
 from lab import Trouble
 from lab.judging import checking, tracing
 from lab.kernels import variant
+from shrimpy.memory.readers import ReadError
 from shrimpy.origins import Untold
 
 
@@ -31,9 +33,12 @@ def test_what_does_not_come_again_or_cannot_be_recorded_is_told_and_changes_noth
     again = tracing.trace(strange)
     assert {one.untold for one in again.traces.values()} == {Untold.NOT_AGAIN} and again.status == strange.status
 
-    def refuse(kernel):
-        raise Trouble("it cannot be recorded")
-    monkeypatch.setattr(tracing.recording, "need_recordable", refuse)
-    told = tracing.trace(report)
-    assert {(one.untold, one.detail) for one in told.traces.values()} == {(Untold.NOT_RECORDED, "it cannot be recorded")}
-    assert (told.status, told.outcomes) == (report.status, report.outcomes)
+    # Before the machine is started, and while it is recorded.
+    for place, failed in (("of_run", OSError(errno.ENOSPC, "it is full")), ("of_run", ReadError("it is no RAM")),
+                          ("need_recordable", Trouble("it cannot be recorded"))):
+        def refuse(*_, failed=failed):
+            raise failed
+        monkeypatch.setattr(tracing.recording, place, refuse)
+        told = tracing.trace(report)
+        assert {(one.untold, one.detail) for one in told.traces.values()} == {(Untold.NOT_RECORDED, str(failed))}
+        assert (told.status, told.outcomes) == (report.status, report.outcomes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shrimpy import rules
-from shrimpy.memory.readers import RamFileReader
+from shrimpy.memory.readers import RamFileReader, ReadError
 from shrimpy.origins import Culprit, Origin, Traced, Untold
 from shrimpy.records import Unfit, decode, encode
 from shrimpy.replay import questions
@@ -39,6 +39,7 @@ MOST = 4                        # causes that are asked about, and so a limit of
 _MOST_ORIGINS = 4               # of a cause
 _LIMIT_S = 30.0                 # of GDB's and our time, for one cause
 _LONGEST = 3_000_000_000        # instructions of a run that is run again
+_FAILED = (Trouble, OSError, ReadError)     # a full disk, or a stranger's pointer: the verdict that is there must not be lost
 
 
 @dataclass
@@ -80,7 +81,7 @@ def trace(report: Report, profile: str = rules.STRICT) -> Report:
         with _Asking(report.kernel, profile) as asking:
             for name in dict.fromkeys(name for _, name in found[:MOST]):
                 asking.ask(name, [wanted for wanted, its in found[:MOST] if its == name])
-    except Trouble as trouble:
+    except _FAILED as trouble:
         for wanted, _ in found:
             wanted.traced = wanted.traced or _not_recorded(trouble)
     return replace(report, traces={key(wanted.verdict): wanted.traced for wanted, _ in found if wanted.traced})
@@ -91,7 +92,7 @@ def _divergence(one: Failure) -> Divergence | None:
     return played.divergence if played else None
 
 
-def _not_recorded(trouble: Trouble) -> Traced:
+def _not_recorded(trouble: Exception) -> Traced:
     return Traced(untold=Untold.NOT_RECORDED.value, detail=str(trouble).partition("\n")[0])
 
 
@@ -123,7 +124,7 @@ class _Asking(contextlib.ExitStack):
         try:
             made = self._record(name, wanted, folder)
             self._answer(made, [one for one in wanted if one.asked])
-        except Trouble as trouble:
+        except _FAILED as trouble:
             for one in wanted:
                 one.traced = one.traced or _not_recorded(trouble)
         for one in wanted:
@@ -223,7 +224,7 @@ class _Asking(contextlib.ExitStack):
             told = _printable(json.loads(self._unmasked(path.read_text())))
             return [tuple(decode(Origin, each) for each in one[:_MOST_ORIGINS]) for one in told]
         except (ValueError, TypeError, AttributeError, Unfit):
-            raise Trouble(f"the recording was asked in vain: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}") from None
+            raise Trouble(f"the recording gave no answer: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}") from None
 
 
 def _printable(data: Any) -> Any:
