@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import film, gallery, output, render
+from . import film, gallery, output, page, render
 from .figures import Drawing, address_space, diff, family, fault, matrix, ram, table, walk
 from .film import document, strip
 from .model import documents
@@ -76,6 +76,10 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
     one.add_argument("--steps", type=_numbers, metavar="N,...",
                      help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
+    _figure(figures, "page", "a page to click through",
+            "Shows a snapshot, or a film step by step, as one page that stands alone: figures, page tables, walks, frames, the verdict.",
+            lambda a: [("", page.draw(a.snapshot))], ("SNAPSHOT", "a file of xv6-snapshot's, or of shrimp-step -record's"),
+            (".html",), ".html")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     _figure_of_processes(figures, "table", "what a page table looks like", table.draw, kernel=table.draw_kernel)
     one = _figure(figures, "walk", "how addresses translate",
@@ -174,9 +178,9 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     for one in done:
         if isinstance(one, gallery.Missing):
             print(f"{PROG}: {one.figure.stem}: not drawn: {text.printable(one.why)}", file=sys.stderr)
-    page = gallery.page(index, done, [(Path(name).name, what) for name, what in sources])
+    shown = gallery.page(index, done, [(Path(name).name, what) for name, what in sources])
     files = [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
-             (gallery.INDEX, page.encode("utf-8"))]
+             (gallery.INDEX, shown.encode("utf-8"))]
     before = gallery.linked(folder / gallery.INDEX)
     for name, data in files:
         output.write(folder / name, data)
