@@ -307,6 +307,8 @@
     const before = parts;
     at = i;
     parts = tape[i].parts;
+    line();
+    if (parts.now === undefined) return;        // nothing is seen of a machine yet
     const differs = (...names) => names.some(name => parts[name] !== before[name]);
     if (differs("now")) {
       by("now").textContent = parts.now.stop;
@@ -321,7 +323,6 @@
     if (differs("harts", "console", "order")) machine();
     users();
     relight();
-    line();
     clock();
   }
 
@@ -397,6 +398,6 @@
     const events = new EventSource("events");
     events.addEventListener("message", event => extend(JSON.parse(event.data)));
     events.addEventListener("error", lost);
-    setInterval(() => { if (tape.length) clock(); }, 1000);
+    setInterval(() => { if (parts.now !== undefined) clock(); }, 1000);
   }
 }

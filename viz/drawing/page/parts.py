@@ -41,10 +41,11 @@ class Change:
     changed: Parts
     gone: tuple[str, ...]
 
-    def to_json(self) -> str:
-        """As the script takes it."""
+    def to_json(self, **more: object) -> str:
+        """As the script takes it, with what else it is to know."""
         inside = ",".join(f"{json.dumps(name)}:{said}" for name, said in self.changed.items())
-        return f'{{"when":{json.dumps(self.when)},"gone":{json.dumps(self.gone)},"parts":{{{inside}}}}}'
+        beside = json.dumps({"when": self.when, "gone": self.gone, **more}, separators=(",", ":"))
+        return f'{beside[:-1]},"parts":{{{inside}}}}}'
 
 
 def change(before: Parts, after: Parts, when: str) -> Change:
@@ -73,16 +74,17 @@ class Scribe:
             "harts": [[h.hart, h.pid, h.privilege, h.function or (h.pc and hex(h.pc))] for h in index.snapshot.harts],
             "order": [[p.slot, p.depth] for p in family_order(model, model.members)],
             **{f"f:{first:#x}": rows for first, rows in _frames(index).items()}}
-        said = {name: _json(part) for name, part in made.items()}
+        said = {name: encoded(part) for name, part in made.items()}
         for slot, member in model.members.items():
             known = self._processes.get(slot)
             if known is None or known[0] != member.process:
-                self._processes[slot] = known = member.process, _json(_process(index, member.process))
+                self._processes[slot] = known = member.process, encoded(_process(index, member.process))
             said[f"p:{slot}"] = known[1]
         return said
 
 
-def _json(part: object) -> str:
+def encoded(part: object) -> str:
+    """A part, as it is sent."""
     return json.dumps(part, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -129,7 +131,7 @@ def _user(index: Index, user: User) -> list[Any]:
 
 def told_step(step: Step) -> str:
     """The part "step" of a film's step."""
-    return _json({"title": step.title, "caption": step.caption, "phase": phrases.phase(step.phase),
+    return encoded({"title": step.title, "caption": step.caption, "phase": phrases.phase(step.phase),
                   "at": phrases.place(step.at), "function": step.at.function, "source": (step.at.source or "").strip(),
                   "pairing": [step.pairing.state, phrases.PAIRINGS[step.pairing.state][1], step.pairing.text],
                   "changes": [phrases.line(one) for one in step.changes], "more": step.more_changes})

@@ -21,7 +21,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
     """The page, with its first states. live: whether a server tells it of more."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark(ram.DARK)
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    policy = web.policy(css, script, *(["connect-src 'self'"] if live else []))
+    policy = web.policy(css, script, *(["connect-src 'self'", "img-src data:"] if live else []))
     # what could end the element, or begin a comment in it, is written otherwise
     states = f"[{','.join(one.to_json() for one in tape)}]".replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
@@ -32,7 +32,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
+{_NO_ICON if live else ''}
 <title>{in_html(title)}</title>
 <style>{css}</style>
 </head>
@@ -69,6 +69,8 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 </html>
 """
 
+
+_NO_ICON = '<link rel="icon" href="data:,">'    # else the browser asks the server for one
 
 _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <button type="button" id="pause" aria-keyshortcuts="Space" hidden>Pause</button>
