@@ -14,6 +14,7 @@ from .film import document, strip
 from .model import documents
 from .model.errors import VizError
 from .model.kit import Index, Process, __version__
+from .page import feed
 from .render import Drawable
 from .scene import text
 
@@ -91,6 +92,9 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one = _figure(figures, "diff", "what has changed between two snapshots",
                   "Draws what has changed between two snapshots of one run.", _diff)
     one.add_argument("after", metavar="AFTER", help="the later snapshot")
+    told = figures.add_parser("serve", help="a page of what GDB tells", description="Serves a page of the snapshots that standard input tells "
+                              "(shrimp-live in GDB) on 127.0.0.1, and prints its address.")
+    told.add_argument("--title", default="Shrimpy", help="what the page is called")
     every = figures.add_parser("all", help="all of them, and a page that shows them",
                                description="Draws every figure in every format into a folder, with an index.html.")
     every.add_argument("snapshot", metavar="SNAPSHOT", help="a file of xv6-snapshot's, or - for standard input")
@@ -214,7 +218,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     after one line on stderr."""
     arguments = _arguments(argv)
     try:
-        status = _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments)
+        status = (feed.serve(arguments.title) if arguments.figure == "serve" else
+                  _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments))
         sys.stdout.flush()
         return status
     except VizError as e:

@@ -17,7 +17,7 @@ from shrimpy import snapshot
 from shrimpy.memory.elf import Elf, ElfError
 from shrimpy.memory.readers import RamFileReader, ReadError
 from shrimpy.rules import Verdict
-from shrimpy.snapshot import Snapshot
+from shrimpy.snapshot import Snapshot, Stop
 from shrimpy.snapshot.index import Index
 
 from .. import ROOT, Trouble, printable
@@ -43,6 +43,8 @@ _GAVE_UP = 12           # pairs that did not agree, one after the other: then it
 _MONITOR_S = 5.0
 _TAIL_BYTES, _TAIL_LINES = 4096, 16
 _SAME_BYTES = 4096      # of the kernel's code, by which it is recognised
+
+_UNKNOWN = Stop(hart=None)
 
 MOVING = "The machine changes faster than it can be read: what stands here may be old. Pause is exact."
 
@@ -161,7 +163,7 @@ class Watcher:
 
     def _take(self) -> Snapshot:
         info, fry, shrimp, origin = self._known
-        return snapshot.take(self._reader, info, fry=fry, shrimp=shrimp, fry_from=origin)
+        return snapshot.take(self._reader, info, _UNKNOWN, fry=fry, shrimp=shrimp, fry_from=origin)
 
     def _stands(self) -> bool:
         """Whether the machine is stopped: by us, or by GDB."""

@@ -81,6 +81,12 @@ class Board:
         with self._news:
             return self._news.wait_for(lambda: self._n_pages or self._over, limit_s) and not self._over
 
+    def other_pages(self, n: int) -> int:
+        """How many pages follow, once it is not n, or at the end."""
+        with self._news:
+            self._news.wait_for(lambda: self._n_pages != n or self._over)
+            return self._n_pages
+
     def __enter__(self) -> Board:
         """A page begins to follow."""
         with self._news:

@@ -275,8 +275,8 @@
 
   function step() {
     const place = by("step"), one = parts.step;
-    place.hidden = one === undefined;
-    if (one === undefined) return;
+    place.hidden = one == null;
+    if (one == null) return;
     put(place, make("h2", {}, one.title), make("p", {}, one.caption), make("p", {}, `${one.pairing[1]}: ${one.pairing[2]}`),
       make("p", {class: "quiet"}, [one.at, one.function && `${one.function}()`].filter(Boolean).join(" in ")),
       ...one.source ? [make("pre", {}, one.source)] : [],

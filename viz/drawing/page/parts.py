@@ -65,7 +65,7 @@ class Scribe:
         """The parts of a snapshot's state. exact: whether the machine stood still; cautions: what else is to be said of it."""
         model = relations(index)
         made: dict[str, Any] = {
-            "now": {"stop": words.stop_line(index) if exact else words.kernel(index.snapshot.kernel), "exact": exact,
+            "now": {"stop": words.stop_line(index) if index.snapshot.stop.pc is not None else "", "exact": exact,
                     "cautions": [*cautions, *words.cautions(index)], "fry": index.layout.fry, "shrimp": index.layout.shrimp},
             "lamp": lamp(index),
             "family": _figure(lambda: self._family.draw(index), "family-"),
