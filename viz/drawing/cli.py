@@ -92,8 +92,8 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one = _figure(figures, "diff", "what has changed between two snapshots",
                   "Draws what has changed between two snapshots of one run.", _diff)
     one.add_argument("after", metavar="AFTER", help="the later snapshot")
-    told = figures.add_parser("serve", help="a page of what GDB tells", description="Serves a page of the snapshots that standard input tells "
-                              "(shrimp-live in GDB) on 127.0.0.1, and prints its address.")
+    told = figures.add_parser("serve", help="a page of what GDB tells",
+                              description="Serves a page of what standard input tells, as shrimp-live does, and prints its address.")
     told.add_argument("--title", default="Shrimpy", help="what the page is called")
     every = figures.add_parser("all", help="all of them, and a page that shows them",
                                description="Draws every figure in every format into a folder, with an index.html.")

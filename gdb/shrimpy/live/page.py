@@ -42,14 +42,16 @@ class Page:
                                              start_new_session=True)
         except OSError as error:
             raise Broken(f"the page cannot be served: {error.strerror}") from None
+        assert self._process.stdin is not None and self._process.stdout is not None, "both are pipes"
+        self._in, self._out = self._process.stdin, self._process.stdout
         self.url = self._first_line()
         _in_thread(self._write)
         _in_thread(self._read)
         gdb.events.before_prompt.connect(self.at_prompt)
 
     def _first_line(self) -> str:
-        ready = select.select([self._process.stdout], [], [], _LIMIT_SECONDS)[0]
-        line = self._process.stdout.readline().decode().strip() if ready else ""
+        ready = select.select([self._out], [], [], _LIMIT_SECONDS)[0]
+        line = self._out.readline().decode().strip() if ready else ""
         if not line:
             self._process.kill()
             self._process.wait()
@@ -78,14 +80,14 @@ class Page:
             while not self._newest.empty() and line:
                 line = self._newest.get()
             try:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
+                self._in.write(line)
+                self._in.flush()
             except OSError:
                 return
-        self._process.stdin.close()
+        self._in.close()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
+        for line in self._out:
             self.n_pages = int(line)
             gdb.post_event(self.at_prompt)
 

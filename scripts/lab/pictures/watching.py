@@ -157,7 +157,9 @@ class Watcher:
         if self._shown != (seen, stands) and (self._belief.holds(kit.judgement(Index(seen)).failures) or stands):
             self._shown = seen, stands
             parts = self._scribe.parts(Index(seen), stands)
-            self._board.post(parts | ({"harts": self._rows} if self._rows else {}), seen)
+            if self._rows:
+                parts["harts"] = self._rows
+            self._board.post(parts, seen)
         self._tell(stands)
         self._where(stands)
 

@@ -49,6 +49,7 @@ class _Step:
     placed: dict[int, Placed]           # by slot
     frames: dict[int, SharedFrame]      # those that are drawn, by address
     changed: frozenset[str] = frozenset()       # ids of what is marked
+    is_past: bool = False               # places are kept for its processes, and that is all
 
     @property
     def drawn(self) -> set[int]:
@@ -145,7 +146,7 @@ class Standing:
         order = family_order(replace(model, members=union), list(union))
         step = _Step(index, model, {p.slot: p for p in order if p.slot in alive},
                      {pa: f for pa, f in model.frames.items() if set(alive) & set(f.users)})
-        ghosts = [replace(self._last[slot], placed={slot: p}, frames={}) for p in order for slot in [p.slot] if slot in gone]
+        ghosts = [replace(self._last[slot], placed={slot: p}, frames={}, is_past=True) for p in order for slot in [p.slot] if slot in gone]
         layout = _lay_out([*ghosts, step], order, False, True, self._card)
         self._card = layout.card_end - MARGIN_PT
         self._last = {slot: self._last[slot] for slot in gone} | {slot: step for slot in alive}
@@ -214,7 +215,7 @@ def _indent(order: Sequence[Placed]) -> float:
 def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
     """Room for the widest line of every process at its depth; what is left goes to the lines."""
     indent, widest = _indent(order), 0.0
-    for step in steps:
+    for step in (step for step in steps if not step.is_past):
         for p in step.placed.values():
             m = step.model.members[p.slot]
             head = (text_width(len(words.name(m.process)))

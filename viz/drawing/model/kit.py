@@ -29,8 +29,8 @@ from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
 
 __all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process",
-           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "block", "blocks", "changes", "checked", "conclusion",
-           "files", "origins_of", "records", "said_of_origins", "sv39"]
+           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "block", "blocks", "changes",
+           "checked", "conclusion", "files", "origins_of", "records", "said_of_origins", "sv39"]
 
 
 @dataclass(frozen=True)

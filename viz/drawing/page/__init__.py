@@ -20,15 +20,15 @@ from .sheet import html
 class Page:
     """A page before it is written. html: all of it, one file that stands alone."""
     title: str
+    description: str
     html: Callable[[], str]
 
 
 def draw(name: str) -> Page:
     """The page of a snapshot's file, or of a film's; "-" is standard input. Raises VizError."""
     document = documents.load(name, _parse)
-    if isinstance(document, Index):
-        return Page(title(document), lambda: html(title(document), [_first(document)]))
-    return Page(title(document.steps[0].index), lambda: html(title(document.steps[0].index), _tape(document)))
+    tape, first = ([_first(document)], document) if isinstance(document, Index) else (_tape(document), document.steps[0].index)
+    return Page(title(first), words.stop_line(first), lambda: html(title(first), tape))
 
 
 def title(index: Index) -> str:

@@ -79,7 +79,7 @@ class Board:
     def wait_for_pages(self, limit_s: float) -> bool:
         """Returns when a page follows, or after limit_s; whether one does."""
         with self._news:
-            return self._news.wait_for(lambda: self._n_pages or self._over, limit_s) and not self._over
+            return self._news.wait_for(lambda: self._n_pages > 0 or self._over, limit_s) and not self._over
 
     def other_pages(self, n: int) -> int:
         """How many pages follow, once it is not n, or at the end."""
