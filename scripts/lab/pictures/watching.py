@@ -46,6 +46,8 @@ _SAME_BYTES = 4096      # of the kernel's code, by which it is recognised
 
 _UNKNOWN = Stop(hart=None)
 
+_ENDED = {"says": "The machine has ended: this is what was seen last.", "over": True}     # no page asks then why nothing comes
+
 MOVING = "The machine changes faster than it can be read: what stands here may be old. Pause is exact."
 
 
@@ -119,8 +121,7 @@ class Watcher:
         while not self._over.is_set():
             began = monotonic()
             if not self._is_there():
-                self._say("The machine has ended: this is what was seen last.")
-                return
+                return self._board.post({"line": encoded(_ENDED)})
             if self._board.wait_for_pages(_LOOK_S):
                 self._look()
             self._over.wait(max(_PERIOD_S, _SHARE * (monotonic() - began)) if self._board.n_pages else 0)
@@ -261,6 +262,6 @@ def page(note: Note, walls: bool) -> Iterator[str]:
         try:
             yield server.url
         finally:
-            board.post({"line": encoded({"says": "The machine has ended: this is what was seen last."})})
+            board.post({"line": encoded(_ENDED)})
             over.set()
             thread.join()

@@ -58,7 +58,7 @@ def serve(title: str) -> int:
                 _show(json.loads(line), board, scribe)
             except (ValueError, records.Unfit) as error:
                 board.post({"line": encoded({"says": str(error)})})
-        board.post({"line": encoded({"says": "shrimp-live has ended: this is what it told last."})})
+        board.post({"line": encoded({"says": "shrimp-live has ended: this is what it told last.", "over": True})})
     return 0
 
 

@@ -352,7 +352,7 @@
     fetch(name, {method: "POST"}).then(answer => answer.text()).then(said => { if (said) by("line").textContent = said; }, lost);
   }
 
-  const lost = () => { by("line").textContent = "The server does not answer: this is what it told last."; };
+  const lost = () => { if (!parts.line?.over) by("line").textContent = "The server does not answer: this is what it told last."; };
 
   by("time").addEventListener("input", () => show(Number(by("time").value)));
   by("newest").addEventListener("click", () => show(tape.length - 1));
