@@ -12,7 +12,7 @@ import pytest
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb")
-WAIT_S = 30
+WAIT_S = 100     # Selenium itself gives up after 120
 
 
 class Chromium:
