@@ -1,10 +1,13 @@
 """A machine that runs, on a page in a real browser; and the same machine stopped by GDB. One boot for all of it."""
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
+import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "viz")]
 
 import browsing                                     # noqa: E402
 from browsing import Chromium                       # noqa: E402
+from lab import ROOT                                # noqa: E402
 from lab.machines import debugger, rundir, scene    # noqa: E402
 from lab.machines.machine import Machine            # noqa: E402
 from lab.pictures import watching                   # noqa: E402
@@ -93,9 +97,31 @@ def stopped_by_gdb(page: Chromium, one: Machine) -> None:
     page.until(f"{SAYS} === 'Running: not exact.'")
 
 
+def test_make_live_boots_with_a_page_and_then_finds_it_again(tmp_path: Path):
+    environment = {**os.environ, "SHRIMPY_RUN": str(tmp_path)}
+
+    def live(**how: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen([ROOT / "scripts" / "live"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **how)
+
+    def url(one: subprocess.Popen[str]) -> str:
+        return next(found[0] for line in one.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)))
+    with live(stdin=subprocess.PIPE) as machine:
+        address = url(machine)
+        assert b'<body class="live">' in urllib.request.urlopen(address).read()
+        next(line for line in machine.stdout if "Ctrl-A X ends it" in line)
+        with live() as again:
+            assert url(again) == address
+        assert again.returncode == 0
+        machine.stdin.write("\x01x")
+        machine.stdin.close()
+        for _ in machine.stdout:
+            pass
+    assert machine.returncode == 0 and not list(tmp_path.glob("*.json"))
+
+
 def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[..., Machine], tmp_path: Path):
     one = machine(1, boot=False, paused=True)
     other = tmp_path / "kernel"
     other.write_bytes(one.kernel.elf.read_bytes().replace(one.ram.code(0x80000000, 64), os.urandom(64), 1))
-    note = rundir.Note(**{**vars(one.note()), "kernel": str(other)})
+    note = dataclasses.replace(one.note(), kernel=str(other))
     assert watching._runs(one.note(), one.ram) and not watching._runs(note, one.ram)

@@ -31,6 +31,7 @@ from ..machines.rundir import Note, started_at
 sys.path.append(str(ROOT / "viz"))
 
 from drawing.model import kit                           # noqa: E402
+from drawing.model.errors import VizError               # noqa: E402
 from drawing.page.board import Board                    # noqa: E402
 from drawing.page.parts import Scribe, encoded          # noqa: E402
 from drawing.page.server import Server                  # noqa: E402
@@ -122,8 +123,11 @@ class Watcher:
             began = monotonic()
             if not self._is_there():
                 return self._board.post({"line": encoded(_ENDED)})
-            if self._board.wait_for_pages(_LOOK_S):
-                self._look()
+            try:
+                if self._board.wait_for_pages(_LOOK_S):
+                    self._look()
+            except (OSError, Trouble, VizError) as error:
+                return self._say(str(error))
             self._over.wait(max(_PERIOD_S, _SHARE * (monotonic() - began)) if self._board.n_pages else 0)
 
     def _is_there(self) -> bool:
@@ -136,7 +140,7 @@ class Watcher:
         return self._runs
 
     def _say(self, said: str, **more: object) -> None:
-        self._board.post({"line": encoded({"says": said, **more})})
+        self._board.post({"line": encoded(dict(more, says=said))})
 
     # One picture
 
