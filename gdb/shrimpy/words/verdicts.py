@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..reasons import Kind as K, Reason, Subject
 from ..spec import Divergence
@@ -55,6 +55,13 @@ def subjects(some: Sequence[Subject], n: int) -> str:
             said = [word + ", ".join(_bare([one[len(kind):] for one in same]))] + [one for one in said if one not in same]
     more = n - min(len(some), _MOST_SUBJECTS)
     return ", ".join(said) + (f" and {more} more" if said and more > 0 else "" if said else f"{more} more")
+
+
+def others(told: Sequence[Tuple[Subject, Optional[int]]]) -> str:
+    """Who fails in the same way as the first of them, each with its virtual address; "" for nobody."""
+    first, rest = told[0][0], told[1:]
+    some = [about for about in dict.fromkeys(about for about, _ in rest) if about != first]
+    return subjects(some, len(some) or len(set(rest))) if rest else ""
 
 
 def _bare(said: Sequence[str]) -> List[str]:
