@@ -1,0 +1,411 @@
+"""Rules about segments of shared memory: each passes what is right, and sees what is wrong; in our kernel's design and in three others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, NamedTuple
+
+import pytest
+from judging import failed_rules, failure, kinds, statuses
+from machine import INT, KEPT, PAGE, SHRIMP, WORD, Machine, R, Symbol, Type, U, W, X, array, family, fields, pointer
+from shrimpy.kernel.debuginfo import Field
+from shrimpy.memory.elf import Range
+from shrimpy.reasons import Kind
+from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, Known, evaluate
+from shrimpy.snapshot import Hart, Snapshot
+
+OURS = {rule.id for rule in RULES if rule.id.startswith("segment-")}
+TABLE = KEPT + 512
+RECORDS, N_RECORDS = 160, 232       # in a struct proc of the made-up machine
+DEST = 0o1000
+PTR = Type("ptr", 8, "", 0, pointer())
+
+
+class Place(NamedTuple):
+    """A segment: where its struct is, and its frames."""
+
+    at: int
+    frames: list[int]
+
+
+class Design:
+    """A kernel's way to keep segments; this one is ours: a table whose elements lead to a frame of addresses, and an array of
+    attachments in struct proc."""
+
+    size, count, mode, key, step = 16, 24, 12, 8, 32
+
+    def __init__(self, m: Machine) -> None:
+        self.m = m
+        self.n = 0
+        self.define()
+
+    def define(self) -> None:
+        m = self.m
+        m.info.structs["ds"] = fields(("__key", 0, INT), ("mode", 4, Type("uint", 4)), ("shm_segsz", 8, WORD), ("shm_nattch", 16, WORD))
+        m.info.structs["segment"] = fields(("frames", 0, PTR), ("ds", 8, Type("struct", 24, "ds")))
+        m.info.struct_sizes["segment"] = 32
+        m.info.symbols["shm"] = Symbol(TABLE, array(Type("struct", 32, "segment"), 4))
+        m.info.structs["attachment"] = fields(("va", 0, WORD), ("segment", 8, pointer("segment")), ("perm", 16, INT))
+        m.info.structs["proc"].update(shm=Field(RECORDS, array(Type("struct", 24, "attachment"), 3)), nshm=Field(N_RECORDS, INT))
+
+    def make(self, n_bytes: int = PAGE + 1, key: int = 0) -> Place:
+        m = self.m
+        one = Place(TABLE + self.step * self.n, [m.alloc() for _ in range(-(-n_bytes // PAGE))])
+        self.n += 1
+        self.fill(one, n_bytes, key)
+        return one
+
+    def fill(self, one: Place, n_bytes: int, key: int) -> None:
+        listing = self.m.alloc()
+        for i, pa in enumerate(one.frames):
+            self.m.put(listing + 8 * i, pa)
+        self.m.put(one.at, listing)
+        self.m.put(one.at + self.key, key, 4)
+        self.m.put(one.at + self.size, n_bytes)
+
+    def attach(self, one: Place, pid: int, va: int, flags: int = R | W | U) -> None:
+        m = self.m
+        for i, pa in enumerate(one.frames):
+            m.map(m.processes[pid].root, va + i * PAGE, pa, flags)
+            m.refs[pa] += 1
+        m.put(one.at + self.count, m.get(one.at + self.count) + 1)
+        self.keep(one, pid, va, flags)
+
+    def keep(self, one: Place, pid: int, va: int, flags: int) -> None:
+        p = self.m.processes[pid]
+        n = self.m.get(p.address + N_RECORDS, 4)
+        for offset, value in ((0, va), (8, one.at), (16, flags)):
+            self.m.put(p.address + RECORDS + 24 * n + offset, value)
+        self.m.field(p, "nshm", n + 1)
+
+
+class OnePageEach(Design):
+    """As many a lab has it: a fixed table, a frame each, and nothing about who has it."""
+
+    step, count = 24, 16
+
+    def define(self) -> None:
+        self.m.info.structs["shm_page"] = fields(("id", 0, Type("uint", 4)), ("frame", 8, Type("ptr", 8, "", 0, Type("char", 1))),
+                                                 ("refcnt", 16, INT))
+        self.m.info.structs["shm_table"] = fields(("shm_pages", 0, array(Type("struct", 24, "shm_page"), 4)))
+        self.m.info.symbols["shm_table"] = Symbol(TABLE, Type("struct", 96, "shm_table"))
+
+    def make(self, n_bytes: int = PAGE, key: int = 0) -> Place:
+        return super().make(PAGE, key)
+
+    def fill(self, one: Place, n_bytes: int, key: int) -> None:
+        self.m.put(one.at, self.n, 4)
+        self.m.put(one.at + 8, one.frames[0])
+
+    def keep(self, one: Place, pid: int, va: int, flags: int) -> None:
+        pass
+
+
+class Listed(Design):
+    """Nodes of a list, each in a frame of its own, with the addresses in it."""
+
+    size, count, key = 8, 16, 4
+
+    def define(self) -> None:
+        node = pointer("shm_node")
+        self.m.info.structs["shm_node"] = fields(("shm_id", 0, INT), ("key", 4, INT), ("size", 8, WORD), ("nattch", 16, INT),
+                                                 ("removed", 20, INT), ("pages", 24, array(WORD, 4)), ("next", 56, node))
+        self.m.info.struct_sizes["shm_node"] = 64
+        self.m.info.symbols["shm_list"] = Symbol(TABLE, node)
+
+    def make(self, n_bytes: int = PAGE + 1, key: int = 0) -> Place:
+        at = self.m.alloc()
+        one = Place(at, [self.m.alloc() for _ in range(-(-n_bytes // PAGE))])
+        self.n += 1
+        self.m.put(at + 56, self.m.get(TABLE))
+        self.m.put(TABLE, at)
+        self.fill(one, n_bytes, key)
+        return one
+
+    def fill(self, one: Place, n_bytes: int, key: int) -> None:
+        self.m.put(one.at, 100 + self.n, 4)
+        self.m.put(one.at + self.key, key, 4)
+        self.m.put(one.at + self.size, n_bytes)
+        for i, pa in enumerate(one.frames):
+            self.m.put(one.at + 24 + 8 * i, pa)
+
+    def keep(self, one: Place, pid: int, va: int, flags: int) -> None:
+        pass
+
+
+class Areas(Design):
+    """As mmap: objects with pages, and areas of a process that lead to them, with rights."""
+
+    size, count, step = 0, 8, 48
+
+    def define(self) -> None:
+        m = self.m
+        m.info.structs["shmobj"] = fields(("size", 0, WORD), ("refs", 8, INT), ("key", 12, INT), ("pages", 16, array(WORD, 4)))
+        m.info.struct_sizes["shmobj"] = 48
+        m.info.symbols["shmobjs"] = Symbol(TABLE, array(Type("struct", 48, "shmobj"), 4))
+        m.info.structs["vma"] = fields(("addr", 0, WORD), ("obj", 8, pointer("shmobj")), ("prot", 16, INT), ("used", 20, INT))
+        m.info.structs["proc"].update(areas=Field(RECORDS, array(Type("struct", 24, "vma"), 4)))
+
+    def fill(self, one: Place, n_bytes: int, key: int) -> None:
+        self.m.put(one.at, n_bytes)
+        self.m.put(one.at + 12, key, 4)
+        for i, pa in enumerate(one.frames):
+            self.m.put(one.at + 16 + 8 * i, pa)
+
+    def keep(self, one: Place, pid: int, va: int, flags: int) -> None:
+        at = next(a for a in range(self.m.processes[pid].address + RECORDS, 1 << 40, 24) if not self.m.get(a + 20, 4))
+        for offset, value, size in ((0, va, 8), (8, one.at, 8), (16, 3 if flags & W else 1, 4), (20, 1, 4)):
+            self.m.put(at + offset, value, size)
+
+
+HIGH, LOW = SHRIMP - 4 * PAGE, SHRIMP - 8 * PAGE
+
+
+def shared(design: Callable[[Machine], Design] = Design) -> tuple[Machine, Design, Place]:
+    """A family in which the parent and both children have a segment attached, and the younger once more, read-only."""
+    m = family()
+    d = design(m)
+    one = d.make(key=0x1234)
+    for pid in (3, 4, 5):
+        d.attach(one, pid, HIGH)
+    d.attach(one, 5, LOW, R | U)
+    return m, d, one
+
+
+def told(snapshot: Snapshot, known: Known = Known(), previous: Snapshot | None = None) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {rule: [] for rule in OURS}
+    for v in evaluate(snapshot, previous, known):
+        if v.rule in OURS:
+            found[v.rule].append(v.status)
+    return found
+
+
+def test_segments_that_are_right_pass():
+    m, d, one = shared()
+    m.put(d.make().at + d.mode, DEST | 0o600, 4)
+    d.attach(Place(TABLE + 32, [m.get(m.get(TABLE + 32)), m.get(m.get(TABLE + 32) + 8)]), 4, LOW)
+    before = m.snapshot()
+    m.field(m.processes[2], "pagetable", m.processes[2].root)
+    snapshot = Snapshot.from_json(m.snapshot().to_json())
+    assert failed_rules(snapshot, before) == set()
+    assert told(snapshot, Known(reading=frozenset(), execed=frozenset((2,)))) == {
+        "segment-count": [PASS] * 2, "segment-rights": [PASS] * 3, "segment-pages": [PASS] * 3, "segment-place": [PASS] * 3,
+        "segment-exec": [PASS], "segment-private": [PASS] * 2, "segment-removed": [PASS]}
+    assert [(one.va, one.segment, one.writes) for one in snapshot.process(5).attachments] == [(HIGH, 0, True), (LOW, 0, False)]
+
+
+def test_a_kernel_without_segments_is_said_to_have_none():
+    m = family()
+    assert all(kinds(m.snapshot(), rule) == {Kind.NO_SEGMENTS} for rule in OURS)
+    Design(m)
+    assert all(kinds(m.snapshot(), rule) == {Kind.NO_SEGMENT} for rule in OURS)
+
+
+def test_a_kernel_that_makes_segments_of_a_shape_that_is_not_known_is_said_to():
+    m = family()
+    object.__setattr__(m.info, "functions", (*m.info.functions, Range(0x80000100 * 2, 16, "sys_shm_open")))
+    assert all(kinds(m.snapshot(), rule) == {Kind.SEGMENTS_UNKNOWN} for rule in OURS)
+
+
+# Each rule, in our design
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_count_of_attachments_that_is_wrong(by):
+    m, d, one = shared()
+    m.put(one.at + d.count, 4 + by)
+    v = failure(m.snapshot(), "segment-count")
+    assert (v.about.label, v.reason.detail, v.reason.value, v.reason.n) == ("shm[0]", "shm_nattch", 4 + by, 4)
+
+
+@pytest.mark.parametrize("flags", [R | W | X | U, R | W, W | U, R | U])
+def test_rights_that_are_not_as_attached(flags):
+    m, _, one = shared()
+    m.map(m.processes[4].root, HIGH, one.frames[0], flags)
+    v = failure(m.snapshot(), "segment-rights")
+    assert (v.pid, v.va) == (4, HIGH)
+
+
+def test_what_is_attached_read_only_with_w():
+    m, _, one = shared()
+    m.map(m.processes[5].root, LOW + PAGE, one.frames[1], R | W | U)
+    v = failure(m.snapshot(), "segment-rights")
+    assert (v.pid, v.va, v.reason.state) == (5, LOW + PAGE, "read-only")
+
+
+def test_a_kernel_that_forgets_at_once_that_it_was_asked_for_read_only():
+    m, d, one = shared()
+    assert told(m.snapshot(), Known(reading=frozenset((4,))))["segment-rights"] == [PASS, FAIL, FAIL, PASS]
+
+
+def test_a_page_that_is_a_copy():
+    m, _, one = shared()
+    copy = m.alloc()
+    m.free(m.unmap(m.processes[4].root, HIGH + PAGE))
+    m.map(m.processes[4].root, HIGH + PAGE, copy, R | W | U)
+    v = failure(m.snapshot(), "segment-pages")
+    assert (v.pid, v.va, v.reason.frame, v.reason.wanted) == (4, HIGH + PAGE, copy, one.frames[1])
+
+
+def test_pages_in_another_order():
+    m, _, one = shared()
+    for i, pa in enumerate(reversed(one.frames)):
+        m.map(m.processes[4].root, HIGH + i * PAGE, pa, R | W | U)
+    assert (failure(m.snapshot(), "segment-pages").pid, failure(m.snapshot(), "segment-pages").va) == (4, HIGH)
+
+
+def test_a_page_that_is_missing():
+    m, _, one = shared()
+    m.free(m.unmap(m.processes[4].root, HIGH + PAGE))
+    v = failure(m.snapshot(), "segment-pages")
+    assert (v.pid, v.va, v.reason.kind, v.reason.frame) == (4, HIGH + PAGE, Kind.ATTACHED_PAGE, None)
+
+
+def test_a_detach_that_leaves_a_page():
+    m, d, one = shared()
+    m.free(m.unmap(m.processes[4].root, HIGH))
+    m.field(m.processes[4], "nshm", 0)
+    m.put(one.at + d.count, 3)
+    v = failure(m.snapshot(), "segment-pages")
+    assert (v.pid, v.va, v.reason.kind, v.reason.n) == (4, HIGH + PAGE, Kind.ATTACHED_STRAY, 1)
+
+
+def test_a_segment_that_goes_while_it_is_attached():
+    m, _, one = shared()
+    m.put(one.at, 0)
+    v = failure(m.snapshot(), "segment-pages")
+    assert (v.pid, v.reason.kind, v.reason.label) == (3, Kind.ATTACHED_GONE, "shm[0]")
+
+
+def test_a_size_that_was_rounded_down():
+    m, d, one = shared()
+    m.put(d.make(2 * PAGE).at + d.size, 2 * PAGE + 1)
+    v = failure(m.snapshot(), "segment-pages")
+    assert (v.about.label, v.reason.kind, v.reason.n, v.reason.bound) == ("shm[1]", Kind.SEGMENT_SHORT, 2, 3)
+
+
+def test_an_attachment_inside_the_heap_and_one_that_reaches_shrimp():
+    m, d, one = shared()
+    m.field(m.processes[4], "sz", HIGH + 1)
+    d.attach(one, 3, SHRIMP - PAGE)
+    found = {v.pid: v.reason.page for v in evaluate(m.snapshot()) if v.rule == "segment-place" and v.status == FAIL}
+    assert found == {4: "heap", 3: "SHRIMP"}
+
+
+def test_a_kernel_whose_way_it_is_to_attach_below_sz():
+    m, _, _ = shared()
+    for p in m.processes.values():
+        m.field(p, "sz", SHRIMP)
+    assert told(m.snapshot())["segment-place"] == [SKIPPED] * 4 and kinds(m.snapshot(), "segment-place") == {Kind.BELOW_SZ}
+
+
+def test_what_exec_keeps():
+    m, _, _ = shared()
+    assert told(m.snapshot(), Known(execed=frozenset((4,))))["segment-exec"] == [FAIL]
+    before = m.snapshot()
+    named = replace(before, processes=tuple(replace(p, name="old") if p.pid in (2, 4) else p for p in before.processes))
+    assert sorted(told(before, previous=named)["segment-exec"]) == [PASS, SKIPPED]
+
+
+def test_a_frame_of_two_segments_or_twice_in_one():
+    m, d, one = shared()
+    other = d.make()
+    m.put(m.get(other.at), one.frames[1])
+    assert failure(m.snapshot(), "segment-private").reason.detail == "shm[0]"
+    m.put(m.get(other.at), other.frames[1])
+    v = failure(m.snapshot(), "segment-private")
+    assert (v.reason.label, v.reason.detail, v.reason.frame) == ("shm[1]", "shm[1]", other.frames[1])
+
+
+def test_two_segments_with_one_key_unless_it_is_private_or_one_is_removed():
+    m, d, _ = shared()
+    for _ in range(2):
+        d.make()
+    assert failed_rules(m.snapshot()) == set()
+    other = d.make(key=0x1234)
+    assert failure(m.snapshot(), "segment-private").reason.kind == Kind.SEGMENT_KEY
+    d.attach(other, 3, LOW)
+    m.put(other.at + d.mode, DEST, 4)
+    assert failed_rules(m.snapshot()) == set()
+
+
+@pytest.mark.parametrize("counted", [0, 2])
+def test_a_removed_segment_that_nobody_has(counted):
+    m, d, _ = shared()
+    other = d.make()
+    m.put(other.at + d.mode, DEST, 4)
+    m.put(other.at + d.count, counted)
+    v = failure(m.snapshot(), "segment-removed")
+    assert (v.about.label, v.reason.n, v.reason.value) == ("shm[1]", 2, counted)
+
+
+def test_while_somebody_may_be_attaching_nothing_of_segments_fails():
+    m, d, one = shared()
+    p = m.processes[4]
+    m.put(one.at + d.count, 5)
+    m.put(one.at + d.mode, DEST, 4)
+    m.map(p.root, HIGH, one.frames[0], R | U)
+    m.state(p, "RUNNING")
+    m.put(0x80002000 + 128, p.address)
+    harts = [Hart(0, None, "S", None, None, "scheduler"), Hart(1, None, "S", None, 0x80001000, "sys_shmat")]
+    snapshot = m.snapshot(harts)
+    assert failed_rules(snapshot) == set() and Kind.HELD_BACK in kinds(snapshot, "segment-count")
+    harts[1] = replace(harts[1], privilege="U")
+    assert {"segment-count", "segment-rights"} <= failed_rules(m.snapshot(harts))
+
+
+# Kernels of others
+
+@pytest.mark.parametrize("design", [OnePageEach, Listed, Areas])
+def test_another_design_that_is_right_fails_nothing(design):
+    m, _, _ = shared(design)
+    snapshot = m.snapshot()
+    assert failed_rules(snapshot) == set() and len(snapshot.segments) == 1 and snapshot.segment_tables
+    assert statuses(snapshot, "segment-count") == [PASS]
+    assert statuses(snapshot, "segment-pages") == statuses(snapshot, "segment-place") == [PASS] * 3
+    assert [p.pid for p in snapshot.processes if p.attachments] == ([3, 4, 5] if design is Areas else [])
+
+
+@pytest.mark.parametrize("design", [OnePageEach, Listed, Areas])
+def test_a_count_of_another_design_that_is_lower_than_who_maps_it(design):
+    m, d, one = shared(design)
+    m.put(one.at + d.count, 2, 4)
+    assert failure(m.snapshot(), "segment-count").reason.n == 4
+    m.put(one.at + d.count, 7, 4)
+    assert (failed_rules(m.snapshot()) == set()) == (design is not Listed)      # the others may count who has it open
+
+
+@pytest.mark.parametrize("design", [Listed, Areas])
+def test_a_page_of_another_design_that_is_missing_or_mapped_wrongly(design):
+    m, _, one = shared(design)
+    m.map(m.processes[5].root, LOW, one.frames[0], R | X | U)
+    m.free(m.unmap(m.processes[4].root, HIGH + PAGE))
+    snapshot = m.snapshot()
+    assert (failure(snapshot, "segment-rights").pid, failure(snapshot, "segment-pages").pid) == (5, 4)
+
+
+@pytest.mark.parametrize("design", [Listed, Areas])
+def test_a_kernel_that_may_map_pages_when_they_are_touched(design):
+    """Nothing that is mapped is untouched."""
+    m, _, one = shared(design)
+    for pid in (3, 4, 5):
+        m.map(m.processes[pid].root, HIGH, one.frames[0], R | W | U | 1 << 6)
+        m.map(m.processes[pid].root, HIGH + PAGE, one.frames[1], R | W | U | 1 << 6)
+    for i in (0, 1):
+        m.free(m.unmap(m.processes[5].root, LOW + i * PAGE))
+    m.free(m.unmap(m.processes[5].root, HIGH))
+    snapshot = m.snapshot()
+    assert failed_rules(snapshot) == set() and Kind.MAPPED_AT_TOUCH in kinds(snapshot, "segment-pages")
+
+
+def test_areas_say_what_may_be_written_there():
+    m, _, one = shared(Areas)
+    m.map(m.processes[5].root, LOW, one.frames[0], R | W | U)
+    assert failure(m.snapshot(), "segment-rights").reason.state == "read-only"
+
+
+def test_a_segment_of_a_list_that_was_removed_and_one_whose_list_is_a_ring():
+    m, d, one = shared(Listed)
+    m.put(d.make().at + 20, 1, 4)
+    assert failure(m.snapshot(), "segment-removed").about.label == "node 0 of shm_list"
+    m.put(one.at + 56, m.get(TABLE))
+    assert len(m.snapshot().segments) == 2
