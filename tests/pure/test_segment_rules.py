@@ -11,7 +11,7 @@ from machine import INT, KEPT, PAGE, SHRIMP, WORD, Machine, R, Symbol, Type, U, 
 from shrimpy.kernel.debuginfo import Field
 from shrimpy.memory.elf import Range
 from shrimpy.reasons import Kind
-from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, Known, evaluate
+from shrimpy.rules import FAIL, PASS, RULES, SKIPPED, Known, causes, evaluate
 from shrimpy.snapshot import Hart, Snapshot
 
 OURS = {rule.id for rule in RULES if rule.id.startswith("segment-")}
@@ -335,6 +335,19 @@ def test_a_removed_segment_that_nobody_has(counted):
     m.put(other.at + d.count, counted)
     v = failure(m.snapshot(), "segment-removed")
     assert (v.about.label, v.reason.n, v.reason.value) == ("shm[1]", 2, counted)
+
+
+def test_one_count_that_is_too_high_is_one_cause_with_what_stays_for_it():
+    m, d, _ = shared()
+    before = m.snapshot()
+    other = d.make()
+    m.put(other.at + d.mode, DEST, 4)
+    m.put(other.at + d.count, 1)
+    [block] = causes.blocks(evaluate(m.snapshot(), known=Known(before=before)))
+    assert [one.example.rule for one in (block.cause, *block.symptoms)] == ["segment-count", "segment-removed"]
+    m.put(other.at + d.count, 0)
+    [block] = causes.blocks(evaluate(m.snapshot(), known=Known(before=before)))
+    assert [one.example.rule for one in (block.cause, *block.symptoms)] == ["segment-removed", "frames-return"]
 
 
 def test_while_somebody_may_be_attaching_nothing_of_segments_fails():

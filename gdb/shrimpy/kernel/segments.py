@@ -151,7 +151,7 @@ class Segments(Variables):
         mode = values.get("mode")
         return Segment(name, address, number, frames, listing, values.get("key"),
                        size if "frames" in table.fields or size <= PAGE else None,
-                       values[counted] if counted else None, table.fields[counted][0] if counted else None, mode,
+                       _signed(data, table.fields[counted][1]) if counted else None, table.fields[counted][0] if counted else None, mode,
                        bool(values.get("removed") or mode is not None and mode & SEGMENT_REMOVED))
 
     def _memory(self, one: bytes, table: _Table, size: Optional[int]) -> Tuple[Optional[int], Tuple[int, ...]]:
@@ -240,6 +240,11 @@ def _may_be(usual: str, kind: Type, struct: Type) -> bool:
     if usual in ("frame", "va"):
         return kind.size == 8 and kind.kind in ("ptr", "uint", "int")
     return kind.kind in ("int", "uint", "enum") and 0 < kind.size <= 8
+
+
+def _signed(data: bytes, field: Field) -> int:
+    """A number that may have been counted down once too often."""
+    return int.from_bytes(data[field.offset:field.offset + field.type.size], "little", signed=True)
 
 
 def _value(data: bytes, field: Field) -> int:
