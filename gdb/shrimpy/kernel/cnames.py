@@ -110,8 +110,9 @@ FUNCTION_NAMES = {
     "kfree": ("kfree",), "freewalk": ("freewalk", "freetables"), "userinit": ("userinit",),
     "page fault": ("vmfault", "uvmtouch", "lazyalloc", "lazy_alloc", "uvmlazytouch", "uvmlazyalloc", "lazy_allocate",
                    "pagefault", "page_fault", "handle_page_fault", "page_fault_handler", "pagefault_handler"),
-    "usertrapret": ("usertrapret", "prepare_return", "leave"), "reparent": ("reparent",), "shmget": ("sys_shmget", "shmget", "sys_shm_open", "shm_open", "sys_shm_get", "shm_get"),
-    "clone": ("clone", "sys_clone", "kthread_create"),
+    "usertrapret": ("usertrapret", "prepare_return", "leave"), "reparent": ("reparent",), "clone": ("clone", "sys_clone", "kthread_create"),
+    "shmget": ("sys_shmget", "shmget", "sys_shm_open", "shm_open", "sys_shm_get", "shm_get"),
+    "shmat": ("sys_shmat", "shmat"), "shmdt": ("sys_shmdt", "shmdt"),
 }
 """What trees call the functions that verdicts speak of."""
 
