@@ -11,6 +11,7 @@ from ..memory import sv39
 from ..records import encode
 from ..show import reports
 from ..snapshot import KernelTable, Mapping, Process, Snapshot
+from ..snapshot.attached import attachments
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
 KERNEL = "kernel"

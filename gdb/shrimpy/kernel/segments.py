@@ -8,7 +8,7 @@ of pointers, in a variable whose name says so.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..memory.readers import PAGE
 from ..memory.sv39 import W
@@ -80,7 +80,8 @@ class Segments(Variables):
 
     def segments(self) -> List[Segment]:
         """Those in use, in the order of their tables."""
-        return [one for table in self._tables for i, at in enumerate(self._elements(table)) for one in [self._segment(table, i, *at)] if one]
+        return [one for table in self._tables for i, at in enumerate(self._elements(table))
+                for one in [self._segment(table, i, *at)] if one]
 
     def segment_tables(self) -> Tuple[str, ...]:
         """The variables that segments are in, whether any is in use or not."""
@@ -132,7 +133,8 @@ class Segments(Variables):
                 data = (self._in_ram(at, size) if at else None) or b""
                 yield f"{place.path}[{i}]", at, data
         else:
-            at, seen = self._pointer(place.address), set()
+            at = self._pointer(place.address)
+            seen: Set[int] = set()
             while at and at not in seen and len(seen) < _MOST_SEGMENTS:
                 data = self._in_ram(at, size) or b""
                 yield f"node {len(seen)} of {place.path}", at, data

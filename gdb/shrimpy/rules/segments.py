@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..reasons import KERNEL, Holder, Kind, Reason, Subject
-from ..snapshot import Mapping, Process, Segment
+from ..snapshot import Mapping, Segment
 from ..snapshot.attached import Attached, attachments, n_frames, n_pages
 from ..snapshot.frames import pages_of
 from ..snapshot.index import FRY, SHRIMP, TRAPFRAME

@@ -330,8 +330,8 @@ class _Teller:
         """Who else has a segment attached, and what becomes of it where nobody has."""
         others = sorted({one.process.pid for one in attachments(self.after) if one.name == segment} - {self.cast.child})
         if others:
-            return f"{', '.join(f'pid {pid}' for pid in others[:_SHOWN_PAGES])} {'has' if len(others) == 1 else 'have'} it attached, too: " \
-                "what one stores there all see."
+            who = ", ".join(f"pid {pid}" for pid in others[:_SHOWN_PAGES])
+            return f"{who} {'has' if len(others) == 1 else 'have'} it attached, too: what one stores there all see."
         there = any(one.name == segment for one in self.after.segments)
         return "Nobody else has it attached." if there else "Nobody has it attached, and it was removed: its frames are given back."
 

@@ -119,7 +119,8 @@ class _Taking:
             free=_free(walk, layout.ram_base, lowest, end, [lock.name for lock in locks]),
             counts=self._counts(counts, kernel, procs) if counts else None,
             frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
-            segments=tuple(map(_segment, self.segments)), segment_tables=kernel.segment_tables(), lost=accounts.lost() if walk.complete else (),
+            segments=tuple(map(_segment, self.segments)), segment_tables=kernel.segment_tables(),
+            lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
 
     def _walk_kernel(self, harts: Sequence[Hart]) -> KernelTable:

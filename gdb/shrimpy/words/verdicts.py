@@ -458,7 +458,8 @@ _FAILURES: Dict[K, Telling] = {
         "a place in the table that is not in use",
         "IPC_RMID marks a segment that is attached. It goes with the last that detaches."),
     K.ATTACHED_STRAY: Telling(
-        lambda r: f"{r.n} page{'s' * (r.n != 1)} of {r.label} from {r.va or 0:#x}, where the kernel keeps no attachment", "nothing mapped there",
+        lambda r: f"{r.n} page{'s' * (r.n != 1)} of {r.label} from {r.va or 0:#x}, where the kernel keeps no attachment",
+        "nothing mapped there",
         lambda r: f"{r.n} of its pages", "shmdt must unmap every page of the segment, from its first address to its end."),
     K.ATTACHED_PLACE: Telling(
         lambda r: f"{_attachment(r)}, reaches into " + (f"its memory: sz is {r.value or 0:#x}" if r.page == "heap" else f"{r.page}"),

@@ -201,14 +201,19 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
         played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
         if not played:
-            lacking = sorted({call for one in scenarios.SCENARIOS if one not in cast.scenarios and one.name in only for call in one.needs})
-            raise Trouble(f"ONLY={','.join(sorted(only))} needs " + (f"the system calls {', '.join(lacking)}" if lacking else "FRY and SHRIMP")
-                          + f", which {kernel.name} does not define")
+            raise Trouble(_nothing_to_play(kernel, cast, only))
         first, *others = played
         forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
         notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
         outcomes = (replace(first, notes=notes), *others)
         return Report(kernel, cpus, outcomes, {one.name for one in outcomes} >= {one.name for one in cast.scenarios})
+
+
+def _nothing_to_play(kernel: Kernel, cast: Cast, only: Collection[str]) -> str:
+    """Why nothing that was asked for can be played."""
+    lacking = sorted({call for one in scenarios.SCENARIOS if one not in cast.scenarios and one.name in only for call in one.needs})
+    needed = f"the system calls {', '.join(lacking)}" if lacking else "FRY and SHRIMP"
+    return f"ONLY={','.join(sorted(only))} needs {needed}, which {kernel.name} does not define"
 
 
 # Scenarios
