@@ -57,7 +57,7 @@ def _pair(bench: Bench, p: Process) -> Verdict:
     if p is view.first:
         if mine is None:
             return bench.skipped(of_process(p), Reason(Kind.FIRST_PROCESS))
-        guilty = "userinit" if _living_owner(view, mine.pa) in (p, None) else "fork"
+        guilty: Optional[str] = "userinit" if _living_owner(view, mine.pa) in (p, None) else "fork"
         return bench.accuse(p, Reason(Kind.SHRIMP_WITHOUT_PARENT, frame=mine.pa), guilty, mapping=mine)
     if parent is None:
         return bench.skipped(of_process(p), Reason(Kind.NO_PARENT))
