@@ -86,10 +86,10 @@ class Machine:
         if not 1 <= cpus <= kernel.max_cpus:
             raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
         if gdb_port is not None:
-            _check_port(gdb_port)
+            check_port(gdb_port)
         self.kernel = kernel
         self.cpus = cpus
-        self._interactive = interactive
+        self.interactive = interactive
         self._text = ""
         self._mark = 0
         self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
@@ -148,7 +148,7 @@ class Machine:
             arguments += ["-S"]
         if icount:
             arguments += ["-icount", "shift=0,sleep=off"]
-        if self._interactive:
+        if self.interactive:
             return arguments + ["-serial", "mon:stdio"]
         return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
 
@@ -163,10 +163,10 @@ class Machine:
         return said[number] if number < len(said) else f"virtio-blk-device,bus=virtio-mmio-bus.{number}"
 
     def _start(self, arguments: list[str]) -> None:
-        channel = None if self._interactive else subprocess.PIPE
+        channel = None if self.interactive else subprocess.PIPE
         self._log = self.folder / "qemu.log"
         with self._log.open("wb") as log:
-            how = {"stdin": channel, "stdout": channel, "stderr": log, "start_new_session": not self._interactive,
+            how = {"stdin": channel, "stdout": channel, "stderr": log, "start_new_session": not self.interactive,
                    "preexec_fn": _die_with_parent(os.getpid(), self.kernel.ram_bytes)}
             if self.kernel.walled:
                 files = [Path(one) for one in self.kernel.qemu_options if one.startswith("/")]  # firmware
@@ -176,7 +176,7 @@ class Machine:
                 self._running = sandbox.Running(arguments, dict(os.environ), self.folder, **how)
         self._qemu = self._running.process
         (self.folder / "qemu.pid").write_text(str(self._running.inside))
-        if not self._interactive:
+        if not self.interactive:
             threading.Thread(target=self._pump, daemon=True).start()
         self._await_monitor()
 
@@ -240,7 +240,7 @@ class Machine:
         """The console's last lines, to end a message with."""
         lines = [line[:_WIDEST] for line in printable(self._text).splitlines() if line.strip()][-_TAIL_LINES:]
         if not lines:
-            return "" if self._interactive else "\nthe console printed nothing"
+            return "" if self.interactive else "\nthe console printed nothing"
         return "\nthe console's last lines:\n" + "\n".join("  | " + line for line in lines)
 
     def wait_for(self, pattern: str, limit_s: float | None = None, what: str = "") -> re.Match[str]:
@@ -432,10 +432,10 @@ class Machine:
         with self.qmp() as connection:
             return connection.human(line)
 
-    def publish(self) -> None:
-        """Lets `make gdb` of this checkout find the machine."""
+    def publish(self, target: str | None = None) -> None:
+        """Lets `make gdb` of this checkout find the machine. target: where GDB is served, if it is not by QEMU."""
         self._note = publish(Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf),
-                                  self.gdb_target, str(self.folder / "qmp.sock"), str(self.ram_file)))
+                                  target or self.gdb_target, str(self.folder / "qmp.sock"), str(self.ram_file)))
 
     def wait(self) -> int:
         """Waits until QEMU ends, and returns its status."""
@@ -475,7 +475,8 @@ class Machine:
         self.stop()
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raises Trouble where nothing can listen there."""
     if not 1 <= port <= 65535:
         raise Trouble(f"GDBPORT={port} is not a port: 1 to 65535")
     with socket.socket() as probe:
