@@ -8,6 +8,7 @@ PID ?=
 READY ?=
 CORE ?=
 RECORDING ?=
+CHECKPOINT ?=
 TARGET ?=
 FRY ?=
 SHRIMP ?=
@@ -62,6 +63,7 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
+	echo 'CHECKPOINT=file gdb: on a machine where a check failed: OUT=dir has it in checkpoint.zip'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
@@ -124,7 +126,7 @@ qemu-gdb:
 gdb:
 	scripts/setup debug
 	$(PYTHON) scripts/debug --kernel $(call quoted,$(KERNEL)) $(if $(CORE),--core $(call quoted,$(CORE))) $(if $(TARGET),--target $(call quoted,$(TARGET))) \
-		$(if $(RECORDING),--recording $(call quoted,$(RECORDING)))
+		$(if $(RECORDING),--recording $(call quoted,$(RECORDING))) $(if $(CHECKPOINT),--checkpoint $(call quoted,$(CHECKPOINT)))
 
 record:
 	scripts/setup run
