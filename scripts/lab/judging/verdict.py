@@ -24,6 +24,10 @@ PASS, FAIL, UNJUDGED = 0, 1, 2
 _SHELL = 2  # its pid in every xv6, after init
 
 
+OnFail = Callable[..., None]
+"""Told of a machine, while it stands where its judgement, the second argument, failed; and of its monitor, if that is in use."""
+
+
 @dataclass(frozen=True)
 class Judgement:
     """One stop of a machine, judged.

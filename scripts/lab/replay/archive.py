@@ -1,6 +1,6 @@
 """A checkpoint as one file that can be handed on: a zip archive of what checkpoint.save() keeps, and of what it takes to debug it.
 
-    checkpoint.json     the manifest, first: what the machine was started with, and a hash of each other file
+    checkpoint.json     the manifest, first: what the machine was started with, the kernel's hash, the names of all other files
     devices, ram, disk0 ...
     kernel/kernel       the kernel that ran; kernel/* its sources, and user/_* its programs, where they were beside it
 
@@ -11,7 +11,6 @@ sandbox, and its options are those of a kernel that can be recorded.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -41,6 +40,7 @@ _NAME = re.compile(r"devices|ram|disk[0-7]|(kernel|user)/\w[\w.+-]{0,100}")
 _SOURCES = ("*.h", "*.c", "*.S")
 _MOST_FILES, _MOST_LISTED = 1000, 1 << 18  # and bytes of the archive's list of them
 _MOST_MANIFEST, _MOST_RAM, _MOST_FILE = 1 << 20, 2 << 30, 512 << 20  # bytes
+_MOST_DISKS = 8
 _MOST_TEXT = 1000  # characters
 _END = 22  # bytes of an archive's last record: ZIP's APPNOTE.TXT 4.3.16
 
@@ -84,7 +84,7 @@ def pack(made: Checkpoint, out: Path) -> None:
     files = [path for path in sorted(made.folder.rglob("*")) if path.is_file()]
     data = {"schema": _SCHEMA, "version": _VERSION, "shrimpy": __version__, "qemu": tools.qemu_says(), "cpus": made.cpus,
             "thread": made.thread, "stopped": made.stopped, **manifest.of_kernel(made.kernel),
-            "files": {str(path.relative_to(made.folder)): hashing.of(path) for path in files}}
+            "kernel": hashing.of(made.kernel.elf), "files": [str(path.relative_to(made.folder)) for path in files]}
     number, draft = tempfile.mkstemp(prefix=".shrimpy-", dir=out.absolute().parent)
     try:
         with open(number, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -110,7 +110,9 @@ def unpacked(file: Path) -> Iterator[Checkpoint]:
                 data = _manifest(archive)
                 made = _described(data)
                 place = RunDir(sum(one.file_size for one in archive.infolist()))
-                _extract(archive, made, dict(data["files"]), place.path)
+                _extract(archive, made, set(data["files"]), place.path)
+                if hashing.of(place.path / "kernel/kernel") != data["kernel"]:
+                    raise _Unfit("its kernel is another than the one that ran")
         yield replace(made, folder=place.path, kernel=replace(made.kernel, elf=place.path / "kernel/kernel",
                                                               disks=disks(made.kernel, place.path), sources=place.path / "kernel"))
     except IsADirectoryError:
@@ -157,20 +159,21 @@ def _number(said: str) -> str:
 
 def _described(data: dict[str, Any]) -> Checkpoint:
     """What a manifest says, its files nowhere yet. Raises _Unfit, Trouble, and what a wrong type brings about."""
+    if int(data["disks"]) > _MOST_DISKS:
+        raise _Unfit("it describes no machine that Shrimpy starts")
     kernel = replace(manifest.kernel_of(data, Path()), stranger=True)
     cpus, thread = int(data["cpus"]), int(data["thread"])
-    if not (1 <= thread <= cpus <= kernel.max_cpus and 1 << 20 <= kernel.ram_bytes <= _MOST_RAM and kernel.ram_bytes % (1 << 20) == 0
-            and len(kernel.disks) <= 8):
+    if not (1 <= thread <= cpus <= kernel.max_cpus and 1 << 20 <= kernel.ram_bytes <= _MOST_RAM and kernel.ram_bytes % (1 << 20) == 0):
         raise _Unfit("it describes no machine that Shrimpy starts")
     need_recordable(kernel)
     return Checkpoint(Path(), kernel, cpus, thread, printable(str(data["stopped"]))[:_MOST_TEXT].replace("\n", " "))
 
 
-def _extract(archive: zipfile.ZipFile, made: Checkpoint, hashes: dict[str, str], folder: Path) -> None:
+def _extract(archive: zipfile.ZipFile, made: Checkpoint, files: set[str], folder: Path) -> None:
     """Raises _Unfit, BadZipFile, OSError."""
     listed = [one for one in archive.infolist() if one.filename != MANIFEST]
     needed = {DEVICES, RAM, "kernel/kernel", *(one.name for one in disks(made.kernel, folder))}
-    if len(listed) > _MOST_FILES or {one.filename for one in listed} != set(hashes) or not needed <= set(hashes):
+    if len(listed) > _MOST_FILES or {one.filename for one in listed} != files or not needed <= files:
         raise _Unfit("its files are not those that it lists")
     for name in ("kernel", "user"):
         (folder / name).mkdir()
@@ -180,17 +183,16 @@ def _extract(archive: zipfile.ZipFile, made: Checkpoint, hashes: dict[str, str],
             raise _Unfit(f"its file {printable(one.filename)[:100]!r} is none of a checkpoint's")
         if one.filename == RAM and one.file_size != most:
             raise _Unfit("its RAM is not as large as it says")
-        if _written(archive, one, folder / one.filename) != hashes[one.filename]:
-            raise _Unfit(f"its file {one.filename} has changed since")
+        _write(archive, one, folder / one.filename)
 
 
-def _written(archive: zipfile.ZipFile, one: zipfile.ZipInfo, target: Path) -> str:
-    """The hash of a file of the archive, which is written; zipfile reads no more of it than the archive's list says."""
-    hashed, at = hashlib.sha256(), 0
+def _write(archive: zipfile.ZipFile, one: zipfile.ZipInfo, target: Path) -> None:
+    """A file of the archive; zipfile reads no more of it than the archive's list says, and compares its checksum."""
+    at = 0
     with archive.open(one) as source, target.open("xb") as file:
         while block := source.read(_BLOCK):
-            hashed.update(block)
             sparse.write(file, at, block)
             at += len(block)
         file.truncate(at)
-    return hashed.hexdigest()
+    if at != one.file_size:
+        raise _Unfit(f"its file {one.filename} is not as long as it says")
