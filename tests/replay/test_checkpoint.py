@@ -127,13 +127,12 @@ def test_a_full_disk_leaves_no_half_of_a_checkpoint(booted, tmp_path, monkeypatc
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
     monkeypatch.setattr(sparse, "copy", full)
-    with booted.qmp() as monitor, pytest.raises(OSError, match="No space left"):
-        checkpoint.save(booted, tmp_path / "one", monitor)
-    assert not list(tmp_path.iterdir()) and not (booted.folder / "devices").exists()
-    with Keeper() as keeper:
-        monkeypatch.setenv("CHECKPOINT", "1")
-        keeper._wanted = True
-        keeper.failed(booted, JUDGEMENT)
+    monkeypatch.setenv("CHECKPOINT", "1")
+    with booted.qmp() as monitor, Keeper() as keeper:
+        with pytest.raises(OSError, match="No space left"):
+            checkpoint.save(booted, tmp_path / "one", monitor)
+        assert not list(tmp_path.iterdir()) and not (booted.folder / "devices").exists()
+        keeper.failed(booted, JUDGEMENT, monitor)
         assert keeper.made is None and "no checkpoint: " in keeper.notes[0] and "No space left" in keeper.notes[0]
 
 
@@ -143,9 +142,9 @@ JUDGEMENT = SimpleNamespace(point="the family stands still", failures=[SimpleNam
 
 def test_what_was_kept_of_a_failure_is_opened_at_its_stop(booted, tmp_path, monkeypatch):
     monkeypatch.setenv("CHECKPOINT", "1")
-    with Keeper() as keeper:
+    with Keeper() as keeper, booted.qmp() as monitor:
         for _ in range(2):      # the first counts
-            keeper.failed(booted, JUDGEMENT)
+            keeper.failed(booted, JUDGEMENT, monitor)
         kept = keeper.made
         archive.pack(kept, tmp_path / "checkpoint.zip")
     assert not kept.folder.exists() and [one.name for one in tmp_path.iterdir()] == ["checkpoint.zip"]

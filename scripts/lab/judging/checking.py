@@ -192,7 +192,7 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
     What a kernel does wrong is in the report. Raises Trouble for what keeps any kernel from being checked: no QEMU, a
     number of harts out of range.
     """
-    def on_fail(machine: Machine, judgement: Judgement, monitor: Qmp | None = None) -> None:
+    def on_fail(machine: Machine, judgement: Judgement, monitor: Qmp) -> None:
         if keeper and (told := replace(judgement, profile=profile)).status == FAIL:
             keeper.failed(machine, told, monitor)
 

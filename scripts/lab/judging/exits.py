@@ -46,7 +46,8 @@ def judge(machine: Machine, program: str,
                 gdb.ask("continue", patience=patience, alive=alive)
                 judgements.append(verdict.ask(gdb, f"exit {len(judgements) + 1}", judgements[-1].snapshot if judgements else None))
                 if judgements[-1].status == verdict.FAIL:
-                    on_fail(machine, judgements[-1])
+                    with machine.qmp() as monitor:
+                        on_fail(machine, judgements[-1], monitor)
             gdb.ask("delete")
         except (_Ended, debugger.Late) as reason:
             with machine.qmp() as monitor:

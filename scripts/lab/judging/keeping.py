@@ -28,16 +28,15 @@ class Keeper(contextlib.ExitStack):
         self.notes: tuple[str, ...] = ()
         self._wanted = os.environ.get("CHECKPOINT") != "0"
 
-    def failed(self, machine: Machine, judgement: Judgement, monitor: Qmp | None = None) -> None:
-        """Keeps a machine that stands still, where it is the first. monitor: a connection to its own, if there is one."""
+    def failed(self, machine: Machine, judgement: Judgement, monitor: Qmp) -> None:
+        """Keeps a machine that stands still, where it is the first. monitor: a connection to its own."""
         if not self._wanted:
             return
         self._wanted = False
         try:
             place = RunDir(machine.kernel.ram_bytes)
             self.callback(place.remove)
-            with contextlib.nullcontext(monitor) if monitor else machine.qmp() as connection:
-                checkpoint.save(machine, place.path / "kept", connection)
+            checkpoint.save(machine, place.path / "kept", monitor)
             self.made = self._with_kernel(machine, judgement, place.path / "kept")
         except (Trouble, OSError) as error:  # the verdict that is there must not be lost
             said = refused(error) if isinstance(error, OSError) else str(error).partition("\n")[0]

@@ -5,11 +5,11 @@ connection: it is made ready first, and takes the place of the old one at GDB's 
 it as of any stop, and the old machine stays where the new one cannot be made.
 
     qshrimpy.machine            the file of the RAM that is seen now
-    qshrimpy.keep:HART,NAME     keeps the machine, which stands still, under a name; HART is the one that GDB has selected, from 1
+    qshrimpy.keep:HART,NAME     keeps the machine, which stands still, under a name; HART is GDB's, from 1
     qshrimpy.restore:NAME       the next step leads there, and ends in the hart of the answer
 
-NAME is in hex. The last two answer "OK" and in hex a hart, "working" while they are not done, which asks for the same packet again, or "F" and in
-hex what keeps them from it.
+NAME is in hex. The last two answer "OK" and in hex a hart; "working" while they are not done, which asks for the same packet again;
+or "F" and in hex what keeps them from it.
 """
 
 from __future__ import annotations

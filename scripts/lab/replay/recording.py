@@ -272,7 +272,8 @@ def _to_data(made: Recording) -> dict[str, Any]:
     files = [path for path in sorted(made.folder.rglob("*")) if path.is_file()]
     return {
         "schema": _SCHEMA, "version": _VERSION, "shrimpy": __version__, "qemu": tools.qemu_says(), "shift": SHIFT,
-        **manifest.of_kernel(kernel), "source": list(made.source), "program": made.program, "panicked": made.panicked, "end": made.end, "ram": made.ram,
+        **manifest.of_kernel(kernel), "source": list(made.source), "program": made.program, "panicked": made.panicked,
+        "end": made.end, "ram": made.ram,
         "files": {str(path.relative_to(made.folder)): hashing.of(path) for path in files},
     }
 
@@ -285,6 +286,6 @@ def _from_data(data: dict[str, Any], folder: Path) -> Recording:
         raise ValueError
     folder = folder.absolute()
     path, hashed = data["source"]
-    return Recording(folder, manifest.kernel_of(data, folder), int(data["end"]), str(data["ram"]), (str(path), str(hashed)), str(data["program"]),
-                     data["panicked"])
+    return Recording(folder, manifest.kernel_of(data, folder), int(data["end"]), str(data["ram"]), (str(path), str(hashed)),
+                     str(data["program"]), data["panicked"])
 
