@@ -33,7 +33,9 @@ _LOOK_S = 0.002
 _ANSWER_S = 300.0
 _END_S = 60.0
 _MTIMECMP = 0x2004000  # of hart 0 of QEMU's machine "virt": ACLINT 3, MTIMECMP at the base of MTIMER
-_STIMECMP = re.compile(rb'<reg name="stimecmp"[^>]* regnum="(\d+)"')  # of a hart with the extension Sstc
+_STVEC, _MENVCFG, _STIMECMP = 0x105, 0x30a, 0x14d  # RISC-V Privileged 2.2; Sstc 2.1
+_STCE = 1 << 63  # of menvcfg: stimecmp is in use
+_KNOWN = re.compile(rb'<reg name="stvec"[^>]* regnum="(\d+)"')  # QEMU tells the number of this one, but not of stimecmp
 _CSRS = b"qXfer:features:read:riscv-csr.xml:%x,7fb"
 
 
@@ -110,17 +112,23 @@ class RestoredMachine(Machine):
         try:
             for packet in (b"qSupported:xmlRegisters=riscv", b"?", b"qXfer:features:read:target.xml:0,ffb", b"Qqemu.PhyMemMode:1"):
                 _ask(stub, packet)
-            number = _STIMECMP.search(_csrs(stub))
+            known = _KNOWN.search(_csrs(stub))
             for hart in range(self.cpus):
                 at = b"%x,8" % (_MTIMECMP + 8 * hart)
                 _ask(stub, b"M" + at + b":" + _ask(stub, b"m" + at))
-                if number:
+                if known:
                     _ask(stub, b"Hg%x" % (hart + 1))
-                    register = b"%x" % int(number[1])
-                    _ask(stub, b"P" + register + b"=" + _ask(stub, b"p" + register))
+                    _set_stimecmp(stub, int(known[1]) - _STVEC)
             _ask(stub, b"Qqemu.PhyMemMode:0")
         finally:
             stub.close()
+
+
+def _set_stimecmp(stub: Wire, first: int) -> None:
+    """Writes the selected hart's stimecmp again, if its kernel uses that. first: the number of the register that is CSR 0."""
+    enabled = _ask(stub, b"p%x" % (first + _MENVCFG))
+    if re.fullmatch(rb"[0-9a-f]{16}", enabled) and int.from_bytes(bytes.fromhex(enabled.decode()), "little") & _STCE:
+        _ask(stub, b"P%x=" % (first + _STIMECMP) + _ask(stub, b"p%x" % (first + _STIMECMP)))
 
 
 def _ask(stub: Wire, packet: bytes) -> bytes:
