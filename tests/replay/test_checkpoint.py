@@ -55,10 +55,7 @@ def word(machine: Machine, name: str) -> int:
 def test_a_restored_machine_has_its_disk_and_its_clock_and_the_first_goes_on(kernel, booted, saved):
     booted.run("echo two > second")
     with RestoredMachine(kernel, HARTS, saved) as machine:
-        with machine.qmp() as monitor:
-            monitor.execute("cont")
-        machine.send("")
-        machine.wait_for(r"\$ ")
+        machine.go()
         assert machine.run("cat first").strip() == "one" and "cannot read" in machine.run("cat second")
         assert machine.run("echo three > third; cat third").strip() == "three"
         then = word(machine, "ticks")

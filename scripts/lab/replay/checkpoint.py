@@ -85,6 +85,12 @@ class RestoredMachine(Machine):
     def __enter__(self) -> RestoredMachine:
         return self
 
+    def go(self) -> RestoredMachine:
+        """Lets it run. Its shell waits for a line, if that of the machine that was kept did; of our kernel run() knows the prompt."""
+        with self.qmp() as monitor:
+            monitor.execute("cont")
+        return self
+
     def _arguments(self, paused: bool, icount: bool) -> list[str]:
         sparse.copy(self._saved / RAM, self.ram_file)
         where = str(self.folder / _INCOMING).replace(",", ",,")
