@@ -8,6 +8,7 @@ PID ?=
 READY ?=
 CORE ?=
 RECORDING ?=
+CHECKPOINT ?=
 TARGET ?=
 FRY ?=
 SHRIMP ?=
@@ -64,6 +65,7 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
+	echo 'CHECKPOINT=file gdb: on a machine where a check failed: OUT=dir has it in checkpoint.zip'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'LIVE=1          qemu, qemu-gdb: beside a page that shows the machine, at each stop of GDB too'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
@@ -131,7 +133,7 @@ live:
 gdb:
 	scripts/setup debug
 	$(PYTHON) scripts/debug --kernel $(call quoted,$(KERNEL)) $(if $(CORE),--core $(call quoted,$(CORE))) $(if $(TARGET),--target $(call quoted,$(TARGET))) \
-		$(if $(RECORDING),--recording $(call quoted,$(RECORDING)))
+		$(if $(RECORDING),--recording $(call quoted,$(RECORDING))) $(if $(CHECKPOINT),--checkpoint $(call quoted,$(CHECKPOINT)))
 
 record:
 	scripts/setup run

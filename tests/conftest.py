@@ -26,6 +26,7 @@ from lab.machines import debugger  # noqa: E402
 from lab.machines.machine import Machine  # noqa: E402
 
 os.environ.setdefault("WHY", "0")   # a check that fails is not asked for the store, but where that is tested
+os.environ.setdefault("CHECKPOINT", "0")   # nor is its machine kept
 
 _LIMIT_S = 120
 _LOOK_S = 5

@@ -3,7 +3,7 @@
     walls/     runs commands on a stranger's files, within limits
     kernels/   finds, builds, copies and changes the kernel that a path names
     machines/  starts, watches and attaches to a QEMU that runs a kernel
-    replay/    records a run, and runs it again to any place
+    replay/    records a run, and runs it again to any place; keeps a machine, and goes on from there
     judging/   plays scenarios and stories on a kernel, and judges what it sees
     pictures/  has viz/ draw figures and films of a machine
     marks/     turns what was judged into marks, of one tree or of a class

@@ -26,6 +26,7 @@ class Shrimpy(Command):
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
     xv6-when, xv6-goto N, xv6-back, xv6-back-continue    a recorded run, in both directions
+    xv6-checkpoint NAME, xv6-restore NAME    keep the live machine; have it back
     xv6-why [WHAT [PID]]           who stored an entry or a variable as it is now
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands

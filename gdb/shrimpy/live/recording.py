@@ -38,8 +38,17 @@ def when() -> When:
     return When(int(count), int(end))
 
 
+def is_one() -> bool:
+    """Whether GDB is on a recording."""
+    try:
+        return when().end >= 0
+    except NotRecorded:
+        return False
+
+
 def machine() -> str | None:
-    """What names the machine that is seen now; another name is another machine. None where there is no recording."""
+    """What names the machine that is seen now; another name is another machine. None where no server of ours is between GDB and
+    the machine: it stays the same then."""
     try:
         return ask("machine")
     except NotRecorded:

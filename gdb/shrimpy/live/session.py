@@ -31,7 +31,8 @@ class Session:
         self._moves = 0
         self._info: tuple[tuple, DebugInfo, str | None] | None = None
         self._live: tuple[gdb.TargetConnection | None, Reader, str] | None = None
-        self._replayed: tuple[str, int] | None = None   # of a recording: which machine is seen, and the count of moves then
+        self._served: tuple[str, int] | None = None     # by a server of ours: which machine is seen, and the count of moves then
+        self._is_recorded = False
         self._snapshot: tuple[tuple, Snapshot] | None = None
         self._recognised: tuple | None = None   # (connection or core, kernel)
         self.previous: Snapshot | None = None   # what xv6-diff compares with
@@ -102,27 +103,28 @@ class Session:
                 and self._live[0] is connection and self._live[2] == wanted and not self._is_replaced():
             return self._live[1]
         before = self.previous
-        again = self.is_recording and self._live is not None and self._live[0] is connection
+        again = self._served is not None and self._live is not None and self._live[0] is connection
         self.forget_machine()
         reader = remote.open_live(self._probes(), wanted)
         self._live = (connection, reader, wanted)
         name = recording.machine()
-        self._replayed = None if name is None else (name, self._moves)
-        if again:   # it is the same run
+        self._served = None if name is None else (name, self._moves)
+        self._is_recorded = name is not None and recording.is_one()
+        if again:   # it is the same run, at another place
             self.previous = before
         return reader
 
     @property
     def is_recording(self) -> bool:
         """Whether the machine whose memory was read last is a recorded run."""
-        return self._live is not None and self._replayed is not None
+        return self._live is not None and self._is_recorded
 
     def _is_replaced(self) -> bool:
-        """Whether another machine is seen now than the reader's: on a recording, what went back is a new one."""
-        if self._replayed is None or self._replayed[1] == self._moves:
+        """Whether another machine is seen now than the reader's: what went back is a new one."""
+        if self._served is None or self._served[1] == self._moves:
             return False
         name = recording.machine()
-        same, self._replayed = name == self._replayed[0], (name or "", self._moves)
+        same, self._served = name == self._served[0], (name or "", self._moves)
         return not same
 
     def quiet_reader(self, info: DebugInfo) -> Reader | None:
@@ -133,7 +135,7 @@ class Session:
         try:
             mapped.read(mapped.ram[1] - 8, 8)       # what is in the kernel's file GDB reads there, if need be
         except ReadError:
-            known = self._live is not None and (self._replayed is None or self._replayed[1] == self._moves)
+            known = self._live is not None and (self._served is None or self._served[1] == self._moves)
             found = self._live[1] if self._live is not None and known else None
             return None if isinstance(found, remote.RemoteReader) else found
         return mapped

@@ -47,6 +47,16 @@ def start(only: Process | str | None, every: bool, life: bool) -> Stepping:
     return _current
 
 
+def resume(stepping: Stepping | None) -> None:
+    """A stepping that was under way where the machine stands now takes the place of the one there was; None: there was none."""
+    global _current
+    leave()
+    if stepping is not None:
+        stepping.is_here()
+        _current = stepping
+        gdb.events.before_prompt.connect(_at_prompt)
+
+
 def leave() -> None:
     """Ends the stepping there is: nothing of it stays."""
     global _current, _done

@@ -74,6 +74,10 @@ class Runner:
         if interrupt is not None:
             raise interrupt
 
+    def of_gdb(self) -> list[object]:
+        """What it holds of GDB's own, which cannot be copied."""
+        return [one for one in (self.thread, self._reason) if one is not None]
+
     def hit(self) -> list[Point]:
         """The points at which the machine stopped, of those that want it."""
         hit = self._breakpoints()

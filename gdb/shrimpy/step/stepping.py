@@ -11,6 +11,7 @@ there: whatever the person types runs as if nobody stepped.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable
 
@@ -193,6 +194,15 @@ class Stepping:
                 and (self.born or child.state in UNBORN)
         except Interrupted:
             return False
+
+    def copy(self) -> Stepping:
+        """The same at this step, to go on from here when the machine is here again."""
+        seen = (self.first, self._last, self.last.snapshot if self.last is not None else None)
+        return copy.deepcopy(self, {id(one): one for one in (self._info, *seen, *self._run.of_gdb())})
+
+    def is_here(self) -> None:
+        """The machine is where the last step left it."""
+        self._run.moves = self.last_moves = session.moves()
 
     def close(self) -> None:
         """No breakpoint stays, even while Ctrl-C is being hit."""

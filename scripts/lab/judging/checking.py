@@ -26,13 +26,14 @@ from .. import Trouble
 from ..kernels.tree import Kernel
 from ..machines import debugger, scene
 from ..machines.machine import Endless, Machine, Panicked, Silent
-from ..machines.qmp import Gone
+from ..machines.qmp import Gone, Qmp
 from ..machines.rundir import RunDir
 from ..patience import point_s
 from . import exits, player, playing, scenarios, uncleared, verdict
+from .keeping import Keeper
 from .points import DEFAULT
 from .scenarios import GONE, POINTS, PROGRAM, Cast, Scenario
-from .verdict import FAIL, PASS, UNJUDGED, Judgement
+from .verdict import FAIL, PASS, UNJUDGED, Judgement, OnFail
 from .watch import Watch
 
 _ATTEMPTS = 5
@@ -177,29 +178,34 @@ class Report:
 
 
 def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only: Collection[str] = (),
-          profile: str = STRICT) -> Report:
+          profile: str = STRICT, keeper: Keeper | None = None) -> Report:
     """Runs program, or what any kernel is checked with, and judges the machine where it matters.
 
     program  a command line; it is judged at each exit of a process until the prompt is back
     ready    a regular expression: what the program prints when there is something to see; it is judged then
     only     the names of the scenarios that are played, where there is no program; all when empty
-    profile  what the specification that is played promises
+    profile  what the specification that is played promises, and what fails
+    keeper   is asked to keep the machine where it fails
 
     What hangs is tried once more on a new machine before the report says so.
 
     What a kernel does wrong is in the report. Raises Trouble for what keeps any kernel from being checked: no QEMU, a
     number of harts out of range.
     """
+    def on_fail(machine: Machine, judgement: Judgement, monitor: Qmp) -> None:
+        if keeper and (told := replace(judgement, profile=profile)).status == FAIL:
+            keeper.failed(machine, told, monitor)
+
     if program:
-        return Report(kernel, cpus, (_check_program_twice(kernel, cpus, program, ready),))
+        return Report(kernel, cpus, (_check_program_twice(kernel, cpus, program, ready, on_fail),))
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         try:
             equipped, cast = scenarios.equip(kernel, Path(folder))
         except Trouble as trouble:
-            family = _check_program_twice(kernel, cpus, "", "")
+            family = _check_program_twice(kernel, cpus, "", "", on_fail)
             why = Hindrance("unjudged", f"no scenarios: {trouble}")
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
-        played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
+        played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile, on_fail)))
         if not played:
             raise Trouble(_nothing_to_play(kernel, cast, only))
         first, *others = played
@@ -225,14 +231,15 @@ _SAID = r"(?<=\n)(?:\x1b\[[\d;]*m)*@%s (point|cannot|skip) ([^\n]*)\n"  # a kern
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 
-def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str], profile: str) -> Iterator[Outcome]:
+def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str], profile: str,
+                     on_fail: OnFail) -> Iterator[Outcome]:
     """Plays all, one after the other, on one machine while nothing goes wrong, and after that on a new one."""
     place = RunDir(kernel.ram_bytes)
     try:
         place.path.chmod(0o711)  # what is in it is for whom it belongs to, but GDB is another user, where we are root
         with debugger.Session(kernel.elf, walls=kernel.walled, within=place.path) as gdb:
             n_hung, is_there = 0, True
-            for outcome in _check_with(gdb, kernel, cpus, cast, place.path, only):
+            for outcome in _check_with(gdb, kernel, cpus, cast, place.path, only, on_fail):
                 n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
                 is_there = outcome.name != "boot"
                 yield outcome
@@ -242,7 +249,8 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
         place.remove()
 
 
-def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, place: Path, only: Collection[str]) -> Iterator[Outcome]:
+def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, place: Path, only: Collection[str],
+                on_fail: OnFail) -> Iterator[Outcome]:
     left = [one for one in cast.scenarios if not only or one.name in only]
     hung: Outcome | None = None  # what came of the first that is left, when it hung
     n_hung = 0
@@ -262,7 +270,7 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, pl
                     yield unseen
                     return
                 while left:
-                    outcome = ScenarioRun(left[0], watch, cast).outcome()
+                    outcome = ScenarioRun(left[0], watch, cast, on_fail).outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
                         hung = outcome
                         break
@@ -319,9 +327,10 @@ class _AtPrompt(Exception):
 class ScenarioRun:
     """One scenario on a machine whose shell waits for a line."""
 
-    def __init__(self, scenario: Scenario, watch: Watch, cast: Cast) -> None:
+    def __init__(self, scenario: Scenario, watch: Watch, cast: Cast, on_fail: OnFail = lambda *_: None) -> None:
         self._scenario = scenario
         self._cast = cast
+        self._on_fail = on_fail
         self._watch = watch
         self._machine = watch.machine
         self._start = len(self._machine.console)
@@ -352,7 +361,7 @@ class ScenarioRun:
     def _look(self, point: str, known: Known = _KNOWN, **how: Any) -> Judgement:
         last = self._judgements[-1] if self._judgements else self._before
         start = self._before.snapshot if self._before else None
-        judgement = self._watch.look(point, last.snapshot if last else None, known._replace(start=start), **how)
+        judgement = self._watch.look(point, last.snapshot if last else None, known._replace(start=start), on_fail=self._on_fail, **how)
         self._judgements.append(judgement)
         return judgement
 
@@ -580,15 +589,15 @@ def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str) ->
 
 # One program, or a family
 
-def _check_program_twice(kernel: Kernel, cpus: int, program: str, ready: str) -> Outcome:
+def _check_program_twice(kernel: Kernel, cpus: int, program: str, ready: str, on_fail: OnFail) -> Outcome:
     """_check_program(), and again where the kernel hangs."""
-    outcome = _check_program(kernel, cpus, program, ready)
+    outcome = _check_program(kernel, cpus, program, ready, on_fail)
     if outcome.hindrance and outcome.hindrance.is_hang:
-        return _of_both(outcome, _check_program(kernel, cpus, program, ready))
+        return _of_both(outcome, _check_program(kernel, cpus, program, ready, on_fail))
     return outcome
 
 
-def _check_program(kernel: Kernel, cpus: int, program: str, ready: str) -> Outcome:
+def _check_program(kernel: Kernel, cpus: int, program: str, ready: str, on_fail: OnFail) -> Outcome:
     judgements: list[Judgement] = []
     hindrance: Trouble | None = None
     what = program or "the family"
@@ -596,7 +605,7 @@ def _check_program(kernel: Kernel, cpus: int, program: str, ready: str) -> Outco
         try:
             machine.boot()
             if program and not ready and not program.rstrip().endswith("&"):
-                judgements += exits.judge(machine, program)
+                judgements += exits.judge(machine, program, on_fail)
                 times = "once" if len(judgements) == 1 else f"{len(judgements)} times"
                 what = f"{program}, stopped {times}"
             else:

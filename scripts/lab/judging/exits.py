@@ -21,8 +21,10 @@ class _Ended(Exception):
     """The program ended: the prompt is back."""
 
 
-def judge(machine: Machine, program: str) -> list[verdict.Judgement]:
-    """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back.
+def judge(machine: Machine, program: str,
+          on_fail: verdict.OnFail = lambda *_: None) -> list[verdict.Judgement]:
+    """Types program at the prompt, and judges the machine at each exit, up to 100, until the prompt is back. on_fail: told of
+    each stop that fails, while the machine stands there.
 
     Raises what Machine.wait_for() raises; Silent when neither an exit nor the prompt comes in time: see patience.
     """
@@ -43,6 +45,9 @@ def judge(machine: Machine, program: str) -> list[verdict.Judgement]:
                 patience = Patience(None, machine.pid, gdb.pid)
                 gdb.ask("continue", patience=patience, alive=alive)
                 judgements.append(verdict.ask(gdb, f"exit {len(judgements) + 1}", judgements[-1].snapshot if judgements else None))
+                if judgements[-1].status == verdict.FAIL:
+                    with machine.qmp() as monitor:
+                        on_fail(machine, judgements[-1], monitor)
             gdb.ask("delete")
         except (_Ended, debugger.Late) as reason:
             with machine.qmp() as monitor:

@@ -19,6 +19,8 @@ from shrimpy.snapshot import Snapshot
 
 from .. import Trouble, check_room
 from ..machines import debugger
+from ..machines.machine import Machine
+from ..machines.qmp import Qmp
 
 PASS, FAIL, UNJUDGED = 0, 1, 2
 _SHELL = 2  # its pid in every xv6, after init
@@ -105,6 +107,10 @@ class Judgement:
     def json(self) -> str:
         """As shrimp-check -json prints it."""
         return text.verdicts_json(self.snapshot, self.verdicts)
+
+
+OnFail = Callable[[Machine, Judgement, Qmp], None]
+"""Told of a machine while it stands where it was judged and failed; and of a connection to its monitor."""
 
 
 def judge(elf: Path | str, *, target: str | None = None, core: Path | None = None, point: str = "", walls: bool = False) -> Judgement:

@@ -14,7 +14,7 @@ from ..machines import debugger
 from ..machines.machine import Machine, Silent
 from ..patience import Patience, point_s
 from . import verdict
-from .verdict import FAIL, Judgement
+from .verdict import FAIL, Judgement, OnFail
 
 _ATTEMPTS = 8
 _BETWEEN_S, _MOST_BETWEEN_S = 0.01, 0.25  # of the machine's own time, from one attempt to the next: each has twice as much
@@ -57,10 +57,11 @@ class Watch(AbstractContextManager):
 
     def look(self, point: str, previous: Snapshot | None = None, known: Known = Known(),
              roles: tuple[tuple[str, int], ...] = (), enough: Callable[[Judgement], bool] = lambda _: True,
-             attempts: int = _ATTEMPTS) -> Judgement:
+             attempts: int = _ATTEMPTS, on_fail: OnFail = lambda *_: None) -> Judgement:
         """The machine stopped and judged: at the first stop that allows all of it and is enough, or else the last.
 
-        Between two stops it runs a little, for longer each time: a process half made at one is whole at the next.
+        Between two stops it runs a little, for longer each time: a process half made at one is whole at the next. on_fail: told
+        of each stop that fails, while the machine stands there.
         """
         failed = None
         for attempt in range(attempts):
@@ -69,6 +70,8 @@ class Watch(AbstractContextManager):
                 self.machine.work(min(_BETWEEN_S * 2 ** (attempt - 1), _MOST_BETWEEN_S))
             self.halt()
             judgement = verdict.ask(self._gdb, point, previous, known, roles, self._unmasked)
+            if judgement.status == FAIL:
+                on_fail(self.machine, judgement, self.monitor)
             if judgement.settled and enough(judgement):
                 break
             if judgement.status == FAIL:

@@ -187,14 +187,16 @@ class Session:
         self.close()
 
 
-def interactive(elf: str, *, target: str | None = None, core: str | None = None, first: Sequence[str] = ()) -> int:
-    """A GDB for a person, until it ends; returns its status. first: commands before it attaches.
+def interactive(elf: str, *, target: str | None = None, core: str | None = None, first: Sequence[str] = (),
+                then: Sequence[str] = ()) -> int:
+    """A GDB for a person, until it ends; returns its status. first, then: commands before and after it attaches.
 
     It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
     """
     before = (*_CHARSET, f"source {KIT}", _PATIENT, *first)
     command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", *(word for line in before for word in ("-ex", line)), elf]
-    command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
+    after = (f"target remote {target}" if target else f"core-file {core}", *then)
+    command += [word for line in after for word in ("-ex", line)]
     if not sys.stdin.isatty():
         return subprocess.run(command, env=_environment()).returncode
     terminal = sys.stdin.fileno()

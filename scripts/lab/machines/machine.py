@@ -87,10 +87,10 @@ class Machine:
         if not 1 <= cpus <= kernel.max_cpus:
             raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
         if gdb_port is not None:
-            _check_port(gdb_port)
+            check_port(gdb_port)
         self.kernel = kernel
         self.cpus = cpus
-        self._interactive, self._logged = interactive, logged
+        self.interactive, self.logged = interactive, logged
         self._text = ""
         self._mark = 0
         self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
@@ -149,10 +149,10 @@ class Machine:
             arguments += ["-S"]
         if icount:
             arguments += ["-icount", "shift=0,sleep=off"]
-        if self._interactive and self._logged:
+        if self.interactive and self.logged:
             return arguments + ["-chardev", f"stdio,id=console,mux=on,signal=off,logfile={folder}/console", "-serial", "chardev:console",
                                 "-mon", "chardev=console"]
-        if self._interactive:
+        if self.interactive:
             return arguments + ["-serial", "mon:stdio"]
         return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
 
@@ -167,10 +167,10 @@ class Machine:
         return said[number] if number < len(said) else f"virtio-blk-device,bus=virtio-mmio-bus.{number}"
 
     def _start(self, arguments: list[str]) -> None:
-        channel = None if self._interactive else subprocess.PIPE
+        channel = None if self.interactive else subprocess.PIPE
         self._log = self.folder / "qemu.log"
         with self._log.open("wb") as log:
-            how = {"stdin": channel, "stdout": channel, "stderr": log, "start_new_session": not self._interactive,
+            how = {"stdin": channel, "stdout": channel, "stderr": log, "start_new_session": not self.interactive,
                    "preexec_fn": _die_with_parent(os.getpid(), self.kernel.ram_bytes)}
             if self.kernel.walled:
                 files = [Path(one) for one in self.kernel.qemu_options if one.startswith("/")]  # firmware
@@ -180,7 +180,7 @@ class Machine:
                 self._running = sandbox.Running(arguments, dict(os.environ), self.folder, **how)
         self._qemu = self._running.process
         (self.folder / "qemu.pid").write_text(str(self._running.inside))
-        if not self._interactive:
+        if not self.interactive:
             threading.Thread(target=self._pump, daemon=True).start()
         self._await_monitor()
 
@@ -244,7 +244,7 @@ class Machine:
         """The console's last lines, to end a message with."""
         lines = [line[:_WIDEST] for line in printable(self._text).splitlines() if line.strip()][-_TAIL_LINES:]
         if not lines:
-            return "" if self._interactive else "\nthe console printed nothing"
+            return "" if self.interactive else "\nthe console printed nothing"
         return "\nthe console's last lines:\n" + "\n".join("  | " + line for line in lines)
 
     def wait_for(self, pattern: str, limit_s: float | None = None, what: str = "") -> re.Match[str]:
@@ -437,14 +437,15 @@ class Machine:
         with self.qmp() as connection:
             return connection.human(line)
 
-    def note(self, live: str = "") -> Note:
-        """What others need to find it. live: the address of the page that follows it."""
-        return Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf), self.gdb_target, str(self.folder / "qmp.sock"),
-                    str(self.ram_file), live)
+    def note(self, live: str = "", target: str | None = None) -> Note:
+        """What others need to find it. live: the address of the page that follows it; target: where GDB is served, if it is not by
+        QEMU."""
+        return Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf), target or self.gdb_target,
+                    str(self.folder / "qmp.sock"), str(self.ram_file), live)
 
-    def publish(self, live: str = "") -> None:
-        """Lets `make gdb` of this checkout find the machine. live: as for note()."""
-        self._note = publish(self.note(live))
+    def publish(self, live: str = "", target: str | None = None) -> None:
+        """Lets `make gdb` of this checkout find the machine. live, target: as for note()."""
+        self._note = publish(self.note(live, target))
 
     def wait(self) -> int:
         """Waits until QEMU ends, and returns its status."""
@@ -484,7 +485,8 @@ class Machine:
         self.stop()
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raises Trouble where nothing can listen there."""
     if not 1 <= port <= 65535:
         raise Trouble(f"GDBPORT={port} is not a port: 1 to 65535")
     with socket.socket() as probe:

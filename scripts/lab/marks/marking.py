@@ -24,6 +24,7 @@ from ..judging.points import BUILDS, RUNS, STATEMENTS
 from ..judging.verdict import FAIL, PASS
 from ..kernels.tree import Kernel, NotBuilt
 from ..machines.qmp import Gone
+from ..replay.archive import Checkpoint
 
 PASSED, FAILED, SKIPPED, WARNED = rules.PASS, rules.FAIL, rules.SKIPPED, rules.WARNING
 # How a scenario's hindrance reads as the word for a kernel. One that ran nothing was not judged.
@@ -113,6 +114,7 @@ class Marks:
     causes      of all that did not pass, the first of which explain the others
     film        of what differs from the specification, as a file; "" for none
     origins     where failures were written: what the fault figure is told
+    checkpoint  the machine where a rule failed first
     """
 
     name: str
@@ -129,6 +131,7 @@ class Marks:
     causes: tuple[Cause, ...]
     film: str = ""
     origins: tuple[OfVerdict, ...] = ()
+    checkpoint: Checkpoint | None = None
 
     @property
     def points(self) -> float:

@@ -17,11 +17,13 @@ from shrimpy.records import encode
 
 from .. import Trouble, printable, put_in_place
 from ..pictures import figures
+from ..replay import archive
 from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 
 TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS = "results.txt", "results.xml", "results.json", "snapshot.json", "origins.json"
-FAULT, CONSOLE, BUILD = "fault", "console.log", "build.log"
-_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD}
+FAULT, CONSOLE, BUILD, CHECKPOINT = "fault", "console.log", "build.log", "checkpoint.zip"
+_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD,
+         CHECKPOINT}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report
 
@@ -77,9 +79,14 @@ def _fill(folder: Path, marks: Marks) -> None:
             figures.draw(FILM, folder / f"{FILM}.json", folder=folder, formats=("html",))
         except Trouble as trouble:
             notes.append(f"the film of the story is not drawn: {trouble}")
+    if marks.checkpoint:
+        try:
+            archive.pack(marks.checkpoint, folder / CHECKPOINT)
+        except OSError as error:
+            notes.append(f"no checkpoint: {error.strerror}")
     (folder / CONSOLE).write_text("".join(f"== {name}\n{said}\n" for name, said in marks.console), errors="replace")
     (folder / BUILD).write_text(marks.build_log, errors="replace")
-    (folder / TEXT).write_text(text(marks, notes))
+    (folder / TEXT).write_text(text(marks, notes, has_checkpoint=(folder / CHECKPOINT).exists()))
     (folder / GRADESCOPE).write_text(json.dumps(gradescope(marks), indent=1) + "\n")
     xml.ElementTree(junit(marks)).write(folder / JUNIT, encoding="utf-8", xml_declaration=True)
 
@@ -92,7 +99,7 @@ def _origins(folder: Path, marks: Marks) -> list[str]:
     return ["--origins", str(folder / ORIGINS)]
 
 
-def text(marks: Marks, notes: list[str]) -> str:
+def text(marks: Marks, notes: list[str], has_checkpoint: bool = False) -> str:
     """For a person."""
     lines = [f"{marks.name}: {marks.status}, {_number(marks.points)} of {_number(marks.most)} points", marks.line, ""]
     lines += [f"note: {printable(note)}" for note in notes]
@@ -114,6 +121,9 @@ def text(marks: Marks, notes: list[str]) -> str:
         lines += ["", f"{FILM}.html shows the story of the specification, operation by operation"]
     if marks.snapshot:
         lines += ["", f"{SNAPSHOT} is of the stop that tells most: {printable(marks.stopped)}"]
+    if marks.checkpoint and has_checkpoint:
+        lines += ["", f"{CHECKPOINT} is the machine at the first stop that failed: {printable(marks.checkpoint.stopped)}",
+                  f"to debug it there: make gdb CHECKPOINT={CHECKPOINT}"]
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,7 @@ from ..machines.kernelram import KernelRam
 from ..machines.known import Known, known
 from ..machines.panics import harts_of
 from ..machines.qmp import Gone, Qmp
-from ..machines.rundir import Note, started_at
+from ..machines.rundir import Note, running, started_at
 
 sys.path.append(str(ROOT / "viz"))
 
@@ -39,6 +39,7 @@ from drawing.page.server import Server                  # noqa: E402
 _PERIOD_S = 0.033       # between two pictures
 _SHARE = 2.0            # times as long as a picture takes nothing is done, so that it costs a third of a core
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
+_LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
 _GAVE_UP = 12           # pairs that did not agree, one after the other: then it is said
 _MONITOR_S = 5.0
@@ -81,6 +82,7 @@ class Watcher:
         self._shown: tuple[Snapshot, bool] | None = None
         self._n_moving = 0
         self._over = threading.Event()
+        self.ended = threading.Event()      # nothing more is to be seen of it
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Watcher:
@@ -119,6 +121,12 @@ class Watcher:
                 raise ValueError(str(trouble)) from None
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        finally:
+            self.ended.set()
+
+    def _follow(self) -> None:
         while not self._over.is_set():
             began = monotonic()
             if not self._is_there():
@@ -220,6 +228,17 @@ class Watcher:
         self._board.post({"console": encoded(lines)})
 
 
+def _successor(gone: Note, over: threading.Event) -> Note | None:
+    """The machine that has taken the place of one that is gone: xv6-restore does that."""
+    for _ in range(_LOOKS_FOR_ANOTHER):
+        if over.wait(_LOOK_S):
+            break
+        found = next((one for one in running() if (one.pid, one.started) == (gone.pid, gone.started) and one.ram != gone.ram), None)
+        if found:
+            return found
+    return None
+
+
 def _monitor(note: Note) -> Qmp | None:
     try:
         return Qmp(Path(note.qmp).with_name("live.sock"), limit_s=_MONITOR_S)
@@ -250,9 +269,13 @@ def page(note: Note, walls: bool) -> Iterator[str]:
         try:
             with debugger.Session(note.kernel, walls=walls) as gdb:
                 found = known(gdb)
-            with Watcher(note, found, board) as one:
-                watcher.append(one)
-                over.wait()
+            now: Note | None = note
+            while now and not over.is_set():
+                with Watcher(now, found, board) as one:
+                    watcher[:] = [one]
+                    while not (one.ended.wait(_LOOK_S) or over.is_set()):
+                        pass
+                now = _successor(now, over)
         except (OSError, Trouble) as error:
             board.post({"line": encoded({"says": str(error)})})
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from shrimpy.memory.readers import PAGE
 
 from ..kernels.tree import Kernel
+from ..machines import sparse
 from ..machines.machine import Machine
 from ..machines.qmp import Qmp
 
@@ -77,23 +76,9 @@ class RecordedMachine(Machine):
         """Of all RAM that is not zero, and where that is, while the machine stands still."""
         hashed = hashlib.sha256()
         with self.ram_file.open("rb") as file:
-            for at in _written(file.fileno()):
-                page = os.pread(file.fileno(), PAGE, at)
-                if any(page):
-                    hashed.update(at.to_bytes(8, "little") + page)
+            for start, end in sparse.data(file.fileno()):
+                for at in range(start & -PAGE, end, PAGE):
+                    page = os.pread(file.fileno(), PAGE, at)
+                    if any(page):
+                        hashed.update(at.to_bytes(8, "little") + page)
         return hashed.hexdigest()
-
-
-def _written(file: int) -> Iterator[int]:
-    """Where each page of a file begins that is not known to be a hole: see lseek(2), SEEK_DATA."""
-    at = 0
-    while True:
-        try:
-            at = os.lseek(file, at, os.SEEK_DATA) & -PAGE
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole to the end
-                return
-            raise
-        hole = os.lseek(file, at, os.SEEK_HOLE)
-        yield from range(at, hole, PAGE)
-        at = hole

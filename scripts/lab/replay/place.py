@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -58,9 +57,7 @@ class Place:
         self._points: list[bytes] = []
         self._vectors: list[int] | None = None
         try:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.connect(machine.gdb_target)
-            self.wire = Wire(connection)
+            self.wire = Wire.to(machine.gdb_target)
             self._monitor = machine.qmp()
             for packet in (attach, _READ_FEATURES, b"?", b"Hg0"):
                 self.ask(packet)

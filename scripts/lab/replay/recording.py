@@ -33,7 +33,7 @@ from ..kernels.tree import Kernel
 from ..machines import scene
 from ..machines.machine import Panicked
 from ..machines.qmp import Gone, Qmp
-from . import hashing
+from . import hashing, manifest
 from .machine import LOG, SHIFT, RecordedMachine
 from .place import Place
 
@@ -272,9 +272,8 @@ def _to_data(made: Recording) -> dict[str, Any]:
     files = [path for path in sorted(made.folder.rglob("*")) if path.is_file()]
     return {
         "schema": _SCHEMA, "version": _VERSION, "shrimpy": __version__, "qemu": tools.qemu_says(), "shift": SHIFT,
-        "name": kernel.name, "ram_bytes": kernel.ram_bytes, "qemu_options": kernel.qemu_options,
-        "disk_devices": kernel.disk_devices, "disks": len(kernel.disks), "stranger": kernel.stranger,
-        "source": list(made.source), "program": made.program, "panicked": made.panicked, "end": made.end, "ram": made.ram,
+        **manifest.of_kernel(kernel), "source": list(made.source), "program": made.program, "panicked": made.panicked,
+        "end": made.end, "ram": made.ram,
         "files": {str(path.relative_to(made.folder)): hashing.of(path) for path in files},
     }
 
@@ -286,11 +285,7 @@ def _from_data(data: dict[str, Any], folder: Path) -> Recording:
     if not {LOG, "kernel/kernel"} <= set(data["files"]):
         raise ValueError
     folder = folder.absolute()
-    options, devices = ([str(one) for one in data[key]] for key in ("qemu_options", "disk_devices"))
-    kernel = Kernel(str(data["name"]), folder / "kernel/kernel", tuple(folder / f"disk{number}" for number in range(data["disks"])),
-                    int(data["ram_bytes"]), qemu_options=tuple(options), disk_devices=tuple(devices), sources=folder / "kernel",
-                    stranger=bool(data["stranger"]))
     path, hashed = data["source"]
-    return Recording(folder, kernel, int(data["end"]), str(data["ram"]), (str(path), str(hashed)), str(data["program"]),
-                     data["panicked"])
+    return Recording(folder, manifest.kernel_of(data, folder), int(data["end"]), str(data["ram"]), (str(path), str(hashed)),
+                     str(data["program"]), data["panicked"])
 

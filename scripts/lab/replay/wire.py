@@ -21,6 +21,13 @@ class Wire:
         self._socket = connection
         self._read = b""
 
+    @classmethod
+    def to(cls, path: str) -> Wire:
+        """Connected to a unix socket. Raises OSError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(path)
+        return cls(connection)
+
     def fileno(self) -> int:
         """For select()."""
         return self._socket.fileno()
