@@ -6,7 +6,7 @@ import importlib
 
 from ..live import names, trapframes
 
-_MODULES = ("check", "explain", "draw", "processes", "memory", "changes", "step", "programs",
+_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "changes", "step", "programs",
             "functions", "travel", "why", "help", "window")
 
 

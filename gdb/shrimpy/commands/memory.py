@@ -67,11 +67,7 @@ class Xv6Walk(Command):
 
     def run(self, given):
         taken = session.snapshot()
-        if _is_satp(given.get("PID"), taken):
-            owner, title, root = None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
-        else:
-            owner, title = _owner(given.get("PID"), taken, not _OF_A_PROCESS.search(given["VA"]))
-            root = taken.kernel_table.root if owner is None else owner.root
+        owner, title, root = named_table(given.get("PID"), taken, not _OF_A_PROCESS.search(given["VA"]))
         va = virtual(given["VA"], taken, owner)
         if root is None:
             raise Bad(f"{title} has no page table")
@@ -131,6 +127,14 @@ class Xv6Shm(Command):
                                                      for p, m in reports.attachments(taken, one)]} for one in taken.segments])
         else:
             gdb.write(reports.segments(taken, painter()))
+
+
+def named_table(word: str | None, taken: Snapshot, fall_back: bool = False) -> tuple[Process | None, str, int | None]:
+    """(whose table a PID, "kernel" or "satp" means, or None; a title; its root). Raises Bad. fall_back: as of _owner."""
+    if _is_satp(word, taken):
+        return None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
+    owner, title = _owner(word, taken, fall_back)
+    return owner, title, taken.kernel_table.root if owner is None else owner.root
 
 
 def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:
