@@ -6,7 +6,8 @@ import importlib
 
 from ..live import names, trapframes
 
-_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "changes", "step", "programs",
+_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault",
+            "changes", "step", "programs",
             "functions", "travel", "why", "help", "window")
 
 

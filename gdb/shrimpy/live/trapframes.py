@@ -19,7 +19,7 @@ import gdb
 import gdb.unwinder
 from gdb.FrameDecorator import FrameDecorator
 
-from ..kernel import Kernel, Proc, gdbinfo, stacks, unwind
+from ..kernel import Kernel, Proc, gdbinfo, stacks, trapframe, unwind
 from ..kernel.debuginfo import DebugInfo
 from ..memory.elf import Range
 from ..memory import elf, sv39
@@ -34,9 +34,6 @@ _USER = 1 << 40                 # what frame ids of user frames are above: GDB h
 _MOST_FRAMES = 64               # of a user program
 _REGISTERS = ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6",
               "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6")
-_FIRST_SAVED = 40               # of ra in a struct trapframe whose fields nobody names
-_EPC = 24
-_TRAPFRAME_BYTES = 512
 _HANDLERS = ("usertrap",)
 _FIRST = ("forkret",)           # returns to nobody: where a process begins in the kernel
 
@@ -308,10 +305,10 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             process = _on_stack(kernel, sp) or _on_hart(kernel, _hart(pending))
             if process is None or not process.trapframe:
                 return None
-            page = reader.read(process.trapframe, _TRAPFRAME_BYTES)
+            page = reader.read(process.trapframe, trapframe.BYTES)
         else:                       # on the program's page table, which has its trapframe too
             at = places.info.macros.get("TRAPFRAME", places.trampoline - PAGE)
-            page = bytes(gdb.selected_inferior().read_memory(at, _TRAPFRAME_BYTES))
+            page = bytes(gdb.selected_inferior().read_memory(at, trapframe.BYTES))
         registers = _saved_registers(page, places.info)
         arriving = innermost and (places.after_call is None or pc < places.after_call)
         on_kernel_stack = process is not None and process.kstack < sp <= process.kstack + _STACK_BYTES
@@ -394,14 +391,8 @@ def _on_hart(kernel: Kernel, hart: int) -> Proc | None:
 
 def _saved_registers(page: bytes, info: DebugInfo) -> dict[str, int]:
     """What a trapframe holds, by GDB's names: pc is its epc."""
-
-    def word(usual: int, *names: str) -> int:
-        field = info.field("trapframe", *names)
-        at = field.offset if field else usual
-        return int.from_bytes(page[at:at + 8], "little")
-    found = {name: word(_FIRST_SAVED + 8 * at, name, *(("s0",) if name == "fp" else ()))
-             for at, name in enumerate(_REGISTERS[1:])}
-    return {**found, "pc": word(_EPC, "epc")}
+    pc, saved = trapframe.registers(page, info)
+    return {**{name: saved[number] for number, name in enumerate(_REGISTERS) if number}, "pc": pc}
 
 
 def _user_word(reader: Reader, root: int, va: int) -> int | None:
