@@ -20,6 +20,7 @@ class Shrimpy(Command):
     xv6-vmmap [PID], xv6-walk VA [PID]    a page table; one translation
     xv6-vmprint [PID]             a page table as the labs' vmprint prints it; -diff FILE
     xv6-fault [PID]   why an access faulted: cause, walk, missing right, what is near
+    xv6-locks         who holds which lock since when, who waits for it; deadlocks
     xv6-rmap PA, xv6-frames        who uses a frame; all frames by use
     xv6-shm           segments of shared memory, and who has them attached
     xv6-snapshot FILE, xv6-diff    the machine as JSON; what has changed

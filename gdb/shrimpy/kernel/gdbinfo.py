@@ -274,6 +274,8 @@ class _Collector:
                         element=self._type(real.target(), variable, depth))
         if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             key = real.tag or variable
+            while self._sizes.get(key, real.sizeof) != real.sizeof:
+                key += "'"          # a variable without a tag that is called as another's tag
             if key not in self._structs and depth < _MAX_DEPTH:
                 self._structs[key] = {}
                 self._sizes[key] = real.sizeof

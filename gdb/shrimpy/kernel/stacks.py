@@ -12,7 +12,7 @@ Convention" and "Frame Pointer Convention".
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory import riscv
@@ -139,6 +139,24 @@ class Unwinder:
             value = caller.state.get(A0 + n)
             found = None if value is None or caller.exact else self._concrete(caller, value)
         return found
+
+    def call_with(self, frames: Sequence[Frame], callee: int, first: int, again: bool = False) -> Optional[Tuple[str, int]]:
+        """(function, address) of the innermost call of the function at `callee` with `first` for its first argument, that one of
+        these frames has behind it; None where no frame still knows of one. again: another call than the frame is in."""
+        for frame in frames:
+            function = self._info.function_range(frame.start)
+            flow_ = None if function is None else self._flow(function)
+            for at in sorted(flow_.states, reverse=True) if flow_ else ():
+                one = decode(flow_.code, at) if flow_ else None
+                here = one is not None and frame.start + at + one.size == frame.pc
+                if one is None or one.kind != "call" or frame.start + at >= frame.pc or again and here or flow_ is None:
+                    continue
+                target = _target(flow_.states[at], one)
+                value = flow_.states[at].get(A0)
+                if target is not None and frame.start + target == callee and value is not None \
+                        and self._concrete(frame, value) == first:
+                    return frame.name, frame.start + at
+        return None
 
     def never_returns(self, function: Range, depth: int = 2) -> bool:
         """Whether no way through a function's code returns, and one ends in a loop
