@@ -22,6 +22,7 @@ class Shrimpy(Command):
     xv6-fault [PID]   why an access faulted: cause, walk, missing right, what is near
     xv6-locks         who holds which lock since when, who waits for it; deadlocks
     xv6-rmap PA, xv6-frames        who uses a frame; all frames by use
+    xv6-find VALUE [WHERE]        which frames and addresses hold a value or a text
     xv6-shm           segments of shared memory, and who has them attached
     xv6-snapshot FILE, xv6-diff    the machine as JSON; what has changed
     xv6-user PID      a program's symbols beside the kernel's
