@@ -23,9 +23,10 @@ from ..kernel import Kernel, Proc, gdbinfo, stacks, trapframe, unwind
 from ..kernel.debuginfo import DebugInfo
 from ..memory.elf import Range
 from ..memory import elf, sv39
+from ..memory.program import Program
 from ..memory.readers import PAGE, Reader, ReadError
 from . import stop
-from .programs import entry_point, program_file
+from .programs import program_file
 from .session import session
 
 _WORD = (1 << 64) - 1
@@ -97,31 +98,10 @@ class _Places:
         return "uservec" if name == "trampoline" else name
 
 
-class _Program:
-    """A user program's file: its functions and their code."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        file = elf.Elf(path.read_bytes())
-        functions, _ = file.symbols()
-        self.info = DebugInfo(functions=tuple(functions))
-        self.entry = entry_point(path)
-        self._loads = [(s.vaddr, path.read_bytes()[s.offset:s.offset + s.file_size]) for s in file.segments if s.is_load]
-
-    def function(self, pc: int) -> Range | None:
-        return next((f for f in self.info.functions if f.address <= pc < f.address + max(f.size, 1)), None)
-
-    def body(self, function: Range) -> bytes:
-        for start, data in self._loads:
-            if start <= function.address < start + len(data):
-                return data[function.address - start:function.address - start + function.size]
-        return b""
-
-
 class _User:
     """A frame of a user program. exact: its pc is the next instruction, not where a call returns to."""
 
-    def __init__(self, process: Proc | None, program: _Program | None, reader: Reader | None, exact: bool, depth: int) -> None:
+    def __init__(self, process: Proc | None, program: Program | None, reader: Reader | None, exact: bool, depth: int) -> None:
         self.process, self.program, self.reader, self.exact, self.depth = process, program, reader, exact, depth
 
     @property
@@ -144,7 +124,7 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         self._users: dict[tuple[int, int], _User] = {}
         self._interrupted: set[tuple[int, int]] = set()     # (pc, sp) of what a trap to machine mode came into
         self._callers: dict[tuple[int, int], tuple[_FrameId, dict[str, int]]] = {}  # of the kernel's frames below that
-        self._programs: dict[Path, _Program] = {}
+        self._programs: dict[Path, Program] = {}
         for name in ("new_objfile", "clear_objfiles"):
             getattr(gdb.events, name).connect(self._forget)
         gdb.events.cont.connect(self._runs)
@@ -342,11 +322,11 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             return None
         return found
 
-    def _program(self, process: Proc) -> _Program | None:
+    def _program(self, process: Proc) -> Program | None:
         try:
             path = program_file(Path(gdbinfo.kernel_objfile().filename), process.name)
             if path is not None and path not in self._programs:
-                self._programs[path] = _Program(path)
+                self._programs[path] = Program(path)
         except _TROUBLE:
             return None
         return self._programs[path] if path is not None else None
