@@ -21,6 +21,7 @@ from ..memory import elf, remote
 from ..memory.readers import ReadError
 from ..show.text import Painter, in_ascii
 from ..snapshot import Process, Snapshot
+from ..snapshot.regions import places
 from ..step.runner import Interrupted
 
 
@@ -298,6 +299,9 @@ def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
     for mapping in of.mappings if of else ():
         if mapping.region == low:
             return mapping.va
+    named = {name.lower(): va for va, name in places(session.debuginfo()[0], layout.maxva).items()}
+    if low in named:
+        return named[low]
     return number(word, "a virtual address or the name of a region")
 
 
