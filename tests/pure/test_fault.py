@@ -89,8 +89,8 @@ def test_memory_below_the_end_that_is_not_mapped_is_a_hole(m):
 def test_a_jump_is_a_fetch_where_no_code_is(m):
     p = m.processes[4]
     for pc, why in ((0x5000, "walk"), (PAGE, "right")):
-        found, _ = examine(m.reader(), m.snapshot(), m.snapshot().process(4), Trap(True, pc, {}), p.root)
-        assert (found.cause, found.va, found.access, found.why) == (FETCH, pc, "execute", why)
+        found, _ = examine(m.reader(), m.snapshot(), m.snapshot().process(4), Trap(True, pc, {1: 0x104}), p.root)
+        assert (found.cause, found.va, found.access, found.why, found.ra) == (FETCH, pc, "execute", why, 0x104)
 
 
 def test_what_a_page_table_allows_is_no_fault(m):

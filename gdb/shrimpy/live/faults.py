@@ -105,7 +105,8 @@ def _of_user(taken: Snapshot, process: Process, hart: Hart | None, registers: Re
     kept = hart is not None and registers.get(SEPC) == pc and not registers.get(SCAUSE, INTERRUPT) & INTERRUPT
     cause, value = (registers.get(SCAUSE), registers.get(STVAL)) if kept else (None, None)
     fault, walk = examine(reader, taken, process, Trap(True, pc, saved, cause, value), process.root)
-    return dataclasses.replace(fault, place=_user_place(process, pc, info)), walk
+    caller = Place() if fault.ra is None else _user_place(process, fault.ra - 1, info)
+    return dataclasses.replace(fault, place=_user_place(process, pc, info), caller=caller), walk
 
 
 def _user_place(process: Process, pc: int, info: DebugInfo) -> Place:

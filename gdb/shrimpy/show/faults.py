@@ -7,6 +7,7 @@ from typing import Dict, Optional
 from ..kernel.trapframe import NAMES
 from ..memory import sv39
 from ..snapshot.fault import ECALL, INTERRUPT, Fault, Instruction, Near
+from ..snapshot.model import Place
 from .text import Painter
 
 CAUSES: Dict[int, str] = {
@@ -62,6 +63,8 @@ def fault(found: Fault, walk: Optional[sv39.Translation], who: str, paint: Paint
     lines = [paint("title" if found.cause is None else "bad", f"{who}: {_title(found)}"), f"  at        {_place(found)}"]
     if found.cause is None and found.why == "none":
         return "\n".join([lines[0], lines[1], "  nothing   the instruction there may do what it does: it was interrupted, or is in a system call"]) + "\n"
+    if found.ra is not None and found.caller.function:
+        lines.append(f"  from      {_where(found.ra, found.caller)}, as ra has it")
     if found.instruction is not None:
         lines.append(f"  does      {_instruction(found.instruction)}")
     if walk is not None:
@@ -95,11 +98,12 @@ def _title(found: Fault) -> str:
 
 
 def _place(found: Fault) -> str:
-    place = found.place
-    where = f"pc {found.pc:#x}" + (f" in {place.function}" if place.function else "")
-    if place.file:
-        where += f", {place.file}:{place.line}"
-    return where + (f": {place.source}" if place.source else "") + ("" if found.mode == "U" else " (in the kernel)")
+    return f"pc {_where(found.pc, found.place)}" + ("" if found.mode == "U" else " (in the kernel)")
+
+
+def _where(pc: int, place: Place) -> str:
+    where = f"{pc:#x}" + (f" in {place.function}" if place.function else "") + (f", {place.file}:{place.line}" if place.file else "")
+    return where + (f": {place.source}" if place.source else "")
 
 
 def _instruction(one: Instruction) -> str:

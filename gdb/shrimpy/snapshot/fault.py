@@ -95,6 +95,8 @@ class Fault:
     is_free: bool = False               # the frame there is on a free list
     near: Optional[Near] = one(Near, default=None)
     place: Place = one(Place, default=Place())
+    ra: Optional[int] = address(default=None)       # of a fetch: what was to be returned to, so who jumped there
+    caller: Place = one(Place, default=Place())
 
 
 def examine(reader: Reader, taken: Snapshot, process: Optional[Process], trap: Trap, root: Optional[int]
@@ -116,7 +118,8 @@ def examine(reader: Reader, taken: Snapshot, process: Optional[Process], trap: T
     why, broken, level, right = _why(walk, access, trap.user)
     pa = walk.pa if walk else None
     return Fault("U" if trap.user else "S", pid, trap.pc, cause, known_by, va, access, instruction, why, broken, level, right, pa,
-                 pa is not None and Index(taken).is_free(pa & -PAGE), near(va, taken, process)), walk
+                 pa is not None and Index(taken).is_free(pa & -PAGE), near(va, taken, process),
+                 ra=trap.registers.get(1) if access == "execute" else None), walk
 
 
 def _instruction(reader: Reader, root: Optional[int], trap: Trap) -> Optional[Instruction]:
