@@ -6,7 +6,7 @@ import importlib
 
 from ..live import names, trapframes
 
-_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find",
+_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find", "attach",
             "changes", "step", "programs",
             "functions", "travel", "why", "help", "window")
 

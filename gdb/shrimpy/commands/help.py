@@ -32,6 +32,7 @@ class Shrimpy(Command):
     xv6-why [WHAT [PID]]           who stored an entry or a variable as it is now
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands
+    shrimp-attach [TARGET]        to a machine that was started since, without leaving GDB
     set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
     """
 
