@@ -16,7 +16,7 @@ from lab.machines import debugger
 COMMANDS = ("shrimp-check", "shrimp-explain", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
             "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch", "xv6-when", "xv6-goto", "xv6-back", "xv6-back-continue", "xv6-why",
-            "xv6-fault", "xv6-vmprint", "xv6-locks", "xv6-find", "shrimp-attach")
+            "xv6-fault", "xv6-vmprint", "xv6-locks", "xv6-find", "shrimp-attach", "xv6-allocs")
 
 
 def parsed(said):
@@ -69,6 +69,7 @@ def test_every_command_has_a_summary_and_a_usage_line(family, ask):
     ("xv6-find 1 0x10-0x20", "expected frames of RAM, [0x80000000, 0x88000000), found 0x10-0x20"),
     ("xv6-find 1 999", "no process has pid 999; pids: 1, 2"),
     ("shrimp-attach nowhere", "expected host:port, a port of this host or the path of a socket, found 'nowhere'"),
+    ("xv6-allocs", "expected COMMAND; usage: xv6-allocs"),
     ("xv6-break main 999", "no process has pid 999"),
     ("xv6-break nosuch 1", "no function 'nosuch'"),
     ("xv6-catch nosuch", "nosuch"),

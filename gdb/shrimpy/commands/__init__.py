@@ -6,7 +6,7 @@ import importlib
 
 from ..live import names, trapframes
 
-_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find", "attach",
+_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find", "attach", "allocs",
             "changes", "step", "programs",
             "functions", "travel", "why", "help", "window")
 

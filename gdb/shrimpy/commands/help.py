@@ -25,6 +25,7 @@ class Shrimpy(Command):
     xv6-find VALUE [WHERE]        which frames and addresses hold a value or a text
     xv6-shm           segments of shared memory, and who has them attached
     xv6-snapshot FILE, xv6-diff    the machine as JSON; what has changed
+    xv6-allocs COMMAND            frames that come and go while the shell runs a line; what stays
     xv6-user PID      a program's symbols beside the kernel's
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
