@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_a_value_a_printout_and_a_process_that_has_not_faulted(holding, session,
     assert data(said) == value and printed in said and "pid 1 (init): no fault" in said
 
 
+def test_what_a_line_of_the_shell_allocates_and_what_stays(holding, session):
+    gdb = session(holding)
+    holding.send("ls")
+    found = data(gdb.ask("xv6-allocs -json ls"))
+    by = {one["function"]: (one["allocated"], one["freed"]) for one in found["functions"]}
+    assert found["allocated"] == sum(n for n, _ in by.values()) > 20 and {"allocproc", "mappages"} & set(by), by
+    assert found["freed"] == sum(n for _, n in by.values()) and found["stayed"] == [], found
+    assert "RUNNING" in gdb.ask("xv6-ps") and "No breakpoints" in gdb.ask("info breakpoints")
+
+
 CASES = {   # how: cause, va, why, broken, level, right, near
     "null": (15, "0x10", "right", None, 0, "W", "null"),
     "heap": (15, "0x5008", "walk", "not-valid", 0, None, "above-heap"),
@@ -94,10 +105,14 @@ def test_a_fault_of_the_kernel_is_that_of_what_it_interrupted(holding, session, 
         assert (one["mode"], one["place"]["function"], one["instruction"]["at"]) == ("S", "strlen", "0x40")
 
 
-def test_locks_have_holders_since_calls_waiters_and_deadlocks(machine, session, ask, tmp_path):
+def test_locks_have_holders_since_calls_waiters_and_deadlocks(holding, machine, session, ask, tmp_path, monkeypatch):
     """Two harts wait for each other because we say of two locks that the other one has them, and put the one into acquire."""
-    one = machine(3)
-    gdb, core = session(one), tmp_path / "core"
+    monkeypatch.setenv("SHRIMPY_RUN", str(tmp_path))
+    gdb, core, one = session(holding), tmp_path / "core", machine(3)
+    note = {"pid": os.getpid(), "started": "", "kernel": str(one.kernel.elf), "gdb": one.gdb_target, "qmp": "", "ram": ""}
+    (tmp_path / f"{os.getuid()}-1.json").write_text(json.dumps(note))
+    said = gdb.ask("shrimp-attach")         # from the machine before, which has another kernel
+    assert f"attached to {one.gdb_target}, which runs {one.kernel.elf}\n" in said, said
     gdb.stop_in("readi", "cat README")
     held = {lock["label"]: lock for lock in data(gdb.ask("xv6-locks -json"))["locks"]}
     assert held["inode"]["kind"] == "sleep" and held["inode"]["function"] == "loadpath" and held["inode"]["pid"], held
