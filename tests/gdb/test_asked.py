@@ -113,6 +113,7 @@ def test_locks_have_holders_since_calls_waiters_and_deadlocks(holding, machine, 
     (tmp_path / f"{os.getuid()}-1.json").write_text(json.dumps(note))
     said = gdb.ask("shrimp-attach")         # from the machine before, which has another kernel
     assert f"attached to {one.gdb_target}, which runs {one.kernel.elf}\n" in said, said
+    gdb.machine = one
     gdb.stop_in("readi", "cat README")
     held = {lock["label"]: lock for lock in data(gdb.ask("xv6-locks -json"))["locks"]}
     assert held["inode"]["kind"] == "sleep" and held["inode"]["function"] == "loadpath" and held["inode"]["pid"], held

@@ -29,10 +29,10 @@ class ShrimpAttach(Command):
     def run(self, given):
         kernel = _loaded()
         target, wanted = _target(given.get("TARGET"), kernel)
-        if wanted is not None:
-            gdb.execute(f"file {one_word(Path(wanted))}", to_string=True)
         if gdb.selected_inferior().pid:
             gdb.execute("disconnect", to_string=True)
+        if wanted is not None:
+            gdb.execute(f"file {one_word(Path(wanted))}", to_string=True)
         gdb.execute(f"target remote {target}", to_string=True)
         if "-json" in given:
             write_json({"target": target, "kernel": wanted})

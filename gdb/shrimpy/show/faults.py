@@ -62,7 +62,8 @@ def fault(found: Fault, walk: Optional[sv39.Translation], who: str, paint: Paint
     """All that is known, a line each, the answer first."""
     lines = [paint("title" if found.cause is None else "bad", f"{who}: {_title(found)}"), f"  at        {_place(found)}"]
     if found.cause is None and found.why == "none":
-        return "\n".join([lines[0], lines[1], "  nothing   the instruction there may do what it does: it was interrupted, or is in a system call"]) + "\n"
+        lines.append("  nothing   the instruction there may do what it does: it was interrupted, or is in a system call")
+        return "\n".join(lines) + "\n"
     if found.ra is not None and found.caller.function:
         lines.append(f"  from      {_where(found.ra, found.caller)}, as ra has it")
     if found.instruction is not None:
