@@ -299,9 +299,9 @@ def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
     for mapping in of.mappings if of else ():
         if mapping.region == low:
             return mapping.va
-    named = {name.lower(): va for va, name in places(session.debuginfo()[0], layout.maxva).items()}
-    if low in named:
-        return named[low]
+    for va, name in places(session.debuginfo()[0], layout.maxva).items():
+        if name.lower() == low:
+            return va
     return number(word, "a virtual address or the name of a region")
 
 

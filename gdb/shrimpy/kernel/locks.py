@@ -110,7 +110,8 @@ class _Search:
 
     def _lock(self, place: Place, kind: str) -> Lock:
         held, hart = self._kernel.lock_at(place.address, place.type.name)
-        pid = self._field(place, "pid") if kind == "sleep" and held else self._harts[hart].pid if hart in self._harts else None
+        runs = self._harts.get(hart) if hart is not None else None
+        pid = self._field(place, "pid") if kind == "sleep" and held else runs.pid if runs else None
         return Lock(place.path, kind, place.address, self._label(place), held, hart if kind == "spin" else None, pid or None)
 
     def _field(self, place: Place, name: str) -> Optional[int]:
@@ -144,8 +145,9 @@ class _Search:
         return called or self._call(stack.frames[at + 1:], lock, again=True) is not None
 
     def _since(self, lock: Lock, waiters: Tuple[Waiter, ...]) -> Lock:
-        hart = lock.hart if lock.kind == "spin" else self._on_hart.get(lock.pid)
-        stack = self._harts[hart].stack if hart in self._harts else self._stacks.get(lock.pid or 0)
+        hart = lock.hart if lock.kind == "spin" else self._on_hart.get(lock.pid or 0)
+        runs = self._harts.get(hart) if hart is not None else None
+        stack = runs.stack if runs else self._stacks.get(lock.pid or 0)
         call = self._call(stack.frames, lock) if stack and lock.held else None
         function, at = call or (None, None)
         return Lock(lock.name, lock.kind, lock.pa, lock.label, lock.held, lock.hart, lock.pid, function, at, waiters)

@@ -36,11 +36,8 @@ def cycle(turns: Sequence[Turn], taken: Snapshot) -> str:
 def to_data(found: Found, every: bool) -> Dict[str, object]:
     """For -json."""
     return {"locks": [encode(lock) for lock in found.locks if every or lock.held], "known": len(found.locks),
-            "deadlocks": [[{**_named(one.waiter), "waits_for": one.lock} for one in turns] for turns in found.cycles]}
-
-
-def _named(waiter: Waiter) -> Dict[str, object]:
-    return {"hart": waiter.hart, "pid": waiter.pid}
+            "deadlocks": [[{"hart": one.waiter.hart, "pid": one.waiter.pid, "waits_for": one.lock} for one in turns]
+                          for turns in found.cycles]}
 
 
 def _who(waiter: Waiter, taken: Snapshot) -> str:

@@ -5,7 +5,7 @@ Only what people read is named so: a Mapping's region, by which rules decide, st
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from ..kernel.debuginfo import DebugInfo
 from ..memory.readers import PAGE
@@ -54,7 +54,7 @@ def _of_image(pa: int, layout: Layout, info: DebugInfo) -> Optional[str]:
 
 def _program(mappings: Sequence[Mapping]) -> Dict[int, str]:
     """The pages from 0 to the first hole, as exec lays them out: text and data, a guard, the stack, the heap."""
-    pages = []
+    pages: List[Mapping] = []
     for m in sorted(mappings, key=lambda one: one.va):
         if m.va != sum(one.n_pages for one in pages) * PAGE:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..kernel.debuginfo import DebugInfo
 from ..memory.readers import PAGE, Reader
@@ -51,7 +51,8 @@ def pattern(value: int, n_bytes: int) -> bytes:
 
 def find(reader: Reader, taken: Snapshot, info: DebugInfo, wanted: bytes, align: int, where: Where, most: int = MOST) -> Found:
     """The first places at multiples of `align` that hold `wanted`, which is not empty."""
-    index, hits = Index(taken), []
+    index = Index(taken)
+    hits: List[Hit] = []
     for pa in _places(reader, wanted, align, where):
         if len(hits) == most:
             return Found(tuple(hits), True)
@@ -75,7 +76,7 @@ def _ranges(where: Where) -> Sequence[Tuple[int, int]]:
     """What is searched, ascending, in runs: a value may lie across two frames that are neighbours."""
     if where.process is None:
         return [(where.first, where.end)]
-    runs = []
+    runs: List[Tuple[int, int]] = []
     for pa, end in sorted({(m.pa, m.pa + m.n_pages * PAGE) for m in where.process.mappings}):
         first, past = max(pa, where.first), min(end, where.end)
         if runs and runs[-1][1] >= first:

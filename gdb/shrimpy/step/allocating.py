@@ -37,9 +37,10 @@ class _Counting(gdb.Breakpoint):
 def _callers() -> Iterator[str]:
     frame = gdb.newest_frame().older()
     for _ in range(_MOST_CALLERS):
-        if frame is None or frame.name() is None:
+        name = frame.name() if frame is not None else None
+        if frame is None or name is None:
             return
-        yield frame.name()
+        yield name
         frame = frame.older()
 
 
