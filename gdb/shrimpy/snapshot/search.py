@@ -67,7 +67,7 @@ def _places(reader: Reader, wanted: bytes, align: int, where: Where) -> Iterator
             data = reader.read(start, past - start)
             at = data.find(wanted)
             while at >= 0:
-                if (start + at) % align == 0 and at < _CHUNK:
+                if (start + at) % align == 0:
                     yield start + at
                 at = data.find(wanted, at + 1)
 
