@@ -16,7 +16,8 @@ from lab.machines import debugger
 COMMANDS = ("shrimp-check", "shrimp-explain", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
             "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch", "xv6-when", "xv6-goto", "xv6-back", "xv6-back-continue", "xv6-why",
-            "xv6-checkpoint", "xv6-restore", "shrimp-live")
+            "xv6-checkpoint", "xv6-restore", "shrimp-live",
+            "xv6-fault", "xv6-vmprint", "xv6-locks", "xv6-find", "shrimp-attach", "xv6-allocs")
 
 
 def parsed(said):
@@ -57,6 +58,19 @@ def test_every_command_has_a_summary_and_a_usage_line(family, ask):
     ("shrimp-draw ram 1", "expected nothing after ram, found '1'"),
     ("shrimp-draw table -pids 1,2", "expected -pids with family or matrix only"),
     ("shrimp-draw diff", "expected an earlier snapshot to compare with"),
+    ("xv6-fault 999", "no process has pid 999; pids: 1, 2"),
+    ("xv6-vmprint 999", "no process has pid 999; pids: 1, 2"),
+    ("xv6-vmprint -diff /nonexistent", "no process runs on hart 0"),
+    ("xv6-vmprint 1 -diff /nonexistent", "expected a printout, found /nonexistent: No such file"),
+    ("xv6-vmprint 1 -diff /dev/null", "/dev/null: expected a line \"page table 0x...\""),
+    ("xv6-locks 1", "expected no arguments, found 1; usage"),
+    ("xv6-find", "expected VALUE; usage: xv6-find"),
+    ("xv6-find &nosuch", "expected a value; for a text, add -text, found '&nosuch'"),
+    ("xv6-find 0x100 -size 1", "0x100 does not fit in 1 byte"),
+    ("xv6-find 1 0x10-0x20", "expected frames of RAM, [0x80000000, 0x88000000), found 0x10-0x20"),
+    ("xv6-find 1 999", "no process has pid 999; pids: 1, 2"),
+    ("shrimp-attach nowhere", "expected host:port, a port of this host or the path of a socket, found 'nowhere'"),
+    ("xv6-allocs", "expected COMMAND; usage: xv6-allocs"),
     ("xv6-break main 999", "no process has pid 999"),
     ("xv6-break nosuch 1", "no function 'nosuch'"),
     ("xv6-catch nosuch", "nosuch"),

@@ -6,8 +6,8 @@ import importlib
 
 from ..live import names, trapframes
 
-_MODULES = ("check", "explain", "draw", "processes", "memory", "changes", "step", "programs",
-            "functions", "travel", "checkpoint", "why", "help", "window", "live")
+_MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find", "attach", "allocs",
+            "changes", "step", "programs", "functions", "travel", "checkpoint", "why", "help", "window", "live")
 
 
 def register() -> None:

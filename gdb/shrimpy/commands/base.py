@@ -14,13 +14,14 @@ from typing import NamedTuple
 import gdb
 
 from ..kernel import gdbinfo
-from ..live import checkpoints, recording, stop
+from ..live import checkpoints, faults, recording, stop
 from ..live.programs import program_file
 from ..live.session import core_path, session
 from ..memory import elf, remote
 from ..memory.readers import ReadError
 from ..show.text import Painter, in_ascii
 from ..snapshot import Process, Snapshot
+from ..snapshot.regions import places
 from ..step.runner import Interrupted
 
 
@@ -186,7 +187,7 @@ def tell_once() -> None:
             gdb.write(f"note: {finding.text}\n")
 
 
-KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, recording.NotRecorded, checkpoints.NotKept, Interrupted,
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, faults.NoTrap, recording.NotRecorded, checkpoints.NotKept, Interrupted,
                 remote.StubError, ReadError, elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
 
@@ -298,6 +299,9 @@ def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:
     for mapping in of.mappings if of else ():
         if mapping.region == low:
             return mapping.va
+    for va, name in places(session.debuginfo()[0], layout.maxva).items():
+        if name.lower() == low:
+            return va
     return number(word, "a virtual address or the name of a region")
 
 

@@ -19,9 +19,14 @@ class Shrimpy(Command):
     shrimp-draw FIGURE    draw: family, matrix, ram, fault, address-space, table, walk, diff
     xv6-ps, xv6-tree, xv6-harts    processes, their family, where harts are
     xv6-vmmap [PID], xv6-walk VA [PID]    a page table; one translation
+    xv6-vmprint [PID]             a page table as the labs' vmprint prints it; -diff FILE
+    xv6-fault [PID]   why an access faulted: cause, walk, missing right, what is near
+    xv6-locks         who holds which lock since when, who waits for it; deadlocks
     xv6-rmap PA, xv6-frames        who uses a frame; all frames by use
+    xv6-find VALUE [WHERE]        which frames and addresses hold a value or a text
     xv6-shm           segments of shared memory, and who has them attached
     xv6-snapshot FILE, xv6-diff    the machine as JSON; what has changed
+    xv6-allocs COMMAND            frames that come and go while the shell runs a line; what stays
     xv6-user PID      a program's symbols beside the kernel's
     xv6-break FUNCTION PID         stop in one process's function
     xv6-catch NAME    stop at a program's first instruction after exec
@@ -30,6 +35,7 @@ class Shrimpy(Command):
     xv6-why [WHAT [PID]]           who stored an entry or a variable as it is now
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands
+    shrimp-attach [TARGET]        to a machine that was started since, without leaving GDB
     set shrimpy ...   where FRY and SHRIMP are, when the kernel does not say
     """
 

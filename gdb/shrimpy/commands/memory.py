@@ -10,7 +10,7 @@ from ..live.session import core_path, session
 from ..memory import sv39
 from ..records import encode
 from ..show import reports
-from ..snapshot import KernelTable, Mapping, Process, Snapshot
+from ..snapshot import KernelTable, Mapping, Process, Snapshot, regions
 from ..snapshot.attached import attachments
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
@@ -22,16 +22,17 @@ _OF_A_PROCESS = re.compile(r"\b(text|data|guard|stack|heap|shrimp|fry|trapframe)
 
 
 class Xv6Vmmap(Command):
-    """List what a process's page table maps, neighbours joined.
+    """List what a process's page table maps, neighbours with the same rights joined.
 
-    Without PID it is the process that the selected hart runs; "kernel" is the
+    -frames joins only where the frames are neighbours, too. A region has the name that the kernel's memlayout.h has for its
+    address, where that is none of xv6's own. Without PID it is the process that the selected hart runs; "kernel" is the
     kernel's own table, "satp" what the selected hart's satp has. FLAGS are the entry's: V R W X U G A D,
     and its bits for software by the kernel's own names.
     """
 
     name = "xv6-vmmap"
     args = (Arg("PID", "table", optional=True),)
-    opts = (Opt("-json"),)
+    opts = (Opt("-frames"), Opt("-json"))
 
     def run(self, given):
         taken = session.snapshot()
@@ -40,13 +41,15 @@ class Xv6Vmmap(Command):
         else:
             owner, title = _owner(given.get("PID"), taken)
             of = taken.kernel_table if owner is None else owner
+        named = regions.called(of.mappings, taken.layout, session.debuginfo()[0], owner)
         if "-json" in given:
             write_json({"pid": None if owner is None else owner.pid,
                         "root": None if of.root is None else hex(of.root),
-                        "mappings": [encode(m) for m in of.mappings],
+                        "mappings": [{**encode(m), "called": named.get(m.va, m.region)} for m in of.mappings],
                         "findings": [encode(f) for f in of.findings]})
             return
-        gdb.write(reports.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw))
+        gdb.write(reports.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw, named,
+                                   "-frames" in given))
         for finding in of.findings:
             gdb.write(f"! {finding.text}\n")
 
@@ -68,11 +71,7 @@ class Xv6Walk(Command):
 
     def run(self, given):
         taken = session.snapshot()
-        if _is_satp(given.get("PID"), taken):
-            owner, title, root = None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
-        else:
-            owner, title = _owner(given.get("PID"), taken, not _OF_A_PROCESS.search(given["VA"]))
-            root = taken.kernel_table.root if owner is None else owner.root
+        owner, title, root = named_table(given.get("PID"), taken, not _OF_A_PROCESS.search(given["VA"]))
         va = virtual(given["VA"], taken, owner)
         if root is None:
             raise Bad(f"{title} has no page table")
@@ -137,6 +136,14 @@ class Xv6Shm(Command):
             gdb.write(reports.segments(taken, painter()))
 
 
+def named_table(word: str | None, taken: Snapshot, fall_back: bool = False) -> tuple[Process | None, str, int | None]:
+    """(whose table a PID, "kernel" or "satp" means, or None; a title; its root). Raises Bad. fall_back: as of _owner."""
+    if _is_satp(word, taken):
+        return None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
+    owner, title = _owner(word, taken, fall_back)
+    return owner, title, taken.kernel_table.root if owner is None else owner.root
+
+
 def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:
     may = None
     if found.pte is not None:
@@ -168,9 +175,9 @@ def _in_satp(taken: Snapshot) -> KernelTable:
         found = sv39.walk(reader, root)
     known = next((p for p in taken.processes if p.root == root), None)
     at = ((taken.layout.trampoline, "trampoline"), (taken.layout.trapframe, "trapframe"))
-    regions = {m.va: m.region for m in known.mappings} if known else {va: name for va, name in at if va is not None}
+    there = {m.va: m.region for m in known.mappings} if known else {va: name for va, name in at if va is not None}
     mappings = tuple(Mapping(leaf.va, leaf.pa, leaf.level, leaf.n_pages, sv39.FLAGS[leaf.pte & 0xFF], leaf.pte, leaf.pte_at,
-                             regions.get(leaf.va, "other")) for leaf in found.leaves)
+                             there.get(leaf.va, "other")) for leaf in found.leaves)
     return KernelTable(root, tuple(found.tables), mappings, tuple(found.findings))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gdb
 
+from ..kernel import backtrace
+from ..live import backtraces
 from ..live.session import session
 from ..records import encode
-from ..show import reports
+from ..show import backtrace as said, reports
 from .base import Command, Opt, painter, speakable, write_json
 
 _BULKY = ("tables", "mappings", "findings")
@@ -51,15 +53,23 @@ class Xv6Tree(Command):
 class Xv6Harts(Command):
     """Show where each hart is: mode, process, function and page table.
 
-    * marks the hart that GDB has selected. NOFF is the depth of push_off.
+    * marks the hart that GDB has selected. NOFF is the depth of push_off. -bt shows the calls of all harts as one tree, from
+    the user program through the trap into the kernel: what they have in common is told once.
     """
 
     name = "xv6-harts"
-    opts = (Opt("-json"),)
+    opts = (Opt("-bt"), Opt("-json"))
 
     def run(self, given):
         taken = session.snapshot()
-        if "-json" in given:
+        if "-bt" in given:
+            stacks = backtraces.of_harts(taken)
+            roots = backtrace.tree(stacks)
+            if "-json" in given:
+                write_json({"harts": [one._asdict() for one in stacks], "tree": [said.to_data(node) for node in roots]})
+            else:
+                gdb.write(speakable(said.tree(roots, stacks, taken, painter())))
+        elif "-json" in given:
             write_json({"stop": encode(taken.stop), "harts": [encode(h) for h in taken.harts]})
         else:
             gdb.write(reports.where(taken) + "\n" + reports.harts(taken, painter()))

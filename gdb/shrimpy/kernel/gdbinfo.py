@@ -14,7 +14,7 @@ from pathlib import Path
 import gdb
 
 from ..memory import elf
-from ..memory.readers import RAM_BASE
+from ..memory.readers import PAGE, RAM_BASE
 from ..memory.sv39 import RSW
 from . import macros
 from .cnames import WANTED, is_entry_bit, wanted_variables
@@ -274,6 +274,8 @@ class _Collector:
                         element=self._type(real.target(), variable, depth))
         if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             key = real.tag or variable
+            while self._sizes.get(key, real.sizeof) != real.sizeof:
+                key += "'"          # a variable without a tag that is called as another's tag
             if key not in self._structs and depth < _MAX_DEPTH:
                 self._structs[key] = {}
                 self._sizes[key] = real.sizeof
@@ -319,10 +321,11 @@ class _Collector:
 
     def _macros(self) -> tuple[dict[str, int], str | None]:
         known = self._macro_information()
-        values = {**_entry_bits(Path(self._objfile.filename).parent, known), **_values(known)}
+        folder = self._headers_folder()
+        values = {**_places(folder, known), **_entry_bits(Path(self._objfile.filename).parent, known), **_values(known)}
         if "FRY" in values or "SHRIMP" in values:
             return values, "macro"
-        beside = macros.from_headers(self._headers_folder(), ("FRY", "SHRIMP"))
+        beside = macros.from_headers(folder, ("FRY", "SHRIMP"))
         from_headers = _values(beside)
         origin = "memlayout.h" if "FRY" in from_headers or "SHRIMP" in from_headers else None
         return {**from_headers, **values}, origin
@@ -364,6 +367,17 @@ class _Collector:
 def _values(known: dict[str, macros.Macro]) -> dict[str, int]:
     found = {name: macros.value(name, known) for name in WANTED.macros}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _places(folder: Path, known: dict[str, macros.Macro]) -> dict[str, int]:
+    """The macros of memlayout.h that are the address of a page."""
+    try:
+        names = macros.parse((folder / "memlayout.h").read_text(errors="replace"))
+    except OSError:
+        return {}
+    there = {**macros.written_in(folder), **known}
+    values = {name: macros.value(name, there) for name in names}
+    return {name: value for name, value in values.items() if value and value % PAGE == 0}
 
 
 def _entry_bits(sources: Path, known: dict[str, macros.Macro]) -> dict[str, int]:

@@ -12,7 +12,7 @@ Convention" and "Frame Pointer Convention".
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory import riscv
@@ -24,6 +24,7 @@ RA, SP, FP, A0 = 1, 2, 8, 10
 CSR = 0x1000
 """A CSR's number plus this is its key among the registers."""
 SEPC, MEPC, SSCRATCH, MSCRATCH = CSR + 0x141, CSR + 0x341, CSR + 0x140, CSR + 0x340
+SCAUSE, STVAL = CSR + 0x142, CSR + 0x143
 
 REGISTERS = {RA: "ra", SP: "sp", 3: "gp", 4: "tp", 5: "t0", 6: "t1", 7: "t2", FP: "fp", 9: "s1",
              **{10 + i: f"a{i}" for i in range(8)}, **{16 + i: f"s{i}" for i in range(2, 12)},
@@ -113,7 +114,7 @@ class Unwinder:
                 following = (ra, False)
             else:
                 key = MEPC if vector == _MRET else SEPC
-                caller = self._caller(frame)
+                caller = self._caller(frame, bool(vector))
                 caller.update({k: v for k, v in registers.items() if k >= CSR})
                 kept = self._location(frame, ("entry", key))
                 epc = epc if kept is None else kept
@@ -138,6 +139,24 @@ class Unwinder:
             value = caller.state.get(A0 + n)
             found = None if value is None or caller.exact else self._concrete(caller, value)
         return found
+
+    def call_with(self, frames: Sequence[Frame], callee: int, first: int, again: bool = False) -> Optional[Tuple[str, int]]:
+        """(function, address) of the innermost call of the function at `callee` with `first` for its first argument, that one of
+        these frames has behind it; None where no frame still knows of one. again: another call than the frame is in."""
+        for frame in frames:
+            function = self._info.function_range(frame.start)
+            flow_ = None if function is None else self._flow(function)
+            for at in sorted(flow_.states, reverse=True) if flow_ else ():
+                one = decode(flow_.code, at) if flow_ else None
+                here = one is not None and frame.start + at + one.size == frame.pc
+                if one is None or one.kind != "call" or frame.start + at >= frame.pc or again and here or flow_ is None:
+                    continue
+                target = _target(flow_.states[at], one)
+                value = flow_.states[at].get(A0)
+                if target is not None and frame.start + target == callee and value is not None \
+                        and self._concrete(frame, value) == first:
+                    return frame.name, frame.start + at
+        return None
 
     def never_returns(self, function: Range, depth: int = 2) -> bool:
         """Whether no way through a function's code returns, and one ends in a loop
@@ -204,12 +223,13 @@ class Unwinder:
                 todo.append((start + place, names))
         return ()
 
-    def _caller(self, frame: Frame) -> Registers:
-        """What the caller had in its registers when it called."""
+    def _caller(self, frame: Frame, interrupted: bool) -> Registers:
+        """What the caller had in its registers when it called, or was interrupted: then the vector has saved them all."""
         state = frame.state
         found = {key: value for key, value in frame.registers.items()
                  if key < CSR and key not in state and (frame.exact or key in _SAVED)}
-        for key in (RA, *state):    # which a call changes that the state is before
+        saved = (value[1] for value in frame.kept if value[0] == "entry") if interrupted else ()
+        for key in (RA, *state, *saved):    # ra, because a call changes it that the state is before
             if 0 < key < 32:
                 value = self._location(frame, ("entry", key))
                 if value is not None:

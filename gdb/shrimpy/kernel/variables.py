@@ -88,7 +88,7 @@ class Variables:
         locks = [place for name in names
                  for place in self._parts(name)
                  if place.type.kind == "struct" and place.type.name == "spinlock"]
-        return [(lock_name(place.path), *self._lock(place.address)) for place in locks]
+        return [(lock_name(place.path), *self.lock_at(place.address)) for place in locks]
 
     def data_words(self) -> Iterator[Tuple[int, Sequence[int]]]:
         """(address, words) of the kernel's variables, in pieces of 64 KiB."""
@@ -135,9 +135,10 @@ class Variables:
                                                  place.address + i * t.element.size, t.element),
                                           depth - 1)
 
-    def _lock(self, address: int) -> Tuple[bool, Optional[int]]:
-        locked = self.info.field("spinlock", "locked")
-        holder = self.info.field("spinlock", "cpu")
+    def lock_at(self, address: int, struct: str = "spinlock") -> Tuple[bool, Optional[int]]:
+        """(held, by which hart) of a lock, a `struct`; None where it does not say."""
+        locked = self.info.field(struct, "locked")
+        holder = self.info.field(struct, "cpu")
         if locked is None or not self._number(address + locked.offset, locked.type.size):
             return False, None
         cpus = self.info.symbol("cpus")

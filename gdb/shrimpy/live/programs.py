@@ -7,15 +7,17 @@ of the process that runs is kept first.
 
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
 from typing import Any
 
 import gdb
 
 from ..kernel import gdbinfo
-from ..memory.elf import Elf, ElfError
+from ..memory.elf import Elf, ElfError, symbols
 from ..memory.readers import ReadError
 from ..memory.remote import StubError
+from ..snapshot.model import Place
 from .session import session
 
 _loaded: list[Path] = []            # in GDB's order
@@ -51,6 +53,35 @@ def load(path: Path) -> gdb.Objfile | None:
         gdb.execute("set print symbol off") # NULL is not <start>
     put_first(path)
     return _objfile(path)
+
+
+def place_in(path: Path, pc: int) -> Place:
+    """The line of a program's source at an address; what is loaded for that goes again."""
+    before = list(_loaded)
+    function = next((f.name for f in symbols(str(path))[0] if f.address <= pc < f.address + max(f.size, 1)), None)
+    try:
+        if path not in before or _objfile(path) is None:
+            gdb.execute(f"add-symbol-file {one_word(path)} -readnow", to_string=True)
+        return _line(path, pc, function)
+    except gdb.error:
+        return Place(function)
+    finally:
+        if path not in before and _objfile(path) is not None:
+            gdb.execute(f"remove-symbol-file {one_word(path)}", to_string=True)
+
+
+def _line(path: Path, pc: int, function: str | None) -> Place:
+    """Where several programs have a line there GDB tells the first's; then the file's own table of lines is asked."""
+    objfile, found = _objfile(path), gdb.find_pc_line(pc)
+    symbol = function and objfile and (objfile.lookup_global_symbol(function) or objfile.lookup_static_symbol(function))
+    symtab, number = found.symtab, found.line
+    if symtab is None or symtab.objfile != objfile:
+        symtab = symbol.symtab if symbol else None
+        lines = [entry for entry in symtab.linetable() if entry.pc <= pc] if symtab else []
+        number = max(lines, key=lambda entry: entry.pc).line if lines else 0
+    if symtab is None or not number:
+        return Place(function)
+    return Place(function, symtab.filename, number, linecache.getline(symtab.fullname(), number).strip() or None)
 
 
 def put_first(path: Path) -> bool:

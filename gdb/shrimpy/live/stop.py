@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import gdb
 
 from ..kernel.debuginfo import DebugInfo
-from ..kernel.stacks import MEPC, MSCRATCH, REGISTERS, Registers
+from ..kernel.stacks import MEPC, MSCRATCH, REGISTERS, SCAUSE, STVAL, Registers
 from ..snapshot import Hart, Stop
 
 # RISC-V Privileged, table 1.1: QEMU shows the mode as a register, "priv".
@@ -82,6 +82,15 @@ def where(info: DebugInfo, threads: list[gdb.InferiorThread]
             stop = Stop(hart=hart.hart, privilege=hart.privilege, satp=hart.satp,
                         pc=hart.pc, function=hart.function, file=file, line=line)
     return stop, tuple(sorted(harts, key=lambda h: h.hart)), registers
+
+
+def registers() -> dict[int, Registers]:
+    """Every hart's registers, with scause and stval where there are such: a core has neither. Raises NotStopped."""
+    found = {}
+    for index, _ in _each(require_stopped()):
+        causes = {key: _register(name) for key, name in ((SCAUSE, "scause"), (STVAL, "stval"))}
+        found[_number(index)] = {**_registers(None), **{key: value for key, value in causes.items() if value is not None}}
+    return found
 
 
 def inlined(pc: int) -> tuple[str, ...]:

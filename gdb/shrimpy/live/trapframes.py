@@ -19,13 +19,14 @@ import gdb
 import gdb.unwinder
 from gdb.FrameDecorator import FrameDecorator
 
-from ..kernel import Kernel, Proc, gdbinfo, stacks, unwind
+from ..kernel import Kernel, Proc, gdbinfo, stacks, trapframe, unwind
 from ..kernel.debuginfo import DebugInfo
 from ..memory.elf import Range
 from ..memory import elf, sv39
+from ..memory.program import Program
 from ..memory.readers import PAGE, Reader, ReadError
 from . import stop
-from .programs import entry_point, program_file
+from .programs import program_file
 from .session import session
 
 _WORD = (1 << 64) - 1
@@ -34,9 +35,6 @@ _USER = 1 << 40                 # what frame ids of user frames are above: GDB h
 _MOST_FRAMES = 64               # of a user program
 _REGISTERS = ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6",
               "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6")
-_FIRST_SAVED = 40               # of ra in a struct trapframe whose fields nobody names
-_EPC = 24
-_TRAPFRAME_BYTES = 512
 _HANDLERS = ("usertrap",)
 _FIRST = ("forkret",)           # returns to nobody: where a process begins in the kernel
 
@@ -100,31 +98,10 @@ class _Places:
         return "uservec" if name == "trampoline" else name
 
 
-class _Program:
-    """A user program's file: its functions and their code."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        file = elf.Elf(path.read_bytes())
-        functions, _ = file.symbols()
-        self.info = DebugInfo(functions=tuple(functions))
-        self.entry = entry_point(path)
-        self._loads = [(s.vaddr, path.read_bytes()[s.offset:s.offset + s.file_size]) for s in file.segments if s.is_load]
-
-    def function(self, pc: int) -> Range | None:
-        return next((f for f in self.info.functions if f.address <= pc < f.address + max(f.size, 1)), None)
-
-    def body(self, function: Range) -> bytes:
-        for start, data in self._loads:
-            if start <= function.address < start + len(data):
-                return data[function.address - start:function.address - start + function.size]
-        return b""
-
-
 class _User:
     """A frame of a user program. exact: its pc is the next instruction, not where a call returns to."""
 
-    def __init__(self, process: Proc | None, program: _Program | None, reader: Reader | None, exact: bool, depth: int) -> None:
+    def __init__(self, process: Proc | None, program: Program | None, reader: Reader | None, exact: bool, depth: int) -> None:
         self.process, self.program, self.reader, self.exact, self.depth = process, program, reader, exact, depth
 
     @property
@@ -147,7 +124,7 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         self._users: dict[tuple[int, int], _User] = {}
         self._interrupted: set[tuple[int, int]] = set()     # (pc, sp) of what a trap to machine mode came into
         self._callers: dict[tuple[int, int], tuple[_FrameId, dict[str, int]]] = {}  # of the kernel's frames below that
-        self._programs: dict[Path, _Program] = {}
+        self._programs: dict[Path, Program] = {}
         for name in ("new_objfile", "clear_objfiles"):
             getattr(gdb.events, name).connect(self._forget)
         gdb.events.cont.connect(self._runs)
@@ -308,10 +285,10 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             process = _on_stack(kernel, sp) or _on_hart(kernel, _hart(pending))
             if process is None or not process.trapframe:
                 return None
-            page = reader.read(process.trapframe, _TRAPFRAME_BYTES)
+            page = reader.read(process.trapframe, trapframe.BYTES)
         else:                       # on the program's page table, which has its trapframe too
             at = places.info.macros.get("TRAPFRAME", places.trampoline - PAGE)
-            page = bytes(gdb.selected_inferior().read_memory(at, _TRAPFRAME_BYTES))
+            page = bytes(gdb.selected_inferior().read_memory(at, trapframe.BYTES))
         registers = _saved_registers(page, places.info)
         arriving = innermost and (places.after_call is None or pc < places.after_call)
         on_kernel_stack = process is not None and process.kstack < sp <= process.kstack + _STACK_BYTES
@@ -345,11 +322,11 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             return None
         return found
 
-    def _program(self, process: Proc) -> _Program | None:
+    def _program(self, process: Proc) -> Program | None:
         try:
             path = program_file(Path(gdbinfo.kernel_objfile().filename), process.name)
             if path is not None and path not in self._programs:
-                self._programs[path] = _Program(path)
+                self._programs[path] = Program(path)
         except _TROUBLE:
             return None
         return self._programs[path] if path is not None else None
@@ -394,14 +371,8 @@ def _on_hart(kernel: Kernel, hart: int) -> Proc | None:
 
 def _saved_registers(page: bytes, info: DebugInfo) -> dict[str, int]:
     """What a trapframe holds, by GDB's names: pc is its epc."""
-
-    def word(usual: int, *names: str) -> int:
-        field = info.field("trapframe", *names)
-        at = field.offset if field else usual
-        return int.from_bytes(page[at:at + 8], "little")
-    found = {name: word(_FIRST_SAVED + 8 * at, name, *(("s0",) if name == "fp" else ()))
-             for at, name in enumerate(_REGISTERS[1:])}
-    return {**found, "pc": word(_EPC, "epc")}
+    pc, saved = trapframe.registers(page, info)
+    return {**{name: saved[number] for number, name in enumerate(_REGISTERS) if number}, "pc": pc}
 
 
 def _user_word(reader: Reader, root: int, va: int) -> int | None:

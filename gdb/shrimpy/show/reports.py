@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Dict
 
 from ..memory import sv39
 from ..snapshot import Frame, Hart, KernelTable, Mapping, Process, Snapshot
@@ -17,6 +18,8 @@ from ..step.events import Pairing, Step
 from .text import Painter, table
 
 PAGE = 4096
+
+Names = Dict[int, str]
 
 
 def processes(snapshot: Snapshot, paint: Painter) -> str:
@@ -104,13 +107,34 @@ def where(snapshot: Snapshot) -> str:
     return ", ".join(parts + (["panicked"] if stop.panicked else []))
 
 
-def mappings(title: str, entries: Iterable[Mapping], paint: Painter,
-             rsw: Sequence[str] = sv39.RSW_NAMES) -> str:
-    """xv6-vmmap: the mappings, neighbours that continue each other joined. rsw: the names of bits 8 and 9."""
+def mappings(title: str, entries: Iterable[Mapping], paint: Painter, rsw: Sequence[str] = sv39.RSW_NAMES,
+             named: Names = {}, by_frames: bool = True) -> str:
+    """xv6-vmmap: the mappings, neighbours that continue each other joined; by_frames: only where their frames do, too. rsw: the
+    names of bits 8 and 9; named: what is said for a region, by virtual address."""
+    told = [dataclasses.replace(m, region=named.get(m.va, m.region)) for m in entries]
     rows = [[f"{m.va:#x}", f"{m.va + n * PAGE:#x}", str(n), " ".join((m.flags, *sv39.soft_of(m.pte, rsw))), str(m.level),
-             f"{m.pa:#x}", m.region] for m, n in runs(entries)]
+             f"{m.pa:#x}" + (f" and {parts - 1} more" if parts > 1 else ""), m.region]
+            for m, n, parts in (_joined(told) if not by_frames else ((m, n, 1) for m, n in runs(told)))]
     return title + "\n" + table(["FROM", "TO", "PAGES", "FLAGS", "LEVEL", "PHYSICAL", "REGION"],
                                 rows, paint)
+
+
+def _joined(entries: Sequence[Mapping]) -> list[tuple[Mapping, int, int]]:
+    """(first mapping, pages, runs of frames) of neighbours with equal rights, level and region, by address."""
+    found: list[tuple[Mapping, int, int]] = []
+    for m, n in runs(entries):
+        if found:
+            first, pages_, parts = found[-1]
+            if m.va - first.va == pages_ * PAGE and _alike(m) == _alike(first):
+                found[-1] = (first, pages_ + n, parts + 1)
+                continue
+        found.append((m, n, 1))
+    return found
+
+
+def _alike(m: Mapping) -> tuple[object, ...]:
+    """What neighbours have in common that are one region to a person: not A and D, which hardware sets."""
+    return m.flags[:6], m.level, m.region, sv39.soft_of(m.pte)
 
 
 def segments(snapshot: Snapshot, paint: Painter) -> str:

@@ -12,7 +12,7 @@ from ..kernel import FreeWalk, Kernel, Proc, guard_of, panic, rsw_names, segment
 from ..kernel.debuginfo import DebugInfo
 from ..kernel.growth import lazy_mover
 from ..kernel.panic import Panic
-from ..kernel.stacks import Registers, Stack, Unwinder
+from ..kernel.stacks import Registers, Stack, StackAt, Unwinder
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader
 from ..memory.sv39 import Finding, Table
@@ -335,6 +335,11 @@ class _Taking:
         panicked = self.kernel.panicked() or self.panic is not None or any(
             h.function == panic.function_name(self.kernel.info, self.unwinder) for h in harts)
         return dataclasses.replace(stop, pid=pid, panicked=panicked)
+
+
+def stack_at(table: KernelTable) -> StackAt:
+    """Where a kernel's stacks are, as stacks.Unwinder asks: by the kernel's own table."""
+    return _Places(table.mappings).find
 
 
 class _Places:

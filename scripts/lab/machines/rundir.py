@@ -91,13 +91,14 @@ def started_at(pid: int) -> str | None:
     return told.stdout.strip() or None
 
 
-def _notes_folder() -> Path:
+def notes_folder() -> Path:
+    """Where the notes of this checkout's machines are."""
     return Path(os.environ.get("SHRIMPY_RUN") or BUILD / "run")
 
 
 def publish(note: Note) -> Path:
     """Writes the note where find() of this checkout looks. The caller removes it."""
-    folder = _notes_folder()
+    folder = notes_folder()
     path = folder / f"{os.getuid()}-{note.pid}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ def publish(note: Note) -> Path:
 def running() -> list[Note]:
     """The notes of this user's machines of this checkout that still run, newest first."""
     alive = []
-    for path in _notes_folder().glob(f"{os.getuid()}-*.json"):
+    for path in notes_folder().glob(f"{os.getuid()}-*.json"):
         try:
             note = Note(**json.loads(path.read_text()))
             age = path.stat().st_mtime
