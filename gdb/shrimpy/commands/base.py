@@ -14,7 +14,7 @@ from typing import NamedTuple
 import gdb
 
 from ..kernel import gdbinfo
-from ..live import recording, stop
+from ..live import recording, stop, writers
 from ..live.programs import program_file
 from ..live.session import core_path, session
 from ..memory import elf, remote
@@ -186,7 +186,7 @@ def tell_once() -> None:
             gdb.write(f"note: {finding.text}\n")
 
 
-KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, recording.NotRecorded, Interrupted, remote.StubError, ReadError,
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, recording.NotRecorded, writers.NotNoted, Interrupted, remote.StubError, ReadError,
                 elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
 
