@@ -7,7 +7,7 @@ import importlib
 from ..live import names, trapframes
 
 _MODULES = ("check", "explain", "draw", "processes", "memory", "changes", "step", "programs",
-            "functions", "travel", "why", "who", "help", "window")
+            "functions", "travel", "why", "who", "locks", "help", "window")
 
 
 def register() -> None:

@@ -63,14 +63,21 @@ class Writers:
         return max(found, key=lambda one: one.store.number).briefly if found else "-"
 
 
+def noted_in(name: str, try_: str) -> str:
+    """The file of that name that a plugin of this machine writes. Raises NotNoted where it runs without it, or the file cannot be seen."""
+    with session.memory() as reader:
+        path = os.path.join(os.path.dirname(reader.path), name) if isinstance(reader, RamFileReader) else ""
+    if not os.path.isfile(path):
+        raise NotNoted(f"nobody notes the {'stores' if name == 'who' else 'locks'} of this machine; try: {try_}")
+    return path
+
+
 @contextmanager
 def noted() -> Iterator[Writers]:
     """Raises NotNoted where the machine runs without the plugin, or where its file cannot be seen."""
     info, _ = session.debuginfo()
+    path = noted_in("who", "make qemu-gdb WHO=1, or on a recording xv6-why")
     with session.memory() as reader:
-        path = os.path.join(os.path.dirname(reader.path), "who") if isinstance(reader, RamFileReader) else ""
-        if not os.path.isfile(path):
-            raise NotNoted("nobody notes the stores of this machine; try: make qemu-gdb WHO=1, or on a recording xv6-why")
         who = Who(path, reader.ram, info)
     try:
         yield Writers(who, info, session.snapshot().layout.trampoline)

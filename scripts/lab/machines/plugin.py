@@ -11,7 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from shrimpy.kernel import who
+from shrimpy.kernel import accesses, who
+from shrimpy.kernel.cnames import FROM_USER
 from shrimpy.memory import elf
 from shrimpy.memory.readers import RAM_BASE
 
@@ -47,6 +48,20 @@ def who_wrote(kernel: Kernel) -> Plugin:
     return Plugin("who", built("who"), f"ram={ram.start:x}-{ram.stop:x},text={code.start:x}-{code.stop:x}", who.size(kernel.ram_bytes))
 
 
+def which_locks(kernel: Kernel) -> Plugin:
+    """The plugin that notes which locks are held at each access to the kernel's variables. Raises Trouble as who_wrote(), and for a
+    kernel whose locks are not those of xv6."""
+    functions, objects = _loaded(kernel.elf).symbols()
+    ranges = {one.name: f"{one.address:x}-{one.address + one.size:x}" for one in functions}
+    missing = [name for name in ("acquire", "release", FROM_USER) if name not in ranges]
+    if missing or not objects:
+        raise Trouble(f"{kernel.name} has no function {missing[0]}()" if missing else f"{kernel.name} has no variables")
+    code, data = text(kernel.elf), accesses.span(objects)
+    skipped = [told for name, told in ranges.items() if name.split(".")[0] in accesses.UNNOTED]
+    return Plugin("locks", built("locks"), f"text={code.start:x}-{code.stop:x},data={data.start:x}-{data.stop:x},acquire={ranges['acquire']},"
+                  f"release={ranges['release']},first={ranges[FROM_USER]},skip={':'.join(skipped)}", accesses.SIZE)
+
+
 def asked(kernel: Kernel) -> Plugin | None:
     """The plugin that a person asks for: WHO=1 in the environment. Raises Trouble."""
     return who_wrote(kernel) if os.environ.get("WHO", "0") not in ("", "0") else None
@@ -54,15 +69,18 @@ def asked(kernel: Kernel) -> Plugin | None:
 
 def text(kernel: Path) -> range:
     """The addresses of a kernel's code: of its functions, or where it has no symbols of what can be executed."""
-    try:
-        file = elf.Elf.load(kernel)
-    except (elf.ElfError, OSError) as error:
-        raise Trouble(f"{kernel}: {error}") from None
-    found = [(one.address, one.address + one.size) for one in file.symbols()[0]] or [
-        (one.vaddr, one.vaddr + one.file_size) for one in file.segments if one.is_code]
+    file = _loaded(kernel)
+    found = file.symbols()[0] or [elf.Range(one.vaddr, one.file_size, "") for one in file.segments if one.is_code]
     if not found:
         raise Trouble(f"{kernel} has no code")
-    return range(min(start for start, _ in found), max(end for _, end in found))
+    return accesses.span(found)
+
+
+def _loaded(kernel: Path) -> elf.Elf:
+    try:
+        return elf.Elf.load(kernel)
+    except (elf.ElfError, OSError) as error:
+        raise Trouble(f"{kernel}: {error}") from None
 
 
 @functools.cache
