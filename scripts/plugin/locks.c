@@ -73,12 +73,15 @@ static void acquires(unsigned int hart, meminfo info, uint64_t va, void *is_swap
 static void releases(unsigned int hart, meminfo info, uint64_t va, void *unused) {
   (void)info;
   (void)unused;
-  for (int i = own[hart].n_held; i-- > 0;)
-    if (va - own[hart].held[i] < LOCK_BYTES) {
-      own[hart].n_held--;
-      for (; i < own[hart].n_held; i++)
-        own[hart].held[i] = own[hart].held[i + 1];
-    }
+  int nearest = -1;          // locks may lie side by side
+  for (int i = 0; i < own[hart].n_held; i++)
+    if (va - own[hart].held[i] < LOCK_BYTES && (nearest < 0 || own[hart].held[i] > own[hart].held[nearest]))
+      nearest = i;
+  if (nearest < 0)
+    return;
+  own[hart].n_held--;
+  for (int i = nearest; i < own[hart].n_held; i++)
+    own[hart].held[i] = own[hart].held[i + 1];
 }
 
 static uint32_t hash(const struct seen *one) {

@@ -3,8 +3,10 @@ race need not have happened.
 
 That a lock guards something is known where xv6's kernels have it (DECLARED below), or inferred as Eraser does (Savage et al., 1997,
 "Eraser: a dynamic data race detector", section 2), with one difference: a function that breaks a rule that the others keep must not
-make it vanish. So a lock guards what most functions access with it in their hands. Inferred rules are held against stores alone:
-who reads one word may have a reason.
+make it vanish. So a lock guards what two thirds of the functions access while they hold it; of a lock in a struct around the variable
+it is enough that all functions but one do, and that one of them stores. Beside a sleep lock, which nobody notes, it may be that which
+guards a field: there all functions but one must, and two store. Inferred rules are held against stores alone: who reads one word may
+have a reason.
 """
 
 from __future__ import annotations
@@ -21,9 +23,7 @@ from .debuginfo import DebugInfo
 from .paths import Path, Paths, alike, text
 from .variables import Place
 
-# So many functions, and such a part of those that access something, hold the lock that is inferred to guard it. Beside a sleep lock,
-# which nobody notes, it may be that which guards it.
-_USUAL, _BESIDE_SLEEP = (2, 2 / 3), (3, 3 / 4)
+_LEAST, _MOST = 2, 2 / 3    # so many functions, and such a part of those that access something, hold what is inferred to guard it
 _DECLARED, _INFERRED = "declared", "inferred"
 
 
@@ -138,16 +138,23 @@ class Guards:
             return None
         functions = {one.site.function for one in every}
         without: DefaultDict[_Guard, Set[str]] = defaultdict(set)
+        storing = {one.site.function for one in every if one.access.is_store}
         candidates = {guard for one in every for guard in one.held}
         for one in every:
             for guard in candidates - set(one.held):
                 without[guard].add(one.site.function)
-        least, most = _BESIDE_SLEEP if self._has_sleep_lock(every[0].path) else _USUAL
-        sound = [guard for guard in candidates if len(functions) - len(without[guard]) >= max(least, most * len(functions))]
-        own = [guard for guard in self._siblings(every[0].path) if guard in candidates and self._struct_of(every[0].path) != self._process
-               and len(without[guard]) == 1 < len(functions)]
-        guards = sorted({*sound, *own}, key=lambda guard: (len(without[guard]), guard not in own, guard))
-        return _Rule(tuple(guards), _INFERRED, True) if guards else None
+        near = set(self._enclosing(every[0].path))
+        is_of_sleep = self._has_sleep_lock(every[0].path)
+
+        def guards_it(guard: _Guard) -> bool:
+            n_with = len(functions) - len(without[guard])
+            if not is_of_sleep and n_with >= max(_LEAST, _MOST * len(functions)):
+                return True
+            if guard not in near or len(without[guard]) > 1:
+                return False
+            return len(storing - without[guard]) >= (_LEAST if is_of_sleep else 1)
+        found = sorted(filter(guards_it, candidates), key=lambda guard: (len(without[guard]), guard not in near, guard))
+        return _Rule(tuple(found), _INFERRED, True) if found else None
 
     @staticmethod
     def _is_shared(every: Sequence[_One]) -> bool:
@@ -195,6 +202,12 @@ class Guards:
     def _has_sleep_lock(self, path: Path) -> bool:
         fields = self._info.structs.get(self._struct_of(path), {})
         return any(field.type.name == SLEEP_LOCK for field in fields.values())
+
+    def _enclosing(self, path: Path) -> Iterator[_Guard]:
+        """The locks in the structs that a part of a variable is in, but for a process's: its fields are its own."""
+        for end in range(2, len(path) + 1):
+            if isinstance(path[end - 1], str) and self._struct_of(path[:end]) != self._process:
+                yield from self._siblings(path[:end])
 
     def _has_free_list(self, path: Path) -> bool:
         struct = self._struct_of(path[:-1] if isinstance(path[-1], int) else path)
