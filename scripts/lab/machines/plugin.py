@@ -63,8 +63,11 @@ def which_locks(kernel: Kernel) -> Plugin:
 
 
 def asked(kernel: Kernel) -> Plugin | None:
-    """The plugin that a person asks for: WHO=1 in the environment. Raises Trouble."""
-    return who_wrote(kernel) if os.environ.get("WHO", "0") not in ("", "0") else None
+    """The plugin that a person asks for: WHO=1 or LOCKS=1 in the environment. Raises Trouble."""
+    chosen = [make for name, make in (("WHO", who_wrote), ("LOCKS", which_locks)) if os.environ.get(name, "") not in ("", "0")]
+    if len(chosen) > 1:
+        raise Trouble("WHO=1 cannot be combined with LOCKS=1: a machine runs with one plugin")
+    return chosen[0](kernel) if chosen else None
 
 
 def text(kernel: Path) -> range:
