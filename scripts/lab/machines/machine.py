@@ -222,6 +222,11 @@ class Machine:
             self._changed.notify_all()
 
     @property
+    def notes_stores(self) -> bool:
+        """Whether a plugin notes who stores what."""
+        return self._plugin is not None and self._plugin.name == plugin.WHO
+
+    @property
     def pid(self) -> int:
         """QEMU's process id."""
         return self._running.inside

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from shrimpy.memory.readers import RAM_BASE
 from .. import BUILD, ROOT, Trouble, check_room, tools
 from ..kernels.tree import Kernel
 
+WHO, LOCKS = "who", "locks"
 _SOURCES = ROOT / "scripts" / "plugin"
 _OPTIONS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 _COMPILERS = ("cc", "gcc", "clang")
@@ -29,7 +31,7 @@ _SPOKEN = (((9, 2), 4), ((9, 1), 3), ((9, 0), 2), ((0, 0), 1))  # the version of
 class Plugin:
     """One that a machine is started with.
 
-    name       "who" or "locks"
+    name       WHO or LOCKS
     file       what QEMU loads
     arguments  its own, without the file that it writes
     size       bytes of that file, most of which are never written
@@ -45,7 +47,7 @@ def who_wrote(kernel: Kernel) -> Plugin:
     """The plugin that notes the last store to each word of RAM. Raises Trouble where it cannot be built or loaded."""
     ram = range(RAM_BASE, RAM_BASE + kernel.ram_bytes)
     code = text(kernel.elf)
-    return Plugin("who", built("who"), f"ram={ram.start:x}-{ram.stop:x},text={code.start:x}-{code.stop:x}", who.size(kernel.ram_bytes))
+    return Plugin(WHO, built(WHO), f"ram={ram.start:x}-{ram.stop:x},text={code.start:x}-{code.stop:x}", who.size(kernel.ram_bytes))
 
 
 def which_locks(kernel: Kernel) -> Plugin:
@@ -58,13 +60,14 @@ def which_locks(kernel: Kernel) -> Plugin:
         raise Trouble(f"{kernel.name} has no function {missing[0]}()" if missing else f"{kernel.name} has no variables")
     code, data = text(kernel.elf), accesses.span(objects)
     skipped = [told for name, told in ranges.items() if name.split(".")[0] in accesses.UNNOTED]
-    return Plugin("locks", built("locks"), f"text={code.start:x}-{code.stop:x},data={data.start:x}-{data.stop:x},acquire={ranges['acquire']},"
+    return Plugin(LOCKS, built(LOCKS), f"text={code.start:x}-{code.stop:x},data={data.start:x}-{data.stop:x},acquire={ranges['acquire']},"
                   f"release={ranges['release']},first={ranges[FROM_USER]},skip={':'.join(skipped)}", accesses.SIZE)
 
 
-def asked(kernel: Kernel) -> Plugin | None:
+def asked(kernel: Kernel, names: Sequence[str] = ("WHO", "LOCKS")) -> Plugin | None:
     """The plugin that a person asks for: WHO=1 or LOCKS=1 in the environment. Raises Trouble."""
-    chosen = [make for name, make in (("WHO", who_wrote), ("LOCKS", which_locks)) if os.environ.get(name, "") not in ("", "0")]
+    makers = {"WHO": who_wrote, "LOCKS": which_locks}
+    chosen = [makers[name] for name in names if os.environ.get(name, "") not in ("", "0")]
     if len(chosen) > 1:
         raise Trouble("WHO=1 cannot be combined with LOCKS=1: a machine runs with one plugin")
     return chosen[0](kernel) if chosen else None
