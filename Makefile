@@ -156,6 +156,7 @@ bench:
 	$(PYTHON) scripts/bench
 	$(PYTHON) scripts/bench-kit
 	$(PYTHON) scripts/bench-replay
+	$(PYTHON) scripts/bench-plugins
 
 soak:
 	scripts/setup
