@@ -40,7 +40,9 @@ def place(symbol: str, *parts) -> int:
     at, kind = INFO.symbols[symbol].address, INFO.symbols[symbol].type
     for part in parts:
         if isinstance(part, int):
-            kind, at = kind.element, at + part * kind.element.size
+            assert kind.element
+            kind = kind.element
+            at += part * kind.size
         else:
             field = INFO.structs[kind.name][part]
             kind, at = field.type, at + field.offset

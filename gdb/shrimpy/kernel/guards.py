@@ -119,8 +119,9 @@ class Guards:
 
     def _declared(self, path: Path) -> Optional[_Rule]:
         """The rule about a variable that kernels of xv6's kind have, if it has one."""
-        if path[0] in GUARDED and GUARDED[path[0]] in self._locks:
-            return _Rule((_Guard((GUARDED[path[0]],)),), _DECLARED, True)
+        lock = GUARDED.get(str(path[0]))
+        if lock in self._locks:
+            return _Rule((_Guard((str(lock),)),), _DECLARED, True)
         own = next(self._siblings(path), None)
         if path[0] in FREE_LISTS and own and self._has_free_list(path):
             return _Rule((own,), _DECLARED, False)
@@ -180,7 +181,8 @@ class Guards:
 
     def _struct_of(self, path: Path) -> str:
         """The struct that has the field that a path ends in, "" where it is none's."""
-        kind = self._info.symbols[path[0]].type if path[0] in self._info.symbols else None
+        symbol = self._info.symbol(str(path[0]))
+        kind = symbol.type if symbol else None
         for part in path[1:-1]:
             if kind is None:
                 break

@@ -6,7 +6,6 @@ import mmap
 import struct
 from typing import List, NamedTuple, Optional, Tuple
 
-from ..memory.readers import RAM_BASE
 from .cnames import OUTERMOST
 from .debuginfo import DebugInfo
 

@@ -42,7 +42,7 @@ class Writer(NamedTuple):
 class Writers:
     """Of the words of a stopped machine."""
 
-    def __init__(self, who: Who, info: DebugInfo, trampoline: int) -> None:
+    def __init__(self, who: Who, info: DebugInfo, trampoline: int | None) -> None:
         self._who, self._trampoline = who, trampoline
         symbol = info.symbol("trampoline")
         self._code = symbol.address if symbol else None
@@ -53,7 +53,7 @@ class Writers:
         if store is None:
             return None
         pc = store.pc
-        if self._code is not None and 0 <= pc - self._trampoline < PAGE:
+        if self._code is not None and self._trampoline is not None and 0 <= pc - self._trampoline < PAGE:
             pc += self._code - self._trampoline
         return Writer(store, tuple(place for at in (pc, *store.callers) for place in place_at(at)))
 

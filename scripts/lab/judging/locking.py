@@ -16,7 +16,8 @@ from ..machines import debugger, plugin
 from ..machines.machine import Machine, Panicked, Silent
 from ..machines.qmp import Gone
 
-_LINES = ("ls | cat | wc", "echo shrimp > shrimp.tmp", "cat shrimp.tmp | wc", "ls & ls | wc", "mkdir shrimp.dir", "rm shrimp.tmp shrimp.dir")
+_LINES = ("ls | cat | wc", "echo shrimp > shrimp.tmp", "cat shrimp.tmp | wc", "ls & ls | wc", "mkdir shrimp.dir",
+          "rm shrimp.tmp shrimp.dir")
 """What is typed, of programs that every xv6 has; by it processes are made, sleep, share files and are buried."""
 
 
