@@ -75,8 +75,8 @@ def compared(made: recording.Recording, n: int) -> tuple[int, list[object]]:
 
 
 def test_who_and_why_name_the_same_store(kernel, tmp_path):
-    n, differ = compared(recording.record(kernel, tmp_path / "made", "ls"), 24)
-    assert not differ and n > 12
+    n, differ = compared(recording.record(kernel, tmp_path / "made", "ls"), 16)
+    assert not differ and n > 6
 
 
 @pytest.mark.soak
