@@ -110,7 +110,7 @@ def _has_plugins(qemu: str) -> bool:
 
 def _compile(source: Path, api: int, done: Path) -> None:
     """Leaves the file complete, or none. Raises Trouble."""
-    compiler = next((path for path in map(shutil.which, _COMPILERS) if path), None)
+    compiler = next((name for name in _COMPILERS if shutil.which(name)), None)
     if compiler is None:
         raise Trouble(f"no C compiler for this machine ({', '.join(_COMPILERS)}): run scripts/setup run")
     scratch = None
