@@ -49,7 +49,7 @@ def test_who_wrote_an_entry_is_told_with_callers_on_several_harts_and_in_the_tab
 
 def test_a_machine_without_the_plugin_says_how_to_start_one_with_it(machine):
     one = machine(1)
-    for command, how in (("xv6-who initproc", "WHO=1"), ("xv6-locks", "LOCKS=1")):
+    for command, how in (("xv6-who initproc", "WHO=1"), ("xv6-guards", "LOCKS=1")):
         said = debugger.batch(one.kernel.elf, [command], target=one.gdb_target)
         assert re.search(rf"(?m)^{command.split()[0]}: nobody notes .*{how}", said.err), said.err
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shrimpy.kernel.guards import Unguarded
 from shrimpy.records import decode, encode
-from shrimpy.show import locks as show
+from shrimpy.show import guards as show
 from shrimpy.show.text import Painter
 
 from .. import Trouble
@@ -57,7 +57,7 @@ def examine(kernel: Kernel, cpus: int, program: str = "") -> Locks:
     try:
         with Machine(kernel, cpus, plugged=plugin.which_locks(kernel)) as machine:
             notes = _typed(machine, (program,) if program else _LINES)
-            said = debugger.checked(kernel.elf, ["xv6-locks -json"], target=machine.gdb_target, walls=kernel.walled)
+            said = debugger.checked(kernel.elf, ["xv6-guards -json"], target=machine.gdb_target, walls=kernel.walled)
     except (Trouble, OSError) as trouble:
         return Locks(hindrance=str(trouble).partition("\n")[0])
     told = json.loads(next(line for line in said.splitlines() if line.startswith("{")))

@@ -1,4 +1,4 @@
-"""xv6-locks: what was accessed without its lock, on a machine that notes it."""
+"""xv6-guards: what was accessed without its lock, on a machine that notes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..live.callstack import place_at
 from ..live.session import session
 from ..live.writers import noted_in
 from ..records import encode
-from ..show import locks as show
+from ..show import guards as show
 from .base import Bad, Command, Opt, painter, write_json
 
 
@@ -26,7 +26,7 @@ class Xv6Locks(Command):
     instructions need no lock. Not seen are variables in frames, such as pipes.
     """
 
-    name = "xv6-locks"
+    name = "xv6-guards"
     opts = (Opt("-json"),)
 
     def run(self, given):

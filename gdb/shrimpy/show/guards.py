@@ -12,7 +12,7 @@ _MOST = 6       # functions that are named
 
 
 def unguarded(found: Sequence[Unguarded], noted: Noted, paint: Painter) -> str:
-    """xv6-locks."""
+    """xv6-guards."""
     lines = [one(each, paint) for each in found]
     n = sum(each.n for each in noted.accesses)
     lines.append(f"{n:,} accesses, {noted.n_acquired:,} locks acquired: {len(found) or 'none'} without the lock that guards them")
