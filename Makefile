@@ -73,6 +73,8 @@ help:
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
 	echo 'JSON=1          check: the verdicts as JSON'
+	echo 'WHO=1           qemu-gdb, check: note who stored each word of RAM last, for xv6-who and the columns of xv6-walk'
+	echo 'LOCKS=1         check: is each access to what a lock guards made with that lock held? qemu-gdb: for xv6-guards'
 	echo 'ONLY=name,...   check: only these scenarios, such as ONLY=exec,orphan'
 	echo 'PLAY=seed       check: other random sequences of operations; 1 when not given'
 	echo 'PROFILE=handout check: what the lab handout does not ask for is a warning; PROFILE=strict when not given'
@@ -163,6 +165,7 @@ bench:
 	$(PYTHON) scripts/bench
 	$(PYTHON) scripts/bench-kit
 	$(PYTHON) scripts/bench-replay
+	$(PYTHON) scripts/bench-plugins
 
 soak:
 	scripts/setup

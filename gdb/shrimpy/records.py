@@ -230,8 +230,9 @@ def _reader(metadata: Any, kind: Any) -> Tuple[str, _Read]:
     if how == "plain":
         if kind in _PLAIN:
             return _PLAIN[kind]
-        if typing.get_args(kind) == (str, ...):
-            return _LIST, lambda value: _items(_text, value)
+        if typing.get_args(kind) in ((str, ...), (int, ...)):
+            item = _text if typing.get_args(kind)[0] is str else _number
+            return _LIST, lambda value: _items(item, value)
         raise TypeError(f"a field of {kind} is not plain")
     if how == "one":
         return "an object", lambda value: decode(metadata["cls"], value)

@@ -17,7 +17,8 @@ COMMANDS = ("shrimp-check", "shrimp-explain", "shrimp-draw", "shrimp-step", "shr
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
             "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch", "xv6-when", "xv6-goto", "xv6-back", "xv6-back-continue", "xv6-why",
             "xv6-checkpoint", "xv6-restore", "shrimp-live",
-            "xv6-fault", "xv6-vmprint", "xv6-locks", "xv6-find", "shrimp-attach", "xv6-allocs")
+            "xv6-fault", "xv6-vmprint", "xv6-locks", "xv6-find", "shrimp-attach", "xv6-allocs",
+            "xv6-who", "xv6-guards")
 
 
 def parsed(said):

@@ -7,7 +7,7 @@ import importlib
 from ..live import names, trapframes
 
 _MODULES = ("check", "explain", "draw", "processes", "memory", "printout", "fault", "locks", "find", "attach", "allocs",
-            "changes", "step", "programs", "functions", "travel", "checkpoint", "why", "help", "window", "live")
+            "changes", "step", "programs", "functions", "travel", "checkpoint", "why", "who", "guards", "help", "window", "live")
 
 
 def register() -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import gdb
 
 from ..kernel import gdbinfo
-from ..live import checkpoints, faults, recording, stop
+from ..live import checkpoints, faults, recording, stop, writers
 from ..live.programs import program_file
 from ..live.session import core_path, session
 from ..memory import elf, remote
@@ -187,8 +187,8 @@ def tell_once() -> None:
             gdb.write(f"note: {finding.text}\n")
 
 
-KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, faults.NoTrap, recording.NotRecorded, checkpoints.NotKept, Interrupted,
-                remote.StubError, ReadError, elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
+KNOWN_ERRORS = (Bad, gdbinfo.NoKernel, stop.NotStopped, faults.NoTrap, recording.NotRecorded, checkpoints.NotKept, writers.NotNoted,
+                Interrupted, remote.StubError, ReadError, elf.ElfError, OSError, UnicodeError, gdb.error, gdb.MemoryError)
 
 
 def one_line(error: BaseException) -> str:

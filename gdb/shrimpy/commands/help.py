@@ -33,6 +33,8 @@ class Shrimpy(Command):
     xv6-when, xv6-goto N, xv6-back, xv6-back-continue    a recorded run, in both directions
     xv6-checkpoint NAME, xv6-restore NAME    keep the live machine; have it back
     xv6-why [WHAT [PID]]           who stored an entry or a variable as it is now
+    xv6-who WHAT [PID]             who wrote it last, on a machine started with WHO=1
+    xv6-guards        accesses without the lock that guards what they are to, on a machine started with LOCKS=1
     $proc(PID), $phys(3, FRY)      a struct proc; a physical address
     FRY, $FRY, SHRIMP, $SHRIMP     their addresses, wherever the machine stands
     shrimp-attach [TARGET]        to a machine that was started since, without leaving GDB

@@ -6,6 +6,7 @@ import re
 
 import gdb
 
+from ..live import writers
 from ..live.session import core_path, session
 from ..memory import sv39
 from ..records import encode
@@ -48,8 +49,9 @@ class Xv6Vmmap(Command):
                         "mappings": [{**encode(m), "called": named.get(m.va, m.region)} for m in of.mappings],
                         "findings": [encode(f) for f in of.findings]})
             return
-        gdb.write(reports.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw, named,
-                                   "-frames" in given))
+        with writers.if_noted() as noted:
+            gdb.write(reports.mappings(f"{title}, root {_hex(of.root)}", of.mappings, painter(), taken.layout.rsw, named,
+                                       "-frames" in given, _writer(noted)))
         for finding in of.findings:
             gdb.write(f"! {finding.text}\n")
 
@@ -81,7 +83,8 @@ class Xv6Walk(Command):
             write_json(walk_json(found, owner))
             return
         by_hand = "x/1gx" if core_path() else "monitor xp /1gx"
-        gdb.write(reports.walk(f"{title}, root {root:#x}", found, by_hand, painter()))
+        with writers.if_noted() as noted:
+            gdb.write(reports.walk(f"{title}, root {root:#x}", found, by_hand, painter(), _writer(noted)))
 
 
 class Xv6Rmap(Command):
@@ -97,7 +100,8 @@ class Xv6Rmap(Command):
         if "-json" in given:
             write_json({"frame": hex(pa & -reports.PAGE), "users": reports.frame_users(pa, taken)})
         else:
-            gdb.write(reports.rmap(pa, taken, painter()))
+            with writers.if_noted() as noted:
+                gdb.write(reports.rmap(pa, taken, painter(), _writer(noted)))
 
 
 class Xv6Frames(Command):
@@ -142,6 +146,11 @@ def named_table(word: str | None, taken: Snapshot, fall_back: bool = False) -> t
         return None, f"the table in satp of hart {taken.stop.hart}", sv39.root_of(taken.stop.satp)
     owner, title = _owner(word, taken, fall_back)
     return owner, title, taken.kernel_table.root if owner is None else owner.root
+
+
+def _writer(noted: writers.Writers | None) -> reports.Writer | None:
+    """The column of who wrote an entry last, where the machine notes it."""
+    return noted.newest if noted else None
 
 
 def walk_json(found: sv39.Translation, owner: Process | None) -> dict[str, object]:

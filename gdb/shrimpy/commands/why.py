@@ -58,7 +58,7 @@ class Xv6Why(Command):
         now = recording.when().at
         find = stores.all_of if "-all" in given else stores.last
         if "WHAT" in given:
-            asked = _meant(given["WHAT"], given.get("PID"))
+            asked = meant(given["WHAT"], given.get("PID"))
             history = find(asked.what, session.debuginfo()[0], now)
             if "-json" in given:
                 write_json(_json(asked.what, history))
@@ -114,8 +114,8 @@ def _tell(asked: _Bytes, history: History) -> None:
         gdb.write("the kernel has stored nothing else there since the start\n")
 
 
-def _meant(word: str, pid: str | None) -> _Bytes:
-    """Raises Bad."""
+def meant(word: str, pid: str | None) -> _Bytes:
+    """The bytes that WHAT and PID name. Raises Bad."""
     if pid is not None:
         taken = session.snapshot()
         owner = process(pid, taken)

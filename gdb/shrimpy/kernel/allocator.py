@@ -65,12 +65,12 @@ class Allocator(Variables):
         heads = {}
         for name in self._names(FREE_LISTS, ALLOCATOR_WORDS):
             for place in self._parts(name):
-                if _is_free_list(place, name in FREE_LISTS):
+                if is_free_list(place, name in FREE_LISTS):
                     head = self._number(place.address, 8)
                     if head is not None:
                         big = any(w in place.path.lower() for w in ("super", "huge", "mega"))
                         heads[place.path] = FreeHead(place.path, head, 512 if big else 1,
-                                                     _is_free_list(place, False))
+                                                     is_free_list(place, False))
                 elif place.type.kind == "other" and name in FREE_LISTS:
                     heads.update((head.name, head) for head in self._heads_in(place))
         return list(heads.values())
@@ -276,7 +276,7 @@ def _shortcuts(words: bytes, base: int, lowest: int, end: int) -> Dict[int, int]
     return found
 
 
-def _is_free_list(place: Place, usual: bool) -> bool:
+def is_free_list(place: Place, usual: bool) -> bool:
     """Whether a place heads a list of free frames: a pointer to a struct run,
     or in a variable with a `usual` name, one whose own name says so."""
     target = place.type.element

@@ -139,6 +139,18 @@ NO_PANICS = ("exit", "kexit", "do_exit", "sched", "scheduler", "main")
 FREEING = frozenset(("freewalk", "freetables", "uvmfree", "proc_freepagetable"))
 """Functions whose first argument is a table that is freed."""
 
+LOCK, SLEEP_LOCK, PARENTS_LOCK = "spinlock", "sleeplock", "wait_lock"
+"""The structs of a lock that is waited for by trying again, and by sleeping; which of the former guards who is whose child."""
+
+GUARDED = {"ticks": "tickslock", "nextpid": "pid_lock"}
+"""Variables, and the lock that guards each."""
+
+OF_PARENTS = ("parent", "children", "child", "sibling", "siblings")
+"""Fields of a process that say who is whose child."""
+
+COPYING = frozenset(("memset", "memmove", "memcpy", "memcmp", "strlen", "strncpy", "strncmp", "safestrcpy", "bzero", "copyup"))
+"""Functions that access what their callers name."""
+
 GENERIC = frozenset((
     "kerneltrap", "kernelvec", "kvec", "trap", "freewalk", "freetables", "uvmfree", "uvmunmap", "uvmdealloc", "uvmalloc",
     "mappages", "kvmmap", "walk", "walkaddr", "kalloc", "kfree", "refsof", "setfree",

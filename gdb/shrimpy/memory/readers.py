@@ -102,6 +102,7 @@ class RamFileReader(_ViewReader):
     source = "ram-file"
 
     def __init__(self, path: str, base: int = RAM_BASE) -> None:
+        self.path = path
         with open(path, "rb") as file:
             try:
                 self._map = mmap.mmap(file.fileno(), 0, flags=_MAP_WHOLE, prot=mmap.PROT_READ)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Dict
 
 from ..memory import sv39
@@ -107,15 +108,26 @@ def where(snapshot: Snapshot) -> str:
     return ", ".join(parts + (["panicked"] if stop.panicked else []))
 
 
+Writer = Callable[[Sequence[int]], str]
+"""Who wrote any of the words at some physical addresses last, briefly."""
+
+_WRITTEN = "LAST WRITTEN BY"
+
+
 def mappings(title: str, entries: Iterable[Mapping], paint: Painter, rsw: Sequence[str] = sv39.RSW_NAMES,
-             named: Names = {}, by_frames: bool = True) -> str:
+             named: Names = {}, by_frames: bool = True, writer: Writer | None = None) -> str:
     """xv6-vmmap: the mappings, neighbours that continue each other joined; by_frames: only where their frames do, too. rsw: the
     names of bits 8 and 9; named: what is said for a region, by virtual address."""
-    told = [dataclasses.replace(m, region=named.get(m.va, m.region)) for m in entries]
-    rows = [[f"{m.va:#x}", f"{m.va + n * PAGE:#x}", str(n), " ".join((m.flags, *sv39.soft_of(m.pte, rsw))), str(m.level),
-             f"{m.pa:#x}" + (f" and {parts - 1} more" if parts > 1 else ""), m.region]
-            for m, n, parts in (_joined(told) if not by_frames else ((m, n, 1) for m, n in runs(told)))]
-    return title + "\n" + table(["FROM", "TO", "PAGES", "FLAGS", "LEVEL", "PHYSICAL", "REGION"],
+    told = sorted((dataclasses.replace(m, region=named.get(m.va, m.region)) for m in entries), key=lambda m: m.va)
+    at = {m.va: number for number, m in enumerate(told)}
+    rows = []
+    for m, n, parts in (_joined(told) if not by_frames else ((m, n, 1) for m, n in runs(told))):
+        rows.append([f"{m.va:#x}", f"{m.va + n * PAGE:#x}", str(n), " ".join((m.flags, *sv39.soft_of(m.pte, rsw))), str(m.level),
+                     f"{m.pa:#x}" + (f" and {parts - 1} more" if parts > 1 else ""), m.region])
+        if writer:
+            joined = takewhile(lambda one: one.va < m.va + n * PAGE, told[at[m.va]:])
+            rows[-1].append(writer([one.pte_at for one in joined]))
+    return title + "\n" + table(["FROM", "TO", "PAGES", "FLAGS", "LEVEL", "PHYSICAL", "REGION", *([_WRITTEN] if writer else [])],
                                 rows, paint)
 
 
@@ -174,7 +186,7 @@ def runs(entries: Iterable[Mapping]) -> list[tuple[Mapping, int]]:
     return found
 
 
-def walk(title: str, t: sv39.Translation, by_hand: str, paint: Painter) -> str:
+def walk(title: str, t: sv39.Translation, by_hand: str, paint: Painter, writer: Writer | None = None) -> str:
     """xv6-walk: how an address translates, who may use it, and commands that
     read the same entries; `by_hand` is such a command up to the address."""
     vpn2, vpn1, vpn0, offset = sv39.indices(t.va)
@@ -183,8 +195,8 @@ def walk(title: str, t: sv39.Translation, by_hand: str, paint: Painter) -> str:
     lines = [title,
              f"VA {t.va:#x} = VPN[2] {vpn2} | VPN[1] {vpn1} | VPN[0] {vpn0} | offset {offset:#x}",
              f"   = {vpn2:09b} | {vpn1:09b} | {vpn0:09b} | {offset:012b}",
-             table(["LEVEL", "INDEX", "ENTRY AT", "ENTRY", "MEANING"],
-                   [[str(s.level), str(s.index), f"{s.pte_at:#x}", f"{s.pte:#018x}", s.text]
+             table(["LEVEL", "INDEX", "ENTRY AT", "ENTRY", "MEANING", *([_WRITTEN] if writer else [])],
+                   [[str(s.level), str(s.index), f"{s.pte_at:#x}", f"{s.pte:#018x}", s.text, *([writer([s.pte_at])] if writer else [])]
                     for s in t.steps], paint).rstrip("\n")]
     if t.fault is not None:
         lines.append(f"page fault: {t.fault}")
@@ -250,7 +262,7 @@ def frame_users(pa: int, snapshot: Snapshot) -> list[dict[str, Any]]:
     return [{"kind": kind, "pid": None, "va": None, "name": None}]
 
 
-def rmap(pa: int, snapshot: Snapshot, paint: Painter) -> str:
+def rmap(pa: int, snapshot: Snapshot, paint: Painter, writer: Writer | None = None) -> str:
     """xv6-rmap: the users of a frame, and the kernel's own count of them."""
     users = frame_users(pa, snapshot)
     layout = snapshot.layout
@@ -265,16 +277,23 @@ def rmap(pa: int, snapshot: Snapshot, paint: Painter) -> str:
         table_of = snapshot.kernel_table if user["kind"] == "kernel-map" else owner
         rows.append([user["kind"], _number(user["pid"]), owner.name if owner else "-",
                      user["va"] or "-", region_at(table_of, user["va"]) or user["name"] or "-"])
+        if writer:
+            entry = _mapping_at(table_of, user["va"])
+            rows[-1].append(writer([entry.pte_at]) if entry and f"{entry.va:#x}" == user["va"] else "-")   # else a run of the kernel's
     return f"frame {pa & -PAGE:#x}{counted}\n" + \
-        table(["KIND", "PID", "NAME", "VA", "WHAT"], rows, paint)
+        table(["KIND", "PID", "NAME", "VA", "WHAT", *([_WRITTEN] if writer else [])], rows, paint)
 
 
 def region_at(owner: Process | KernelTable | None, va: str | None) -> str | None:
+    found = _mapping_at(owner, va)
+    return found.region if found else None
+
+
+def _mapping_at(owner: Process | KernelTable | None, va: str | None) -> Mapping | None:
     if owner is None or va is None:
         return None
     at = int(va, 16)
-    return next((m.region for m in owner.mappings
-                 if m.va <= at < m.va + m.n_pages * PAGE), None)
+    return next((m for m in owner.mappings if m.va <= at < m.va + m.n_pages * PAGE), None)
 
 
 def frame_totals(snapshot: Snapshot) -> dict[str, int]:

@@ -11,13 +11,19 @@ from .text import Painter
 
 def store(at: int, old: str, new: str, calls: Sequence[Union[Place, Call]], who: str, paint: Painter) -> str:
     """One store. old, new: its values; who: the process, and its system call."""
+    return "\n".join([paint("title", f"instruction {at:,}: {old} -> {new}"), *_where(calls), "   " + who]) + "\n"
+
+
+def last(pc: int, hart: int, number: int, calls: Sequence[Place], paint: Painter) -> str:
+    """The last store to some bytes. pc: of the instruction; number: of all harts' stores."""
+    where = _where(calls) if any(one.function for one in calls) else [f"   a program, at {pc:#x}"]
+    return "\n".join([paint("title", f"store {number:,}, by hart {hart}"), *where]) + "\n"
+
+
+def _where(calls: Sequence[Union[Place, Call]]) -> list[str]:
     place: Union[Place, Call] = calls[0] if calls else Place("?")
     where = f"{place.file}:{place.line}  " if place.file else ""
-    lines = [paint("title", f"instruction {at:,}: {old} -> {new}"),
-             "   " + where + " < ".join(one.function or "?" for one in calls)]
-    if place.source:
-        lines.append(f"   | {place.source}")
-    return "\n".join([*lines, "   " + who]) + "\n"
+    return ["   " + where + " < ".join(one.function or "?" for one in calls), *([f"   | {place.source}"] if place.source else [])]
 
 
 def who(pid: int | None, name: str | None, system_call: str | None) -> str:

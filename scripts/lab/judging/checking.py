@@ -24,7 +24,7 @@ from shrimpy.snapshot.index import Index
 
 from .. import Trouble
 from ..kernels.tree import Kernel
-from ..machines import debugger, scene
+from ..machines import debugger, plugin, scene
 from ..machines.machine import Endless, Machine, Panicked, Silent
 from ..machines.qmp import Gone, Qmp
 from ..machines.rundir import RunDir
@@ -211,7 +211,8 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
         first, *others = played
         forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
         notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
-        outcomes = (replace(first, notes=notes), *others)
+        outcomes = tuple(replace(one, notes=(*one.notes, *dict.fromkeys(line for each in one.judgements for line in each.written)))
+                         for one in (replace(first, notes=notes), *others))
         return Report(kernel, cpus, outcomes, {one.name for one in outcomes} >= {one.name for one in cast.scenarios})
 
 
@@ -255,7 +256,7 @@ def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, pl
     hung: Outcome | None = None  # what came of the first that is left, when it hung
     n_hung = 0
     while left:
-        with Machine(kernel, cpus, within=place) as machine:
+        with Machine(kernel, cpus, within=place, plugged=plugin.asked(kernel, ["WHO"])) as machine:
             try:
                 machine.boot()
             except (Panicked, Silent, Gone) as error:

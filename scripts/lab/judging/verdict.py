@@ -36,6 +36,7 @@ class Judgement:
     known     what whoever brought the point about knows of it
     roles     who is who there: "orphan" and the like, and a pid
     profile   of rules.PROFILES: what decides
+    written   lines: who wrote the entries last that failures are about, where the machine notes it
     """
 
     point: str
@@ -44,6 +45,7 @@ class Judgement:
     known: Known = field(default=Known(), repr=False)
     roles: tuple[tuple[str, int], ...] = ()
     profile: str = rules.STRICT
+    written: tuple[str, ...] = ()
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:

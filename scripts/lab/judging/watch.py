@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from shrimpy.rules import Known
 from shrimpy.snapshot import Snapshot
@@ -18,6 +19,7 @@ from .verdict import FAIL, Judgement, OnFail
 
 _ATTEMPTS = 8
 _BETWEEN_S, _MOST_BETWEEN_S = 0.01, 0.25  # of the machine's own time, from one attempt to the next: each has twice as much
+_MOST_WRITTEN = 4  # entries of failures
 _MOST_STEPS = 200
 _LOAD = re.compile(r"\tl[bhwd]u?\t\w+,(-?\d+)\((\w+)\)")  # as GDB disassembles it
 
@@ -76,7 +78,17 @@ class Watch(AbstractContextManager):
                 break
             if judgement.status == FAIL:
                 failed = failed or judgement
+        if judgement.status == FAIL and self.machine.notes_stores:
+            judgement = replace(judgement, written=tuple(self._written(judgement)))
         return judgement if judgement.status == FAIL else failed or judgement
+
+    def _written(self, judgement: Judgement) -> Iterator[str]:
+        """A line for each of the first entries that failures are about: who wrote it last."""
+        failed = {one.pte_at: one for one in reversed(judgement.failures) if one.pte_at is not None}
+        for pte_at, one in list(failed.items())[-_MOST_WRITTEN:]:
+            said = self._gdb.ask(f"xv6-who {pte_at:#x}").splitlines()
+            if len(said) > 2:
+                yield f"{one.rule}: {one.subject}: the entry at {pte_at:#x} was written last by {said[1]}: {said[2].strip()}"
 
     def run_to(self, *places: str, alive: Callable[[], object]) -> None:
         """Lets the machine run until it comes to one of the places, as GDB's `break` takes them. alive: see

@@ -27,7 +27,7 @@ from .. import Trouble, piped, printable, tools
 from ..kernels.tree import Kernel
 from ..patience import Patience
 from ..walls import sandbox
-from . import panics, prompt
+from . import panics, plugin, prompt
 from .kernelram import KernelRam
 from .qmp import Gone, Qmp
 from .rundir import Note, RunDir, publish, started_at
@@ -77,13 +77,14 @@ class Machine:
     icount      one instruction is one nanosecond of the guest's time
     filled      what RAM holds, again and again, before the kernel is loaded; nothing but zeros when not given
     within      the folder that its own is made in; None: wherever there is room
+    plugged     a plugin that QEMU loads
 
     QEMU runs a stranger's kernel within the walls of the sandbox, where of this machine's files it has that folder.
     """
 
     def __init__(self, kernel: Kernel, cpus: int = 3, *, gdb_port: int | None = None, paused: bool = False,
                  interactive: bool = False, logged: bool = False, icount: bool = False, filled: bytes = b"",
-                 within: Path | None = None) -> None:
+                 within: Path | None = None, plugged: plugin.Plugin | None = None) -> None:
         if not 1 <= cpus <= kernel.max_cpus:
             raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
         if gdb_port is not None:
@@ -103,7 +104,8 @@ class Machine:
         self._prompt: re.Pattern[str] | None = None
         self._changed = threading.Condition()
         self._note: Path | None = None
-        self._run = RunDir(kernel.ram_bytes, within)
+        self._plugin = plugged
+        self._run = RunDir(kernel.ram_bytes + (plugged.size if plugged else 0), within)
         self.folder = self._run.path
         self.ram_file = self.folder / "ram"
         self.gdb_target = f"127.0.0.1:{gdb_port}" if gdb_port else str(self.folder / "gdb.sock")
@@ -140,6 +142,8 @@ class Machine:
             arguments += ["-drive", f"file={folder}/disk{number},if=none,format=raw,id=x{number}",
                           "-device", f"{self._disk_device(number)},drive=x{number}"]
         arguments += self.kernel.qemu_options
+        if self._plugin:
+            arguments += plugin.options(self._plugin, self.folder)
         if self.gdb_target.startswith("127."):
             arguments += ["-gdb", f"tcp:{self.gdb_target}"]
         else:
@@ -174,6 +178,7 @@ class Machine:
                    "preexec_fn": _die_with_parent(os.getpid(), self.kernel.ram_bytes)}
             if self.kernel.walled:
                 files = [Path(one) for one in self.kernel.qemu_options if one.startswith("/")]  # firmware
+                files += [self._plugin.file] if self._plugin else []
                 self._running = sandbox.start(arguments, self.folder, readonly=files, memory=self.kernel.ram_bytes + _QEMU_BYTES,
                                               network=self.gdb_target.startswith("127."), **how)
             else:
@@ -219,6 +224,11 @@ class Machine:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    @property
+    def notes_stores(self) -> bool:
+        """Whether a plugin notes who stores what."""
+        return self._plugin is not None and self._plugin.name == plugin.WHO
 
     @property
     def pid(self) -> int:

@@ -13,6 +13,7 @@ from shrimpy.memory.readers import PAGE
 from ..kernels.tree import Kernel
 from ..machines import sparse
 from ..machines.machine import Machine
+from ..machines.plugin import Plugin
 from ..machines.qmp import Qmp
 
 LOG = "log"
@@ -22,12 +23,12 @@ SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks
 
 class RecordedMachine(Machine):
     """A machine with one hart. log: of the run that it runs again, stopped before its first instruction; None: it records.
-    within: see Machine."""
+    within, plugged: see Machine."""
 
-    def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None) -> None:
+    def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None, plugged: Plugin | None = None) -> None:
         self._recorded = log
         self._next_keys_at = 0
-        super().__init__(kernel, 1, paused=log is not None, within=within)
+        super().__init__(kernel, 1, paused=log is not None, within=within, plugged=plugged)
 
     def __enter__(self) -> RecordedMachine:
         return self

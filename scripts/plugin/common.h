@@ -1,0 +1,96 @@
+// What both plugins have: their file, which the launcher has made as large as
+// it is to be, and the instructions of RISC-V that they tell apart.
+#pragma once
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qemu.h"
+
+#define MAX_HARTS 8
+
+struct range {
+  uint64_t start, end;
+};
+
+static inline bool within(struct range r, uint64_t at) {
+  return at - r.start < r.end - r.start;
+}
+
+// The value of NAME=VALUE among the arguments; exits with a line without it.
+static inline const char *argument(int n, char **arguments, const char *name) {
+  size_t length = strlen(name);
+  for (int i = 0; i < n; i++)
+    if (strncmp(arguments[i], name, length) == 0 && arguments[i][length] == '=')
+      return arguments[i] + length + 1;
+  fprintf(stderr, "plugin: no %s=\n", name);
+  exit(1);
+}
+
+// NAME=START-END, in hexadecimal.
+static inline struct range range_argument(int n, char **arguments, const char *name) {
+  char *rest;
+  uint64_t start = strtoull(argument(n, arguments, name), &rest, 16);
+  return (struct range){start, *rest ? strtoull(rest + 1, 0, 16) : start};
+}
+
+static inline uint64_t number_argument(int n, char **arguments, const char *name) {
+  return range_argument(n, arguments, name).start;
+}
+
+// All of a file, shared with whoever reads it; exits with a line where it
+// cannot be.
+static inline void *mapped(const char *path, size_t *size) {
+  struct stat status;
+  int file = open(path, O_RDWR);
+  if (file >= 0 && fstat(file, &status) == 0) {
+    *size = status.st_size;
+    void *at = mmap(0, *size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (at != MAP_FAILED)
+      return at;
+  }
+  perror(path);
+  exit(1);
+}
+
+static inline uint32_t bits(const struct qemu_plugin_insn *insn) {
+  uint32_t word = 0;
+#if API < 3
+  memcpy(&word, qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn));
+#else
+  qemu_plugin_insn_data(insn, &word, sizeof(word));
+  if (qemu_plugin_insn_size(insn) == 2)
+    word &= 0xffff;
+#endif
+  return word;
+}
+
+// "RISC-V Unprivileged" 2.5.1: rd is ra. c.jalr: 16.4.
+static inline bool is_call(uint32_t insn) {
+  bool compressed = (insn & 0xf07f) == 0x9002 && (insn & 0xf80) != 0;
+  return (insn & 0xfff) == 0x0ef || (insn & 0xfff) == 0x0e7 || compressed;
+}
+
+static inline bool is_return(uint32_t insn) {
+  return insn == 0x8067 || insn == 0x8082;
+}
+
+// Any that may store: store, store-fp, amo; of the compressed, quadrants 0 and
+// 2, funct3 from 5 on.
+static inline bool may_store(uint32_t insn) {
+  uint32_t opcode = insn & 0x7f;
+  if ((insn & 3) == 3)
+    return opcode == 0x23 || opcode == 0x27 || opcode == 0x2f;
+  return (insn & 3) != 1 && (insn >> 13 & 7) >= 5;
+}
+
+// lr, sc and all amo.
+static inline bool is_atomic(uint32_t insn) {
+  return (insn & 0x7f) == 0x2f;
+}
