@@ -419,6 +419,8 @@ static void step(int n) {
 
 static void attach_and_detach(void) {
   volatile char *at = shared;
+  for (int i = 0; i < LENGTH(go); i++)
+    close(go[i][1]);           // so that nobody waits for one who has failed
   step(0);
   if (at == 0)
     at = must_attach(inherited, 0);
