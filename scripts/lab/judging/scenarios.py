@@ -35,7 +35,8 @@ GONE = "gone"  # the point after a scenario, when all of it has ended
 _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close")
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close",
+          "shmget", "shmat", "shmdt", "shmctl")
 _MOST_HEADER = 1 << 20  # bytes
 
 
