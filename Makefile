@@ -141,7 +141,7 @@ diagrams:
 
 film:
 	scripts/setup run debug draw
-	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM)))
+	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) $(if $(PARENT),--parent $(call quoted,$(PARENT)))
 
 test:
 	scripts/setup

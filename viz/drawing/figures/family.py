@@ -221,7 +221,7 @@ def _row_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
 
 def _row_name(member: Member, row: str) -> str:
     page = member.page(row) if row.startswith(ATTACHED) else None
-    return shorten(words.region(page.mapping.region).replace("segment", "shm"), _NAME_W) if page else words.ROW[row]
+    return shorten(words.region(page.mapping.region), _NAME_W) if page else words.ROW[row]
 
 
 def _row_y(box: _Box, row: str) -> float:

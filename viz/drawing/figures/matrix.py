@@ -130,7 +130,7 @@ def _header(scene: Scene, index: Index, frames: Sequence[SharedFrame], x: float,
                 scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
             scene.text(middle, y + _ROW / 2, str(i + 1), _HEADER_PT, "middle", ink, bold=f.is_wrong)
             scene.text(key_x + text_width(2, _HEADER_PT) + 3, at, str(i + 1), _HEADER_PT, "end", ink, bold=True)
-            scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, shorten(title.replace("frame ", "").replace("segment", "shm"), 10), _HEADER_PT, ink=ink, bold=f.is_wrong)
+            scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, title.replace("frame ", ""), _HEADER_PT, ink=ink, bold=f.is_wrong)
     if frames:
         scene.text(x - 8, y + _ROW / 2, "frame", style.SMALL_PT, "end", style.QUIET)
     return key_y + _KEY_PT * ((len(frames) + per_row - 1) // per_row)

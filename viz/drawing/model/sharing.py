@@ -141,7 +141,7 @@ def relations(index: Index) -> Sharing:
         fry, shrimp = (_page(index, p, va) for va in (layout.fry, layout.shrimp))
         members[p.slot] = Member(p, fry, shrimp, p.slot in judgement.orphans,
                                  _accused(mine),
-                                 frozenset("F" if v.va == layout.fry else "S" for v in mine), _attached(index, p))
+                                 frozenset("F" if v.va == layout.fry else "S" for v in mine), attached(index, p))
     return Sharing(members, _frames(index, members, failures), judgement.n_held_back,
                    len(judgement.failures) - len(failures))
 
@@ -158,7 +158,7 @@ def _frames_of(segment: Segment) -> tuple[int, ...]:
     return tuple(pa + PAGE * i for pa, n in segment.frames for i in range(n))
 
 
-def _attached(index: Index, process: Process) -> tuple[Page, ...]:
+def attached(index: Index, process: Process) -> tuple[Page, ...]:
     """The first page of each attachment."""
     firsts = {f"shm:{one.id}": one.frames[0][0] for one in index.snapshot.segments if one.frames}
     return tuple(Page(m.va + firsts[m.region] - m.pa, firsts[m.region], m)

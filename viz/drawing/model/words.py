@@ -24,8 +24,8 @@ ROW = {**PAGE, "T": "table", "M": "memory"}
 
 
 def region(name: str) -> str:
-    """FRY and SHRIMP as they are written, what is attached as a segment, any other region by its name."""
-    return f"segment {name[len(_SEGMENT):]}" if name.startswith(_SEGMENT) else REGION.get(name, name)
+    """FRY and SHRIMP as they are written, a segment as "shm 3", any other region by its name."""
+    return f"shm {name[len(_SEGMENT):]}" if name.startswith(_SEGMENT) else REGION.get(name, name)
 
 
 def letter_of(region: str) -> Optional[str]:
@@ -39,10 +39,10 @@ def page_of(row: str, page: Page) -> str:
 
 
 def heading(index: Index, frame: SharedFrame) -> tuple[str, str]:
-    """Of a frame's box, what it is, and the kernel's own count; of a segment's, where its frames are."""
+    """Of a frame's box, what it is, and the kernel's own count; of a segment's, how many pages, and its first frame."""
     if frame.segment is None:
         return f"frame {frame.pa:#x}", refs(index, frame)
-    return f"segment {frame.segment.id}", f"{count(len(frame.frames), 'page')} {'at' if len(frame.frames) == 1 else 'from'} {frame.pa:#x}"
+    return region(f"{_SEGMENT}{frame.segment.id}"), f"{count(len(frame.frames), 'page')}, {frame.pa:#x}"
 
 
 def name(process: Process) -> str:
