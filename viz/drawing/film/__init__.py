@@ -62,7 +62,7 @@ def _with_segments(film: Film) -> str:
                   for p in [step.index.process(pid)] if p for page in attached(step.index, p)})
     if not ids:
         return ""
-    return f", with {', '.join(map(words.region, ids))}: {'a segment' if len(ids) == 1 else 'segments'} of shared memory"
+    return f", with segment {words.region(ids[0])}" if len(ids) == 1 else f", with {len(ids)} segments"
 
 
 def _cast(film: Film) -> list[int]:
