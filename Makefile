@@ -64,6 +64,7 @@ help:
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'PARENT=name     film: the first fork of a process called so, not of whoever forks first'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
