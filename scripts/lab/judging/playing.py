@@ -23,7 +23,7 @@ from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
-    AT_ONCE, INIT, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
+    AT_ONCE, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
