@@ -325,7 +325,7 @@ class Model:
         if cell.segment is None:
             return process.page(cell.page)
         had = process.attachment(cell.segment, cell.attachment)
-        return had and had.segment.pages[cell.nth]
+        return None if had is None else had.segment.pages[cell.nth]
 
     def cells(self, number: int) -> List[Cell]:
         """The pages that a process has."""

@@ -53,7 +53,8 @@ PROMISES = (
 
     # Segments of shared memory, where a kernel has shmget, shmat, shmdt and shmctl
     Promise("A new segment is zero.", False, ("_share", "word_at"), (), (Do.SHM_GET, Do.SHM_ATTACH), "shmget(2)"),
-    Promise("A key finds its segment, until that is removed.", False, ("succeeds",), (), (Do.SHM_FIND, Do.SHM_REMOVE), "shmget(2), shmctl(2)"),
+    Promise("A key finds its segment, until that is removed.", False, ("succeeds",), (), (Do.SHM_FIND, Do.SHM_REMOVE),
+            "shmget(2), shmctl(2)"),
     Promise("All that have a segment attached see the same frames; no two segments share one.", False, ("_share", "pages"),
             ("frames-conserved", "not-on-free-list"), (Do.SHM_ATTACH, Do.SHM_READ, Do.SHM_WRITE), "shmat(2)"),
     Promise("Who attaches with SHM_RDONLY can read and not write, by user code and by system calls.", False, ("may_write", "succeeds"), (),

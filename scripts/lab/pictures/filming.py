@@ -42,7 +42,8 @@ def record(machine: Machine, program: str, path: Path, parent: str = "") -> int:
         machine.send(program)
         patience = Patience(None, machine.pid, gdb.pid)
         try:
-            said = gdb.ask(f"shrimp-step {shlex.quote(parent) if parent else ''} -record {shlex.quote(str(file))}", patience=patience, alive=machine.check)
+            of = f"{shlex.quote(parent)} " if parent else ""
+            said = gdb.ask(f"shrimp-step {of}-record {shlex.quote(str(file))}", patience=patience, alive=machine.check)
         except debugger.Late:
             raise Trouble(f"{program!r} was not recorded within {patience.limit_s:g} s: it must fork, its first child must exit, and "
                           "its parent must wait for it" + machine.tail()) from None

@@ -133,8 +133,8 @@ def _weight(line: Line) -> float:
         return 1 + (line.kind == "left out") * LINE_PT / ROW_PT
     s = line.stretches[0]
     like = s.like
-    n_below = max((like.region in REMARK or bool(words.letter_of(like.region))) + bool(like.others.shared) + len(like.others.wrong) + bool(like.level)
-                  + bool(like.soft), s.n_pages > 1)
+    n_below = max((like.region in REMARK or bool(words.letter_of(like.region))) + bool(like.others.shared) + len(like.others.wrong)
+                  + bool(like.level) + bool(like.soft), s.n_pages > 1)
     return 1 + n_below * LINE_PT / ROW_PT
 
 

@@ -2,8 +2,9 @@
 
 Processes stand on the left as a family tree, frames on the right, each beside its owner and above its
 owner's children. A solid line leads from a process's FRY to the frame that is its own; a dashed one from
-each child's SHRIMP to the same frame; a dotted one from each attachment to the segment, which is one box. A family is an outline, so where things stand is arithmetic: no
-layout is searched for, and the same boxes can stand still while a fork builds them (draw_steps).
+each child's SHRIMP to the same frame; a dotted one from each attachment to the segment, which is one box. A
+family is an outline, so where things stand is arithmetic: no layout is searched for, and the same boxes can
+stand still while a fork builds them (draw_steps).
 """
 from __future__ import annotations
 
