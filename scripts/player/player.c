@@ -12,8 +12,6 @@
 
 enum { MEMBERS = 5, HELPER = MEMBERS, CROWD, ANSWERS, PIPES };
 
-enum { IPC_RMID = 0 };
-
 // Who is told.
 enum { CONDUCTOR = PIPES, NOBODY };
 
@@ -223,16 +221,16 @@ static Answer does(Command it, int slot) {
     break;
 #ifdef SYS_shmget // System V's segments: sysvipc(7), shmget(2), shmat(2), shmctl(2)
   case 'S': // key, size, flags
-    said.said[0] = call(SYS_shmget, it.a, it.b, it.c);
+    said.said[0] = shmget(it.a, it.b, it.c);
     break;
   case 'A': // identifier, address, flags
-    said.said[0] = call(SYS_shmat, it.a, it.b, it.c);
+    said.said[0] = shmat(it.a, it.b, it.c);
     break;
   case 'D': // address
-    said.said[0] = call(SYS_shmdt, it.a, 0, 0);
+    said.said[0] = shmdt(it.a);
     break;
   case 'R': // identifier
-    said.said[0] = call(SYS_shmctl, it.a, IPC_RMID, 0);
+    said.said[0] = shmctl(it.a, IPC_RMID);
     break;
 #endif
   case 'U': // what the word at a holds, and the one a page above; if b, then c and c + 1 into those at b and a page above
