@@ -69,6 +69,7 @@ help:
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'LIVE=1          qemu, qemu-gdb: beside a page that shows the machine, at each stop of GDB too'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
+	echo 'PARENT=name     film: the first fork of a process called so, not of whoever forks first'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
 	echo 'PID=n,...       diagrams: the processes that figures of one process are drawn of, or all'
@@ -152,7 +153,7 @@ diagrams:
 
 film:
 	scripts/setup run debug draw
-	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM)))
+	$(PYTHON) scripts/film $(WHERE) $(if $(PROGRAM),--program $(call quoted,$(PROGRAM))) $(if $(PARENT),--parent $(call quoted,$(PARENT)))
 
 test:
 	scripts/setup

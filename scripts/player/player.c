@@ -141,7 +141,7 @@ static long take(void) {
 static Answer does(Command it, int slot) {
   volatile long *word = (long *)it.a;
   Answer said = {{0}};
-  long two[2];
+  long two[2], rest[3];
   int status = 0;
 
   switch (it.what) {
@@ -176,6 +176,10 @@ static Answer does(Command it, int slot) {
     two[1] = it.b + 1;
     write(ends[CROWD][1], two, it.c);
     said.said[0] = read(ends[CROWD][0], (void *)it.a, it.c);
+    if (said.said[0] != it.c) { // however much it has taken, one more byte is there
+      write(ends[CROWD][1], two, 1);
+      read(ends[CROWD][0], rest, sizeof(rest));
+    }
     break;
   case 'W':
     said.said[0] = write(ends[CROWD][1], (void *)it.a, it.c);
@@ -214,6 +218,27 @@ static Answer does(Command it, int slot) {
     break;
   case 'G': // the rest
     said.said[0] = (long)sbrk(heap - (long)sbrk(0, ATONCE), ATONCE);
+    break;
+#ifdef SYS_shmget // System V's segments: sysvipc(7), shmget(2), shmat(2), shmctl(2)
+  case 'S': // key, size, flags
+    said.said[0] = shmget(it.a, it.b, it.c);
+    break;
+  case 'A': // identifier, address, flags
+    said.said[0] = shmat(it.a, it.b, it.c);
+    break;
+  case 'D': // address
+    said.said[0] = shmdt(it.a);
+    break;
+  case 'R': // identifier
+    said.said[0] = shmctl(it.a, IPC_RMID);
+    break;
+#endif
+  case 'U': // what the word at a holds, and the one a page above; if b, then c and c + 1 into those at b and a page above
+    for (int i = 0; i < 2; i++) {
+      said.said[i] = *(volatile long *)(it.a + i * 4096);
+      if (it.b)
+        *(volatile long *)(it.b + i * 4096) = it.c + i;
+    }
     break;
   case 'p':
     said.said[0] = getpid();

@@ -29,11 +29,14 @@ def test_a_program_of_posix_prints_what_it_prints_on_linux(machine, tmp_path, na
     assert machine(1).run(name) == on_linux(name, tmp_path)
 
 
-def test_harts_that_make_attach_and_remove_at_once_lose_nothing(machine, free_frames):
-    one = machine(8)
+@pytest.mark.parametrize("cpus", [3, 8])
+def test_what_the_manual_pages_say_is_so_on_several_harts_and_nothing_is_lost(machine, free_frames, cpus):
+    """On one hart test_programs runs them. The table in docs/shared-memory.md is about these."""
+    one = machine(cpus)
     before = free_frames(one)
-    assert one.run("usertests shm-race-*").endswith("ALL TESTS PASSED\n")
-    assert free_frames(one) == before
+    said = one.run("usertests -q shm-*")
+    assert said.endswith("ALL TESTS PASSED\n"), said
+    assert said.count("test shm-") > 30 and free_frames(one) == before
 
 
 def test_segments_are_listed_and_removed_by_id_and_by_key(machine, loads, free_frames):
@@ -69,3 +72,14 @@ def test_the_kit_finds_segments_right_that_are_attached_removed_and_left_alone(m
              if any(user["kind"] == "segment" for user in frame["users"])]
     # Three segments' lists, the two pages that two children read, a page of nobody's, three pages that all three have.
     assert sorted(map(len, users)) == [0, 0, 0, 0, 2, 2, 3, 3, 3] and not snapshot["lost"]
+
+
+def test_each_test_that_the_table_of_ltp_names_is_there():
+    table = [line for line in (ROOT / "docs/shared-memory.md").read_text().splitlines() if line.startswith("| shm")]
+    named = {name for line in table for name in re.findall(r"`(shm-[\w-]+)`", line)}
+    known = set(re.findall(r'^  \{"(shm-[\w-]+)"', (ROOT / "xv6/user/tests_shm.c").read_text(), re.M))
+    assert named <= known and len(named) > 15
+    cases = {f"{call}{n:02}" for call, ns in (("shmat", range(1, 5)), ("shmget", range(2, 7)), ("shmctl", range(1, 9)), ("shmdt", (1, 2)))
+             for n in ns}
+    assert {re.match(r"\| (\w+)", line)[1] for line in table} == cases
+    assert all(re.search(r"`|^\| [^|]+\|[^|]+\| no ", line) or "64 bits" in line for line in table)

@@ -9,8 +9,10 @@ import pytest
 from shrimpy.records import decode, encode
 from shrimpy.rules import RULES
 from shrimpy.spec import (
-    INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Process, borders, covering, pairs, random_ones)
+    INIT, ORDER, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Process, borders, covering, pairs, random_ones,
+    sharing, sharing_covered)
 from shrimpy.spec import promises
+from shrimpy.spec.model import Segment
 from shrimpy.spec.sequences import FIRST, START, bury, moves, play, shorter
 
 A, B, C = FIRST, FIRST + 1, FIRST + 2
@@ -97,6 +99,38 @@ def test_shorter_sequences_can_be_played_and_are_shorter():
 def test_a_divergence_goes_to_json_and_back():
     one = Divergence(Differs.CONTENT, (START, FORK_B), Cell(B, "SHRIMP"), "zeroed", expected=0, seen=5, index=3)
     assert decode(Divergence, encode(one)) == one
+
+
+GET, ATTACH, READ_ONLY = Op(A, Do.SHM_GET, 1), Op(A, Do.SHM_ATTACH, 1), Op(A, Do.SHM_ATTACH_READ, 1)
+
+
+def test_a_child_has_its_parents_attachments_and_exec_and_exit_detach():
+    model = after(GET, ATTACH, FORK_B, Op(B, Do.FORK, C))
+    mine, its = (model.cells(one)[2:] for one in (A, C))
+    assert [model.page(one) for one in mine] == [model.page(one) for one in its] and len(mine) == 2
+    model.write(its[1], 7, 5)
+    assert model.word_at(mine[1], 7) == 5 and model.word_at(mine[0], 7) == 0
+    for op in (Op(C, Do.EXEC), Op(B, Do.EXIT)):
+        bury(model, op)
+    assert [len(model.processes[one].attached) for one in (A, B, C)] == [1, 0, 0]
+
+
+def test_a_removed_segment_loses_its_key_at_once_and_goes_with_the_last_that_detaches():
+    model = after(GET, ATTACH, FORK_B, Op(B, Do.SHM_REMOVE, 1))
+    assert not model.succeeds(Op(A, Do.SHM_FIND, 1)) and 1 in model.segments
+    for op in (Op(A, Do.SHM_DETACH, 1), Op(B, Do.EXIT)):
+        assert 1 in model.segments
+        bury(model, op)
+    assert not model.segments and model.can(ATTACH) and not model.succeeds(ATTACH)
+
+
+@pytest.mark.parametrize("before,op,fits", [
+    ((), GET, True), ((GET,), GET, False), ((), ATTACH, False), ((GET,), Op(0, Do.SHM_ATTACH, 1), False), ((GET,), Op(0, Do.SHM_REMOVE, 1), True),
+    ((GET, ATTACH, Op(A, Do.SHM_REMOVE, 1)), ATTACH, False), ((GET, ATTACH, Op(A, Do.SHM_REMOVE, 1)), Op(A, Do.SHM_REMOVE, 1), False),
+    ((GET,), Op(A, Do.SHM_DETACH, 1), False), ((GET, ATTACH), Op(A, Do.SHM_VIOLATE, 1), False), ((GET, READ_ONLY), Op(A, Do.SHM_VIOLATE, 1), True),
+    ((GET, *[ATTACH] * 4), ATTACH, False), ((GET, ATTACH, Op(A, Do.CROWD, 2)), Op(A, Do.SHM_DETACH, 1), False)])
+def test_of_what_posix_leaves_open_nothing_is_asked(before, op, fits):
+    assert after(*before).can(op) is fits
 
 
 # Mutants: kernels that are wrong, as models
@@ -207,6 +241,118 @@ class _ExitSoils(Model):
             process.shrimp.words[0] = 1
 
 
+class _KeyStays(Model):
+    def succeeds(self, op):
+        return super().succeeds(op) or op.do is Do.SHM_FIND and op.n in self.segments
+
+
+class _RemovedAtOnce(Model):
+    def _share(self, op, actor):
+        super()._share(op, actor)
+        if op.do is Do.SHM_REMOVE:
+            self.segments.pop(op.n, None)
+            for process in self.processes.values():
+                for one in process.attached:
+                    if one.segment.removed:
+                        one.segment.pages = tuple(Page() for _ in one.segment.pages)
+
+
+class _ForkDoesNotInherit(Model):
+    def _fork(self, parent, number):
+        super()._fork(parent, number)
+        self.processes[number].attached = []
+
+
+class _ForkCopiesSegments(Model):
+    def _fork(self, parent, number):
+        super()._fork(parent, number)
+        self.processes[number].attached = [Attachment(one.number, Segment(one.segment.number), one.writable) for one in parent.attached]
+
+
+class _ForkGivesW(Model):
+    def _fork(self, parent, number):
+        super()._fork(parent, number)
+        self.processes[number].attached = [Attachment(one.number, one.segment, True) for one in parent.attached]
+
+
+class _ExecKeepsSegments(Model):
+    def _exec(self, process):
+        had = list(process.attached)
+        super()._exec(process)
+        process.attached = had
+
+
+class _ExitDoesNotDetach(Model):
+    def _exit(self, process):
+        had = list(process.attached)
+        super()._exit(process)
+        process.attached = had
+        for one in had:
+            self.segments[one.segment.number] = one.segment
+
+
+class _ForkDoesNotCount(Model):
+    """The last that has attached it itself takes a removed segment away."""
+
+    def _settle(self):
+        for number, segment in list(self.segments.items()):
+            have = [one for process in self.processes.values() for one in process.attached if one.segment is segment]
+            if segment.removed and len({one.number for one in have}) == len(have) == 1:
+                segment.pages = tuple(Page() for _ in segment.pages)
+        super()._settle()
+
+
+class _ReadOnlyIsNot(Model):
+    def may_write(self, cell):
+        return True
+
+    def succeeds(self, op):
+        return super().succeeds(op) or op.do is Do.SHM_READ
+
+
+class _SecondIsTheFirst(Model):
+    def _share(self, op, actor):
+        super()._share(op, actor)
+        if op.do is Do.SHM_GET:
+            self.segments[op.n] = next(iter(self.segments.values()))
+
+
+class _DetachesAll(Model):
+    def _share(self, op, actor):
+        if op.do is Do.SHM_DETACH:
+            self._detach(actor, [one for one in actor.attached if one.segment.number == op.n])
+        else:
+            super()._share(op, actor)
+
+
+class _DetachesInside(Model):
+    def succeeds(self, op):
+        return super().succeeds(op) or op.do is Do.SHM_DETACH_INSIDE
+
+
+class _AttachesAnother(Model):
+    def _share(self, op, actor):
+        super()._share(op, actor)
+        if op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ):
+            last = actor.attached[-1]
+            last.segment = Segment(last.segment.number)
+
+
+class _LosesOnceNobodyHasIt(Model):
+    """A segment that nobody has attached is begun anew."""
+
+    def _settle(self):
+        super()._settle()
+        used = [one.segment for process in self.processes.values() for one in process.attached]
+        for number, segment in self.segments.items():
+            if segment not in used:
+                segment.pages = tuple(Page() for _ in segment.pages)
+
+
+SHARING_MUTANTS = [_KeyStays, _RemovedAtOnce, _ForkDoesNotInherit, _ForkCopiesSegments, _ForkGivesW, _ExecKeepsSegments, _ExitDoesNotDetach,
+                   _ForkDoesNotCount, _ReadOnlyIsNot, _SecondIsTheFirst, _DetachesAll, _DetachesInside, _AttachesAnother,
+                   _LosesOnceNobodyHasIt]
+
 MUTANTS = [_CopiesAtFork, _Grandparents, _Inherits, _FirstChildOnly, _ExecRenews, _ExecDropsShrimp, _ThirdExec, _Zeroes,
            _OrphanGetsAnother, _OrphanLoses, _OrphanExecs, _NinthChild, _ExitSoils]
 
@@ -216,21 +362,40 @@ def differs(mutant, sequences):
     for ops in sequences:
         one, other = Model(), mutant()
         for n, op in enumerate(ops, 1):
+            if op.do in SHM and one.succeeds(op) is not other.succeeds(op):
+                return ops[:n]
             for model in (one, other):
                 bury(model, op)
+            if _seen(one) != _seen(other):
+                return ops[:n]
             for process in one.living():
-                for name in ORDER:
+                for at, cell in enumerate(one.cells(process.number)):
                     for model in (one, other):
-                        model.write(Cell(process.number, name), 32 + 4 * process.number + ORDER.index(name), 1000 * n + process.number)
+                        model.write(cell, 32 + 4 * process.number + (ORDER.index(cell.page) if cell.page else at), 1000 * n + process.number)
             if _seen(one) != _seen(other):
                 return ops[:n]
     return None
 
 
 def _seen(model):
-    cells = [Cell(process.number, name) for process in model.living() for name in ORDER if process.page(name) is not None]
-    return (sorted(map(repr, cells)), sorted(map(repr, model.pages().values())),
+    cells = [cell for process in model.living() for cell in model.cells(process.number)]
+    return (sorted(map(repr, cells)), sorted(map(repr, model.pages().values())), [model.may_write(cell) for cell in cells],
             [[model.word_at(cell, at) for at in range(128)] for cell in cells])
+
+
+@pytest.mark.parametrize("mutant", SHARING_MUTANTS)
+def test_a_mutant_of_what_is_said_of_segments_is_killed_by_what_check_plays(mutant):
+    assert differs(mutant, [one.ops for one in sharing()]) is not None
+    assert differs(mutant, [one.ops for one in borders()]) is None, "it is about nothing else"
+
+
+def test_what_is_played_of_segments_can_be_played_in_each_state_and_cut_shorter():
+    for ops in [one.ops for one in sharing()] + sharing_covered(1) + list(random_ones("x", 20, 40, 4, shared=True)):
+        assert play(ops) is not None and any(op.do in SHM for op in ops)
+        assert all(play(one) is not None for one in shorter(ops))
+    assert {op.do for ops in sharing_covered(1) for op in ops} >= SHM
+    assert {op.do for one in sharing() for op in one.ops} >= SHM
+    assert differs(Model, [one.ops for one in sharing()] + sharing_covered(1)) is None
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

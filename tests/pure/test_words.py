@@ -27,6 +27,7 @@ K = Kind
 OPS = (Op(0, Do.FORK, 2), Op(2, Do.FORK, 3), Op(3, Do.EXEC), Op(3, Do.EXEC), Op(3, Do.EXEC), Op(2, Do.EXIT), Op(0, Do.WAIT))
 EVERY_OP = tuple(Op(3, each, 1, "FRY") for each in Do) + (Op(3, Do.EXEC_FAILS, 0), Op(3, Do.EXEC_FAILS, 2))
 THIRD = Cell(3, "SHRIMP")
+OF_SEGMENT = Cell(3, "", 2, 1, 1)
 DIVERGENCES = [
     Divergence(Differs.PANICKED, OPS[:1], text="kfree: frame is free"), Divergence(Differs.HANGS, OPS[:1]),
     Divergence(Differs.HANGS, OPS[:1], Cell(2)), Divergence(Differs.DIED, OPS[:1], Cell(0)),
@@ -42,7 +43,10 @@ DIVERGENCES = [
     Divergence(Differs.CONTENT, OPS, THIRD, seen=0, expected=7, index=3, written=True),
     Divergence(Differs.CONTENT, OPS, THIRD, "zeroed", seen=7, expected=0, index=3),
     Divergence(Differs.CROWD, EVERY_OP, Cell(3, "FRY"), seen=FRAME, expected=WANTED, pid=30),
-    Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), seen=0, pid=30), Divergence(Differs.LEAK, OPS, seen=2)]
+    Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), seen=0, pid=30), Divergence(Differs.LEAK, OPS, seen=2),
+    Divergence(Differs.FLAGS, OPS, OF_SEGMENT, "segments", seen=0x17), Divergence(Differs.MAPPED, OPS, OF_SEGMENT, "segments", seen=FRAME),
+    Divergence(Differs.ANSWER, OPS, Cell(3), "segments", seen=-2), Divergence(Differs.ANSWER, OPS, Cell(3), "segments", seen=5, expected=-1),
+    Divergence(Differs.CONTENT, OPS, OF_SEGMENT, "segments", seen=0, expected=7, index=3, written=True)]
 
 SAMPLES = [
     HALF_MADE, Reason(K.NO_SUCH_STATE, 4, state="?7"), Reason(K.PROCESS_LOCKED, 4), Reason(K.NOT_WALKED, 4),

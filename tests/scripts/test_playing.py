@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
 from shrimpy.reasons import Kind
-from shrimpy.spec import AT_ONCE, Cell, Differs, Do, Op, borders, covering, pairs, random_ones
+from shrimpy.spec import AT_ONCE, Cell, Differs, Do, Op, borders, covering, pairs, random_ones, sharing, sharing_covered
 from shrimpy.spec.sequences import FIRST, START
 
 ROOT = Path(__file__).resolve().parents[2]
 PARENT, CHILD, GRANDCHILD = FIRST, FIRST + 1, FIRST + 2
 FAMILY = (START, Op(PARENT, Do.FORK, CHILD))
 ALL = [one.ops for one in borders()] + covering(2)
+SHARING = [one.ops for one in sharing()]
 
 
 def perform(kernel, sequences, cpus=1, **how):
@@ -35,9 +37,9 @@ def wrong(name):
 
 @pytest.mark.parametrize("harts", [1, 3])
 def test_our_kernel_keeps_it(kernel, harts):
-    found = perform(kernel, ALL if harts == 1 else ALL[:8], harts)
+    found = perform(kernel, ALL + SHARING if harts == 1 else ALL[:8] + SHARING, harts)
     assert found.divergence is None and not found.noted
-    assert found.n_ops > 100 // harts
+    assert found.n_ops > 100 // harts and found.n_sequences > len(SHARING)
 
 
 @pytest.mark.parametrize("name", ["copy-on-write", "areas", "lists-by-hart"])
@@ -88,13 +90,22 @@ def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):
     assert checking.check(kernel, 1, only=["play"]).status == PASS
 
 
+def test_segments_are_played_only_where_the_kernel_has_them_and_all_promises_count(kernel, tmp_path):
+    numbers = (kernel.sources / "syscall.h").read_text().splitlines(keepends=True)
+    (tmp_path / "syscall.h").write_text("".join(line for line in numbers if "SYS_shmdt" not in line))
+    for one, how in ((kernel, {"handout": True}), (replace(kernel, sources=tmp_path), {})):
+        found = perform(one, SHARING, **how)
+        assert (found.n_sequences, found.divergence) == (0, None)
+
+
 @pytest.mark.soak
 @pytest.mark.limit(3000)
 @pytest.mark.parametrize("harts", [1, 3, 8])
 def test_our_kernel_keeps_it_for_long(kernel, harts):
     seed = os.environ.get("PLAY") or str(random.SystemRandom().randrange(1 << 32))
     print(f"PLAY={seed}")
-    long = [*covering(4 if harts == 1 else 3), *random_ones(seed, 200, 60, 4)]
+    long = [*covering(4 if harts == 1 else 3), *random_ones(seed, 200, 60, 4), *SHARING, *sharing_covered(1),
+            *random_ones(seed, 100, 60, 4, shared=True)]
     assert perform(kernel, [*ALL, *long, *(pairs(2) if harts == 1 else ())], harts, seed=seed).divergence is None
 
 

@@ -143,3 +143,23 @@ def at_rest(made: Family) -> Family:
     free["count"] = sum(n for _, n in free["runs"])
     free["lists"] = [{"name": "kmem.freelist", "count": free["count"]}]
     return made
+
+
+ATTACHED = 0x3FFFFF9000
+
+
+def sharers() -> Family:
+    """demo() with two segments: 1, of two pages, which 3 and 4 have attached, 4 for reading only; 2, removed, which 6 has."""
+    made = demo()
+    for pid, va, pages, flags, number in ((3, ATTACHED, (0x87100000, 0x87102000), "VRW-U-AD", 1),
+                                          (4, ATTACHED - 0x4000, (0x87100000, 0x87102000), "VR--U-A-", 1),
+                                          (6, ATTACHED, (0x87200000,), "VRW-U-AD", 2)):
+        for i, pa in enumerate(pages):
+            made.map(pid, va + 0x1000 * i, pa, flags, f"shm:{number}")
+    for number, frames, removed in ((1, (0x87100000, 0x87102000), False), (2, (0x87200000,), True)):
+        made.json.setdefault("segments", []).append({
+            "id": number, "name": f"shm.segments[{number}]", "key": 0, "size": 4096 * len(frames), "n_attached": 1, "mode": 384,
+            "removed": removed, "frames": [[hex(pa), 1] for pa in frames]})
+        for pa in frames:
+            made.use(pa, "segment", None)
+    return made

@@ -166,7 +166,7 @@ static void place_that_is_taken(void) {
   };
   for (int i = 0; i < LENGTH(taken); i++)
     must(refused(EINVAL, id, taken[i], 0) && refused(EINVAL, id, taken[i], SHM_REMAP));
-  must(refused(EINVAL, id, 1, SHM_RND));
+  must(refused(EINVAL, id, 1, SHM_RND) && refused(EINVAL, id, 1, SHM_RND | SHM_REMAP));
   must(attached(id) == 0);
   must_remove(id);
 }
@@ -231,6 +231,7 @@ static void detach_is_exact(void) {
   int id = must_get(3 * PGSIZE);
   volatile char *at = must_attach(id, 0);
   must(shmdt((uint64)at + PGSIZE) == -EINVAL && shmdt((uint64)at + 1) == -EINVAL && shmdt((uint64)at - PGSIZE) == -EINVAL);
+  must(shmdt((uint64)&id) == -EINVAL && shmdt((uint64)detach_is_exact & -PGSIZE) == -EINVAL);
   must(shmdt(0) == -EINVAL && shmdt(FRY) == -EINVAL && shmdt(SHRIMP) == -EINVAL && shmdt(-1UL) == -EINVAL);
   at[2 * PGSIZE] = 1;
   must_detach(at);
@@ -270,12 +271,35 @@ static void read_only_is(void) {
   must_remove(id);
 }
 
+// Each way to say where: the address is what was asked for, the rights too.
+static void asked_place_has_asked_rights(void) {
+  int id = must_get(sizeof(int));
+  uint64 at = SHRIMP - 10 * PGSIZE;
+  const struct {
+    uint64 at;
+    int flags;
+  } ways[] = {{0, 0}, {at, 0}, {at + PGSIZE - 1, SHM_RND}, {at, SHM_RDONLY}, {0, SHM_RDONLY}};
+  for (int i = 0; i < LENGTH(ways); i++) {
+    uint64 got = shmat(id, ways[i].at, ways[i].flags);
+    must((long)got > 0 && (ways[i].at == 0 || got == PGROUNDDOWN(ways[i].at)));
+    must(attached(id) == 1 && stat_of(id).shm_segsz == sizeof(int));
+    place = (volatile char *)got;
+    must_work(read_place);
+    must(status_of(write_place) == (ways[i].flags & SHM_RDONLY ? -1 : 0));
+    must(*place == 1);         // the segment is the same one each time
+    must_detach(place);
+  }
+  must_remove(id);
+}
+
 static void detached_is_gone(void) {
   int id = must_get(2 * PGSIZE);
   place = must_attach(id, 0);
   must_work(write_place);
   must_detach(place);
+  must(attached(id) == 0);
   must_be_killed(read_place);
+  must_be_killed(write_place);
   place += PGSIZE;
   must_be_killed(read_place);
   must_remove(id);
@@ -294,6 +318,12 @@ static void mode_decides(void) {
   int id = shmget(KEY, 1, IPC_CREAT | 0400);
   struct shmid_ds ds = stat_of(id);
   must(shmget(KEY, 1, 0600) == -EACCES && shmget(KEY, 1, 0200) == -EACCES && shmget(KEY, 1, 0444) == id);
+  int closed = shmget(KEY + 1, 1, NEW & ~0777);
+  must(shmget(KEY + 1, 1, SHM_R) == -EACCES && shmget(KEY + 1, 1, SHM_W) == -EACCES && shmget(KEY + 1, 1, SHM_R | SHM_W) == -EACCES);
+  must(refused(EACCES, closed, 0, 0) && refused(EACCES, closed, 0, SHM_RDONLY) && shmget(KEY + 1, 1, 0) == closed);
+  must(shmctl(closed, IPC_STAT, &ds) == -EACCES);
+  must_remove(closed);
+  ds = stat_of(id);
   must(refused(EACCES, id, 0, 0));
   must_detach(must_attach(id, SHM_RDONLY));
   ds.shm_perm.mode = 01277;  // of which nine bits count
@@ -375,6 +405,66 @@ static void segment_outlives_its_maker(void) {
   must_remove(id);
 }
 
+// Counts, by children that do one thing at each step and are counted after it.
+
+#define COUNTED 6
+
+static int go[3][2], done[2]; // a pipe for each step: nobody takes two
+static volatile char *shared; // attached before they were begun; 0: they attach
+
+static void step(int n) {
+  must(write(done[1], "", 1) == 1);
+  await(go[n]);
+}
+
+static void attach_and_detach(void) {
+  volatile char *at = shared;
+  for (int i = 0; i < LENGTH(go); i++)
+    close(go[i][1]);           // so that nobody waits for one who has failed
+  step(0);
+  if (at == 0)
+    at = must_attach(inherited, 0);
+  step(1);
+  must_detach(at);
+  step(2);
+}
+
+// All have come to where they wait; IPC_STAT and SHM_STAT count n attachments.
+static void must_count(int n, int step) {
+  struct shmid_ds ds;
+  for (int i = 0; i < COUNTED; i++)
+    await(done);
+  must(attached(inherited) == n);
+  must(shmctl(inherited % NSHM, SHM_STAT, &ds) == inherited && ds.shm_nattch == n);
+  for (int i = 0; i < COUNTED; i++)
+    post(go[step]);
+}
+
+static void count_children(volatile char *before) {
+  int mine = before != 0;
+  shared = before;
+  for (int i = 0; i < COUNTED; i++)
+    begin(attach_and_detach);
+  must_count(before ? COUNTED + 1 : 0, 0);
+  must_count(COUNTED + mine, 1);
+  must_count(mine, 2);
+  for (int i = 0; i < COUNTED; i++)
+    must(reap() == 0);
+}
+
+static void attachments_are_counted(void) {
+  inherited = must_get(PGSIZE);
+  for (int i = 0; i < LENGTH(go); i++)
+    must_pipe(go[i]);
+  must_pipe(done);
+  count_children(0);
+  volatile char *at = must_attach(inherited, 0);
+  count_children(at);
+  must_detach(at);
+  must(attached(inherited) == 0);
+  must_remove(inherited);
+}
+
 // Removal and shmctl
 
 static void removed_lives_on(void) {
@@ -411,6 +501,42 @@ static void stat_tells(void) {
   must(shmctl(id, SHM_LOCK, 0) == 0 && stat_of(id).shm_perm.mode == (SHM_LOCKED | 0640));
   must(shmctl(id, SHM_UNLOCK, 0) == 0 && stat_of(id).shm_perm.mode == 0640);
   must_remove(id);
+}
+
+static void set_changes_mode(void) {
+  int id = shmget(IPC_PRIVATE, 2048, IPC_CREAT | 0666);
+  struct shmid_ds was = stat_of(id), ds = was;
+  must(was.shm_perm.mode == 0666);
+  while (uptime() <= was.shm_ctime)
+    ;
+  ds.shm_perm.mode = 0600;
+  ds.shm_segsz = 1;            // of the rest nothing is taken
+  ds.shm_nattch = 7;
+  must(shmctl(id, IPC_SET, &ds) == 0);
+  ds = stat_of(id);
+  must(ds.shm_perm.mode == 0600 && ds.shm_segsz == 2048 && ds.shm_nattch == 0);
+  must(ds.shm_ctime > was.shm_ctime && ds.shm_ctime <= uptime());
+  must(shmctl(id, IPC_SET, &was) == 0 && stat_of(id).shm_perm.mode == 0666);
+  must_remove(id);
+}
+
+static void info_agrees_with_list(void) {
+  struct shm_info info;
+  struct shmid_ds ds;
+  int pages = 0, found = 0, ids[] = {must_get(1), must_get(PGSIZE + 1), must_get(3 * PGSIZE)};
+  must_remove(ids[1]);         // leaves a gap
+  int last = shmctl(0, SHM_INFO, &info);
+  must(last >= 0 && shmctl(last, SHM_STAT_ANY, &ds) == ids[2] && shmctl(last + 1, SHM_STAT_ANY, &ds) == -EINVAL);
+  for (int place = 0; place <= last; place++) {
+    if (shmctl(place, SHM_STAT_ANY, &ds) < 0)
+      continue;
+    found++;
+    pages += PGROUNDUP(ds.shm_segsz) / PGSIZE;
+  }
+  must(found == 2 && info.used_ids == 2 && pages == 4);
+  must(info.shm_tot == pages && info.shm_rss == pages && info.shm_swp == 0);
+  must_remove(ids[0]);
+  must_remove(ids[2]);
 }
 
 static void control_says_why(void) {
@@ -595,6 +721,7 @@ const struct test shm_tests[] = {
   {"shm-detach", detach_is_exact, "shmdt takes an attachment's first address only"},
   {"shm-detached", detached_is_gone, "no page of what is detached can be touched"},
   {"shm-read-only", read_only_is, "SHM_RDONLY is, for user mode and system calls"},
+  {"shm-asked-rights", asked_place_has_asked_rights, "an asked place has the asked rights, and the segment's bytes"},
   {"shm-never-run", never_executed, "a segment is no code"},
   {"shm-mode", mode_decides, "the owner's bits of a mode are asked"},
   {"shm-fork", fork_inherits, "a child has its parent's attachments"},
@@ -603,6 +730,9 @@ const struct test shm_tests[] = {
   {"shm-outlives", segment_outlives_its_maker, "a segment stays without its maker"},
   {"shm-removed", removed_lives_on, "a removed one lives until the last detaches; its key is free at once"},
   {"shm-stat", stat_tells, "what IPC_STAT says"},
+  {"shm-count", attachments_are_counted, "nattch while children attach, inherit and detach"},
+  {"shm-set", set_changes_mode, "IPC_SET changes the mode and when that was, nothing else"},
+  {"shm-info", info_agrees_with_list, "SHM_INFO counts what SHM_STAT_ANY lists"},
   {"shm-control-fails", control_says_why, "shmctl says why it fails"},
   {"shm-get-memory", get_without_memory, "shmget without memory loses none", 1},
   {"shm-attach-memory", attach_without_memory, "shmat without memory loses none", 1},

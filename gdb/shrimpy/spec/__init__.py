@@ -1,4 +1,4 @@
-"""The executable specification of FRY and SHRIMP, and the sequences of operations that it is played with.
+"""The executable specification of FRY and SHRIMP, and of segments of shared memory, and the sequences of operations that it is played with.
 
 Pure: no kernel, no memory, no `gdb`. Whoever plays it against a kernel compares what the model says after each
 operation with what user code read, what memory holds and what the hart used.
@@ -7,8 +7,9 @@ operation with what user code read, what memory holds and what the hart used.
 from __future__ import annotations
 
 from .divergence import Differs, Divergence, Played
-from .model import AT_ONCE, BEYOND, INIT, ORDER, Cell, Do, Model, Op, Page, Process
-from .sequences import Sequence, borders, covering, pairs, random_ones
+from .model import AT_ONCE, BEYOND, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Do, Model, Op, Page, Process
+from .sequences import Sequence, borders, covering, pairs, random_ones, sharing, sharing_covered
 
-__all__ = ["AT_ONCE", "BEYOND", "INIT", "ORDER", "Cell", "Differs", "Divergence", "Do", "Model", "Op", "Page", "Played", "Process",
-           "Sequence", "borders", "covering", "pairs", "random_ones"]
+__all__ = ["AT_ONCE", "BEYOND", "INIT", "ORDER", "SEGMENTS", "SEGMENT_PAGES", "SHM", "Attachment", "Cell", "Differs", "Divergence",
+           "Do", "Model", "Op", "Page", "Played", "Process", "Sequence", "borders", "covering", "pairs", "random_ones", "sharing",
+           "sharing_covered"]

@@ -11,7 +11,7 @@ The promises, by number, are those of promises.py.
 from __future__ import annotations
 
 import enum
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from ..records import plain, record, word
 
@@ -45,13 +45,40 @@ class Do(str, enum.Enum):
     CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
     DISPERSE = "disperse"       # they exit, and it waits for them
 
+    # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
+    SHM_GET = "shm-get"         # makes it, with a key
+    SHM_FIND = "shm-find"       # asks for it by its key
+    SHM_ATTACH = "shm-attach"
+    SHM_ATTACH_READ = "shm-attach-read"     # for reading only
+    SHM_DETACH = "shm-detach"   # the one of its attachments that it has had for longest
+    SHM_DETACH_INSIDE = "shm-detach-inside"     # at the second page of that: which is no attachment's address
+    SHM_REMOVE = "shm-remove"
+    SHM_READ = "shm-read"       # a system call that writes a word through that attachment: refused where it is for reading only
+    SHM_WRITE = "shm-write"     # a system call that reads one
+    SHM_VIOLATE = "shm-violate"     # stores to one that is for reading only, and ends by it
+
+
+_OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.SHM_WRITE, Do.SHM_VIOLATE))
+SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
+"""The operations on segments."""
+
+SEGMENT_PAGES = 2
+"""Of each segment that is played."""
+_MOST_ATTACHED = 4
+
 
 @record
 class Cell:
-    """A page of a process; without a page, the process itself."""
+    """A page of a process; without a page, the process itself.
+
+    segment, attachment, nth: of a page of a segment the segment's number, that of the process's attachment, and which page.
+    """
 
     process: int = plain()
     page: str = word("FRY", "SHRIMP", "", default="")
+    segment: Optional[int] = plain(default=None)
+    attachment: int = plain(default=0)
+    nth: int = plain(default=0)
 
 
 @record
@@ -76,9 +103,27 @@ class Page:
 
 
 AT_ONCE = "at-once"
-BEYOND = ("zeroed", "exec", "orphan", AT_ONCE)
+SEGMENTS = "segments"
+BEYOND = ("zeroed", "exec", "orphan", AT_ONCE, SEGMENTS)
 """What the model promises and a lab's handout does not: that a new page is zero, that exec keeps both pages, that an
-orphan keeps its SHRIMP, that both pages are mapped before they are touched."""
+orphan keeps its SHRIMP, that both pages are mapped before they are touched, and all of segments, which POSIX promises."""
+
+
+class Segment:
+    """A segment of shared memory. shmget(2): its pages are zero when it is made; shmctl(2): once it is removed nobody finds it by
+    its key, and it goes with the last attachment."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.pages = tuple(Page() for _ in range(SEGMENT_PAGES))
+        self.removed = False
+
+
+class Attachment:
+    """Where a process has a segment. number: who has inherited it has it by the same number, at the same address."""
+
+    def __init__(self, number: int, segment: Segment, writable: bool) -> None:
+        self.number, self.segment, self.writable = number, segment, writable
 
 
 class Process:
@@ -96,9 +141,14 @@ class Process:
         self.beyond: Dict[str, Optional[str]] = {"FRY": None, "SHRIMP": None}
         self.crowd = 0                                  # children that only stand still
         self.heap = 0                                   # bytes that sbrk has given it
+        self.attached: List[Attachment] = []            # the oldest first
 
     def page(self, name: str) -> Optional[Page]:
         return self.fry if name == "FRY" else self.shrimp
+
+    def attachment(self, segment: int, number: Optional[int] = None) -> Optional[Attachment]:
+        """Of a segment, the one of that number or the oldest; None when it has none."""
+        return next((one for one in self.attached if one.segment.number == segment and number in (None, one.number)), None)
 
 
 ORDER = ("FRY", "SHRIMP")
@@ -114,6 +164,9 @@ class Model:
     def __init__(self, handout: bool = False) -> None:
         self._handout = handout
         self.processes: Dict[int, Process] = {0: Process(0, INIT, Page(known=False))}
+        self.segments: Dict[int, Segment] = {}          # that are there, removed or not
+        self.made: Set[int] = set()                     # the numbers of all that have been
+        self._n_attached = 0
         self._fork(self.processes[0], 1)
 
     # Who there is
@@ -145,7 +198,30 @@ class Model:
             return op.actor != 0 and (op.n <= ABSURD or self.processes[op.actor].heap + op.n >= 0)
         if op.do is Do.DISPERSE:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
-        return True
+        return op.do not in SHM or self._can_share(op, self.processes[op.actor])
+
+    def _can_share(self, op: Op, actor: Process) -> bool:
+        """Of what POSIX leaves open nothing is asked: to attach a segment that was removed, or to remove it again."""
+        if op.do is Do.SHM_GET:
+            return op.n not in self.made
+        if op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE):
+            known = op.n in self.made and not (op.n in self.segments and self.segments[op.n].removed)
+            return known and (op.do is Do.SHM_REMOVE or actor.number != 0 and len(actor.attached) < _MOST_ATTACHED)
+        if op.do not in _OF_ATTACHED:
+            return op.n in self.made
+        had = actor.attachment(op.n)
+        return had is not None and not actor.crowd and (op.do is not Do.SHM_VIOLATE or not had.writable)
+
+    def succeeds(self, op: Op) -> bool:
+        """Whether a call about a segment succeeds. shmget(2): no segment is found by the key of one that was removed; shmat(2),
+        shmctl(2): the identifier of one that is gone is no segment's; shmdt(2): only an attachment's address is detached;
+        shmat(2): who has it for reading only cannot write."""
+        if op.do is Do.SHM_FIND:
+            return op.n in self.segments and not self.segments[op.n].removed
+        if op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE):
+            return op.n in self.segments
+        had = self.processes[op.actor].attachment(op.n)
+        return op.do is not Do.SHM_DETACH_INSIDE and (op.do is not Do.SHM_READ or had is not None and had.writable)
 
     # What happens
 
@@ -157,7 +233,7 @@ class Model:
             self._fork(actor, op.n)
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             self._exec(actor)
-        elif op.do in (Do.EXIT, Do.FAULT):
+        elif op.do in (Do.EXIT, Do.FAULT, Do.SHM_VIOLATE):
             self._exit(actor)
         elif op.do is Do.KILL:
             self._exit(self.processes[op.n])
@@ -169,16 +245,20 @@ class Model:
             actor.heap += op.n
         elif op.do is Do.DISPERSE:
             actor.crowd = 0
+        elif op.do in SHM and self.succeeds(op):
+            self._share(op, actor)
         return ()
 
     def _fork(self, parent: Process, number: int) -> None:
         """Promise 2: the child's SHRIMP is its parent's FRY, not a copy, and not what the parent's SHRIMP is."""
         self.processes[number] = Process(number, parent.number, parent.fry)
         self.processes[number].heap = parent.heap
+        self.processes[number].attached = list(parent.attached)     # fork(3p), shmat(2): a child has its parent's attachments
 
     def _exec(self, process: Process) -> None:
         """Promise 3: both pages are kept. Of the handout's three requirements none says so."""
         process.heap = 0
+        self._detach(process, process.attached)         # execve(2), shmat(2): nothing is attached afterwards
         for name in ORDER:
             process.beyond[name] = process.beyond[name] or "exec"
         for child in self.children(process.number):
@@ -188,6 +268,7 @@ class Model:
         """Promise 5: who maps the page keeps it. Orphans are the first process's, and it waits for those that have exited."""
         process.is_zombie = True
         process.crowd = 0
+        self._detach(process, process.attached)         # _exit(3p): all is detached
         for child in self.children(process.number):
             child.parent = INIT
             child.beyond["SHRIMP"] = "orphan"
@@ -197,6 +278,29 @@ class Model:
                 del self.processes[child.number]
         if process.parent == INIT:
             del self.processes[process.number]
+
+    def _share(self, op: Op, actor: Process) -> None:
+        if op.do is Do.SHM_GET:
+            self.segments[op.n] = Segment(op.n)
+            self.made.add(op.n)
+        elif op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ):
+            self._n_attached += 1
+            actor.attached.append(Attachment(self._n_attached, self.segments[op.n], op.do is Do.SHM_ATTACH))
+        elif op.do is Do.SHM_DETACH:
+            self._detach(actor, [one for one in actor.attached if one is actor.attachment(op.n)])
+        elif op.do is Do.SHM_REMOVE:
+            self.segments[op.n].removed = True
+            self._settle()
+
+    def _detach(self, process: Process, those: List[Attachment]) -> None:
+        process.attached = [one for one in process.attached if one not in those]
+        self._settle()
+
+    def _settle(self) -> None:
+        """shmctl(2), IPC_RMID: a removed segment goes after the last process has detached it."""
+        used = {one.segment.number for process in self.processes.values() for one in process.attached}
+        for number in [number for number, one in self.segments.items() if one.removed and number not in used]:
+            del self.segments[number]
 
     def buried(self, number: int) -> None:
         """wait has returned this process: nothing of it is left."""
@@ -210,31 +314,49 @@ class Model:
 
     def word_at(self, cell: Cell, index: int) -> Optional[int]:
         """What a word of a page is to whoever looks: a load, a system call, the debugger. None: no opinion."""
-        page = self.processes[cell.process].page(cell.page)
+        page = self.page(cell)
         if page is None or index not in page.words and not page.known:
             return None
         return page.words.get(index, 0)
 
+    def page(self, cell: Cell) -> Optional[Page]:
+        """What a process has there, or None."""
+        process = self.processes[cell.process]
+        if cell.segment is None:
+            return process.page(cell.page)
+        had = process.attachment(cell.segment, cell.attachment)
+        return None if had is None else had.segment.pages[cell.nth]
+
+    def cells(self, number: int) -> List[Cell]:
+        """The pages that a process has."""
+        process = self.processes[number]
+        own = [Cell(number, name) for name in ORDER if process.page(name) is not None]
+        return own + [Cell(number, "", one.segment.number, one.number, nth)
+                      for one in process.attached for nth in range(SEGMENT_PAGES)]
+
+    def may_write(self, cell: Cell) -> bool:
+        """shmat(2): SHM_RDONLY attaches for reading only."""
+        had = cell.segment is not None and self.processes[cell.process].attachment(cell.segment, cell.attachment)
+        return not had or had.writable
+
     def write(self, cell: Cell, index: int, value: int) -> None:
         """Promises 2 and 8: what one process writes, by a store or a system call, all who map the page see."""
-        page = self.processes[cell.process].page(cell.page)
+        page = self.page(cell)
         if page is not None:
             page.words[index] = value
 
     def pages(self) -> Dict[int, List[Cell]]:
-        """Who has each page: two cells have one frame if and only if they are here together. Promises 1 and 2. By the
-        number of the first cell that has it."""
+        """Who has each page: two cells have one frame if and only if they are here together. Promises 1 and 2; of segments,
+        shmat(2). By the number of the first cell that has it."""
         found: Dict[int, List[Cell]] = {}
         for process in self.living():
-            for name in ORDER:
-                page = process.page(name)
-                if page is not None:
-                    found.setdefault(id(page), []).append(Cell(process.number, name))
+            for cell in self.cells(process.number):
+                found.setdefault(id(self.page(cell)), []).append(cell)
         return found
 
     def beyond(self, cell: Cell) -> Optional[str]:
         """Why a page is as it is only by a promise beyond the handout, or None."""
-        return self.processes[cell.process].beyond.get(cell.page)
+        return SEGMENTS if cell.segment is not None else self.processes[cell.process].beyond.get(cell.page)
 
     # Kernels that keep the handout's promises alone
 
@@ -252,5 +374,7 @@ class Model:
     def shape(self) -> Tuple[object, ...]:
         """The family without names: two families of one shape can do the same from now on, so far as the model knows."""
         def of(process: Process) -> Tuple[object, ...]:
-            return (process.is_zombie, process.crowd > 0, tuple(sorted(of(child) for child in self.children(process.number))))
-        return (of(self.processes[0]), tuple(sorted(of(one) for one in self.children(INIT) if one.number)))
+            return (process.is_zombie, process.crowd > 0, tuple((one.segment.number, one.writable) for one in process.attached),
+                    tuple(sorted(of(child) for child in self.children(process.number))))
+        return (of(self.processes[0]), tuple(sorted(of(one) for one in self.children(INIT) if one.number)),
+                tuple((n, n in self.segments and self.segments[n].removed + 1) for n in sorted(self.made)))

@@ -9,13 +9,19 @@ from .model import Do
 
 class Promise(NamedTuple):
     """A sentence. handout: whether a lab's handout requires it, or only we do; model: the methods of Model that have it; rules:
-    the ids of the rules that judge it at a stop; operations: those that are played to see it."""
+    the ids of the rules that judge it at a stop; operations: those that are played to see it; page: the page of POSIX or of
+    Linux's manual that says it, of segments."""
 
     sentence: str
     handout: bool
     model: Tuple[str, ...]
     rules: Tuple[str, ...]
     operations: Tuple[Do, ...]
+    page: str = ""
+
+    @property
+    def required_by(self) -> str:
+        return self.page or ("the handout" if self.handout else "us")
 
 
 PROMISES = (
@@ -44,6 +50,27 @@ PROMISES = (
             ("can",), ("heap-below-shrimp",), (Do.SBRK,)),
     Promise("Both pages are ordinary user memory to system calls.", True, ("write", "word_at"), (),
             (Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH)),
+
+    # Segments of shared memory, where a kernel has shmget, shmat, shmdt and shmctl
+    Promise("A new segment is zero.", False, ("_share", "word_at"), (), (Do.SHM_GET, Do.SHM_ATTACH), "shmget(2)"),
+    Promise("A key finds its segment, until that is removed.", False, ("succeeds",), (), (Do.SHM_FIND, Do.SHM_REMOVE),
+            "shmget(2), shmctl(2)"),
+    Promise("All that have a segment attached see the same frames; no two segments share one.", False, ("_share", "pages"),
+            ("segment-pages", "segment-private"), (Do.SHM_ATTACH, Do.SHM_READ, Do.SHM_WRITE), "shmat(2)"),
+    Promise("Who attaches with SHM_RDONLY can read and not write, by user code and by system calls.", False, ("may_write", "succeeds"),
+            ("segment-rights",),
+            (Do.SHM_ATTACH_READ, Do.SHM_READ, Do.SHM_VIOLATE), "shmat(2)"),
+    Promise("A child has its parent's attachments, at the same addresses.", False, ("_fork",), ("segment-count", "segment-place"),
+            (Do.FORK,), "fork(3p), shmat(2)"),
+    Promise("exec detaches all, and one that fails nothing.", False, ("_exec",), ("segment-exec",), (Do.EXEC, Do.EXEC_FAILS), "shmat(2)"),
+    Promise("Who ends has detached all.", False, ("_exit",), ("segment-count", "frames-return"), (Do.EXIT, Do.FAULT, Do.KILL), "_exit(3p)"),
+    Promise("shmdt detaches what was attached at exactly that address, and all of it.", False, ("_share", "succeeds", "cells"),
+            ("segment-pages", "segment-count"),
+            (Do.SHM_DETACH, Do.SHM_DETACH_INSIDE), "shmdt(2)"),
+    Promise("A segment stays, with what is in it, when nobody has it attached.", False, ("_settle", "word_at"), ("frames-conserved",),
+            (Do.SHM_DETACH, Do.EXIT, Do.SHM_ATTACH), "shmget(2), shmctl(2)"),
+    Promise("A removed segment goes with the last that detaches it, and then its identifier is nobody's.", False, ("_settle", "succeeds"),
+            ("segment-removed", "frames-return"), (Do.SHM_REMOVE, Do.SHM_DETACH, Do.SHM_ATTACH), "shmctl(2)"),
 )
 
 
@@ -51,7 +78,7 @@ def table() -> str:
     """docs/specification.md's table."""
     rows = ["| sentence | required by | model | rules | operations |", "| --- | --- | --- | --- | --- |"]
     for one in PROMISES:
-        rows.append(f"| {one.sentence} | {'the handout' if one.handout else 'us'} | {_code(one.model)} | {_code(one.rules)} | "
+        rows.append(f"| {one.sentence} | {one.required_by} | {_code(one.model)} | {_code(one.rules)} | "
                     f"{_code(tuple(each.value for each in one.operations))} |")
     return "\n".join(rows) + "\n"
 

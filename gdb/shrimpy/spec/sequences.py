@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .model import Do, Model, Op
+from .model import SHM, Do, Model, Op
 
 Sequence = Tuple[Op, ...]
 
@@ -18,6 +18,7 @@ START = Op(0, Do.FORK, FIRST)
 
 _STRUCTURAL = (Do.FORK, Do.EXEC, Do.EXIT, Do.WAIT, Do.KILL)
 _FORKS = (Do.FORK, Do.FORK_HUNGRY)
+_MOST_SEGMENTS = 3      # at a time
 _ANYTHING = _STRUCTURAL + (Do.EXEC_FAILS, Do.FAULT, Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH,
                             Do.WAIT_BADLY, Do.SBRK)
 
@@ -61,17 +62,17 @@ def pairs(most: int) -> List[Sequence]:
     return _maximal(found)
 
 
-def _edges(most: int) -> Iterator[Tuple[Sequence, Op]]:
-    """(the shortest way to a state, an operation there) for each state and each operation."""
-    first = play((START,))
+def _edges(most: int, start: Sequence = (START,), shared: bool = False) -> Iterator[Tuple[Sequence, Op]]:
+    """(the shortest way to a state, an operation there) for each state and each operation. shared: those on segments as well."""
+    first = play(start)
     assert first is not None
     seen = {first.shape()}
-    todo: Deque[Sequence] = deque([(START,)])
+    todo: Deque[Sequence] = deque([start])
     while todo:
         path = todo.popleft()
         model = play(path)
         assert model is not None
-        for op in moves(model, most):
+        for op in moves(model, most) + (_shared_moves(model) if shared else []):
             yield path, op
             after = play(path + (op,))
             if after is not None and after.shape() not in seen:
@@ -93,6 +94,22 @@ def moves(model: Model, most: int) -> List[Op]:
                 if model.can(op) and not (do is Do.FORK and process.number == 0 and n):
                     found.setdefault((do, _mark(model, target if do is Do.KILL else process.number)), op)
     return list(found.values())
+
+
+_MOST_HAD = 2   # attachments of one process
+
+
+def _shared_moves(model: Model) -> List[Op]:
+    """The operations on a segment that has been made."""
+    found = [Op(one.number, do, 1) for one in model.living() if one.number for do in sorted(SHM - {Do.SHM_GET})
+             if do not in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ) or len(one.attached) < _MOST_HAD]
+    return [op for op in found if model.can(op)]
+
+
+def sharing_covered(most: int) -> List[Sequence]:
+    """As covering(), with each operation on a segment in each state that it and its processes can be in."""
+    start = (START, Op(FIRST, Do.SHM_GET, 1))
+    return _maximal([path + (op,) for path, op in _edges(most, start, shared=True)])
 
 
 def _mark(model: Model, number: int) -> Tuple[object, ...]:
@@ -181,19 +198,46 @@ def borders() -> List[Border]:
     return found
 
 
-def random_ones(seed: str, n: int, length: int, most: int) -> Iterator[Sequence]:
-    """Sequences of all operations, drawn anew from a seed each time it is asked."""
+def sharing() -> List[Border]:
+    """What is played of segments of shared memory, where a kernel has System V's system calls."""
+    parent, child, grandchild = FIRST, FIRST + 1, FIRST + 2
+    made = (START, Op(parent, Do.SHM_GET, 1))
+    family = (*made, Op(parent, Do.SHM_ATTACH, 1), Op(parent, Do.FORK, child))
+    return [
+        Border("a segment that two attach, one for reading only",
+               (*made, Op(parent, Do.FORK, child), Op(child, Do.SHM_ATTACH_READ, 1), Op(parent, Do.SHM_ATTACH, 1),
+                Op(parent, Do.SHM_READ, 1), Op(child, Do.SHM_WRITE, 1), Op(child, Do.SHM_READ, 1), Op(child, Do.SHM_DETACH_INSIDE, 1),
+                Op(child, Do.FORK, grandchild), Op(grandchild, Do.SHM_VIOLATE, 1), Op(child, Do.SHM_DETACH, 1))),
+        Border("a segment that is inherited, and detached by exec and by exit",
+               (*family, Op(child, Do.FORK, grandchild), Op(grandchild, Do.EXEC), Op(child, Do.EXEC_FAILS),
+                Op(parent, Do.SHM_DETACH, 1), Op(child, Do.EXIT), Op(grandchild, Do.SHM_ATTACH, 1), Op(grandchild, Do.EXIT))),
+        Border("a segment that is removed while it is attached",
+               (*family, Op(parent, Do.SHM_FIND, 1), Op(child, Do.SHM_REMOVE, 1), Op(parent, Do.SHM_FIND, 1), Op(parent, Do.SHM_DETACH, 1),
+                Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), Op(grandchild, Do.EXIT), Op(parent, Do.SHM_ATTACH, 1),
+                Op(parent, Do.SHM_REMOVE, 1))),
+        Border("a segment that outlives its maker, who is killed",
+               (*family, Op(child, Do.SHM_DETACH, 1), Op(0, Do.KILL, parent), Op(0, Do.WAIT), Op(0, Do.SHM_FIND, 1),
+                Op(child, Do.SHM_ATTACH, 1), Op(0, Do.SHM_REMOVE, 1), Op(0, Do.SHM_FIND, 1))),
+        Border("two segments, one attached twice",
+               (*family, Op(child, Do.SHM_GET, 2), Op(child, Do.SHM_ATTACH, 2), Op(child, Do.SHM_ATTACH_READ, 1),
+                Op(child, Do.SBRK, 3 << 12), Op(child, Do.SHM_DETACH, 1), Op(child, Do.FORK, grandchild), Op(child, Do.SHM_REMOVE, 2),
+                Op(grandchild, Do.SHM_DETACH, 2))),
+    ]
+
+
+def random_ones(seed: str, n: int, length: int, most: int, shared: bool = False) -> Iterator[Sequence]:
+    """Sequences of all operations, drawn anew from a seed each time it is asked. shared: those on segments as well."""
     for number in range(n):
-        yield _random(random.Random(f"{seed}/{number}"), length, most)
+        yield _random(random.Random(f"{seed}/{number}"), length, most, (*_ANYTHING, *sorted(SHM)) if shared else _ANYTHING)
 
 
-def _random(dice: random.Random, length: int, most: int) -> Sequence:
+def _random(dice: random.Random, length: int, most: int, known: Tuple[Do, ...]) -> Sequence:
     model, ops = Model(), [START]
     model.do(START)
     new = FIRST + 1
     while len(ops) < length:
         actor = dice.choice(model.living()).number
-        do = dice.choice(_ANYTHING)
+        do = dice.choice(known)
         op = Op(actor, do)
         if do is Do.FORK:
             if len(model.processes) - FIRST >= most:
@@ -207,7 +251,9 @@ def _random(dice: random.Random, length: int, most: int) -> Sequence:
             op = replace(op, n=dice.choice((1, 4096, 3 << 12, -1, -4096, -(1 << 30))))
         elif do in (Do.LOAD, Do.STORE, Do.READ, Do.WRITE):
             op = replace(op, n=dice.randrange(16), page=dice.choice(("FRY", "SHRIMP")))
-        if not model.can(op):
+        elif do in SHM:
+            op = replace(op, n=len(model.made) + 1 if do is Do.SHM_GET else dice.randint(1, max(1, len(model.made))))
+        if not model.can(op) or do is Do.SHM_GET and len(model.segments) >= _MOST_SEGMENTS:
             continue
         new += do is Do.FORK
         bury(model, op)

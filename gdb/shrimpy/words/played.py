@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
-from ..spec import AT_ONCE, Cell, Differs, Divergence, Do, Op
+from ..spec import AT_ONCE, SEGMENTS, Cell, Differs, Divergence, Do, Op
 
 _TIMES = {2: "twice"}
 _FIRST = "the player"       # process 0
@@ -46,11 +46,23 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.SBRK: lambda op: f"{who(op.actor)} calls sbrk({op.n})",
     Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
     Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
+    Do.SHM_GET: lambda op: f"{who(op.actor)} makes segment {op.n}",
+    Do.SHM_FIND: lambda op: f"{who(op.actor)} looks for segment {op.n} by its key",
+    Do.SHM_ATTACH: lambda op: f"{who(op.actor)} attaches segment {op.n}",
+    Do.SHM_ATTACH_READ: lambda op: f"{who(op.actor)} attaches segment {op.n} for reading only",
+    Do.SHM_DETACH: lambda op: f"{who(op.actor)} detaches segment {op.n}",
+    Do.SHM_DETACH_INSIDE: lambda op: f"{who(op.actor)} calls shmdt with the address of the second page of segment {op.n}",
+    Do.SHM_REMOVE: lambda op: f"{who(op.actor)} removes segment {op.n}",
+    Do.SHM_READ: lambda op: f"{who(op.actor)} reads from a pipe into segment {op.n}",
+    Do.SHM_WRITE: lambda op: f"{who(op.actor)} writes a word of segment {op.n} to a pipe",
+    Do.SHM_VIOLATE: lambda op: f"{who(op.actor)} stores to segment {op.n}, which it has for reading only",
 }
 
 
 def page(cell: Cell) -> str:
-    """"SHRIMP of 3"."""
+    """"SHRIMP of 3", "page 1 of segment 2 in 3"."""
+    if cell.segment is not None:
+        return f"page {cell.nth} of segment {cell.segment} in {who(cell.process)}"
     return f"{cell.page} of {who(cell.process)}" if cell.page else who(cell.process)
 
 
@@ -75,12 +87,20 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.FLAGS: lambda d: f"{_cell(d)} is mapped with other rights",
     Differs.NOT_SHARED: lambda d: f"{_cell(d)} is not {page(d.other)}" if d.other else f"{_cell(d)} is not its parent's FRY",
     Differs.SHARED: lambda d: f"{_cell(d)} is {page(d.other)}, too" if d.other else f"{_cell(d)} is shared",
+    Differs.MAPPED: lambda d: f"{_cell(d)} is still mapped, though it was detached",
     Differs.MOVED: lambda d: f"{_cell(d)} is in another frame than before",
     Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + ("lost" if d.written else "not zero, and nobody has written it"),
     Differs.CROWD: lambda d: f"of the children of {who(d.cell.process) if d.cell else 'a process'} one, pid {d.pid}, does not share "
                              "its FRY",
     Differs.LEAK: lambda d: "each time frames are lost",
 }
+
+def _answer(expected: Optional[int], of_segment: bool) -> str:
+    """Of calls about segments POSIX says that they fail; with which number less than 0, kernels say in their own way."""
+    if of_segment and (expected is None or expected < 0):
+        return "that it succeeds" if expected is None else "that it fails"
+    return "its answer" if expected is None else f"{expected}"
+
 
 _EXPECTED: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.PANICKED: lambda d: "a kernel that goes on",
@@ -90,12 +110,14 @@ _EXPECTED: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.PARENT: lambda d: "the process that forked it, or the first process once that has exited",
     Differs.SATP: lambda d: f"satp with root {d.expected:#x}",
     Differs.MISSING: lambda d: "a page",
-    Differs.FLAGS: lambda d: "V R W U, A and D ignored",
+    Differs.FLAGS: lambda d: "the rights of its attachment: V R U, and W unless it is for reading only"
+                             if d.cell and d.cell.segment is not None else "V R W U, A and D ignored",
+    Differs.MAPPED: lambda d: "no entry",
     Differs.SHARED: lambda d: "two frames",
     Differs.LEAK: lambda d: "as many free frames as before",
     Differs.CROWD: lambda d: "SHRIMP in its parent's FRY frame" + (f", {d.expected:#x}," if d.expected else "") +
                              " and a FRY frame of its own",
-    Differs.ANSWER: lambda d: "its answer" if d.expected is None else f"{d.expected}",
+    Differs.ANSWER: lambda d: _answer(d.expected, d.beyond == SEGMENTS),
     Differs.NOT_SHARED: lambda d: f"frame {d.expected:#x}",
     Differs.MOVED: lambda d: f"frame {d.expected:#x}",
 }
@@ -110,6 +132,7 @@ _SEEN: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.MISSING: lambda d: "no entry",
     Differs.FLAGS: lambda d: f"an entry whose low byte is {d.seen:#x}",
     Differs.SHARED: lambda d: f"frame {d.seen:#x} for both",
+    Differs.MAPPED: lambda d: f"frame {d.seen:#x}",
     Differs.LEAK: lambda d: f"{d.seen} fewer, three times running",
     Differs.CROWD: lambda d: f"frame {d.seen:#x}" if d.seen else "no entry",
     Differs.NOT_SHARED: lambda d: f"frame {d.seen:#x}",
@@ -133,6 +156,7 @@ def actual(one: Divergence) -> str:
 _BEYOND = {None: "", "zeroed": " That a new page is zero goes beyond the handout.",
            "exec": " That exec keeps both pages goes beyond the handout.",
            "orphan": " That an orphan keeps its SHRIMP goes beyond the handout.",
+           SEGMENTS: " That segments of shared memory are as POSIX has them goes beyond the handout.",
            AT_ONCE: " That both pages are mapped before they are touched goes beyond the handout."}
 
 

@@ -41,6 +41,7 @@ HELPER = MEMBERS
 CONDUCTOR, NOBODY = MEMBERS + 3, MEMBERS + 4
 _MAIL = 0x3000              # where player.ld puts it
 _WORD = (1 << 64) - 1
+_SHARES = frozenset(f"-DSYS_{call}" for call in ("shmget", "shmat", "shmdt", "shmctl"))
 
 # Words of the mailbox, as player.c has them.
 _NUMBER, _TO, _WAITS, _COMMAND, _DONE, _SAID = 0, 1, 2, 3, 7, 8
@@ -54,11 +55,13 @@ _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M |
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The player, for one kernel. name: what it is called on the disk, anew each time; code: its first segment."""
+    """The player, for one kernel. name: what it is called on the disk, anew each time; code: its first segment; shares: whether
+    the kernel has System V's calls for shared memory."""
 
     name: str
     file: bytes
     code: bytes
+    shares: bool = False
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
@@ -95,9 +98,12 @@ def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Pr
     name = scenarios.a_name()
     words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}",
              f"-DTYPED={typed:d}"]
-    file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *scenarios.numbers(kernel)], folder).read_bytes()
+    numbers = scenarios.numbers(kernel)
+    shares = {word.partition("=")[0] for word in numbers} >= _SHARES
+    numbers = [word for word in numbers if shares or word.partition("=")[0] not in _SHARES]
+    file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *numbers], folder).read_bytes()
     first = next(one for one in Elf(file).segments if one.is_load)
-    return Program(name, file, file[first.offset:first.offset + first.file_size])
+    return Program(name, file, file[first.offset:first.offset + first.file_size], shares)
 
 
 def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:

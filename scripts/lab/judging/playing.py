@@ -22,7 +22,8 @@ from shrimpy.memory.readers import PAGE
 from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
-from shrimpy.spec import AT_ONCE, INIT, ORDER, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence
+from shrimpy.spec import (
+    AT_ONCE, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
@@ -42,7 +43,9 @@ _PATH = 12                  # of FRY, where an exec may have its path
 
 _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
             Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
-            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.SBRK: "b", Do.CROWD: "c", Do.DISPERSE: "d"}
+            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.SBRK: "b", Do.CROWD: "c", Do.DISPERSE: "d",
+            Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
+            Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
 
 _ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH))
@@ -53,6 +56,13 @@ _SLOW = frozenset((Differs.HANGS, Differs.DIED, Differs.LIVES, Differs.PARENT)) 
 _TAKES_S = 20.0             # until all memory is taken
 _NOWHERE = 0x2000000000     # half-way to MAXVA: no program of ours reaches so far
 _VALUES = 0x5ca1ab1e00000000
+
+# Segments: names and numbers of sysvipc(7), shmget(2) and shmat(2), which the kernel's system calls are to follow.
+_IPC_CREAT, _IPC_EXCL, _SHM_RDONLY, _MODE = 0o1000, 0o2000, 0o10000, 0o600
+_SHM_KEY = 0x5ca1ab00               # of segment 0
+_SHM_SIZE = (SEGMENT_PAGES - 1) * PAGE + 8  # bytes: of the last page only so many are asked for
+_SHM_WORD = 5                       # of its last page, that system calls read and write
+_ENDS = frozenset((Do.EXIT, Do.FAULT, Do.SHM_VIOLATE))
 
 
 class _Differs(Exception):
@@ -134,6 +144,9 @@ class Stage:
         self._pids[1] = helper[0].pid
         self._slots = {0: CONDUCTOR, 1: HELPER}
         self._frames: dict[int, int] = {}       # by process: its FRY, since it was made
+        self._ids: dict[int, int] = {}          # by segment: its identifier
+        self._attached: dict[int, int] = {}     # by attachment: its address
+        self._detached: list[Cell] = []         # by the last operation
         self._counter = 0
         self._take_as_found(0, 1)
 
@@ -157,10 +170,15 @@ class Stage:
                 self._do(Op(process.number, Do.EXIT))
         while any(one.is_zombie for one in model.children(0)):
             self._do(Op(0, Do.WAIT))
+        for number in list(model.segments):
+            self._do(Op(0, Do.SHM_REMOVE, number))
+        model.made.clear()
         self._compare()
         for known in (self._pids, self._slots, self._frames):
             for number in [one for one in known if one >= FIRST]:
                 del known[number]
+        self._ids.clear()
+        self._attached.clear()
 
     # An operation
 
@@ -170,7 +188,7 @@ class Stage:
         self._done.append(op)
         slot = self._slots[op.actor]
         a, b, c = self._arguments(op)
-        waits = op.do not in (Do.EXIT, Do.FAULT)
+        waits = op.do not in _ENDS
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
@@ -223,7 +241,27 @@ class Stage:
             return place, _VALUES + self._counter, 16 if both else 8
         if op.do is Do.DISPERSE:
             return self._model.processes[op.actor].crowd, 0, 0
-        return op.n, 0, 0
+        return self._shared_arguments(op) if op.do in SHM else (op.n, 0, 0)
+
+    def _shared_arguments(self, op: Op) -> tuple[int, int, int]:
+        if op.do in (Do.SHM_GET, Do.SHM_FIND):
+            made = (_SHM_SIZE, _IPC_CREAT | _IPC_EXCL | _MODE)
+            return (_SHM_KEY + op.n, *(made if op.do is Do.SHM_GET else (0, 0)))
+        if op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ):
+            return self._ids[op.n], 0, op.do is Do.SHM_ATTACH_READ and _SHM_RDONLY
+        if op.do is Do.SHM_REMOVE:
+            return self._ids[op.n], 0, 0
+        self._counter += 2
+        at = self._attached[self._attachment(op).number]
+        if op.do in (Do.SHM_DETACH, Do.SHM_DETACH_INSIDE):
+            return at + (op.do is Do.SHM_DETACH_INSIDE) * PAGE, 0, 0
+        return at + (SEGMENT_PAGES - 1) * PAGE + 8 * _SHM_WORD, _VALUES + self._counter, 8
+
+    def _attachment(self, op: Op) -> Attachment:
+        """The one that an operation is about."""
+        found = self._model.processes[op.actor].attachment(op.n)
+        assert found is not None
+        return found
 
     def _cells(self, op: Op) -> list[tuple[Cell, int]]:
         """(a page, the word of it) that an operation reads or writes."""
@@ -278,6 +316,7 @@ class Stage:
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             if value != self._pids[op.actor]:
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=self._pids[op.actor])
+            self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
             if op.do is Do.EXEC and op.n:
                 for n, word in enumerate(array.array("Q", self._player.path)):
@@ -290,8 +329,42 @@ class Stage:
             if value != model.processes[op.actor].crowd:
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=model.processes[op.actor].crowd)
             model.do(op)
+        elif op.do in SHM:
+            self._shared(op, said)
         elif op.do not in (Do.SBRK, Do.KILL) or value != -1:    # a kernel may have neither
             model.do(op)
+
+    def _shared(self, op: Op, said: tuple[int, int, int]) -> None:
+        """The answer of an operation on a segment. What failed has returned something negative: -1, or why."""
+        model, value = self._model, said[0]
+        succeeds = model.succeeds(op) or op.do is Do.SHM_GET
+        if op.do is not Do.SHM_VIOLATE and (value >= 0) != succeeds:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), SEGMENTS, seen=value, expected=None if succeeds else -1)
+        if op.do is Do.SHM_FIND and succeeds and value != self._ids[op.n]:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), SEGMENTS, seen=value, expected=self._ids[op.n])
+        if op.do in (Do.SHM_READ, Do.SHM_WRITE):
+            if succeeds:
+                self._passed(op, said)
+            return
+        if op.do is Do.SHM_DETACH:
+            number = self._attachment(op).number
+            self._detached = [one for one in model.cells(op.actor) if one.segment is not None and one.attachment == number]
+        model.do(op)
+        if op.do is Do.SHM_GET:
+            self._ids[op.n] = value
+        elif op.do in (Do.SHM_ATTACH, Do.SHM_ATTACH_READ) and succeeds:
+            self._attached[model.processes[op.actor].attached[-1].number] = value
+
+    def _passed(self, op: Op, said: tuple[int, int, int]) -> None:
+        """A system call has written a word of a segment, or read one."""
+        had = self._attachment(op)
+        cell = Cell(op.actor, "", op.n, had.number, SEGMENT_PAGES - 1)
+        if said[0] != 8:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), SEGMENTS, seen=said[0], expected=8)
+        if op.do is Do.SHM_READ:
+            self._model.write(cell, _SHM_WORD, _VALUES + self._counter)
+        elif said[1] != signed(self._model.word_at(cell, _SHM_WORD) or 0, 64):
+            raise _Differs(Differs.SEEN, cell, expected=self._model.word_at(cell, _SHM_WORD), seen=said[1])
 
     # What there is
 
@@ -371,16 +444,14 @@ class Stage:
         model = self._model
         frames: dict[Cell, int] = {}
         for number, process in sorted(there.items(), reverse=True):     # first what has come last
-            for name in ORDER:
-                cell = Cell(number, name)
-                if model.processes[number].page(name) is None:
-                    continue
-                leaf = self._ram.leaf(process.root, self._places[name]) or self._touched(cell, process)
+            for cell in model.cells(number):
+                leaf = self._ram.leaf(process.root, self._place(cell)) or self._touched(cell, process)
                 if leaf is None:
                     continue
-                if leaf[1] & _FLAGS != _EXACTLY:
+                if leaf[1] & _FLAGS != _EXACTLY & (-1 if model.may_write(cell) else ~sv39.W):
                     raise _Differs(Differs.FLAGS, cell, seen=leaf[1] & 0xff)
                 frames[cell] = leaf[0] & -PAGE
+        self._compare_detached(there)
         for cells in list(model.pages().values()):
             mine = [one for one in cells if one in frames]
             for one in mine[1:]:
@@ -403,14 +474,28 @@ class Stage:
             self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
         return frames
 
+    def _place(self, cell: Cell) -> int:
+        """Its virtual address."""
+        return self._places[cell.page] if cell.segment is None else self._attached[cell.attachment] + cell.nth * PAGE
+
+    def _compare_detached(self, there: dict[int, Proc]) -> None:
+        """What the last operation has detached is not mapped any more, but by another attachment."""
+        detached, self._detached = self._detached, []
+        for cell in detached:
+            place = self._place(cell)
+            leaf = self._ram.leaf(there[cell.process].root, place)
+            if leaf and place not in map(self._place, self._model.cells(cell.process)):
+                raise _Differs(Differs.MAPPED, cell, SEGMENTS, seen=leaf[0] & -PAGE)
+
     def _touched(self, cell: Cell, process: Proc) -> tuple[int, int] | None:
         """The entry of a page that is not mapped, once a system call has looked for it, which ends nobody: a kernel may map it only
         then, and of that the handout says nothing."""
-        place = self._places[cell.page]
+        place = self._place(cell)
         self._player.tell(self._slots[cell.process], _LETTERS[Do.WRITE], place, 0, 8,
                           alive=lambda: self._still_there(Op(cell.process, Do.WRITE)))
         leaf = self._ram.leaf(process.root, place)
-        self._differs(_Differs(Differs.MISSING, cell, AT_ONCE if leaf else None))
+        if leaf is None or cell.segment is None:
+            self._differs(_Differs(Differs.MISSING, cell, AT_ONCE if leaf else None))
         return leaf
 
     def _compare_with_parent(self, process: Proc, frame: int) -> None:
@@ -452,7 +537,7 @@ class Stage:
         """The whole of each page, as far as the model knows it."""
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
-            page = None if cell is None else self._model.processes[cell.process].page(cell.page)
+            page = None if cell is None else self._model.page(cell)
             if cell is None or page is None:
                 continue
             found = array.array("Q", self._ram.read(frames[cell], PAGE))
@@ -490,16 +575,33 @@ class Stage:
             self._counter += 2
             place = _STAMPS + 4 * (number % 56)
             stamp = 0x57a3000000000000 + self._counter
-            cells = [Cell(number, name) for name in ORDER if self._model.processes[number].page(name) is not None]
+            cells = [one for one in self._model.cells(number) if one.segment is None]
             if any(one not in frames for one in cells):
                 continue
             seen = self._player.tell(slot, "u", at if len(cells) > 1 else -at, place, stamp,
                                      alive=lambda: self._still_there(Op(number, Do.LOAD)))
-            for n, cell in enumerate(cells):
-                expected = self._model.word_at(cell, at)
-                if cell in frames and expected is not None and seen[n] != signed(expected, 64):
-                    raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen[n])
-                self._model.write(cell, place + n, stamp + n)
+            self._stamped(cells, at, seen, place, stamp)
+            for had in self._model.processes[number].attached:
+                self._touch_shared(number, slot, had, at, place)
+
+    def _touch_shared(self, number: int, slot: int, had: Attachment, at: int, place: int) -> None:
+        self._counter += SEGMENT_PAGES
+        stamp, base = 0x57a3000000000000 + self._counter, self._attached[had.number]
+        cells = [one for one in self._model.cells(number) if one.segment is not None and one.attachment == had.number]
+        seen = self._player.tell(slot, "U", base + 8 * at, had.writable and base + 8 * place, stamp,
+                                 alive=lambda: self._still_there(Op(number, Do.LOAD)))
+        self._stamped(cells, at, seen, place, stamp, same=True, writes=had.writable)
+
+    def _stamped(self, cells: list[Cell], at: int, seen: tuple[int, int, int], place: int, stamp: int, *, same: bool = False,
+                 writes: bool = True) -> None:
+        """What a process has loaded from word `at` of each page; then it has stored, one word after the other, or the same of
+        each page."""
+        for n, cell in enumerate(cells):
+            expected = self._model.word_at(cell, at)
+            if expected is not None and seen[n] != signed(expected, 64):
+                raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen[n])
+            if writes:
+                self._model.write(cell, place + n * (not same), stamp + n)
 
     def _differs(self, error: _Differs) -> None:
         """Raises it; where only the handout counts and it goes beyond that, notes it, and the model follows the kernel."""
@@ -647,6 +749,8 @@ def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], 
         program = player.build(kernel, known, Path(folder))
         with program.named():
             theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, cpus, handout, seed, within)
+            if handout or not program.shares:
+                sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
             with theatre.stage() as stage:
                 found = stage.play_all(sequences)
                 looked, console = look(stage.machine, program.unmasked), stage.machine.console

@@ -34,14 +34,16 @@ _PHASES = {Do.EXEC: "exec", Do.EXEC_FAILS: "exec", Do.EXEC_HUNGRY: "exec", Do.EX
            Do.WAIT: "wait", Do.WAIT_BADLY: "wait"}
 
 
-def record(machine: Machine, program: str, path: Path) -> int:
-    """Types program and records the fork that it leads to; how many steps that has. Raises Trouble."""
+def record(machine: Machine, program: str, path: Path, parent: str = "") -> int:
+    """Types program and records the fork that it leads to, or the first of a process called parent; how many steps that has.
+    Raises Trouble."""
     with debugger.Session(machine.kernel.elf, machine.gdb_target, walls=machine.kernel.walled) as gdb:
         file = gdb.folder / "film.json"
         machine.send(program)
         patience = Patience(None, machine.pid, gdb.pid)
         try:
-            said = gdb.ask(f"shrimp-step -record {shlex.quote(str(file))}", patience=patience, alive=machine.check)
+            of = f"{shlex.quote(parent)} " if parent else ""
+            said = gdb.ask(f"shrimp-step {of}-record {shlex.quote(str(file))}", patience=patience, alive=machine.check)
         except debugger.Late:
             raise Trouble(f"{program!r} was not recorded within {patience.limit_s:g} s: it must fork, its first child must exit, and "
                           "its parent must wait for it" + machine.tail()) from None

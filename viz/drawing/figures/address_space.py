@@ -23,7 +23,6 @@ BOX_PT = 166            # of a region's box, where addresses leave room enough
 FRAME_PT = width_pt(17) # of a frame's box, at least
 RUNS_PT = width_pt(14)   # of what is said of several runs of frames
 LETTER_PT = width_pt(2)
-LETTER = {region: words.LETTER[name] for region, name in words.REGION.items()}
 REMARK = {
     "trampoline": "the kernel's way in and out",
     "trapframe": "registers during a trap",
@@ -134,15 +133,15 @@ def _weight(line: Line) -> float:
         return 1 + (line.kind == "left out") * LINE_PT / ROW_PT
     s = line.stretches[0]
     like = s.like
-    n_below = max((like.region in (*REMARK, *LETTER)) + bool(like.others.shared) + len(like.others.wrong) + bool(like.level)
-                  + bool(like.soft), s.n_pages > 1)
+    n_below = max((like.region in REMARK or bool(words.letter_of(like.region))) + bool(like.others.shared) + len(like.others.wrong)
+                  + bool(like.level) + bool(like.soft), s.n_pages > 1)
     return 1 + n_below * LINE_PT / ROW_PT
 
 
 def _rank(stretch: Stretch) -> tuple[object, ...]:
     like = stretch.like
     special = like.region not in ("text", "data", "heap", "user", "other")
-    return like.region not in LETTER, not like.others.wrong, not special, not like.others.shared, -stretch.n_pages, stretch.va
+    return not words.letter_of(like.region), not like.others.wrong, not special, not like.others.shared, -stretch.n_pages, stretch.va
 
 
 def _with_gaps(stretches: Sequence[Stretch], kept: set[int], end: int) -> list[Line]:
@@ -184,15 +183,15 @@ class _Picture:
     def draw(self, wrong: Sequence[str], notes: Sequence[str]) -> None:
         y = 0.0
         rows: list[Row] = []
-        centres: dict[str, float] = {}
+        centres: dict[Stretch, float] = {}
         heads = (("addresses", self.address_pt), ("region, pages", self.box_pt), ("flags", self.flags_pt), ("frames", self.pa_pt))
         self.grid.row("heads", 0, -ROW_PT - 6, [Cell(width, small(head, style.QUIET), "end" if head == "addresses" else "start")
                                                 for head, width in heads], "columns")
         self._address(self.column[0].end if self.column else 0, y)
         for line in self.column:
             row = self._row(line, y)
-            if line.kind == "mapped" and line.stretches[0].like.region in LETTER:
-                centres.setdefault(line.stretches[0].like.region, y + row.height / 2)
+            if line.kind == "mapped" and words.letter_of(line.stretches[0].like.region):
+                centres[line.stretches[0]] = y + row.height / 2
             rows.append(row)
             y += row.height
             self._address(line.va, y)
@@ -235,24 +234,23 @@ class _Picture:
             Cell(self.flags_pt, plain(s.like.flags), "middle"), Cell(self.pa_pt, plain(where, bold=shared) / small(more))], tip, height)
         return Row(height, [Cell(self.box_pt, said, fill=fill, id=f"page-{s.va:#x}", tip=tip)])
 
-    def _frames(self, centres: dict[str, float]) -> float:
-        """The frames of FRY and SHRIMP with their users, each once; returns where there is room below them."""
+    def _frames(self, centres: dict[Stretch, float]) -> float:
+        """The frames of FRY and SHRIMP, and segments, with their users, each once; returns where there is room below them."""
         model = self.model
         if model is None:
             return ROW_PT
         free_y = 0.0
         ports: dict[tuple[int, str], float] = {}
-        for region, centre in centres.items():
-            member = model.members[self.process.slot]
-            page = member.fry if region == "fry" else member.shrimp
-            frame = model.frames.get(page.pa) if page else None
-            if frame is None or not frame.worth_drawing:
+        for stretch, centre in centres.items():
+            frame, letter = model.frames.get(stretch.first.pa), words.letter_of(stretch.like.region)
+            if frame is None or letter is None or not frame.worth_drawing:
                 continue
-            if (frame.pa, LETTER[region]) not in ports:
-                found, end = self._frame(model, frame, LETTER[region], free_y, centre)
+            if (frame.pa, letter) not in ports:
+                found, end = self._frame(model, frame, letter, free_y, centre)
                 ports.update({(frame.pa, mark): y for mark, y in found.items()})
                 free_y = end + 12
-            self._arrow(region, frame, centre, ports[frame.pa, LETTER[region]])
+            if (frame.pa, letter) in ports:
+                self._arrow(stretch, letter, frame, centre, ports[frame.pa, letter])
         return free_y or ROW_PT
 
     def _frame(self, model: Sharing, frame: SharedFrame, letter: str, free_y: float, centre: float) -> tuple[dict[str, float], float]:
@@ -260,9 +258,9 @@ class _Picture:
         chars = n_chars(self.frame_pt - LETTER_PT)
         near = {self.process.slot, *frame.users[:8]}
         said = [(mark, wrap(what, chars)) for mark, what in words.frame_words(model, frame, near)]
-        refs = words.refs(self.index, frame)
+        title, refs = words.heading(self.index, frame)
         fill = style.FILL_WRONG if frame.is_wrong else style.FILL_ORPHAN if frame.creator_gone else style.FILL_FRAME
-        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(self.frame_pt, strong(f"frame {frame.pa:#x}") / small(refs), fill=fill)])]
+        rows = [Row(ROW_PT + (LINE_PT if refs else 0), [Cell(self.frame_pt, strong(title) / small(refs), fill=fill)])]
         middles, reached = {}, float(rows[0].height)
         for mark, part in said:
             height = 6 + 12 * len(part)
@@ -271,17 +269,18 @@ class _Picture:
             middles[mark] = reached + height / 2
             reached += height
         y = max(free_y, centre - middles[letter])
-        end = self.grid.card(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, f"frame {frame.pa:#x}")
+        end = self.grid.card(f"frame-{frame.pa:#x}", self.right + GAP_PT, y, rows, title)
         return {mark: y + middle for mark, middle in middles.items()}, end
 
-    def _arrow(self, region: str, frame: SharedFrame, centre: float, port: float) -> None:
-        """From the row of FRY or SHRIMP to the row of the frame that says so."""
-        x, letter = self.right + GAP_PT, LETTER[region]
+    def _arrow(self, stretch: Stretch, letter: str, frame: SharedFrame, centre: float, port: float) -> None:
+        """From a row of the column to the row of the frame that says so."""
+        x = self.right + GAP_PT
         middle = x - GAP_PT / 2
         points = [(self.right, centre), (middle, centre), (middle, port), (x, port)] if abs(centre - port) >= 1 \
             else [(self.right, centre), (x, port)]
-        self.grid.line(points, f"{words.REGION[region]} of {words.name(self.process)} is frame {frame.pa:#x}", style.LINE[letter],
-                       style.DASH[letter], 1.5, f"edge-{letter}-{self.process.slot}")
+        self.grid.line(points, f"{_name(stretch)} of {words.name(self.process)} is frame {frame.pa:#x}", style.LINE[letter],
+                       style.DASH[letter], 1.5, f"edge-{letter}-{self.process.slot}"
+                       + (f"-{stretch.va:#x}" if frame.segment else ""))
 
 
 def _box(line: Line) -> tuple[Said, list[str], str, bool]:
@@ -297,9 +296,10 @@ def _box(line: Line) -> tuple[Said, list[str], str, bool]:
     if like.level:
         remark.append(words.count(pages >> 9 * like.level, f"superpage of {_size(PAGE << 9 * like.level)}",
                                   f"superpages of {_size(PAGE << 9 * like.level)}"))
-    if like.region in LETTER:
+    letter = words.letter_of(like.region)
+    if letter:
         others = shared_words(like.others)
-        remark.append("my page" if like.region == "fry" else "my parent's FRY")
+        remark.append({"F": "my page", "S": "my parent's FRY"}.get(letter, "attached" if like.flags[1] == "W" else "attached, read only"))
         if not others:
             remark[-1] += ", not shared"
     elif like.others.shared:
@@ -308,8 +308,7 @@ def _box(line: Line) -> tuple[Said, list[str], str, bool]:
     shared = bool(like.others.shared)
     fill = style.FILL_WRONG if like.others.wrong else style.FILL_FRAME if shared else \
         style.PAPER if like.flags[3] == "U" else style.FILL_QUIET
-    letter = LETTER.get(like.region)
-    name = strong(words.REGION[like.region], style.LETTER[letter]) if letter else plain(shorten(like.region, 14))
+    name = strong(words.region(like.region), style.LETTER[letter]) if letter else plain(shorten(like.region, 14))
     return name + plain(f"  {pages:,}" if pages > 1 else ""), remark, fill, shared
 
 

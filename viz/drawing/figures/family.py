@@ -2,8 +2,9 @@
 
 Processes stand on the left as a family tree, frames on the right, each beside its owner and above its
 owner's children. A solid line leads from a process's FRY to the frame that is its own; a dashed one from
-each child's SHRIMP to the same frame. A family is an outline, so where things stand is arithmetic: no
-layout is searched for, and the same boxes can stand still while a fork builds them (draw_steps).
+each child's SHRIMP to the same frame; a dotted one from each attachment to the segment, which is one box. A
+family is an outline, so where things stand is arithmetic: no layout is searched for, and the same boxes can
+stand still while a fork builds them (draw_steps).
 """
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import Optional
 
 from ..model import words
 from ..model.kit import Index
-from ..model.sharing import (Member, Odd, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages,
+from ..model.sharing import (ATTACHED, Member, Odd, Placed, SharedFrame, Sharing, expected_frames, family_order, has_pages,
                              relations, select, sharing)
 from ..scene import elements, style
 from ..scene.elements import MARGIN_PT
@@ -28,17 +29,18 @@ _HEAD, _ROW, _GAP = 19.0, 15.0, 14.0
 _FRAME_HEAD, _FRAME_LINE = 18.0, 12.5
 _FRAME_GAP = 9.0
 CHANGED = "\u25a0 beside what this step changed"
-_LETTERS = "SF"         # top down in a process: towards its parent, towards its children
-_MEMORY = "TM"          # what stands there in a kernel without the two pages: its page table, its memory
+_LETTERS = ("S", "F")   # top down in a process: towards its parent, towards its children
+_MEMORY = ("T", "M")    # what stands there in a kernel without the two pages: its page table, its memory
 _TRACK = 10.0           # between two vertical lines
 _ALARMED, _ARROW = 22.0, 14.0       # what a line keeps straight at its two ends
 _LEAST_LANE = 64.0      # between processes and frames
 _FRAME_W = 188.0
+_NAME_W = 8             # characters, in a row
 _PAD = 8.0
 _LABEL_W = 46.0
 _LEAST_NAME = 9         # characters
 _CORNER = 6.0
-DASH = {"F": None, "S": (5.0, 3.0)}
+DASH = {"F": None, "S": (5.0, 3.0), ATTACHED: (1.2, 2.2)}
 
 
 @dataclass(frozen=True)
@@ -191,13 +193,14 @@ def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool 
     y, processes = top, {}
     for p in order:
         x = MARGIN_PT + indent * p.depth
-        height = _HEAD + 2 * _ROW + 2 + max(elements.alarm_height(elements.alarm_lines(
+        n_rows = max(len(_rows(s, s.model.members[p.slot])) for s in steps if p.slot in s.placed)
+        height = _HEAD + n_rows * _ROW + 2 + max(elements.alarm_height(elements.alarm_lines(
             _accused(s.model.members[p.slot]), card_end - x)) for s in steps if p.slot in s.placed)
         processes[p.slot] = _Box(x, y, card_end - x, height)
         y += height + _GAP
     frames = _place_frames(steps, processes)
     ends = {(pa, letter): (_sources(steps, processes, pa, letter), _port(steps, frames, pa, letter))
-            for pa in frames for letter in _LETTERS}
+            for pa in frames for letter in (*_LETTERS, ATTACHED)}
     tracks, n_tracks = _tracks({net: (source, port) for net, (source, port) in ends.items() if source})
     frame_x = elements.WIDTH_PT - MARGIN_PT - _FRAME_W
     low, high = card_end + _ALARMED, frame_x - _ARROW
@@ -221,7 +224,7 @@ def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
             head = (text_width(len(words.name(m.process)))
                     + text_width(len(words.role(step.index, m, _is_below_parent(step, p))), style.SMALL_PT) + 3 * _PAD)
             rows = [_PAD + _LABEL_W + text_width(len(address) + 1.5) + text_width(len(remark) + 1, style.SMALL_PT) + _PAD
-                    for letter in _rows(step) for address, remark in [_row_words(step, m, letter)]]
+                    for letter in _rows(step, m) for address, remark in [_row_words(step, m, letter)]]
             widest = max(widest, indent * p.depth + max(head, *rows))
     return min(max(widest, 250.0), elements.WIDTH_PT - 2 * MARGIN_PT - _FRAME_W - _LEAST_LANE)
 
@@ -242,9 +245,9 @@ def _head(step: _Step, place: Placed, width: float) -> tuple[str, str]:
     return name, shorten(role, fitting_chars(room - text_width(len(name)), style.SMALL_PT))
 
 
-def _rows(step: _Step) -> str:
-    """The letters of a process's two rows, top down."""
-    return _LETTERS if has_pages(step.index) else _MEMORY
+def _rows(step: _Step, member: Member) -> tuple[str, ...]:
+    """A process's rows, top down."""
+    return (_LETTERS if has_pages(step.index) else _MEMORY) + member.attached_rows
 
 
 def _row_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
@@ -255,9 +258,14 @@ def _row_words(step: _Step, member: Member, letter: str) -> tuple[str, str]:
     return words.page_words(step.index, member, own, letter, own is not None and own.pa in step.frames)
 
 
-def _row_y(box: _Box, letter: str) -> float:
+def _row_name(member: Member, row: str) -> str:
+    page = member.page(row) if row.startswith(ATTACHED) else None
+    return shorten(words.region(page.mapping.region), _NAME_W) if page else words.ROW[row]
+
+
+def _row_y(box: _Box, row: str) -> float:
     """The middle of a process's row."""
-    place = (_MEMORY if letter in _MEMORY else _LETTERS).index(letter)
+    place = 2 + int(row[len(ATTACHED):]) if row.startswith(ATTACHED) else (_MEMORY if row in _MEMORY else _LETTERS).index(row)
     return box.y + _HEAD + _ROW * (place + 0.5) + 1
 
 
@@ -286,12 +294,12 @@ def _place_frames(steps: Sequence[_Step], processes: dict[int, _Box]) -> dict[in
     for pa in sorted({pa for s in steps for pa in s.frames}):
         height = max(_frame_height(s, s.frames[pa]) for s in steps if pa in s.frames)
         owners = {slot for s in steps if pa in s.frames for slot in s.frames[pa].fry_of if slot in processes}
-        others = {slot for s in steps if pa in s.frames for slot in s.frames[pa].shrimp_of if slot in processes}
+        others = _sources(steps, processes, pa, "S") or _sources(steps, processes, pa, ATTACHED) or [0.0]
         if owners:      # its F row level with its owner's FRY
             y = min(_row_y(processes[slot], "F") for slot in owners) - _FRAME_HEAD - _FRAME_LINE / 2
         else:
-            y = min(_row_y(processes[slot], "S") for slot in others) - _FRAME_HEAD - _FRAME_LINE / 2
-            y -= _FRAME_LINE + 2 if any(s.frames[pa].creator_gone or s.frames[pa].fry_of
+            y = others[0] - _FRAME_HEAD - _FRAME_LINE / 2
+            y -= _FRAME_LINE + 2 if any(s.frames[pa].segment is None and (s.frames[pa].creator_gone or s.frames[pa].fry_of)
                                         for s in steps if pa in s.frames) else 0
         wanted.append((y, pa, height))
     placed, free_from = {}, min((box.y for box in processes.values()), default=0)
@@ -304,8 +312,9 @@ def _place_frames(steps: Sequence[_Step], processes: dict[int, _Box]) -> dict[in
 
 def _sources(steps: Sequence[_Step], processes: dict[int, _Box], pa: int, letter: str) -> list[float]:
     """Where lines to a frame begin, top down."""
-    slots = {slot for s in steps if pa in s.frames for slot in s.frames[pa].is_page(letter) if slot in processes}
-    return sorted(_row_y(processes[slot], letter) for slot in slots)
+    rows = {(slot, row) for s in steps if pa in s.frames for slot, m in s.model.members.items() if slot in processes
+            for row in _LETTERS + m.attached_rows if row[0] == letter for page in [m.page(row)] if page and page.pa == pa}
+    return sorted(_row_y(processes[slot], row) for slot, row in rows)
 
 
 def _port(steps: Sequence[_Step], frames: dict[int, _Box], pa: int, letter: str) -> float:
@@ -352,8 +361,9 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -
     for p in step.placed.values():
         if _is_below_parent(step, p):
             _tree_line(scene, step, layout, p)
-    for letter in _LETTERS:     # S first: where lines cross, the solid one passes over
-        edges = [_Edge.of(step, layout, p.slot, letter) for p in step.placed.values()]
+    for letter in (ATTACHED, *_LETTERS):    # the solid one last: where lines cross, it passes over
+        edges = [_Edge.of(step, layout, p.slot, row) for p in step.placed.values()
+                 for row in (*_LETTERS, *step.model.members[p.slot].attached_rows) if row[0] == letter]
         for pa in step.frames:  # lines of one frame run into each other, those of two do not
             net = [e for e in edges if e is not None and e.pa == pa]
             for e in net:
@@ -366,7 +376,7 @@ def _picture(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int) -
         _process(scene, step, p, layout.processes[p.slot])
     y = layout.bottom
     if layout.has_legend:
-        y = legend(scene, step.index, y + 18)
+        y = legend(scene, step.index, y + 18, any(f.segment for f in step.frames.values()))
         y = max(elements.notes(scene, y, notes), y + elements.LINE_PT * n_lines)
     return scene.sized(elements.WIDTH_PT, y + MARGIN_PT)
 
@@ -402,6 +412,7 @@ class _Edge:
     into each other fall on each other."""
     pa: int
     slot: int
+    row: str
     letter: str
     tip: str
     is_wrong: bool
@@ -412,22 +423,22 @@ class _Edge:
     end_y: float
 
     @classmethod
-    def of(cls, step: _Step, layout: _Layout, slot: int, letter: str) -> Optional[_Edge]:
+    def of(cls, step: _Step, layout: _Layout, slot: int, row: str) -> Optional[_Edge]:
         m = step.model.members[slot]
-        own = m.page(letter)
+        own, letter = m.page(row), row[0]
         if own is None or own.pa not in step.frames:
             return None
-        y, x = _row_y(layout.processes[slot], letter), layout.card_end + elements.BADGE_R
+        y, x = _row_y(layout.processes[slot], row), layout.card_end + elements.BADGE_R
         port, end_x = _port([step], layout.frames, own.pa, letter), layout.frames[own.pa].x
         track = layout.tracks.get((own.pa, letter))
         start = end_x - 6
         points = [(start, y), (x, y)] if track is None else [(start, port), (track, port), (track, y), (x, y)]
-        return cls(own.pa, slot, letter, f"{words.PAGE[letter]} of {words.name(m.process)}, {words.pte(own)}",
+        return cls(own.pa, slot, row, letter, f"{words.page_of(row, own)} of {words.name(m.process)}, {words.pte(own)}",
                    letter in m.wrong_pages, tuple(points), x, y, end_x, points[0][1])
 
 
 def _edge(scene: Scene, e: _Edge) -> None:
-    with scene.group(f"edge-{e.letter}-{e.slot}", e.tip):
+    with scene.group(f"edge-{e.row}-{e.slot}", e.tip):
         scene.line(e.points, style.LINE[e.letter], stroke_width=2.6 if e.is_wrong else 1.6, radius=_CORNER,
                    dash=DASH[e.letter])
         elements.arrow_head(scene, e.end_x, e.end_y, style.LINE[e.letter])
@@ -446,24 +457,24 @@ def _process(scene: Scene, step: _Step, place: Placed, box: _Box) -> None:
         scene.text(box.x + _PAD, box.y + _HEAD / 2, name, bold=True)
         scene.text(box.x + box.width - _PAD, box.y + _HEAD / 2, role, style.SMALL_PT, "end",
                    style.INK if m.orphan else style.QUIET, italic=m.orphan)
-        for letter in _rows(step):
+        for letter in _rows(step, m):
             _page_row(scene, step, m, letter, box)
         elements.alarm(scene, box.x, box.y + box.height - elements.alarm_height(alarms), alarms)
         _mark(scene, step, f"process-{place.slot}", box.x, box.y + _HEAD / 2, _HEAD - 3)
-        for letter in _LETTERS:
-            own = m.page(letter)
+        for row in (*_LETTERS, *m.attached_rows):
+            own = m.page(row)
             if own is not None and own.pa in step.frames:
-                elements.badge(scene, box.x + box.width, _row_y(box, letter), letter)
+                elements.badge(scene, box.x + box.width, _row_y(box, row), row[0])
 
 
 def _page_row(scene: Scene, step: _Step, member: Member, letter: str, box: _Box) -> None:
-    own = member.page(letter) if letter in _LETTERS else None
+    own = None if letter in _MEMORY else member.page(letter)
     address, remark = _row_words(step, member, letter)
     y, x = _row_y(box, letter), box.x + _PAD
     name = f"page-{letter}-{member.process.slot}"
     with scene.group(name, None if own is None else words.pte(own)):
         _mark(scene, step, name, box.x, y, _ROW - 3)
-        scene.text(x, y, words.ROW[letter], style.SMALL_PT, ink=style.QUIET)
+        scene.text(x, y, _row_name(member, letter), style.SMALL_PT, ink=style.QUIET)
         scene.text(x + _LABEL_W, y, address, ink=style.INK if own or letter in _MEMORY else style.QUIET)
         scene.text(x + _LABEL_W + text_width(len(address) + 1.5), y, remark, style.SMALL_PT, ink=style.QUIET)
 
@@ -472,13 +483,14 @@ def _frame(scene: Scene, step: _Step, frame: SharedFrame, box: _Box) -> None:
     alarms = _frame_alarms(step, frame)
     free = any(one.kind is Odd.FREE for one in frame.odd)
     height = _frame_height(step, frame)
-    with scene.group(f"frame-{frame.pa:#x}", f"frame {frame.pa:#x}", "frame"):
+    title, refs = words.heading(step.index, frame)
+    with scene.group(f"frame-{frame.pa:#x}", title, "frame"):
         scene.box(box.x, box.y, box.width, height, style.PAPER if free else style.PALE_FRAME,
                   style.ALARM if frame.is_wrong else style.EDGE_FRAME, rounded=True, stroke_width=2.4 if frame.is_wrong else 1.8,
                   dash=(6, 3) if frame.creator_gone or free else None, hatch=Hatch(style.STRIPE, 7, 2) if free else None,
                   foot=elements.alarm_band(alarms))
-        scene.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, f"frame {frame.pa:#x}", bold=True)
-        scene.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, words.refs(step.index, frame),
+        scene.text(box.x + _PAD, box.y + _FRAME_HEAD / 2 + 1, title, bold=True)
+        scene.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, refs,
                    style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
         for letter, lines in _frame_rows(step, frame):
@@ -491,7 +503,7 @@ def _frame(scene: Scene, step: _Step, frame: SharedFrame, box: _Box) -> None:
         _mark(scene, step, f"frame-{frame.pa:#x}", box.x, box.y + _FRAME_HEAD / 2 + 1, _FRAME_HEAD - 4)
 
 
-def legend(scene: Scene, index: Index, y: float) -> float:
+def legend(scene: Scene, index: Index, y: float, has_segments: bool = False) -> float:
     """Signs and what they mean, in one row; returns the y where notes may begin."""
     layout = index.layout
     elements.rule(scene, y)
@@ -501,11 +513,20 @@ def legend(scene: Scene, index: Index, y: float) -> float:
         if has_pages(index) else []
     with scene.group("legend"):
         for letter, what in signs:
-            elements.badge(scene, x, y, letter)
-            scene.line([(x + elements.BADGE_R, y), (x + 24, y)], style.LINE[letter], stroke_width=1.6, dash=DASH[letter])
-            elements.arrow_head(scene, x + 31, y, style.LINE[letter])
-            scene.text(x + 36, y, what, style.SMALL_PT)
-            x += 36 + text_width(len(what), style.SMALL_PT) + 16
+            x = _sign(scene, x, y, letter, what)
         scene.line([(x, y - 8), (x, y), (x + 12, y)], style.HAIRLINE, stroke_width=1.2, radius=5)
         scene.text(x + 16, y, "child", style.SMALL_PT)
+        if has_segments:
+            y += 15
+            _sign(scene, MARGIN_PT + elements.BADGE_R, y, ATTACHED,
+                  "a segment of shared memory, attached at this address; R W X U: with these rights")
     return y + 13
+
+
+def _sign(scene: Scene, x: float, y: float, letter: str, what: str) -> float:
+    """A badge with its line, and what it means; returns the x where the next may begin."""
+    elements.badge(scene, x, y, letter)
+    scene.line([(x + elements.BADGE_R, y), (x + 24, y)], style.LINE[letter], stroke_width=1.6, dash=DASH[letter])
+    elements.arrow_head(scene, x + 31, y, style.LINE[letter])
+    scene.text(x + 36, y, what, style.SMALL_PT)
+    return x + 36 + text_width(len(what), style.SMALL_PT) + 16

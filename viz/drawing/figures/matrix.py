@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..model import words
 from ..model.kit import Index
-from ..model.sharing import Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
+from ..model.sharing import ATTACHED, Placed, SharedFrame, Sharing, expected_frames, family_order, select, sharing
 from ..scene import elements, style
 from ..scene.elements import MARGIN_PT
 from ..scene.shapes import Scene
@@ -27,9 +27,11 @@ _LEAST_COLUMN, _MOST_COLUMN = 11.5, 17.0
 _NAME_CHARS = 16
 _HEADER_PT = 9.0
 _KEY_W, _KEY_PT = 79.0, 11.0
+_READS = "a"            # attached for reading only
+_OF_SEGMENTS = (ATTACHED, _READS)
 _KINDS = {"user": "U", "table": "T", "trapframe": "R", "kstack": "K"}
 _MEANINGS = {"F": "FRY", "S": "SHRIMP", "B": "both, FRY and SHRIMP", "U": "other user memory", "T": "page table",
-             "R": "trapframe", "K": "kernel stack", "O": "something else"}
+             "A": "attached segment", _READS: "attached for reading only", "R": "trapframe", "K": "kernel stack", "O": "something else"}
 
 
 def draw(index: Index, pids: Optional[Sequence[int]] = None) -> Drawing:
@@ -105,6 +107,10 @@ def _cells(index: Index, rows: Sequence[Placed], model: Sharing,
                     tip = f"FRY and SHRIMP of {words.name(m.process)}, {words.pte(fry)}; {words.pte(shrimp)}"
                     letter = "B"
                 cells[p.slot, own.pa] = (letter, tip)
+        for own in m.attached:
+            if own.pa in here and here[own.pa].segment is not None:
+                letter = _READS if p.slot in here[own.pa].read_only else ATTACHED
+                cells[p.slot, own.pa] = (letter, f"{words.page_of(ATTACHED, own)} of {words.name(m.process)}, {words.pte(own)}")
     return cells
 
 
@@ -114,17 +120,17 @@ def _header(scene: Scene, index: Index, frames: Sequence[SharedFrame], x: float,
     below the key."""
     per_row = int((elements.WIDTH_PT - 2 * MARGIN_PT) / _KEY_W)
     for i, f in enumerate(frames):
-        middle, refs = x + column_w * (i + 0.5), words.refs(index, f)
+        middle, (title, refs) = x + column_w * (i + 0.5), words.heading(index, f)
         key_x, at = MARGIN_PT + _KEY_W * (i % per_row), key_y + _KEY_PT * (i // per_row + 0.5)
         ink = style.PAPER if f.is_wrong else style.INK
-        with scene.group(f"frame-{f.pa:#x}", f"frame {f.pa:#x}" + (f", {refs}" if refs else "")
+        with scene.group(f"frame-{f.pa:#x}", title + (f", {refs}" if refs else "")
                          + "".join(f"; {'wrong: ' * f.is_wrong}{words.oddity(index, w)}" for w in f.odd)):
             if f.is_wrong:
                 scene.box(middle - column_w / 2 + 0.5, y, column_w - 1, _ROW, style.ALARM)
                 scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
             scene.text(middle, y + _ROW / 2, str(i + 1), _HEADER_PT, "middle", ink, bold=f.is_wrong)
             scene.text(key_x + text_width(2, _HEADER_PT) + 3, at, str(i + 1), _HEADER_PT, "end", ink, bold=True)
-            scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, f"{f.pa:#x}", _HEADER_PT, ink=ink, bold=f.is_wrong)
+            scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, title.replace("frame ", ""), _HEADER_PT, ink=ink, bold=f.is_wrong)
     if frames:
         scene.text(x - 8, y + _ROW / 2, "frame", style.SMALL_PT, "end", style.QUIET)
     return key_y + _KEY_PT * ((len(frames) + per_row - 1) // per_row)
@@ -136,12 +142,12 @@ def _grid(scene: Scene, model: Sharing, rows: Sequence[Placed], frames: Sequence
     for i in range(0, len(rows), 2):        # stripes lead the eye along a row
         scene.box(MARGIN_PT, y + _ROW * i, right - MARGIN_PT, _ROW, "#F3F6F8")
     for j, f in enumerate(frames):          # a family hangs together
-        at = [i for i, p in enumerate(rows) if cells.get((p.slot, f.pa), ("", ""))[0] in ("F", "S", "B")]
+        at = [i for i, p in enumerate(rows) if cells.get((p.slot, f.pa), ("", ""))[0] in ("F", "S", "B", *_OF_SEGMENTS)]
         middle = x + column_w * (j + 0.5)
         if at:
             scene.line([(middle, y), (middle, y + _ROW * (at[0] + 0.5))], style.HAIRLINE, stroke_width=0.5, dash=(1, 2))
         if len(at) > 1:
-            scene.line([(middle, y + _ROW * (at[0] + 0.5)), (middle, y + _ROW * (at[-1] + 0.5))], style.LINE_SHRIMP,
+            scene.line([(middle, y + _ROW * (at[0] + 0.5)), (middle, y + _ROW * (at[-1] + 0.5))], _line(f),
                        stroke_width=1.2)
     for i, p in enumerate(rows):
         middle = y + _ROW * (i + 0.5)
@@ -160,13 +166,17 @@ def _grid(scene: Scene, model: Sharing, rows: Sequence[Placed], frames: Sequence
                     _cell(scene, letter, tip, wrong, x + column_w * (j + 0.5), middle, min(column_w, _ROW + 1))
 
 
+def _line(frame: SharedFrame) -> str:
+    return style.LINE[ATTACHED if frame.segment else "S"]
+
+
 def _cell(scene: Scene, letter: str, tip: str, wrong: bool, x: float, y: float, width: float) -> None:
     dark = wrong or letter == "F"
     fill = style.ALARM if wrong else style.LINE_FRY if letter == "F" else style.PAPER
-    ink = style.PAPER if dark else style.LINE_SHRIMP if letter in "SB" else style.INK
+    ink = style.PAPER if dark else style.LINE_SHRIMP if letter in "SB" else style.LETTER[ATTACHED] if letter in _OF_SEGMENTS else style.INK
     with scene.group(None, tip):
         scene.box(x - width / 2 + 0.5, y - _ROW / 2 + 0.6, width - 1, _ROW - 1.2, fill, fill if dark else ink, rounded=True,
-                  stroke_width=0.8, dash=(2.2, 1.1) if letter == "S" and not wrong else None)
+                  stroke_width=0.8, dash=None if wrong else (2.2, 1.1) if letter == "S" else (1.0, 1.0) if letter in _OF_SEGMENTS else None)
         scene.text(x, y, letter, style.SMALL_PT, "middle", ink, bold=True)
 
 
@@ -199,5 +209,5 @@ def _description(index: Index, model: Sharing, rows: Sequence[Placed], frames: S
              f"{words.count(len(frames), 'frame')}."]
     drawn = {p.slot for p in rows}
     for f in frames:
-        lines.append(f"Frame {f.pa:#x}: {'; '.join(w for _, w in words.frame_words(model, f, drawn))}.")
+        lines.append(f"{words.heading(index, f)[0].capitalize()}: {'; '.join(w for _, w in words.frame_words(model, f, drawn))}.")
     return " ".join([*lines, *(f"{note.rstrip('.')}." for note in notes)])

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 from ..figures import Drawing, family
 from ..model import words
 from ..model.errors import VizError
-from ..model.sharing import has_pages
+from ..model.sharing import ATTACHED, attached, has_pages
 from ..scene import svg
 from ..scene.shapes import Scene
 from . import page, strip
@@ -53,7 +53,16 @@ def _title(film: Film) -> str:
     who = f"pid {film.parent}" + (f" ({parent.name})" if parent and parent.name else "")
     if film.child is None:
         return f"{film.function}: {who} gets no child"
-    return f"{film.function}: {who} and its child, pid {film.child}"
+    return f"{film.function}: {who} and its child, pid {film.child}{_with_segments(film)}"
+
+
+def _with_segments(film: Film) -> str:
+    """What of shared memory the two have attached in some step."""
+    ids = sorted({page.mapping.region for step in film.steps for pid in (film.parent, film.child)
+                  for p in [step.index.process(pid)] if p for page in attached(step.index, p)})
+    if not ids:
+        return ""
+    return f", with segment {words.region(ids[0])}" if len(ids) == 1 else f", with {len(ids)} segments"
 
 
 def _cast(film: Film) -> list[int]:
@@ -97,6 +106,8 @@ def _changed(step: Step) -> frozenset[str]:
                 found.add(f"process-{process.slot}")
             elif page and has_pages(index):
                 found.add(f"page-{words.LETTER[page]}-{process.slot}")
+            elif has_pages(index):
+                found |= {f"page-{ATTACHED}{n}-{process.slot}" for n, one in enumerate(attached(index, process)) if one.va == change.va}
             if not has_pages(index) and change.what in _ROWS:
                 found.add(f"page-{_ROWS[change.what]}-{process.slot}")
     return frozenset(found)

@@ -118,7 +118,8 @@ def _sheet(title: str, below: str, film: Film, stack: Sequence[_Panel], notes: S
         y += panel.height + _GAP
     bottom = _BOTTOM if on_a4 else y
     below_all = Scene()
-    elements.notes(below_all, family.legend(below_all, film.steps[0].index, 0), notes)
+    has_segments = any(step.index.snapshot.segments for step in film.steps)
+    elements.notes(below_all, family.legend(below_all, film.steps[0].index, 0, has_segments), notes)
     scene.place(below_all, _MARGIN - elements.MARGIN_PT * _LEGEND_SCALE, bottom + 6, _LEGEND_SCALE)
     return scene.sized(SHEET_PT[0], SHEET_PT[1] - _BOTTOM + bottom)
 

@@ -40,6 +40,8 @@ class FrameUsers:
             for user in frame.users:
                 if (user.kind, user.pid, mapping.region) == ("trapframe", process.pid, "trapframe"):
                     continue
+                if user.kind == "segment" and mapping.region.startswith("shm:"):
+                    continue
                 if user.kind != "user":
                     wrong.add(f"also {purpose(user)}")
                 elif user.pid is not None and user.va is not None:

@@ -1,4 +1,4 @@
-"""Who shares which frame with whom: FRY and SHRIMP of every process, and what is wrong there.
+"""Who shares which frame with whom: FRY and SHRIMP of every process, segments of shared memory, and what is wrong there.
 
 A model of plain data between the snapshot and the figures that show sharing. What is wrong is
 what the kit's rules say is wrong; what merely looks odd, where they hold back, is told as such.
@@ -12,12 +12,15 @@ from typing import Optional
 
 from . import kit
 from .errors import VizError
-from .kit import Index, Mapping, Process, User
+from .kit import PAGE, Index, Mapping, Process, Segment, User
+
+
+ATTACHED = "A"
 
 
 @dataclass(frozen=True)
 class Page:
-    """FRY or SHRIMP of one process: where the page table says it is."""
+    """FRY or SHRIMP of one process, or the first page of a segment that it has attached: where the page table says it is."""
     va: int
     pa: int
     mapping: Mapping
@@ -33,16 +36,25 @@ class Accusation:
 @dataclass(frozen=True)
 class Member:
     """A process with its two pages; `wrong` has one for each page that a verdict accuses, `wrong_pages`
-    their letters F and S."""
+    their letters F and S. attached: what it has of segments, the highest address first."""
     process: Process
     fry: Optional[Page]
     shrimp: Optional[Page]
     orphan: bool
     wrong: tuple[Accusation, ...]
     wrong_pages: frozenset[str]
+    attached: tuple[Page, ...] = ()
 
-    def page(self, letter: str) -> Optional[Page]:
-        return self.fry if letter == "F" else self.shrimp
+    def page(self, row: str) -> Optional[Page]:
+        """Of a row: F, S, or A with a number, an attachment; None where nothing is mapped."""
+        if row.startswith(ATTACHED):
+            n = int(row[len(ATTACHED):])
+            return self.attached[n] if n < len(self.attached) else None
+        return self.fry if row == "F" else self.shrimp
+
+    @property
+    def attached_rows(self) -> tuple[str, ...]:
+        return tuple(f"{ATTACHED}{n}" for n in range(len(self.attached)))
 
 
 class Odd(Enum):
@@ -66,9 +78,10 @@ class Oddity:
 
 @dataclass(frozen=True)
 class SharedFrame:
-    """A frame that is somebody's FRY or SHRIMP, and all its users. Lists hold slots.
+    """A frame that is somebody's FRY or SHRIMP, and all its users; or the first of a segment's. Lists hold slots.
 
-    is_wrong: whether a rule failed because of what is odd about it, or held back.
+    is_wrong: whether a rule failed because of what is odd about it, or held back. attached_by: once for each attachment;
+    read_only: of these, who may not write.
     """
     pa: int
     fry_of: tuple[int, ...]
@@ -77,17 +90,22 @@ class SharedFrame:
     count: Optional[int]
     odd: tuple[Oddity, ...]
     is_wrong: bool
+    segment: Optional[Segment] = None
+    attached_by: tuple[int, ...] = ()
+    read_only: frozenset[int] = frozenset()
 
     @property
     def users(self) -> tuple[int, ...]:
-        return self.fry_of + self.shrimp_of
+        return self.fry_of + self.shrimp_of + self.attached_by
 
     @property
     def worth_drawing(self) -> bool:
-        return len(set(self.users)) > 1 or self.creator_gone or bool(self.odd)
+        return len(set(self.users)) > 1 or self.creator_gone or bool(self.odd) or bool(self.attached_by)
 
-    def is_page(self, letter: str) -> tuple[int, ...]:
-        return self.fry_of if letter == "F" else self.shrimp_of
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The addresses of all that the box stands for."""
+        return _frames_of(self.segment) if self.segment else (self.pa,)
 
 
 @dataclass(frozen=True)
@@ -123,7 +141,7 @@ def relations(index: Index) -> Sharing:
         fry, shrimp = (_page(index, p, va) for va in (layout.fry, layout.shrimp))
         members[p.slot] = Member(p, fry, shrimp, p.slot in judgement.orphans,
                                  _accused(mine),
-                                 frozenset("F" if v.va == layout.fry else "S" for v in mine))
+                                 frozenset("F" if v.va == layout.fry else "S" for v in mine), attached(index, p))
     return Sharing(members, _frames(index, members, failures), judgement.n_held_back,
                    len(judgement.failures) - len(failures))
 
@@ -134,6 +152,18 @@ def _accused(failures: Iterable[kit.Verdict]) -> tuple[Accusation, ...]:
     for v in failures:
         by_page.setdefault(v.va, []).append(v)
     return tuple(Accusation(first, len(more)) for first, *more in by_page.values())
+
+
+def _frames_of(segment: Segment) -> tuple[int, ...]:
+    return tuple(pa + PAGE * i for pa, n in segment.frames for i in range(n))
+
+
+def attached(index: Index, process: Process) -> tuple[Page, ...]:
+    """The first page of each attachment."""
+    firsts = {f"shm:{one.id}": one.frames[0][0] for one in index.snapshot.segments if one.frames}
+    return tuple(Page(m.va + firsts[m.region] - m.pa, firsts[m.region], m)
+                 for m in sorted(process.mappings, key=lambda m: -m.va)
+                 if m.region in firsts and m.pa <= firsts[m.region] < m.pa + m.n_pages * PAGE)
 
 
 def _page(index: Index, process: Process, va: Optional[int]) -> Optional[Page]:
@@ -161,7 +191,21 @@ def _frames(index: Index, members: dict[int, Member],
         odd = _oddities(index, pa, len(fry_of.get(pa, ())), creator_gone, told.get(pa))
         frames[pa] = SharedFrame(pa, tuple(fry_of.get(pa, ())), tuple(shrimp_of.get(pa, ())), creator_gone,
                                  index.count(pa), odd, bool(odd) and (pa in accused or pa in told))
+    for segment in index.snapshot.segments:
+        if segment.frames and segment.frames[0][0] not in frames:
+            one = _of_segment(index, members, segment)
+            frames[one.pa] = one
     return frames
+
+
+def _of_segment(index: Index, members: dict[int, Member], segment: Segment) -> SharedFrame:
+    pa = segment.frames[0][0]
+    mine = [(slot, page) for slot, m in members.items() for page in m.attached if page.pa == pa]
+    odd = [Oddity(Odd.FREE)] if any(index.is_free(one) for one in _frames_of(segment)) else []
+    odd += [Oddity(Odd.OTHER_USER, user=u) for one in _frames_of(segment) for u in index.users(one)
+            if u.kind not in ("user", "segment")]
+    return SharedFrame(pa, (), (), segment.removed, index.count(pa), tuple(dict.fromkeys(odd)), bool(odd), segment,
+                       tuple(slot for slot, _ in mine), frozenset(slot for slot, page in mine if "W" not in page.mapping.flags))
 
 
 def _oddities(index: Index, pa: int, n_fry: int, creator_gone: bool, verdict: Optional[kit.Verdict]) -> tuple[Oddity, ...]:

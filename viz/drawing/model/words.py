@@ -8,7 +8,7 @@ from typing import Optional
 from ..scene.text import shorten
 from .frame_users import called
 from .kit import Index, Kind, Mapping, Process
-from .sharing import Accusation, Member, Odd, Oddity, Page, Placed, SharedFrame, Sharing, has_pages
+from .sharing import ATTACHED, Accusation, Member, Odd, Oddity, Page, Placed, SharedFrame, Sharing, has_pages
 
 NAME_CHARS = 20
 STATE_CHARS = 10
@@ -17,14 +17,32 @@ LISTED_PIDS = 12
 FREE = "on the free list"
 PAGE = {"F": "FRY", "S": "SHRIMP"}
 LETTER = {name: letter for letter, name in PAGE.items()}
+_SEGMENT = "shm:"       # how the regions of what is attached begin
 REGION = {"fry": "FRY", "shrimp": "SHRIMP"}
 RWXU = slice(1, 5)      # of an entry's flags
 ROW = {**PAGE, "T": "table", "M": "memory"}
 
 
 def region(name: str) -> str:
-    """FRY and SHRIMP as they are written, any other region by its name."""
-    return REGION.get(name, name)
+    """FRY and SHRIMP as they are written, a segment as "shm 3", any other region by its name."""
+    return f"shm {name[len(_SEGMENT):]}" if name.startswith(_SEGMENT) else REGION.get(name, name)
+
+
+def letter_of(region: str) -> Optional[str]:
+    """F, S, or A for what is attached; None of any other region."""
+    return ATTACHED if region.startswith(_SEGMENT) else LETTER.get(REGION.get(region, ""))
+
+
+def page_of(row: str, page: Page) -> str:
+    """What a page of a process is called: FRY, SHRIMP, or the segment that it is of."""
+    return PAGE.get(row) or region(page.mapping.region)
+
+
+def heading(index: Index, frame: SharedFrame) -> tuple[str, str]:
+    """Of a frame's box, what it is, and the kernel's own count; of a segment's, how many pages, and its first frame."""
+    if frame.segment is None:
+        return f"frame {frame.pa:#x}", refs(index, frame)
+    return region(f"{_SEGMENT}{frame.segment.id}"), f"{count(len(frame.frames), 'page')}, {frame.pa:#x}"
 
 
 def name(process: Process) -> str:
@@ -69,6 +87,7 @@ def left_out(index: Index, model: Sharing, drawn: set[int],
     pids = sorted(m.process.pid for slot, m in model.members.items() if slot not in drawn)
     pairs = sum(f.pa not in here and f.worth_drawing for f in model.frames.values())
     elsewhere = alone = 0
+    here = here | {pa for one in model.frames.values() if one.pa in here for pa in one.frames}
     for f in index.snapshot.frames:
         if f.pa in here or (f.pa in model.frames and model.frames[f.pa].worth_drawing):
             continue
@@ -139,11 +158,13 @@ def flags(index: Index, mapping: Mapping, which: slice = slice(None)) -> str:
 
 
 def page_words(index: Index, member: Member, page: Optional[Page], letter: str, is_drawn: bool) -> tuple[str, str]:
-    """Address and remark in the row of FRY or SHRIMP."""
+    """Address and remark in the row of FRY or SHRIMP, or of what is attached."""
     if page is None:
         first = letter == "S" and member.process.parent is None and member.process.state != "USED"
         return "none", "first process" if first else "not mapped"
     remark = flags(index, page.mapping, RWXU)
+    if letter.startswith(ATTACHED):
+        return f"{page.va:#x}", remark
     if not is_drawn:
         remark += ", not shared"
     elif letter == "S" and member.orphan:
@@ -163,6 +184,12 @@ def memory_words(process: Process, letter: str, page_size: int) -> tuple[str, st
 def frame_words(model: Sharing, frame: SharedFrame, drawn: set[int]) -> list[tuple[str, str]]:
     """The rows of a frame's box: a letter and who or what."""
     rows = []
+    if frame.segment is not None:
+        writers = [slot for slot in dict.fromkeys(frame.attached_by) if slot not in frame.read_only]
+        readers = [slot for slot in dict.fromkeys(frame.attached_by) if slot in frame.read_only]
+        said = [part for part in (writers and "attached by " + _whose(model, writers, drawn),
+                                  readers and "for reading by " + _whose(model, readers, drawn)) if part]
+        return [(ATTACHED, "; ".join([*said, *["removed"] * frame.segment.removed]) or "attached by nobody")]
     if frame.fry_of:
         rows.append(("F", "FRY of " + _whose(model, frame.fry_of, drawn)))
     elif frame.creator_gone:
@@ -189,7 +216,7 @@ def oddity(index: Index, one: Oddity) -> str:
 
 def count_on_its_way(index: Index, frame: SharedFrame) -> str:
     """Why a frame's own count may differ from the users that are drawn, where no rule failed; or nothing."""
-    if not index.snapshot.counts or frame.is_wrong or frame.odd or frame.count == len(frame.users):
+    if not index.snapshot.counts or frame.segment or frame.is_wrong or frame.odd or frame.count == len(frame.users):
         return ""
     return (f"frame {frame.pa:#x}: {shorten(index.snapshot.counts.name, 12)} is {frame.count} with "
             f"{count(len(frame.users), 'user')}: entry and count change one after the other")
@@ -231,10 +258,11 @@ def description(index: Index, model: Sharing, placed: list[Placed],
         pages = (f", {PAGE[letter]} {page.pa:#x}" if page else f", no {PAGE[letter]}"
                  for letter, page in (("F", m.fry), ("S", m.shrimp))) if has_pages(index) else (
             f", {ROW[letter]} {' '.join(memory_words(m.process, letter, index.layout.page_size))}" for letter in "TM")
-        lines.append(f"Process {name(m.process)}, {role(index, m)}{''.join(pages)}"
+        attached = "".join(f", {page_of(ATTACHED, page)} at {page.va:#x}" for page in m.attached)
+        lines.append(f"Process {name(m.process)}, {role(index, m)}{''.join(pages)}{attached}"
                      + "".join(f"; wrong: {accusation(w)}" for w in m.wrong) + ".")
     for f in frames:
         rows = [w for _, w in frame_words(model, f, drawn)] + [
             f"{'wrong' if f.is_wrong else 'as it stands'}: {oddity(index, w)}" for w in f.odd]
-        lines.append(f"Frame {f.pa:#x}: {'; '.join(rows)}.")
+        lines.append(f"{heading(index, f)[0].capitalize()}: {'; '.join(rows)}.")
     return " ".join(lines)

@@ -98,7 +98,8 @@ class _Writer:
         if box.foot:
             # Corners as round as the box's, and only at the foot, where no hatch would be covered.
             height = min(box.height, box.foot.height + (0 if box.hatch else 2 * RADIUS))
-            above = box.fill or style.PAPER
+            meet = box.head is not None and box.head.height + box.foot.height > box.height - 0.5
+            above = box.head.fill if box.head and meet else box.fill or style.PAPER
             fill = f"{above};{1 - box.foot.height / height:.4f}:{box.foot.fill}" if height > box.foot.height else box.foot.fill
             yield "node", {"shape": "box", "style": ",".join([*looks, "filled"]), "fillcolor": fill, "gradientangle": 270, "penwidth": 0,
                            **self.place(box.x, box.y + box.height - height, box.width, height)}

@@ -44,12 +44,12 @@ def notes(scene: Scene, y: float, lines: Sequence[str], width: float = WIDTH_PT)
 
 
 def badge(scene: Scene, x: float, y: float, letter: str) -> None:
-    """F, filled, or S, hollow and dashed as its lines are."""
+    """F, filled, or hollow and as its lines are: S dashed, A, of what is attached, dotted."""
     if letter == "F":
         scene.disc(x, y, BADGE_R, style.LINE["F"], style.LINE["F"], stroke_width=1.2)
         scene.text(x, y, letter, style.SMALL_PT, "middle", style.PAPER, bold=True)
     else:
-        scene.disc(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, dash=(2.6, 1.3))
+        scene.disc(x, y, BADGE_R, style.PAPER, style.LINE[letter], stroke_width=1.2, dash=(2.6, 1.3) if letter == "S" else (1.0, 1.2))
         scene.text(x, y, letter, style.SMALL_PT, "middle", style.LETTER[letter], bold=True)
 
 

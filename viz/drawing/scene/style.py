@@ -21,10 +21,10 @@ FILL_WRONG = "#FF8C5A"  # vermilion, lightened until black text has 9:1 on it
 
 LINE_FRY = "#0072B2"
 LINE_SHRIMP = "#D55E00"
-LINE = {"F": LINE_FRY, "S": LINE_SHRIMP}
-LETTER = {"F": LINE_FRY, "S": "#A84A00"}    # text needs more contrast than lines: 4.5:1 on every ground here
 LINE_THIRD = "#007A5A"
-DASH = {"F": "solid", "S": "dashed"}
+LINE = {"F": LINE_FRY, "S": LINE_SHRIMP, "A": LINE_THIRD}
+LETTER = {"F": LINE_FRY, "S": "#A84A00", "A": "#006B4F"}    # text needs more contrast than lines: 4.5:1 on every ground here
+DASH = {"F": "solid", "S": "dashed", "A": "dotted"}
 
 QUIET = "#56616B"       # text of less weight, 6:1 on white
 FILL_PATH = "#D9EAF7"   # the sky blue of processes, lighter: where a walk goes
