@@ -1,6 +1,8 @@
 # Shrimpy. `make help` lists what there is.
 
 CPUS ?=
+MEM ?= $(SHRIMPY_MEM)
+export SHRIMPY_MEM := $(MEM)
 KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
@@ -62,6 +64,7 @@ help:
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
+	echo 'MEM=n           MiB of RAM that our own kernel has; 128 when not given'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'

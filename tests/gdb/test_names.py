@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -13,7 +14,7 @@ from lab.machines import debugger
 from lab.machines.machine import Machine
 
 NAMES = {"FRY": 0x3fffffd000, "SHRIMP": 0x3fffffc000, "TRAPFRAME": 0x3fffffe000, "TRAMPOLINE": 0x3ffffff000,
-         "MAXVA": 1 << 38, "KERNBASE": 0x80000000, "PHYSTOP": 0x88000000}
+         "MAXVA": 1 << 38, "KERNBASE": 0x80000000, "PHYSTOP": 0x80000000 + (int(os.environ["SHRIMPY_MEM"]) << 20)}
 ASKED = [f"print/x {mark}{name}" for name in NAMES for mark in ("", "$")]
 RIGHT = [f"{at:#x}" for at in NAMES.values() for _ in range(2)]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import BUILD, ROOT, Trouble
-from .tree import OURS, Kernel, build_ours, lock
+from .tree import OURS, Kernel, build_ours, lock, memory, prepare
 
 _SOURCES = ("*.c", "*.h", "*.S", "*.ld", "*.mk", "Makefile", "README")
 
@@ -26,17 +26,17 @@ def build(name: str, patches: Sequence[Path] = (), variables: Sequence[str] = ()
     """
     files = _sources()
     inputs = [*files, *patches, *programs]
-    recipe = hashlib.sha256("\0".join(variables).encode())
+    recipe = hashlib.sha256("\0".join((*memory(), *variables)).encode())
     for path in inputs:
         recipe.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     tree = BUILD / "variants" / f"{name}-{recipe.hexdigest()[:12]}"
     with lock(tree):
         if not (tree / "xv6/Makefile").exists():
             try:
-                if variables or not (patches or programs):
+                if variables:
                     _copy_sources(files, tree)
                 else:
-                    shutil.copytree(build("plain").elf.parents[1], tree / "xv6", symlinks=True)
+                    shutil.copytree(prepare(None).elf.parents[1], tree / "xv6", symlinks=True)
                 _apply(tree, patches)
                 _add(tree, programs)
             except BaseException:
