@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = "cat echo grep init kill ln ls mkdir rm sh wc zombie"
+PROGRAMS = "cat echo init sh"    # what the kit runs in any tree
 NEWER_NAMES = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
 
 _MAKEFILE = """\
@@ -59,7 +59,7 @@ QEMUGDB = -gdb tcp::$(GDBPORT)
 ifndef CPUS
 CPUS := 3
 endif
-QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m @RAM@M -smp $(CPUS) -nographic @QEMU@
 QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0
 QEMUOPTS += -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
 qemu: $K/kernel fs.img
@@ -132,7 +132,7 @@ fs.img: mkfs/mkfs README $(UEXTRA) $(UPROGS)
 ifndef CPUS
 CPUS := 3
 endif
-QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m @RAM@M -smp $(CPUS) -nographic @QEMU@
 QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
 qemu: $K/kernel fs.img
 \t$(QEMU) $(QEMUOPTS)
@@ -182,7 +182,7 @@ UNCHECKED = [
 
 def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
             kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
-            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE) -> Path:
+            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE, ram_mib: int = 32) -> Path:
     """A tree in folder, which must not be there. patches: names below tests/. counted: False for an allocator that
     keeps no counts. makefile: LISTED for one that lists what is built."""
     for path in (ROOT / "xv6").rglob("*"):
@@ -193,6 +193,8 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
                         str(ROOT / "tests" / name)], check=True, capture_output=True)
+    layout = folder / "kernel/memlayout.h"
+    layout.write_text(re.sub(r"#ifndef RAM_MIB\n.*\n#endif\n(.*)RAM_MIB", rf"\g<1>{ram_mib}", layout.read_text()))
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
     for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
@@ -209,7 +211,7 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
         (folder / "conf/lab.mk").write_text("LAB=pgtbl\n")
         text = text.replace("@PROGRAMS@", _listed("$U/_", programs.split()))
     for word, value in (("OPT", opt), ("DEBUG", debug), ("QEMU", qemu), ("KFLAGS", kernel_flags), ("ULINK", user_link),
-                        ("PROGRAMS", programs)):
+                        ("PROGRAMS", programs), ("RAM", str(ram_mib))):
         text = text.replace(f"@{word}@", value)
     (folder / "Makefile").write_text(text)
     (folder / ".gdbinit.tmpl-riscv").write_text(_GDBINIT)

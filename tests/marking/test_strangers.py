@@ -16,7 +16,7 @@ import trees
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
-    return trees.imitate(tmp_path / "lab", makefile=trees.LISTED)
+    return trees.imitate(tmp_path / "lab", makefile=trees.LISTED, programs=trees.PROGRAMS + " wc zombie")
 
 
 def edit(lab: Path, pattern: str, new: str) -> None:
