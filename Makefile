@@ -29,7 +29,8 @@ export SHRIMPY_SANDBOX := $(SANDBOX)
 PYTHON := scripts/python
 # Not -m, which would put this folder on Python's path: gdb/ is no module.
 PYTEST := $(PYTHON) -c 'import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())'
-# One more than there are cores: a test now and then only waits for its machine.
+# One more than there are cores: a test now and then only waits for its machine. A file is one worker's: what its tests
+# share is made once.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # A value of the command line as one word of the shell's, whatever is in it.
 quoted = '$(subst ','\'',$(1))'
@@ -150,7 +151,7 @@ test:
 	scripts/setup
 	$(PYTHON) scripts/lint
 	$(PYTHON) scripts/build
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
+	$(PYTEST) -n $(WORKERS) --dist loadfile -q tests
 
 bench:
 	scripts/setup run debug
@@ -160,7 +161,7 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -v -rP tests --soak
+	$(PYTEST) -n $(WORKERS) --dist loadfile -v -rP tests --soak
 
 LOAD ?= 40
 RUNS ?= 20

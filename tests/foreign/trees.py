@@ -182,9 +182,11 @@ UNCHECKED = [
 
 def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
             kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
-            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE, ram_mib: int = 32) -> Path:
+            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE, ram_mib: int = 32,
+            tiny: bool = False) -> Path:
     """A tree in folder, which must not be there. patches: names below tests/. counted: False for an allocator that
-    keeps no counts. makefile: LISTED for one that lists what is built."""
+    keeps no counts. makefile: LISTED for one that lists what is built. tiny: nearly nothing is in its sources, for what is
+    built and not booted."""
     for path in (ROOT / "xv6").rglob("*"):
         if path.suffix in (".c", ".h", ".S", ".ld") or path.name == "README":
             copy = folder / path.relative_to(ROOT / "xv6")
@@ -193,11 +195,13 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
                         str(ROOT / "tests" / name)], check=True, capture_output=True)
+    if tiny:
+        _shrink(folder)
     layout = folder / "kernel/memlayout.h"
     layout.write_text(re.sub(r"#ifndef RAM_MIB\n.*\n#endif\n(.*)RAM_MIB", rf"\g<1>{ram_mib}", layout.read_text()))
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
-    for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
+    for name, pattern, new in (edit for group in (() if tiny else UNSIZED, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):
             text, n = re.subn(pattern, new, path.read_text())
@@ -216,6 +220,22 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     (folder / "Makefile").write_text(text)
     (folder / ".gdbinit.tmpl-riscv").write_text(_GDBINIT)
     return folder
+
+
+_TINY = {"kernel/entry.S": ".section .text.entry\n.globl _entry\n_entry: csrw pmpaddr0, a0\n  j _entry\n", "kernel/proc.c": "int pid;\n",
+         "kernel/vm.c": '#include "types.h"\n#include "riscv.h"\n#include "memlayout.h"\nuint64 fry(void) { return FRY; }\n',
+         "user/start.S": ".section .text.start\n.globl start\nstart: call main\n"}
+
+
+def _shrink(folder: Path) -> None:
+    """Leaves the names of what is built and no more in it."""
+    for path in [*folder.glob("kernel/*.[cS]"), *folder.glob("user/*.[cS]")]:
+        name = str(path.relative_to(folder))
+        if name in _TINY or name.startswith("user/"):
+            is_program = re.search(r"\bmain\(", path.read_text())
+            path.write_text(_TINY.get(name, "int main(void) { return 0; }\n" if is_program else ""))
+        else:
+            path.unlink()
 
 
 def _listed(prefix: str, names: Sequence[str]) -> str:

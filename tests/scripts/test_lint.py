@@ -29,14 +29,22 @@ SLIPS = {
 }
 
 
+# The slips' files, lint itself, and what both import.
+LITTLE = ("pyproject.toml", ".clang-format", ".ci/*", "xv6/mkfs/*.[ch]", "xv6/kernel/*.h", "xv6/user/*.h", "xv6/kernel/pipe.c",
+          "xv6/user/cat.c", "typings/**/*", *(f"scripts/{name}" for name in ("lint", "python", "setup", "doctor", "probe.sh", "tools.tsv")),
+          "scripts/lab/*.py", "scripts/lab/upkeep/__init__.py", "scripts/lab/upkeep/l*.py", "scripts/lab/kernels/*.py", "scripts/lab/walls/*.py",
+          *(f"gdb/shrimpy/{name}.py" for name in ("__init__", "files", "origins", "reasons", "records")),
+          *(f"gdb/shrimpy/{folder}/*.py" for folder in ("memory", "spec", "words")),
+          *(f"gdb/shrimpy/kernel/{name}.py" for name in (
+              "__init__", "allocator", "cnames", "data", "debuginfo", "macros", "processes", "segments", "slots", "stacks", "variables")))
+
+
 @pytest.fixture
 def lint(tmp_path):
     """lint(word...): what it says of a checkout in tmp_path with little in it."""
     little = tmp_path / "checkout"
-    for folder in ("gdb", "scripts", "typings", ".ci", "xv6/mkfs"):
-        shutil.copytree(ROOT / folder, little / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for pattern in ("xv6/kernel/*.h", "xv6/user/*.h", "xv6/kernel/pipe.c", "xv6/user/cat.c", "pyproject.toml", ".clang-format"):
-        for path in ROOT.glob(pattern):
+    for pattern in LITTLE:
+        for path in filter(Path.is_file, ROOT.glob(pattern)):
             (little / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, little / path.relative_to(ROOT))
 
