@@ -26,8 +26,7 @@ from lab.machines import debugger  # noqa: E402
 from lab.machines.machine import Machine  # noqa: E402
 
 os.environ.setdefault("WHY", "0")   # a check that fails is not asked for the store, but where that is tested
-# A boot writes to each frame: with 128 MiB that is half of what most tests would cost. Those that are about memory, and
-# some of what people type, have all of it: see all_memory.
+# A boot writes to each frame: with 128 MiB that is half of what most tests would cost. What people type first has all of it.
 os.environ.setdefault("SHRIMPY_MEM", "32")
 
 _LIMIT_S = 120
@@ -101,12 +100,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> tree.Kernel:
     copy = tmp_path_factory.mktemp("kernel") / "xv6"
     shutil.copytree(built.elf.parents[1], copy)
     return dataclasses.replace(built, elf=copy / "kernel/kernel", disks=(copy / "fs.img",))
-
-
-@pytest.fixture
-def all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our kernel has as much memory as when nobody says how much."""
-    monkeypatch.delenv("SHRIMPY_MEM")
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,23 @@ def _shrink(folder: Path) -> None:
 
 def _listed(prefix: str, names: Sequence[str]) -> str:
     return " \\\n".join(f"  {prefix}{name}" for name in names) + "\n"
+
+
+def again(folder: Path, *edits: Sequence[Edit], make: Callable[..., Path] | None = None, **how: Any) -> Path:
+    """As imitate(), or make, in a folder that may have a tree already: what would be the same is left as it is, so that only
+    what differs is built. Of one folder `how` must be the same each time: make does not know of flags that change."""
+    with tempfile.TemporaryDirectory() as scratch:
+        new = (make or imitate)(Path(scratch) / folder.name, *edits, **how)
+        wanted = {path.relative_to(new): path.read_bytes() for path in new.rglob("*") if path.is_file()}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder) not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder
 
 
 def plain(folder: Path, *edits: Sequence[Edit], **how: Any) -> Path:
