@@ -196,15 +196,16 @@ def test_of_a_trap_to_machine_mode_goes_on_in_the_kernel(machine, session):
     gdb = session(one)
     gdb.ask("xv6-ps")
     gdb.ask("set print frame-arguments none")       # in machine mode GDB cannot read the strings that they point to
-    for place in ("*walk", "walk", "mappages", "*kfree", "kfree", "*kernelvec", "*uvmcopy", "bread", "syscall"):
+    for place in ("*kernelvec", "*walk", "walk", "mappages", "*kfree", "kfree", "*uvmcopy", "bread", "syscall"):
         gdb.ask(f"tbreak {place}")
         one.send("ls")
         gdb.ask("continue")
         before = functions(gdb.ask("bt"))
-        for one_register in ("$was_pc = $pc", "$was_priv = $priv", "$mepc = $pc", "$pc = (long)machinevec", "$priv = 3"):
-            gdb.ask(f"set {one_register}")
+        for one_register in ("$was_pc = $pc", "$was_priv = $priv", "$mepc = $pc", "$priv = 3", "$pc = (long)machinevec"):
+            assert gdb.ask(f"set {one_register}") == "", one_register
         assert functions(gdb.ask("bt")) == ["machinevec", *before], place
         assert len(before) > 2, before
-        for one_register in ("$priv = $was_priv", "$pc = $was_pc"):
-            gdb.ask(f"set {one_register}")
+        gdb.ask("frame 0")
+        for one_register in ("$pc = $was_pc", "$priv = $was_priv"):
+            assert gdb.ask(f"set {one_register}") == "", one_register
         assert functions(gdb.ask("bt")) == before, place
