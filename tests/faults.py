@@ -142,10 +142,13 @@ def found_by(fault: Fault, copy: Path, upto: int, only_near: bool) -> str:
     try:
         stages = [[f"tests/{name}" for name in folders if (copy / "tests" / name).is_dir()] for folders in STAGES[:upto]]
         for shown in ([stages[0], near(fault, copy)] if only_near else stages):
-            done = shown and subprocess.run(
-                ["scripts/python", "-c", "import sys; del sys.path[0]; import pytest; sys.exit(pytest.main(sys.argv[1:]))", "-x", "-q", *shown],
+            if not shown:
+                continue
+            done = subprocess.run(
+                ["scripts/python", "-c", "import sys; del sys.path[0]; import pytest; sys.exit(pytest.main(sys.argv[1:]))", "-x", "-q",
+                 *shown],
                 cwd=copy, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "SHRIMPY_BUILD": str(copy / "build")})
-            if done and done.returncode:
+            if done.returncode:
                 named = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
                 return named[1] if named else f"{shown[0]}: status {done.returncode}"
         return ""
@@ -159,7 +162,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=40, metavar="N")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--upto", default=STAGES[-1][0], choices=[one[0] for one in STAGES], help="the last stage of tests")
-    parser.add_argument("--near", action="store_true", help="only tests/pure and the files of tests that import the fault's module, or have GDB run it")
+    parser.add_argument("--near", action="store_true", help="only tests that know the fault's module, and tests/pure")
     parser.add_argument("--out", type=Path, metavar="FILE", help="a table: the fault, and the test that found it")
     args = parser.parse_args()
     upto = [one[0] for one in STAGES].index(args.upto) + 1
