@@ -52,7 +52,7 @@ help:
 	echo 'make film       films how fork makes a process: build/diagrams/film.html'
 	echo 'make bench      instructions per operation, and how long things take'
 	echo 'make soak       the long tests, with the seeds they ran with'
-	echo 'make golden     write the golden files of the sentences anew, after a sentence was changed'
+	echo 'make golden     write the golden files of the sentences, and the outputs in README.md and docs/, anew'
 	echo 'make lint       static analysis of the kernel, of all Python and of the shell scripts'
 	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel?'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
@@ -185,6 +185,7 @@ matrix:
 golden:
 	scripts/setup run debug test
 	$(PYTEST) -q tests -k golden --golden
+	$(PYTHON) scripts/examples
 
 lint:
 	scripts/setup run test

@@ -22,7 +22,7 @@ from shrimpy.rules import HANDOUT, STRICT, Known
 
 KERNEL = Kernel("lab", Path("kernel"), ())
 PANIC = Hindrance("panicked", "the kernel panicked: out of luck\nthe console's last lines:\n  | panic: out of luck", "out of luck")
-HANG = Hindrance("hung", "waited 10 s in vain for the next point\nthe console's last lines:\n  | $ x family")
+HANG = Hindrance("hung", "waited 10 s for the next point, which did not come\nthe console's last lines:\n  | $ x family")
 
 
 def outcome(machine, name: str = "family", hindrance: Hindrance | None = None, profile: str = STRICT, point: str = "") -> Outcome:

@@ -108,8 +108,8 @@ def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     (["CPUS=9"], "CPUS=9 is out of range: the Shrimpy kernel runs on 1 to 8 harts"),
     (["CPUS=many"], "CPUS=many is not a number"),
     (["MEM=7"], "MEM=7 is out of range: our kernel runs with 8 to 2047 MiB of memory"),
-    (["PROGRAM=nosuch", "READY=never"], "waited 2 s in vain for what 'nosuch' prints"),
-    (["PROGRAM=cat"], "waited 2 s in vain for an exit of 'cat' or the prompt after it; for a program that stays"),
+    (["PROGRAM=nosuch", "READY=never"], "waited 2 s for what 'nosuch' prints when it is ready"),
+    (["PROGRAM=cat"], "waited 2 s for an exit of 'cat' or the prompt after it, and neither came; for a program that stays"),
     (["READY=never"], "READY=never needs PROGRAM="),
     (["PROGRAM=ls", "TARGET=1"], "PROGRAM=ls cannot be combined"),
     (["TARGET=foo"], "TARGET=foo: expected host:port, a port of this host, or the path of a socket"),
@@ -135,7 +135,7 @@ def test_check_of_a_kernel_that_hangs(bare):
     elf = bare(r"one last line\n", "SILENT")
     done = make("check", f"KERNEL={elf}", SHRIMPY_LIMIT="2")
     assert done.returncode == 2
-    assert "check: waited 2 s in vain for the shell's first prompt: the kernel hangs\n" in done.stderr
+    assert "check: waited 2 s for the shell's first prompt, which did not come: the kernel hangs\n" in done.stderr
     assert "  | one last line\n" in done.stderr
 
 

@@ -75,7 +75,7 @@ def test_a_limit_that_is_none_is_refused(monkeypatch, said):
 def test_the_limit_is_that_of_any_wait(monkeypatch, bare):
     monkeypatch.setenv("SHRIMPY_LIMIT", "0.5")
     with Machine(prepare(str(bare(r"almost there\n", "SILENT"))), 1) as machine:
-        with pytest.raises(Silent, match="waited 0.5 s in vain"):
+        with pytest.raises(Silent, match="waited 0.5 s for"):
             machine.boot()
 
 

@@ -49,6 +49,6 @@ def judge(machine: Machine, program: str) -> list[verdict.Judgement]:
                 monitor.execute("stop")
             gdb.ask()
             if isinstance(reason, debugger.Late):
-                raise Silent(f"waited {patience.limit_s:g} s in vain for an exit of {program!r} or the prompt after it; for a "
+                raise Silent(f"waited {patience.limit_s:g} s for an exit of {program!r} or the prompt after it, and neither came; for a "
                              "program that stays, let it end in & and say with READY= what it prints" + machine.tail()) from None
     return judgements

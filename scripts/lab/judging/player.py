@@ -205,7 +205,7 @@ class Player:
             yield
             if patience is not None and patience.is_over:
                 self.machine.check(last_chance=True)
-                raise NoAnswer(f"waited {limit_s:g} s in vain for {what}" + self.machine.tail())
+                raise NoAnswer(f"waited {limit_s:g} s for {what}, which did not come" + self.machine.tail())
             if time.monotonic() > begun + _FIRST_LOOK_S:
                 patience = patience or self.machine.patience(limit_s)
                 self.machine.check()

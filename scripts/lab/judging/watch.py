@@ -105,7 +105,7 @@ class Watch(AbstractContextManager):
             self._runs = False
         except debugger.Late:
             self.halt()
-            raise Silent(f"waited {patience.limit_s:g} s in vain for a stop" + self.machine.tail()) from None
+            raise Silent(f"waited {patience.limit_s:g} s for a stop, which did not come" + self.machine.tail()) from None
         except BaseException:
             self.halt()
             raise

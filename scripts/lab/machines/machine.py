@@ -33,7 +33,7 @@ from .qmp import Gone, Qmp
 from .rundir import Note, RunDir, publish, started_at
 
 T = TypeVar("T")
-_FIRST_PROMPT = "the shell's first prompt: the kernel hangs"
+_FIRST_PROMPT = "the shell's first prompt"
 _USUAL_PROMPT = "\n$ "
 _POLL_S = 0.02  # between two looks into memory while the console says nothing
 _SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows of nobody who waits
@@ -275,7 +275,8 @@ class Machine:
                     raise Endless(f"the kernel prints without end: {len(self._text) >> 10} KiB within {patience.limit_s:g} s"
                                   + self.tail())
                 if over:
-                    raise Silent(f"waited {patience.limit_s:g} s in vain for {what}" + self.tail())
+                    hangs = ": the kernel hangs" if what == _FIRST_PROMPT else ""
+                    raise Silent(f"waited {patience.limit_s:g} s for {what}, which did not come{hangs}" + self.tail())
                 self._changed.wait(patience.look_s if poll_s is None else min(patience.look_s, poll_s))
             return result
 
