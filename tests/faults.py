@@ -30,7 +30,7 @@ REST = ("gdb/shrimpy", "scripts/lab", "viz/drawing")
 STAGES = (("pure",), ("viz", "host"), ("gdb",), ("scripts", "marking"), ("kernel",), ("zoo", "foreign"))
 """Folders of tests/, the cheapest first: a fault that one has found is not shown to the next."""
 IN_GDB = {"commands/": ("commands",), "show/": ("commands",), "words/": ("commands",), "live/": ("backtrace", "names", "programs"),
-          "step/": ("fork_steps",), "kernel/": ("backtrace", "variants"), "memory/remote": ("packets", "stops")}
+          "step/": ("fork_steps",), "kernel/": ("backtrace", "variants"), "memory/remote": ("packets", "stops"), "memory/sv39": ("commands", "layouts")}
 """Files of tests/gdb for what of gdb/shrimpy begins so: GDB runs it, and no test imports it."""
 
 _COMPARED = {ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="),
