@@ -367,11 +367,11 @@ def test_what_is_in_a_table_that_is_somebody_else_s_too_accuses_nobody():
     assert failure(m.snapshot(), "frame-in-ram").function is None
 
 
-@pytest.mark.parametrize("in_use, guilty", [(False, "kfree"), (True, None)])
-def test_a_list_that_somebody_can_write_into_accuses_nobody(in_use, guilty):
+@pytest.mark.parametrize("in_use, again, guilty", [(False, True, "kfree"), (True, True, None), (False, False, None)])
+def test_a_list_that_somebody_has_written_into_accuses_nobody(in_use, again, guilty):
     m = family()
     if in_use:
         m.map(m.processes[4].root, 0x1000, m.available[-1], R | W | U)
     m.write_free_list()
-    m.put(m.available[-3], 0x1000)
+    m.put(m.available[-3], m.available[-1] if again else 0x1000)
     assert failure(m.look(), "free-list-sound").function == guilty

@@ -186,7 +186,8 @@ def free_list_sound(bench: Bench) -> Iterator[Verdict]:
         elif not wrong:
             yield bench.passed(about)
         for f in [] if busy else wrong:
-            yield bench.failed(about, Reason(Kind.LIST_UNSOUND, detail=f.text), None if _is_in_use(view) else "kfree", pte_at=f.at)
+            guilty = "kfree" if f.kind == "free-node-twice" and not _is_in_use(view) else None
+            yield bench.failed(about, Reason(Kind.LIST_UNSOUND, detail=f.text), guilty, pte_at=f.at)
 
 
 def _is_in_use(view: View) -> bool:
