@@ -1,6 +1,8 @@
 # Shrimpy. `make help` lists what there is.
 
 CPUS ?=
+MEM ?= $(SHRIMPY_MEM)
+export SHRIMPY_MEM := $(MEM)
 KERNEL ?=
 GDBPORT ?=
 PROGRAM ?=
@@ -29,7 +31,8 @@ export SHRIMPY_SANDBOX := $(SANDBOX)
 PYTHON := scripts/python
 # Not -m, which would put this folder on Python's path: gdb/ is no module.
 PYTEST := $(PYTHON) -c 'import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())'
-# One more than there are cores: a test now and then only waits for its machine.
+# One more than there are cores: a test now and then only waits for its machine. A file is one worker's: what its tests
+# share is made once.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # A value of the command line as one word of the shell's, whatever is in it.
 quoted = '$(subst ','\'',$(1))'
@@ -66,6 +69,7 @@ help:
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
 	echo 'CHECKPOINT=file gdb: on a machine where a check failed: OUT=dir has it in checkpoint.zip'
+	echo 'MEM=n           MiB of RAM that our own kernel has; 128 when not given'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
 	echo 'LIVE=1          qemu, qemu-gdb: beside a page that shows the machine, at each stop of GDB too'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
@@ -159,7 +163,7 @@ test:
 	scripts/setup
 	$(PYTHON) scripts/lint
 	$(PYTHON) scripts/build
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -q tests
+	$(PYTEST) -n $(WORKERS) --dist loadfile -q tests
 
 bench:
 	scripts/setup run debug
@@ -170,7 +174,7 @@ bench:
 
 soak:
 	scripts/setup
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -v -rP tests --soak
+	$(PYTEST) -n $(WORKERS) --dist loadfile -v -rP tests --soak
 
 LOAD ?= 40
 RUNS ?= 20

@@ -27,6 +27,8 @@ from lab.machines.machine import Machine  # noqa: E402
 
 os.environ.setdefault("WHY", "0")   # a check that fails is not asked for the store, but where that is tested
 os.environ.setdefault("CHECKPOINT", "0")   # nor is its machine kept
+# A boot writes to each frame: with 128 MiB that is half of what most tests would cost. What people type first has all of it.
+os.environ.setdefault("SHRIMPY_MEM", "32")
 
 _LIMIT_S = 120
 _LOOK_S = 5

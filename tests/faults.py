@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How many of some seeded faults in the kit the tests find: each is a slip of one token, half of them in rules and walk.
 
-usage: faults.py [--faults N] [--jobs N] [--upto STAGE] [--out FILE] [CHECKOUT]
+usage: faults.py [--faults N] [--jobs N] [--upto STAGE] [--near] [--out FILE] [CHECKOUT]
 
 CHECKOUT is committed; the one that this file is in when not given. Of two commits the same faults are chosen where their
 sources are the same, so that two suites can be compared. What FILE, a table, already has is not tried again: a run that
-was interrupted goes on. Status 0: each is found; 1: some are not.
+was interrupted goes on. --near shows each fault only to tests/pure and to the files of tests that import its module, or have
+GDB run it: minutes for what takes hours. Status 0: each is found; 1: some are not.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ CORE = ("gdb/shrimpy/rules", "gdb/shrimpy/memory")
 REST = ("gdb/shrimpy", "scripts/lab", "viz/drawing")
 STAGES = (("pure",), ("viz", "host"), ("gdb",), ("scripts", "marking"), ("kernel",), ("zoo", "foreign"))
 """Folders of tests/, the cheapest first: a fault that one has found is not shown to the next."""
+IN_GDB = {"commands/": ("commands",), "show/": ("commands",), "words/": ("commands",), "live/": ("backtrace", "names", "programs"),
+          "step/": ("fork_steps",), "kernel/": ("backtrace", "variants"), "memory/remote": ("packets", "stops"), "memory/sv39": ("commands", "layouts")}
+"""Files of tests/gdb for what of gdb/shrimpy begins so: GDB runs it, and no test imports it."""
 
 _COMPARED = {ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="), ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="),
              ast.GtE: (">=", ">"), ast.In: ("in", "not in"), ast.NotIn: ("not in", "in"), ast.Is: ("is", "is not"),
@@ -118,20 +122,35 @@ def _ranked(checkout: Path, folder: str) -> Iterator[tuple[str, Fault]]:
             yield hashlib.sha256(seed.encode()).hexdigest(), fault
 
 
-def found_by(fault: Fault, copy: Path, upto: int) -> str:
+def near(fault: Fault, copy: Path) -> list[str]:
+    """The files of tests that import the module of a fault, or have GDB run it; tests/pure, which is cheap, is left out."""
+    *package, name = Path(fault.file).with_suffix("").parts[1:]
+    home = re.escape(".".join(package))
+    imports = re.compile(rf"^\s*(?:from {home}(?:\.{name}\b| import .*\b{name}\b)|import {home}\.{name}\b)"
+                         if name != "__init__" else rf"^\s*(?:from|import) {home}\b", re.M)
+    within = fault.file.partition("gdb/shrimpy/")[2] or "-"
+    run = {f"tests/gdb/test_{one}.py" for start, names in IN_GDB.items() if within.startswith(start) for one in names}
+    return sorted(run | {str(path.relative_to(copy)) for path in (copy / "tests").glob("*/test_*.py")
+                         if path.parent.name != "pure" and imports.search(path.read_text(encoding="utf-8"))})
+
+
+def found_by(fault: Fault, copy: Path, upto: int, only_near: bool) -> str:
     """The test that fails, or "". copy: a checkout, changed for the time being."""
     path = copy / fault.file
     before = path.read_bytes()
     path.write_bytes(before[:fault.start] + fault.new.encode() + before[fault.end:])
     try:
-        for folders in STAGES[:upto]:
+        stages = [[f"tests/{name}" for name in folders if (copy / "tests" / name).is_dir()] for folders in STAGES[:upto]]
+        for shown in ([stages[0], near(fault, copy)] if only_near else stages):
+            if not shown:
+                continue
             done = subprocess.run(
                 ["scripts/python", "-c", "import sys; del sys.path[0]; import pytest; sys.exit(pytest.main(sys.argv[1:]))", "-x", "-q",
-                 *(f"tests/{name}" for name in folders if (copy / "tests" / name).is_dir())],
+                 *shown],
                 cwd=copy, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "SHRIMPY_BUILD": str(copy / "build")})
             if done.returncode:
                 named = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
-                return named[1] if named else f"tests/{folders[0]}: status {done.returncode}"
+                return named[1] if named else f"{shown[0]}: status {done.returncode}"
         return ""
     finally:
         path.write_bytes(before)
@@ -143,6 +162,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=40, metavar="N")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--upto", default=STAGES[-1][0], choices=[one[0] for one in STAGES], help="the last stage of tests")
+    parser.add_argument("--near", action="store_true", help="only tests that know the fault's module, and tests/pure")
     parser.add_argument("--out", type=Path, metavar="FILE", help="a table: the fault, and the test that found it")
     args = parser.parse_args()
     upto = [one[0] for one in STAGES].index(args.upto) + 1
@@ -157,7 +177,7 @@ def main() -> int:
         def work(fault: Fault) -> tuple[str, str]:
             copy = copies.pop()
             try:
-                return str(fault), found_by(fault, copy, upto)
+                return str(fault), found_by(fault, copy, upto, args.near)
             finally:
                 copies.append(copy)
         with ThreadPoolExecutor(args.jobs) as pool:

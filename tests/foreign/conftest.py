@@ -37,6 +37,14 @@ def listing() -> Callable[[Path], dict[str, tuple[int, int]]]:
     return look
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where trees.again() makes a module's trees, one after the other."""
+    folder = tmp_path_factory.mktemp("again") / "lab"
+    yield folder
+    discard(str(folder))
+
+
 @pytest.fixture(autouse=True)
 def no_copies_left(tmp_path: Path) -> Iterator[None]:
     """A tree of a test is never met again: its copy under build/ goes with it."""

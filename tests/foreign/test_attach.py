@@ -24,13 +24,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def built_in_place(tmp_path_factory) -> Path:
+    lab = trees.imitate(tmp_path_factory.mktemp("in place") / "lab")
+    subprocess.run(["make", "-C", str(lab), "-j2", "kernel/kernel", "fs.img"], check=True, capture_output=True)
+    return lab
+
+
 @pytest.fixture
-def started(tmp_path) -> Iterator[tuple[Path, int]]:
+def started(built_in_place) -> Iterator[tuple[Path, int]]:
     """(a tree, the port): built in place, `make qemu-gdb` running there, its QEMU waiting for GDB."""
-    lab = trees.imitate(tmp_path / "lab")
-    port = free_port()
-    command = ["make", "-C", str(lab), "--no-print-directory", "-j2", f"GDBPORT={port}"]
-    subprocess.run([*command, "kernel/kernel", "fs.img"], check=True, capture_output=True)
+    lab, port = built_in_place, free_port()
+    command = ["make", "-C", str(lab), "--no-print-directory", f"GDBPORT={port}"]
     # Of a session of its own: it is ended whole.
     theirs = subprocess.Popen([*command, "qemu-gdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, start_new_session=True)

@@ -40,13 +40,9 @@ _LONG = ("mapped-under-the-lock-again", "mapped-first-by-a-fork-without-allocpro
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.soak) if one in _LONG else one for one in ORDERS])
-def test_a_child_that_may_run_has_its_shrimp(tmp_path, name):
+def test_a_child_that_may_run_has_its_shrimp(lab, name):
     edits, right = ORDERS[name]
-    folder = trees.imitate(tmp_path / "lab", edits)
-    try:
-        report = checking.check(tree.prepare(str(folder)), 3, only=["fork"])
-    finally:
-        tree.discard(str(folder))
+    report = checking.check(tree.prepare(str(trees.again(lab, edits))), 3, only=["fork"])
     found = {(one.verdict.rule, one.judgement.point) for one in report.failures}
     expected = set() if right else {("shrimp-pair", scenarios.POINTS["can-run"])}
     # What a kernel that is wrong does afterwards hangs on who ran first.

@@ -28,10 +28,10 @@ LONG = pytest.mark.soak  # another of its kind is always tried
 
 
 @pytest.fixture
-def checked(tmp_path: Path) -> Iterator[Callable[..., checking.Report]]:
+def checked(lab: Path) -> Iterator[Callable[..., checking.Report]]:
     """checked(make, edits, only=...): what check finds of a tree."""
     def run(make: Callable[..., Path], *edits: list[trees.Edit], only: Collection[str] = scenarios.NAMES, **how: object) -> checking.Report:
-        return checking.check(tree.prepare(str(make(tmp_path / "lab", *edits, **how))), 3, only=only)
+        return checking.check(tree.prepare(str(trees.again(lab, *edits, make=make, **how))), 3, only=only)
     yield run
 
 

@@ -34,10 +34,10 @@ ELSEWHERE = [("kernel/syscall.h", r"(?s)#pragma once.*", '#pragma once\n#include
 
 
 @pytest.fixture
-def checked(make, listing, tmp_path):
+def checked(make, listing, lab):
     """checked(edits, only, patches): make check of the tree, which is left as it was, and so is what was built of it."""
     def run(*edits: list[trees.Edit], only: str = "", **how: object):
-        mine = trees.imitate(tmp_path / "lab", *edits, **how)
+        mine = trees.again(lab, *edits, **how)
         if edits[0] is ELSEWHERE:
             (mine / "kernel/numbers.h").write_text((trees.ROOT / "xv6/kernel/syscall.h").read_text())
         before = contents(mine), listing(mine)

@@ -33,9 +33,9 @@ PANICS = {
 
 
 @pytest.mark.parametrize("name", PANICS)
-def test_a_panic_is_seen_at_once_whatever_it_is_called(tmp_path, name):
+def test_a_panic_is_seen_at_once_whatever_it_is_called(lab, name):
     edits, said = PANICS[name]
-    kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", edits, programs=PROGRAMS)))
+    kernel = tree.prepare(str(trees.again(lab, edits, programs=PROGRAMS)))
     with Machine(kernel, 3) as machine:
         machine.boot()
         with pytest.raises(Panicked) as caught:
@@ -44,9 +44,8 @@ def test_a_panic_is_seen_at_once_whatever_it_is_called(tmp_path, name):
         assert machine.patience(60).left_s > 0
 
 
-def test_a_program_that_says_panic_is_none(tmp_path):
-    lab = trees.imitate(tmp_path / "lab", programs=PROGRAMS)
-    with Machine(tree.prepare(str(lab)), 1) as machine:
+def test_a_program_that_says_panic_is_none(lab):
+    with Machine(tree.prepare(str(trees.again(lab, programs=PROGRAMS))), 1) as machine:
         machine.boot()
         assert machine.run("echo panic: it is only me") == "panic: it is only me\n"
         assert machine.run("echo PANIC: me too") == "PANIC: me too\n"

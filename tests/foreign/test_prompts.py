@@ -36,9 +36,9 @@ _LONG = ("greater", "colour")  # others of their kind are always tried
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.soak) if one in _LONG else one for one in PROMPTS])
-def test_the_prompt_is_learnt_from_the_machine(tmp_path, name):
+def test_the_prompt_is_learnt_from_the_machine(lab, name):
     c, expected = PROMPTS[name]
-    kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", prompting(c), programs=PROGRAMS)))
+    kernel = tree.prepare(str(trees.again(lab, prompting(c), programs=PROGRAMS)))
     with Machine(kernel, 3) as machine:
         machine.boot()
         assert machine.run("echo hello") == "hello\n"
@@ -63,8 +63,8 @@ def test_nothing_in_common_is_no_prompt():
     assert prompt.common("one\n", "two\n") is None and prompt.common("$ ", "") is None
 
 
-def test_a_program_that_prints_the_prompt_has_not_ended(tmp_path):
-    lab = trees.imitate(tmp_path / "lab", programs=PROGRAMS)
+def test_a_program_that_prints_the_prompt_has_not_ended(lab):
+    trees.again(lab, programs=PROGRAMS)
     (lab / "user/ls.c").write_text('#include "kernel/types.h"\n#include "user/user.h"\nint main(void)\n{\n'
                                    '  char line[8];\n  printf("\\n$ ");\n  read(0, line, 8);\n  printf("more\\n");\n  return 0;\n}\n')
     with Machine(tree.prepare(str(lab)), 1) as machine:
@@ -78,8 +78,8 @@ def test_a_program_that_prints_the_prompt_has_not_ended(tmp_path):
 
 
 @pytest.mark.limit(300)
-def test_a_tree_with_a_prompt_of_its_own_is_judged(make, tmp_path):
-    lab = trees.imitate(tmp_path / "lab", prompting(PROMPTS["two-lines"][0]), programs=PROGRAMS)
+def test_a_tree_with_a_prompt_of_its_own_is_judged(make, lab):
+    trees.again(lab, prompting(PROMPTS["two-lines"][0]), programs=PROGRAMS)
     done = make("check", f"KERNEL={lab}", "ONLY=family,orphan,memory", "JSON=1")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)

@@ -49,7 +49,7 @@ def stops(kernel: tree.Kernel, n: int, seed: int):
     pytest.param(trees.imitate, {"opt": "-O0"}, id="2023-O0", marks=pytest.mark.soak),
 ])
 def test_rules_pass_or_hold_back_at_any_stop(tmp_path: Path, year, how, n):
-    kernel = tree.prepare(str(year(tmp_path / "lab", programs=trees.PROGRAMS + " forktest", **how)))
+    kernel = tree.prepare(str(year(tmp_path / "lab", programs=trees.PROGRAMS + " forktest grep ls wc", **how)))
     judged, places = set(), set()
     for number, report in enumerate(stops(kernel, n, seed=n)):
         assert not report["fail"], f"stop {number}, in {report['at']}: {report['fail']}"

@@ -14,8 +14,7 @@ from lab.marks import survey
 from lab.marks.survey import Judged, Known, Own
 from trees import ROOT, plain
 
-# One worker: the trees are looked at once.
-pytestmark = [pytest.mark.limit(400), pytest.mark.xdist_group("survey")]
+pytestmark = pytest.mark.limit(400)
 _PANICS = [("kernel/main.c", r"( *)userinit\(\);", r'\1panic("nobody is home");')]
 _NO_C = [("kernel/main.c", r"\A", "not a declaration\n")]
 

@@ -64,7 +64,7 @@ def only(monkeypatch):
 
 
 def test_a_tree_that_includes_a_header_of_a_c_library_builds_or_the_line_names_the_package(tmp_path, only):
-    tree_of = trees.imitate(tmp_path / "asserting", ASSERT)
+    tree_of = trees.imitate(tmp_path / "asserting", ASSERT, tiny=True)
     preferred, lack = Toolchain(tools.cross_prefix()), Lack("header", "assert.h")
     other = toolchain.choose([lack], toolchain.toolchains())
     if preferred.has(lack):
@@ -83,7 +83,7 @@ def test_a_tree_that_includes_a_header_of_a_c_library_builds_or_the_line_names_t
 
 
 def test_a_tree_with_cpp_in_it(tmp_path, only):
-    tree_of = trees.imitate(tmp_path / "plus")
+    tree_of = trees.imitate(tmp_path / "plus", tiny=True)
     (tree_of / "kernel/plus.cc").write_text('#include <cstddef>\nextern "C" std::size_t plus(std::size_t a) { return a + 1; }\n')
     rules = (tree_of / "Makefile").read_text()
     (tree_of / "Makefile").write_text(
@@ -102,7 +102,7 @@ def test_a_tree_with_cpp_in_it(tmp_path, only):
 
 def test_a_header_that_nobody_has_is_the_trees_own_slip(tmp_path):
     with pytest.raises(NotBuilt) as caught:
-        tree.prepare(str(trees.imitate(tmp_path / "slip", [("kernel/proc.c", r"\A", "#include <nosuch.h>\n")])))
+        tree.prepare(str(trees.imitate(tmp_path / "slip", [("kernel/proc.c", r"\A", "#include <nosuch.h>\n")], tiny=True)))
     assert str(caught.value).splitlines()[0].endswith("kernel/proc.c:1:10: fatal error: nosuch.h: No such file or directory")
 
 
@@ -120,7 +120,7 @@ def path_with(folder: Path, prefix: str) -> str:
 def test_a_compiler_by_a_link_in_a_home_is_called_by_what_it_leads_to(tmp_path, monkeypatch):
     """The sandbox has no home."""
     monkeypatch.setenv("PATH", path_with(tmp_path / "bin", tools.cross_prefix()))
-    assert tree.prepare(str(trees.imitate(tmp_path / "linked", programs="init sh"))).elf.is_file()
+    assert tree.prepare(str(trees.imitate(tmp_path / "linked", programs="init sh", tiny=True))).elf.is_file()
 
 
 @pytest.mark.soak

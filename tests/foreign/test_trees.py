@@ -147,7 +147,7 @@ def test_the_images_end_is_the_linkers_where_a_function_has_an_end_of_its_own(tm
 # What is wrong with a tree, in one line
 
 def test_the_compilers_first_error_is_the_line(make, tmp_path):
-    broken = trees.plain(tmp_path / "lab", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")])
+    broken = trees.imitate(tmp_path / "lab", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], tiny=True)
     done = make("check", f"KERNEL={broken}")
     assert done.returncode == 2
     first = done.stderr.splitlines()[0]
@@ -155,26 +155,26 @@ def test_the_compilers_first_error_is_the_line(make, tmp_path):
 
 
 def test_a_students_own_slip_is_not_let_pass(tmp_path):
-    slip = trees.plain(tmp_path / "lab", [("kernel/vm.c", r"\Z", "static void never(void) {}\n")])
+    slip = trees.imitate(tmp_path / "lab", [("kernel/vm.c", r"\Z", "static void never(void) {}\n")], tiny=True)
     with pytest.raises(tree.Trouble, match=r"does not build: kernel/vm.c.*never.*defined but not used"):
         tree.prepare(str(slip))
 
 
 def test_a_warning_of_the_hosts_compiler_is_let_pass_and_said_each_time(tmp_path):
-    odd = trees.plain(tmp_path / "lab", [("mkfs/mkfs.c", r"\Z", "void again(int n);\nvoid again(int n) { again(n + 1); }\n")])
+    odd = trees.imitate(tmp_path / "lab", [("mkfs/mkfs.c", r"\Z", "void again(int n);\nvoid again(int n) { again(n + 1); }\n")], tiny=True)
     for _ in range(2):
         assert any("built with -Wno-error=infinite-recursion" in note for note in tree.prepare(str(odd)).notes)
 
 
 def test_a_makefile_that_is_fit_for_one_job_only_is_built(tmp_path):
-    odd = trees.plain(tmp_path / "lab")
+    odd = trees.imitate(tmp_path / "lab", tiny=True)
     with (odd / "Makefile").open("a") as makefile:
         makefile.write("fs.img: alone\nalone: ; case '$(MAKEFLAGS)' in *jobserver*) exit 1; esac\n")
     assert tree.prepare(str(odd)).elf.is_file()
 
 
 def test_links_are_followed_and_odd_files_left_out(listing, tmp_path):
-    mine = trees.plain(tmp_path / "lab")
+    mine = trees.imitate(tmp_path / "lab", tiny=True)
     (mine / "user").rename(tmp_path / "elsewhere")
     (mine / "user").symlink_to("../elsewhere")
     (mine / "loop").symlink_to(".")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = "cat echo grep init kill ln ls mkdir rm sh wc zombie"
+PROGRAMS = "cat echo init sh"    # what the kit runs in any tree
 NEWER_NAMES = "-Dfork=kfork -Dexec=kexec -Dexit=kexit -Dwait=kwait"
 
 _MAKEFILE = """\
@@ -59,7 +60,7 @@ QEMUGDB = -gdb tcp::$(GDBPORT)
 ifndef CPUS
 CPUS := 3
 endif
-QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m @RAM@M -smp $(CPUS) -nographic @QEMU@
 QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0
 QEMUOPTS += -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
 qemu: $K/kernel fs.img
@@ -132,7 +133,7 @@ fs.img: mkfs/mkfs README $(UEXTRA) $(UPROGS)
 ifndef CPUS
 CPUS := 3
 endif
-QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m 128M -smp $(CPUS) -nographic @QEMU@
+QEMUOPTS = -machine virt -bios none -kernel $K/kernel -m @RAM@M -smp $(CPUS) -nographic @QEMU@
 QEMUOPTS += -drive file=fs.img,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0
 qemu: $K/kernel fs.img
 \t$(QEMU) $(QEMUOPTS)
@@ -182,9 +183,11 @@ UNCHECKED = [
 
 def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = "-ggdb -gdwarf-2", qemu: str = MODERN,
             kernel_flags: str = "", user_link: str = "-z max-page-size=4096 -T user/user.ld",
-            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE) -> Path:
+            patches: Sequence[str] = (), programs: str = PROGRAMS, counted: bool = True, makefile: str = _MAKEFILE, ram_mib: int = 32,
+            tiny: bool = False) -> Path:
     """A tree in folder, which must not be there. patches: names below tests/. counted: False for an allocator that
-    keeps no counts. makefile: LISTED for one that lists what is built."""
+    keeps no counts. makefile: LISTED for one that lists what is built. tiny: nearly nothing is in its sources, for what is
+    built and not booted."""
     for path in (ROOT / "xv6").rglob("*"):
         if path.suffix in (".c", ".h", ".S", ".ld") or path.name == "README":
             copy = folder / path.relative_to(ROOT / "xv6")
@@ -193,9 +196,13 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     for name in patches:
         subprocess.run(["patch", "-p2", "--batch", "--no-backup-if-mismatch", "-d", str(folder), "-i",
                         str(ROOT / "tests" / name)], check=True, capture_output=True)
+    if tiny:
+        _shrink(folder)
+    layout = folder / "kernel/memlayout.h"
+    layout.write_text(re.sub(r"#ifndef RAM_MIB\n.*\n#endif\n(.*)RAM_MIB", rf"\g<1>{ram_mib}", layout.read_text()))
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
-    for name, pattern, new in (edit for group in (UNSIZED, *edits) for edit in group):
+    for name, pattern, new in (edit for group in (() if tiny else UNSIZED, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):
             text, n = re.subn(pattern, new, path.read_text())
@@ -209,15 +216,48 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
         (folder / "conf/lab.mk").write_text("LAB=pgtbl\n")
         text = text.replace("@PROGRAMS@", _listed("$U/_", programs.split()))
     for word, value in (("OPT", opt), ("DEBUG", debug), ("QEMU", qemu), ("KFLAGS", kernel_flags), ("ULINK", user_link),
-                        ("PROGRAMS", programs)):
+                        ("PROGRAMS", programs), ("RAM", str(ram_mib))):
         text = text.replace(f"@{word}@", value)
     (folder / "Makefile").write_text(text)
     (folder / ".gdbinit.tmpl-riscv").write_text(_GDBINIT)
     return folder
 
 
+_TINY = {"kernel/entry.S": ".section .text.entry\n.globl _entry\n_entry: csrw pmpaddr0, a0\n  j _entry\n", "kernel/proc.c": "int pid;\n",
+         "kernel/vm.c": '#include "types.h"\n#include "riscv.h"\n#include "memlayout.h"\nuint64 fry(void) { return FRY; }\n',
+         "user/start.S": ".section .text.start\n.globl start\nstart: call main\n"}
+
+
+def _shrink(folder: Path) -> None:
+    """Leaves the names of what is built and no more in it."""
+    for path in [*folder.glob("kernel/*.[cS]"), *folder.glob("user/*.[cS]")]:
+        name = str(path.relative_to(folder))
+        if name in _TINY or name.startswith("user/"):
+            is_program = re.search(r"\bmain\(", path.read_text())
+            path.write_text(_TINY.get(name, "int main(void) { return 0; }\n" if is_program else ""))
+        else:
+            path.unlink()
+
+
 def _listed(prefix: str, names: Sequence[str]) -> str:
     return " \\\n".join(f"  {prefix}{name}" for name in names) + "\n"
+
+
+def again(folder: Path, *edits: Sequence[Edit], make: Callable[..., Path] | None = None, **how: Any) -> Path:
+    """As imitate(), or make, in a folder that may have a tree already: what would be the same is left as it is, so that only
+    what differs is built. Of one folder `how` must be the same each time: make does not know of flags that change."""
+    with tempfile.TemporaryDirectory() as scratch:
+        new = (make or imitate)(Path(scratch) / folder.name, *edits, **how)
+        wanted = {path.relative_to(new): path.read_bytes() for path in new.rglob("*") if path.is_file()}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder) not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder
 
 
 def plain(folder: Path, *edits: Sequence[Edit], **how: Any) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pexpect
@@ -28,13 +28,29 @@ def family(kernel: tree.Kernel) -> Iterator[Machine]:
         yield one
 
 
+def _whatever_the_others_say(commands: Sequence[str]) -> list[str]:
+    tries = (f"try: gdb.execute({line!r})\nexcept gdb.error as e: print('error:', e)" for line in commands)
+    return [f"python exec({code!r})" for code in tries]
+
+
+@pytest.fixture(scope="module")
+def asked(family: Machine) -> Iterator[Callable[..., str]]:
+    """asked(command, ...): as ask(family, ...), by one GDB for all: for what leaves GDB as it was."""
+    with debugger.Session(family.kernel.elf) as gdb:
+        def look(*commands: str) -> str:
+            gdb.attach(family.gdb_target)
+            said = gdb.ask("echo @begin@\\n", *_whatever_the_others_say(commands))
+            gdb.ask("disconnect")
+            return said.partition("@begin@\n")[2]
+        yield look
+
+
 @pytest.fixture
 def ask() -> Callable[..., str]:
     """ask(machine or core, command, ...): what a headless GDB with the kit
     prints, errors too; every command runs whatever the others say."""
     def look(at: Machine | Path, *commands: str, elf: Path | None = None) -> str:
-        lines = [f"python\ntry: gdb.execute({line!r})\n"
-                 "except gdb.error as e: print('error:', e)\nend" for line in commands]
+        lines = _whatever_the_others_say(commands)
         if isinstance(at, Machine):
             said = debugger.batch(elf or at.kernel.elf, lines, target=at.gdb_target)
         else:

@@ -123,7 +123,7 @@ def test_areas_outside_the_heap_are_the_process_own(scene):
 
 @pytest.mark.limit(240)
 def test_a_thousand_processes_are_judged(scene):
-    _, snapshot, broken = scene("slots-1024", "crowd 997", "EXTRA_CFLAGS=-DNPROC=1024")
+    _, snapshot, broken = scene("slots-1024", "crowd 997", "EXTRA_CFLAGS=-DNPROC=1024", "MEM=128")
     assert snapshot["layout"]["nproc"] == 1024 and len(snapshot["processes"]) == 1000
     parent, *children = process(snapshot, "crowd")
     assert {m["pa"] for p in children for m in pages(p, "shrimp")} == {m["pa"] for m in pages(parent, "fry")}

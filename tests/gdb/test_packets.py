@@ -80,7 +80,7 @@ def test_two_packets_a_table_two_a_process_and_a_constant(crowded):
 
 
 def test_many_tables_take_one_image_and_no_more_packets(machine):
-    kernel = variant.build("slots-1024", variables=["EXTRA_CFLAGS=-DNPROC=1024"], programs=PROGRAMS)
+    kernel = variant.build("slots-1024", variables=["EXTRA_CFLAGS=-DNPROC=1024", "MEM=128"], programs=PROGRAMS)
     one = machine(1, kernel=kernel)
     crowd(one, 300)
     found = counted(one)

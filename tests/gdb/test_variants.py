@@ -130,5 +130,5 @@ def test_free_lists_by_hart_are_all_counted(family_of, ask, tmp_path):
         assert re.search(rf"^pass +{rule} ", said, re.M), said
     snapshot = json.loads((tmp_path / "s.json").read_text())
     assert [one["name"] for one in snapshot["free"]["lists"]][:3] == [f"kmem[{n}].freelist" for n in range(3)]
-    assert sum(one["count"] for one in snapshot["free"]["lists"]) == snapshot["free"]["count"] > 30000
+    assert sum(one["count"] for one in snapshot["free"]["lists"]) == snapshot["free"]["count"] > 7000
     assert snapshot["counts"]["name"] == "pageref.count" and snapshot["lost"] == []

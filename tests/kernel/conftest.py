@@ -79,7 +79,7 @@ def loads() -> Kernel:
 @pytest.fixture(scope="session")
 def small_loads() -> Kernel:
     """The same with little memory."""
-    return variant.build("small-loads", [VARIANTS / "small-memory.patch"],
+    return variant.build("small-loads", variables=["MEM=8"],
                          programs=sorted(PROGRAMS.glob("*.[ch]")))
 
 

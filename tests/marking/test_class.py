@@ -23,8 +23,7 @@ from lab.marks import classes, cores
 import trees
 
 ROOT = Path(__file__).resolve().parents[2]
-# One worker for all: the class is checked once.
-pytestmark = [pytest.mark.limit(300), pytest.mark.xdist_group("class")]
+pytestmark = pytest.mark.limit(300)
 
 
 def check_class(*words: object, **environment: str) -> subprocess.CompletedProcess:
@@ -47,9 +46,9 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hand-ins") / "lab 1"
     folder.mkdir()
     trees.imitate(folder / "good, O'Brien", makefile=trees.LISTED)
-    trees.imitate(folder / "wrong", makefile=trees.LISTED, patches=["zoo/two-frames.patch"], counted=False)
+    trees.imitate(folder / "wrong", patches=["zoo/two-frames.patch"], counted=False)
     trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED)
-    trees.imitate(folder / "hangs", [*_HANGS, ("kernel/param.h", r"(#define NCPU) \d+", r"\1 1")], makefile=trees.LISTED)
+    trees.imitate(folder / "hangs", [*_HANGS, ("kernel/param.h", r"(#define NCPU) \d+", r"\1 1")], programs="init sh")
     hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')])
     with (hostile / "Makefile").open("a") as makefile:
         makefile.write(_HOSTILE.replace("FOLDER", str(folder).replace(" ", "\\ ")))
@@ -139,7 +138,7 @@ def test_run_again_it_does_what_has_changed(marked, folder):
 
 def test_ctrl_c_leaves_nothing_running(tmp_path):
     folder = tmp_path / "hand-ins"
-    trees.imitate(folder / "spins-until-stopped", [("kernel/main.c", r"scheduler\(\);", "for(;;);")], makefile=trees.LISTED)
+    trees.imitate(folder / "spins-until-stopped", [("kernel/main.c", r"scheduler\(\);", "for(;;);")], programs="init sh")
     running = subprocess.Popen([str(ROOT / "scripts/check-class"), str(folder)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env={**os.environ, "SHRIMPY_LIMIT": "200"})
     try:
@@ -175,7 +174,7 @@ def test_several_machines(tmp_path):
 _MANY = 200
 _BROKEN = [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")]
 _PANICS = [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')]
-_HANGS = [("kernel/main.c", r"scheduler\(\);", "for(;;);")]
+_HANGS = [("kernel/main.c", r"scheduler\(\);", 'csr_write(sie, 0); for(;;) asm volatile("wfi");')]
 _WRONG = {"two-frames": "shrimp-pair", "shrimp-without-w": "shrimp-flags", "not-zeroed": "fry-zeroed", "fry-with-x": "fry-flags"}
 
 

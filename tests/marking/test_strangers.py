@@ -16,7 +16,7 @@ import trees
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
-    return trees.imitate(tmp_path / "lab", makefile=trees.LISTED)
+    return trees.imitate(tmp_path / "lab", makefile=trees.LISTED, programs="init sh wc zombie", tiny=True)
 
 
 def edit(lab: Path, pattern: str, new: str) -> None:
@@ -71,7 +71,7 @@ def test_a_tree_that_is_too_large_is_not_built(lab):
 
 
 def test_a_build_by_its_own_makefile_is_in_the_sandbox_and_said(tmp_path):
-    lab = trees.imitate(tmp_path / "lab")
+    lab = trees.imitate(tmp_path / "lab", programs="init sh", tiny=True)
     with (lab / "Makefile").open("a") as makefile:
         makefile.write(f"STOLEN := $(shell cat /etc/passwd >stolen; touch {tmp_path}/written)\n")
     kernel = tree.prepare(str(lab), stranger=True)
@@ -98,7 +98,7 @@ def test_of_what_a_makefile_gives_qemu_nothing_reaches_this_machine(tmp_path, op
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../secret"])
 def test_a_disk_of_this_machine_is_none_of_the_tree_s(tmp_path, name):
-    lab = trees.imitate(tmp_path / "lab", programs="cat echo init sh",
+    lab = trees.imitate(tmp_path / "lab", programs="init sh", tiny=True,
                         qemu=f"{trees.MODERN} -drive file={name},if=none,format=raw,id=x1 -device virtio-blk-device,drive=x1")
     (tmp_path / "secret").write_text("")
     kernel = tree.prepare(str(lab), stranger=True)

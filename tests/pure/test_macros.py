@@ -24,3 +24,9 @@ def test_headers_of_a_c_library_need_not_be_there(compiler, tmp_path, monkeypatc
         (tmp_path / name).write_text(text)
     found = macros.from_headers(tmp_path, ["FRY"])
     assert [macros.value(name, found) for name in ("FRY", "SHRIMP", "TOP")] == [1 << 12, (1 << 12) - 1, (1 << 64) - 1]
+
+
+def test_a_macro_of_the_compilers_command_line_counts():
+    """As `info macros` lists them."""
+    found = macros.listed("-DRAM_MIB=32\n-DNDEBUG\n#define TOP (RAM_MIB << 20)\n")
+    assert macros.value("TOP", found) == 32 << 20 and "NDEBUG" in found

@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ZOO = ROOT / "tests" / "zoo"
 
 
+ALL_MEMORY = {"SHRIMPY_MEM": ""}     # as when nobody says how much
+
+
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(["make", *words], cwd=ROOT, env={**clean, **environment}, stdin=subprocess.DEVNULL,
@@ -44,7 +47,7 @@ def broken_elf() -> str:
 
 
 def test_demo_judges_and_draws():
-    done = make("demo")
+    done = make("demo", **ALL_MEMORY)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^PASS: \d+", done.stdout, re.M)
     drawn = re.findall(r"^drawn: (.+)$", done.stdout, re.M)
@@ -53,7 +56,7 @@ def test_demo_judges_and_draws():
 
 
 def test_check_passes_with_0_and_json():
-    done = make("check", "JSON=1", "CPUS=2")
+    done = make("check", "JSON=1", "CPUS=2", **ALL_MEMORY)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert {one["status"] for one in told["verdicts"]} == {"pass", "skipped"}
@@ -104,6 +107,7 @@ def test_check_says_2_when_it_cannot_judge(tmp_path, kernel):
     (["KERNEL=/etc/hostname"], "KERNEL=/etc/hostname: expected an ELF file"),
     (["CPUS=9"], "CPUS=9 is out of range: the Shrimpy kernel runs on 1 to 8 harts"),
     (["CPUS=many"], "CPUS=many is not a number"),
+    (["MEM=7"], "MEM=7 is out of range: our kernel runs with 8 to 2047 MiB of memory"),
     (["PROGRAM=nosuch", "READY=never"], "waited 2 s for what 'nosuch' prints when it is ready"),
     (["PROGRAM=cat"], "waited 2 s for an exit of 'cat' or the prompt after it, and neither came; for a program that stays"),
     (["READY=never"], "READY=never needs PROGRAM="),
@@ -144,6 +148,8 @@ def tree(tmp_path) -> Path:
     (copy / "mkfs").mkdir(exist_ok=True)
     for name in (OURS / "mkfs").glob("*.[ch]"):
         shutil.copy(name, copy / "mkfs")
+    programs = copy / "user/programs.mk"
+    programs.write_text(re.sub(r"(UPROGS = init sh cat echo) .*\\\n.*", r"\1", programs.read_text()))
     return copy
 
 

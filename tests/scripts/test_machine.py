@@ -37,7 +37,7 @@ def test_a_machine_talks_and_leaves_nothing(bare):
         machine.wait_for("over and out\n", 20)
         assert "running" in machine.monitor("info status")
         assert machine.folder.stat().st_mode & 0o777 == 0o700
-        assert machine.ram_file.stat().st_size == 128 << 20
+        assert machine.ram_file.stat().st_size == machine.kernel.ram_bytes
         pid, folder = machine.pid, machine.folder
     assert gone(pid)
     assert not folder.exists()

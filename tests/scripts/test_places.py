@@ -141,7 +141,7 @@ def test_a_tree_that_names_its_folder_builds_though_ours_has_spaces(tmp_path):
     """Its make splits what it reads at spaces."""
     sys.path.append(str(ROOT / "tests/foreign"))
     import trees
-    theirs = trees.imitate(tmp_path / "theirs", programs="init sh")
+    theirs = trees.imitate(tmp_path / "theirs", programs="init sh", tiny=True)
     rules = theirs / "Makefile"
     rules.write_text(rules.read_text().replace("-I.", "-I$(CURDIR)"))
     done = run(ROOT / "scripts/python", "-c", "import sys; from lab.kernels import tree; print(tree.prepare(sys.argv[1]).elf)", theirs,

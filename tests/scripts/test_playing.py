@@ -19,7 +19,8 @@ from shrimpy.spec.sequences import FIRST, START
 ROOT = Path(__file__).resolve().parents[2]
 PARENT, CHILD, GRANDCHILD = FIRST, FIRST + 1, FIRST + 2
 FAMILY = (START, Op(PARENT, Do.FORK, CHILD))
-ALL = [one.ops for one in borders()] + covering(2)
+COVERING = covering(2)
+ALL = [one.ops for one in borders()] + COVERING
 SHARING = [one.ops for one in sharing()]
 
 
@@ -70,16 +71,16 @@ def test_a_long_sequence_is_cut_to_what_shows_it():
 
 def test_where_only_the_handout_counts_the_rest_is_noted():
     for name, beyond in (("not-zeroed", {"zeroed"}), ("exec-clears-fry", {"exec"}), ("parent-first", set()), ("orphan-loses-the-page", set())):
-        found = perform(wrong(name), ALL, handout=True)
+        found = perform(wrong(name), COVERING, handout=True)
         assert found.divergence is None and {one.beyond for one in found.noted} == beyond, name
 
 
 def test_a_kernel_that_maps_the_two_pages_when_they_are_touched_is_right_where_the_handout_decides():
     """Which function maps them, and that no function has done so before, is seen by a system call that looks for the page."""
     late = variant.build("mapped-at-touch", [ROOT / "tests/gdb/variants/mapped-at-touch.patch"])
-    found = perform(late, ALL, handout=True)
+    found = perform(late, COVERING, handout=True)
     assert found.divergence is None and {(one.what, one.beyond) for one in found.noted} == {(Differs.MISSING, AT_ONCE)}
-    strict = perform(late, ALL[:1]).divergence
+    strict = perform(late, COVERING[:1]).divergence
     assert (strict.what, strict.ops, strict.beyond) == (Differs.MISSING, (START,), AT_ONCE)
 
 

@@ -11,7 +11,10 @@
 #define VIRTIO0_IRQ 1
 
 #define KERNBASE 0x80000000L // RAM; the kernel is loaded and entered here
-#define PHYSTOP (KERNBASE + 128 * 1024 * 1024)
+#ifndef RAM_MIB
+#define RAM_MIB 128
+#endif
+#define PHYSTOP (KERNBASE + RAM_MIB * 1024 * 1024)
 
 // The top of every address space, user and kernel: the page that switches
 // between them. It must have the same address in both.

@@ -358,7 +358,7 @@ class _Collector:
                                      to_string=True)
             except gdb.error:
                 continue
-            known.update(macros.parse(listed))
+            known.update(macros.listed(listed))
             if "FRY" in known:
                 break
         return known

@@ -72,6 +72,11 @@ def parse(text: str) -> dict[str, Macro]:
     return found
 
 
+def listed(text: str) -> dict[str, Macro]:
+    """The macros of GDB's `info macros`, which shows one of the compiler's command line as -DNAME=BODY."""
+    return parse(re.sub(r"^-D(\w+)=?", r"#define \1 ", text, flags=re.M))
+
+
 def value(name: str, macros: Mapping[str, Macro]) -> int | None:
     """What `name` comes to as a 64-bit unsigned number, or None."""
     try:

@@ -30,6 +30,7 @@ _BUILD_LIMIT_S = 600
 _MOST_CPUS = 8  # QEMU's virt machine
 _USUAL_CPUS = 3
 _USUAL_RAM = 128 << 20
+_MIB = range(8, 2048)  # of RAM, our kernel can have
 _SSTC_QEMU = (7, 2)  # the first whose rv64 has the Sstc extension
 _OPENSBI = re.compile(r"(opensbi|fw_(jump|dynamic|payload))[^/]*$")
 _DEEPEST = 3  # below the folder that is named, an xv6 may be
@@ -123,9 +124,21 @@ def prepare(path: str | None, stranger: bool = False) -> Kernel:
         raise
 
 
+def memory() -> tuple[str, ...]:
+    """The variable of our make for as many MiB of RAM as SHRIMPY_MEM says; none when it says nothing."""
+    said = os.environ.get("SHRIMPY_MEM")
+    if not said:
+        return ()
+    if not said.isdecimal() or int(said) not in _MIB:
+        raise Trouble(f"MEM={said} is out of range: our kernel runs with {_MIB[0]} to {_MIB[-1]} MiB of memory")
+    return (f"MEM={int(said)}",)
+
+
 def ours() -> Path:
     """The folder that our kernel is built in: xv6/, or a copy of it where SHRIMPY_BUILD names another place, or where
-    xv6/ cannot be written, as in a checkout of somebody else."""
+    xv6/ cannot be written, as in a checkout of somebody else; a copy for each size of memory that SHRIMPY_MEM names."""
+    if sized := memory():
+        return BUILD / "variants" / sized[0] / "xv6"
     return BUILD / "xv6" if os.environ.get("SHRIMPY_BUILD") or not _can_build(OURS) else OURS
 
 
@@ -208,11 +221,13 @@ def _memory_of(copy: Path) -> Path:
 def build_ours(tree: Path, *variables: str, name: str = "the Shrimpy kernel") -> Kernel:
     """Builds our xv6/ or a variant of it where it stands. variables: NAME=value for make."""
     with lock(tree):
+        variables = (*memory(), *variables)
         _, said = _make(tree, *variables)
         if said:
             check_room(tree)
             raise building.not_built(name, said)
-    return Kernel(name, tree / "kernel/kernel", (tree / "fs.img",), prompt="$ ", sources=tree / "kernel")
+    mib = next((int(one[4:]) for one in reversed(variables) if one.startswith("MEM=")), _USUAL_RAM >> 20)
+    return Kernel(name, tree / "kernel/kernel", (tree / "fs.img",), ram_bytes=mib << 20, prompt="$ ", sources=tree / "kernel")
 
 
 def clean_ours() -> None:
@@ -299,7 +314,7 @@ def lock(tree: Path) -> Iterator[None]:
 def _clean_environment() -> dict[str, str]:
     """Ours without what an outer make hands down: its KERNEL=... would set theirs."""
     return {name: value for name, value in os.environ.items()
-            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "GDBPORT",
+            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KERNEL", "CPUS", "MEM", "GDBPORT",
                             "TARGET", "FRY", "SHRIMP", "PROGRAM", "READY", "CORE", "JSON", "OUT", "POINTS", "SANDBOX")}
 
 

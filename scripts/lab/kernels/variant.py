@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import BUILD, ROOT, Trouble
-from .tree import OURS, Kernel, build_ours, lock
+from .. import BUILD, Trouble
+from .tree import OURS, Kernel, build_ours, lock, memory, prepare
 
 _SOURCES = ("*.c", "*.h", "*.S", "*.ld", "*.mk", "Makefile", "README")
 
@@ -18,25 +18,23 @@ def build(name: str, patches: Sequence[Path] = (), variables: Sequence[str] = ()
     """Our kernel with patches applied, variables given to make, and further user programs on its disk.
 
     patches    unified diffs against the project's root (a/xv6/...)
-    variables  NAME=value
+    variables  NAME=value: the kernel is compiled with them, and the programs named here; the others are our kernel's
     programs   C files, each a program named like the file, and headers that they include
 
-    The same inputs are built once, and what patches and programs leave alone once for all variants. Raises Trouble when a
-    patch does not apply or the build fails.
+    The same inputs are built once, and what they leave alone once for all variants. Raises Trouble when a patch does not
+    apply or the build fails.
     """
-    files = _sources()
-    inputs = [*files, *patches, *programs]
-    recipe = hashlib.sha256("\0".join(variables).encode())
+    inputs = [*_sources(), *patches, *programs]
+    recipe = hashlib.sha256("\0".join((*memory(), *variables)).encode())
     for path in inputs:
         recipe.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     tree = BUILD / "variants" / f"{name}-{recipe.hexdigest()[:12]}"
     with lock(tree):
         if not (tree / "xv6/Makefile").exists():
             try:
-                if variables or not (patches or programs):
-                    _copy_sources(files, tree)
-                else:
-                    shutil.copytree(build("plain").elf.parents[1], tree / "xv6", symlinks=True)
+                shutil.copytree(prepare(None).elf.parents[1], tree / "xv6", symlinks=True)
+                if variables:
+                    _forget_the_kernel(tree / "xv6/kernel")
                 _apply(tree, patches)
                 _add(tree, programs)
             except BaseException:
@@ -52,11 +50,9 @@ def _sources() -> list[Path]:
     return sorted(kept)
 
 
-def _copy_sources(files: Sequence[Path], tree: Path) -> None:
-    for path in files:
-        copy = tree / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
+def _forget_the_kernel(folder: Path) -> None:
+    for path in (*folder.glob("*.o"), folder / "kernel"):
+        path.unlink()
 
 
 def _add(tree: Path, programs: Sequence[Path]) -> None:
