@@ -37,7 +37,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder
+.PHONY: help setup doctor build demo check qemu qemu-gdb gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode
 .SILENT:
 
 help:
@@ -62,6 +62,7 @@ help:
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
 	echo 'make autograder STARTER=tree OUT=autograder.zip  what a course uploads to Gradescope: docs/courses.md'
+	echo 'make vscode     write what VS Code needs to debug a kernel into its .vscode: docs/editors.md'
 	echo 'make clean      remove what was built'
 	echo
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
@@ -198,6 +199,10 @@ autograder:
 		$(if $(POINTS),--points $(call quoted,$(POINTS))) $(if $(PROFILE),--profile $(call quoted,$(PROFILE))) \
 		$(if $(LAY),--lay $(call quoted,$(LAY))) $(if $(ONLY),--only $(call quoted,$(ONLY))) \
 		$(if $(LIMIT),--limit $(call quoted,$(LIMIT))) $(call quoted,$(or $(OUT),autograder.zip))
+
+vscode:
+	scripts/setup run debug
+	$(PYTHON) scripts/vscode --kernel $(call quoted,$(KERNEL)) $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
 
 clean:
 	$(PYTHON) scripts/build --clean
