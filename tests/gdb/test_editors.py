@@ -217,3 +217,9 @@ def test_a_file_that_was_there_is_left(tmp_path):
         (tmp_path / "b.json").symlink_to("/etc/passwd")
         generated.write(tmp_path, {"b.json": "1\n"})
     assert (tmp_path / "a.json").read_text() == "mine\n"
+
+
+def test_the_container_runs_what_is_there():
+    told = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert [words.split()[0] for words in told["postCreateCommand"].split(" && ")] == ["scripts/setup", "make"]
+    assert told["customizations"]["vscode"]["extensions"] == ["ms-vscode.cpptools"]
