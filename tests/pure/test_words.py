@@ -128,6 +128,8 @@ def sentences():
     yield f"several: {verdicts.subjects(SUBJECTS[4:], 9)}\n"
     yield f"several: {verdicts.subjects([Subject('process', one) for one in (SH, DEMO, INIT)], 3)}\n"
     yield f"several: {verdicts.subjects([Subject('frames', pa=FRAME + 4096 * i) for i in range(9)], 20)}\n"
+    again = [Subject("process", Named(one.pid, name)) for name in ("sh", "player") for one in (SH, DEMO)]
+    yield f"several: {verdicts.subjects(again, 4)}\n"
     yield f"several: {verdicts.subjects([], 2)}\n"
     yield "\nfindings\n"
     for name, tell in sorted(vars(findings).items()):

@@ -10,7 +10,7 @@ from lab.kernels import tree
 from lab.machines import debugger
 from lab.replay import recording
 from lab.replay.place import Place
-from lab.replay.server import Server
+from lab.replay.server import BEFORE, Server
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def ask(recorded: recording.Recording) -> Callable[..., list[str]]:
         lines = [f"python\ntry: gdb.execute({line!r})\nexcept gdb.error as e: print('error:', e)\nprint('@end@')\nend"
                  for line in commands]
         with Server(on) as server:
-            said = debugger.batch(on.kernel.elf, ["set remotetimeout 600", "echo @begin@\\n", *lines], target=server.target)
+            said = debugger.batch(on.kernel.elf, ["echo @begin@\\n", *lines], target=server.target, before=BEFORE)
         assert said.status == 0, said.err
         assert server.failure is None
         return said.out.partition("@begin@\n")[2].split("@end@\n")[:-1]

@@ -200,9 +200,7 @@ def block(one: Block, paint: Painter = Painter(False), width: Optional[int] = No
 
 def _others(alike: Alike) -> str:
     """Who fails in the same way as the example; "" for nobody."""
-    first, rest = alike.example, alike.verdicts[1:]
-    others = [about for about in dict.fromkeys(v.about for v in rest) if about != first.about]
-    return words.verdicts.subjects(others, len({(v.about, v.va) for v in rest} if not others else others)) if rest else ""
+    return words.verdicts.others([(v.about, v.va) for v in alike.verdicts])
 
 
 def _head(v: Verdict, paint: Painter, columns: int, others: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, NamedTuple, Optional, Sequence, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..reasons import Kind as K, Reason, Subject
 from ..spec import Divergence
@@ -52,10 +52,26 @@ def subjects(some: Sequence[Subject], n: int) -> str:
     for kind, word in (("pid ", "pids "), ("frame ", "frames ")):
         same = [one for one in said if one.startswith(kind)]
         if len(same) > 1:
-            bare = [one[len(kind):].partition(" ")[0] for one in same]
-            said = [word + ", ".join(bare)] + [one for one in said if one not in same]
+            said = [word + ", ".join(_bare([one[len(kind):] for one in same]))] + [one for one in said if one not in same]
     more = n - min(len(some), _MOST_SUBJECTS)
     return ", ".join(said) + (f" and {more} more" if said and more > 0 else "" if said else f"{more} more")
+
+
+def others(told: Sequence[Tuple[Subject, Optional[int]]]) -> str:
+    """Who fails in the same way as the first of them, each with its virtual address; "" for nobody."""
+    first, rest = told[0][0], told[1:]
+    some = [about for about in dict.fromkeys(about for about, _ in rest) if about != first]
+    return subjects(some, len(some) or len(set(rest))) if rest else ""
+
+
+def _bare(said: Sequence[str]) -> List[str]:
+    """Their numbers alone; with the name after the last of each name where one number stands for several, on machines of their own."""
+    numbers = [one.partition(" ")[0] for one in said]
+    if len(set(numbers)) == len(numbers):
+        return numbers
+    names = [one.partition(" ")[2] for one in said]
+    return [f"{number} {name}".rstrip() if name not in names[i + 1:i + 2] else number
+            for i, (number, name) in enumerate(zip(numbers, names))]
 
 
 def why(reason: Reason) -> str:

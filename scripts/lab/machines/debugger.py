@@ -24,6 +24,9 @@ KIT = ROOT / "gdb" / "load.py"
 # GDB 16 takes the name of what it sources by the charset of its terminal, which under LC_ALL=C has no letters beyond ASCII.
 _CHARSET = () if str(KIT).isascii() else ("set host-charset UTF-8",)
 _LIMIT_S = 120.0  # of GDB's own time: see patience
+# After two seconds, its own limit, GDB would ask a machine that starts on a busy host once more, and take the first answer for the
+# second.
+_PATIENT = "set remotetimeout 30"
 # Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
 _NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
 _MEMORY = 6 << 30
@@ -68,13 +71,15 @@ def _of_tree(elf: Path) -> list[Path]:
 
 
 def batch(elf: Path | str, commands: list[str], *, target: str | None = None, core: Path | None = None,
-          kit: bool = True, limit_s: float = _LIMIT_S, walls: bool = False, folder: Path | None = None) -> Said:
+          kit: bool = True, limit_s: float = _LIMIT_S, walls: bool = False, folder: Path | None = None,
+          before: Sequence[str] = ()) -> Said:
     """Runs commands one by one in a GDB that ends after them; the first error ends it with status 1.
 
     target  what `target remote` takes; the machine stops when GDB attaches, and runs on when it leaves
     walls   GDB runs in the sandbox, where it sees the kernel's tree, the machine and the core, and writes only in folder
+    before  commands before it attaches
     """
-    first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off"]
+    first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off", _PATIENT, *before]
     if kit:
         first += [*_CHARSET, f"source {KIT}"]
     if target:
@@ -122,7 +127,7 @@ class Session:
         seen = [within] if within else [Path(target).parent] if target and target.startswith("/") else []
         self._gdb = _start([], elf, self.folder, seen, walls, stdin=subprocess.PIPE)
         self._in, self._out = piped(self._gdb.process.stdin), self._gdb.stdout
-        self.ask("set pagination off", "set confirm off", "set width 0", *_CHARSET, f"source {KIT}")
+        self.ask("set pagination off", "set confirm off", "set width 0", _PATIENT, *_CHARSET, f"source {KIT}")
         if target:
             self.attach(target)
 
@@ -187,7 +192,7 @@ def interactive(elf: str, *, target: str | None = None, core: str | None = None,
 
     It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
     """
-    before = (*_CHARSET, f"source {KIT}", *first)
+    before = (*_CHARSET, f"source {KIT}", _PATIENT, *first)
     command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", *(word for line in before for word in ("-ex", line)), elf]
     command += ["-ex", f"target remote {target}" if target else f"core-file {core}"]
     if not sys.stdin.isatty():

@@ -31,6 +31,9 @@ from .recording import Recording
 from .trail import Seen
 from .wire import INTERRUPT, Closed, Wire
 
+BEFORE = ("set remotetimeout 600",)
+"""What GDB is told before it attaches: a place that is far on takes a while."""
+
 _ERROR = b"E01"
 _TRAP, _INT = b"T05", b"T02"
 _ANYWHERE = (b"H", b"T", b"?", b"qC", b"qfThreadInfo", b"qsThreadInfo", b"qThreadExtraInfo", b"qSupported", b"qAttached",

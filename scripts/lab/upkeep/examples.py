@@ -21,9 +21,9 @@ from ..kernels import tree, variant
 from ..machines import debugger
 from ..machines.machine import Machine
 from ..replay import recording
-from ..replay.server import Server
+from ..replay.server import BEFORE, Server
 
-PAGES = ("README.md", "docs/time.md")
+PAGES = ("README.md", "docs/time.md", "docs/failing.md")
 
 _MARK = re.compile(r"<!-- example: (\S+) -->")
 _BLOCK = re.compile(r"(?m)^<!-- example: (\S+) -->\n\n((?:    .*\n|\n(?=    ))+)")
@@ -68,7 +68,7 @@ def _on_a_recording(kernel: tree.Kernel) -> dict[str, str]:
         made = recording.record(kernel, Path(folder, "recording"), _PROGRAM, _READY)
         with Server(made) as server:
             def ask(*commands: str) -> list[str]:
-                return answers(made.kernel.elf, ("set remotetimeout 600", *commands), server.target)[1:]
+                return answers(made.kernel.elf, commands, server.target, BEFORE)
             _, judged, why = ask("xv6-goto END", "shrimp-check 2", "xv6-why")
             number = _first(r"instruction ([\d,]+)", why).replace(",", "")
             place, fry = ask(f"xv6-goto {number}", "print p->fry")
@@ -78,14 +78,24 @@ def _on_a_recording(kernel: tree.Kernel) -> dict[str, str]:
 
 
 def _of_check(kernel: tree.Kernel) -> dict[str, str]:
-    done = subprocess.run([sys.executable, ROOT / "scripts/check", "--kernel", kernel.elf, "--only", "family", "--cpus", "1"],
+    done = subprocess.run([sys.executable, ROOT / "scripts/check", "--kernel", kernel.elf, "--only", "family,play", "--cpus", "1"],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "WHY": "1"})
     if done.returncode != 1:
         raise Trouble(f"expected check of a wrong kernel to fail, found status {done.returncode}: {done.stderr}")
-    block = _first(r"(?ms)^(FAIL shrimp-pair: .*?)^FAIL", done.stdout)
+    said = done.stdout.replace(str(kernel.elf), "~/xv6-labs")
+    block = _first(r"(?ms)^(FAIL shrimp-pair: .*?\n)\n", said)
+    story = _first(r"(?ms)^(FAIL specification: .*?\n)\n", said)
     written = _first(r"(?ms)^(  written .*?)^  as well", block)
     head, where = _lines(block, "FAIL"), _lines(block, "where", "expected", "actual")
-    return {"check-written": head + where + written.partition("\n")[0] + "\n", "time-written": f"{head}  ...\n{written}"}
+    table = "".join(f"{line}\n" for line in said.partition("\nFAIL shrimp-pair: ")[0].splitlines())
+    return {"check-written": head + where + written.partition("\n")[0] + "\n", "time-written": f"{head}  ...\n{written}",
+            "failing-check": "$ make check ONLY=family,play\n" + _in_short(table), "failing-block": block, "failing-story": story}
+
+
+def _in_short(table: str) -> str:
+    """A table of rules with three of those that passed."""
+    passed = [line for line in table.splitlines() if line.startswith("pass  ")]
+    return "".join(f"{line}\n" for line in table.splitlines() if line not in passed[3:])
 
 
 def _of_ours(kernel: tree.Kernel) -> dict[str, str]:
@@ -97,10 +107,10 @@ def _of_ours(kernel: tree.Kernel) -> dict[str, str]:
     return {"tree": f"(gdb) shrimp-check\n(gdb) xv6-tree\n{family}", "walk": f"(gdb) xv6-walk SHRIMP 4\n{walk}"}
 
 
-def answers(elf: Path, commands: Sequence[str], target: str) -> list[str]:
+def answers(elf: Path, commands: Sequence[str], target: str, before: Sequence[str] = ()) -> list[str]:
     """What GDB with the kit prints for each command."""
     asked = [line for command in commands for line in (command, f"echo {_END}\\n")]
-    said = debugger.checked(elf, [f"echo {_END}\\n", *asked], target=target)
+    said = debugger.checked(elf, [f"echo {_END}\\n", *asked], target=target, before=before)
     return [one.expandtabs() for one in said.split(f"{_END}\n")[1:-1]]
 
 

@@ -1,7 +1,8 @@
 """The fault diagram: what is wrong?
 
-A card for each thing that breaks a rule: the entry as it is, where it leads, where it should lead, and the
-function to look at. What the rules hold back is never drawn as wrong.
+A card for each cause: the entry as it is, where it leads, where it should lead, the entry of the parent that leads there,
+the function to look at, where it was written, and who else and what else fails because of it. What the rules hold back is never
+drawn as wrong.
 """
 from __future__ import annotations
 
@@ -24,17 +25,23 @@ _HEAD = 18.0
 _PAD = 9.0
 _LEFT_W, _RIGHT_W = 208.0, 246.0
 _WIDTH = elements.WIDTH_PT - 2 * MARGIN_PT
+_GAP = 8.0
+_STRAIGHT = 18.0        # a way that needs no corner: it begins within its box all the same
+_PALE_ALARM = "#FBE9E2"
 _REASONS = 12           # lines of why verdicts were skipped
-_ALSO = 3               # further rules that one thing breaks
-_CAUSES = ("frame-in-ram", "pte-legal", "table-private")    # an entry that is no entry makes other rules fail too
+_ALSO = 3               # further rules that one cause breaks
 
 
 @dataclass(frozen=True)
 class _Fault:
-    """One thing that is wrong: the verdict that tells most, and what else fails because of it."""
-    verdict: kit.Verdict
-    also: tuple[kit.Verdict, ...]
+    """One cause with what it explains, and where that was written, if it is known."""
+    block: kit.Block
     traced: kit.Traced | None = None
+
+    @property
+    def verdict(self) -> kit.Verdict:
+        """The one that is told in full."""
+        return self.block.cause.example
 
 
 def draw(index: Index, origins: Sequence[kit.OfVerdict] = ()) -> Drawing:
@@ -59,12 +66,9 @@ def draw(index: Index, origins: Sequence[kit.OfVerdict] = ()) -> Drawing:
 
 
 def _faults(failures: Sequence[kit.Verdict], traces: Mapping[object, kit.Traced]) -> list[_Fault]:
-    """Failures that accuse the same entry, or the same subject, are one; causes first, then in the rules' order."""
-    by_thing: dict[object, list[kit.Verdict]] = {}
-    for v in sorted(failures, key=lambda v: v.rule not in _CAUSES):
-        by_thing.setdefault((v.pid, v.va) if v.va is not None else v.subject, []).append(v)
-    return [_Fault(first, tuple(also), next((traces[key] for v in (first, *also) if (key := (v.rule, v.about, v.va)) in traces), None))
-            for first, *also in by_thing.values()]
+    """The failures by cause, causes before what they explain."""
+    return [_Fault(block, next((traces[key] for v in block.verdicts if (key := (v.rule, v.about, v.va)) in traces), None))
+            for block in kit.blocks(failures)]
 
 
 def _summary(judgement: kit.Judgement) -> str:
@@ -78,9 +82,8 @@ def _summary(judgement: kit.Judgement) -> str:
 def _left_out(faults: Sequence[_Fault]) -> list[str]:
     if not faults:
         return []
-    rules = Counter(f.verdict.rule for f in faults)
-    return [f"! left out: {words.count(len(faults), 'more thing')} wrong: "
-            + ", ".join(f"{rule} {n}" for rule, n in sorted(rules.items()))]
+    rules = Counter(v.rule for f in faults for v in f.block.verdicts)
+    return [f"! left out: {words.count(len(faults), 'more cause')}: " + ", ".join(f"{rule} {n}" for rule, n in sorted(rules.items()))]
 
 
 def _place(index: Index, v: kit.Verdict) -> list[str]:
@@ -90,12 +93,22 @@ def _place(index: Index, v: kit.Verdict) -> list[str]:
         name = index.shared(v.va) or (index.special(v.va) or "").lower()
         whose = f" of pid {v.pid}" if v.pid is not None and v.about.kind != "process" else ""
         lines.append(f"{name + ' ' if name else ''}VA {v.va:#x}{whose}")
-    if v.pte_at is not None:
-        lines.append(f"PTE at {v.pte_at:#x}")
-        if v.pte is not None:
-            lines.append(f"  = {v.pte:#x}, " + (
-                " ".join((kit.sv39.flags_of(v.pte), *index.soft(v.pte))) if v.pte & kit.sv39.V else "not valid"))
-    return lines
+    return lines + ([] if v.pte_at is None else _entry(index, v.pte_at, v.pte))
+
+
+def _entry(index: Index, at: int, pte: int | None) -> list[str]:
+    flags = "not valid" if pte is None or not pte & kit.sv39.V else " ".join((kit.sv39.flags_of(pte), *index.soft(pte)))
+    return [f"PTE at {at:#x}"] + ([] if pte is None else [f"  = {pte:#x}, {flags}"])
+
+
+def _right_place(index: Index, v: kit.Verdict) -> list[str]:
+    """The parent's entry, which leads where the accused one should; nothing where there is none."""
+    process, layout = index.process(v.pid), index.layout
+    parent = index.process(process.parent) if process else None
+    leaf = index.leaf(parent, layout.fry) if parent else None
+    if v.rule != "shrimp-pair" or leaf is None or parent is None or layout.fry is None or v.va != layout.shrimp:
+        return []
+    return [f"pid {parent.pid} ({shorten(parent.name, words.NAME_CHARS)})", f"FRY VA {layout.fry:#x}", *_entry(index, leaf.pte_at, leaf.pte)]
 
 
 def _wrap(lines: Sequence[str], width: float) -> list[str]:
@@ -106,55 +119,81 @@ def _card(scene: Scene, index: Index, fault: _Fault, i: int, y: float) -> float:
     """Draws one fault from y down; returns the y of its lower edge."""
     v = fault.verdict
     x = float(MARGIN_PT)
-    look = f"look at {v.function}()" if v.function else ""
     why = elements.wrapped([f"{v.subject}: {v.why}"], _WIDTH - 2 * _PAD, style.FONT_PT)
-    place = _place(index, v)
-    left = [shorten(place[0], fitting_chars(_LEFT_W - 2 * _PAD, style.SMALL_PT)),
-            *elements.wrapped(place[1:], _LEFT_W - 2 * _PAD)]
-    found, expected = (_wrap([said or "?"], _RIGHT_W - 16) for said in (v.actual, v.expected))
+    left = [_Box([shorten(first, fitting_chars(_LEFT_W - 2 * _PAD, style.SMALL_PT)), *elements.wrapped(rest, _LEFT_W - 2 * _PAD)])
+            for first, *rest in filter(None, (_place(index, v), _right_place(index, v)))]
+    right = [_Box([name, *_wrap([said or "?"], _RIGHT_W - 16)]) for name, said in (("is", v.actual), ("should be", v.expected))]
     advice = elements.wrapped([v.explanation or "", *_written(fault), *_also(fault)], _WIDTH - 2 * _PAD)
-    box_h = [LINE_PT * (len(lines) + 1) + 6 for lines in (found, expected)]
-    left_h = LINE_PT * len(left) + 10
-    middle_h = max(sum(box_h) + 8, left_h)
-    height = _HEAD + 13 * len(why) + 10 + middle_h + 8 + LINE_PT * len(advice) + 6
+    middle = max(_height(left), _height(right))
+    height = _HEAD + 13 * len(why) + 10 + middle + 8 + LINE_PT * len(advice) + 6
     with scene.group(f"fault-{i}", f"{v.rule}: {v.statement}"):
         scene.box(x, y, _WIDTH, height, style.PAPER, style.ALARM, rounded=True, stroke_width=1.2, head=Band(_HEAD, style.ALARM))
         scene.text(x + _PAD, y + _HEAD / 2, f"! {v.rule}", ink=style.PAPER, bold=True)
-        scene.text(x + _WIDTH - _PAD, y + _HEAD / 2, look, ink=style.PAPER, bold=True, anchor="end")
+        scene.text(x + _WIDTH - _PAD, y + _HEAD / 2, f"look at {v.function}()" if v.function else "", ink=style.PAPER, bold=True,
+                   anchor="end")
         at = y + _HEAD + 5
         for line in why:
             scene.text(x + _PAD, at + 6.5, line, bold=True)
             at += 13
-        at += 6
-        lx, rx = x + _PAD, x + _WIDTH - _PAD - _RIGHT_W
-        ly = at + (middle_h - left_h) / 2
-        scene.box(lx, ly, _LEFT_W, left_h, style.PALE_PROCESS, style.QUIET, rounded=True, stroke_width=0.9)
-        for j, line in enumerate(left):
-            scene.text(lx + _PAD, ly + 5 + LINE_PT * (j + 0.5), line, style.SMALL_PT, bold=j == 0)
-        by = at + (middle_h - sum(box_h) - 8) / 2
-        for name, lines, h, wrong in (("is", found, box_h[0], True), ("should be", expected, box_h[1], False)):
-            _leads_to(scene, (lx + _LEFT_W, ly + left_h / 2 + (-6 if wrong else 6)), rx, by, h, name, lines, wrong)
-            by += h + 8
-        at += middle_h + 8
+        _ways(scene, left, right, at + 6, middle)
+        at += middle + 14
         for line in advice:
             scene.text(x + _PAD, at + LINE_PT / 2, line, style.SMALL_PT, ink=style.QUIET)
             at += LINE_PT
     return y + height
 
 
-def _leads_to(scene: Scene, start: tuple[float, float], x: float, y: float, height: float, name: str,
-              lines: Sequence[str], wrong: bool) -> None:
-    """The line from an entry to what it is, solid, or should be, dashed; and that."""
-    ink = style.ALARM if wrong else style.INK
-    end = y + height / 2
-    turn = (start[0] + x) / 2 - 8
-    scene.line([start, (turn, start[1]), (turn, end), (x, end)], ink, stroke_width=2.2 if wrong else 1.4, radius=6,
-               dash=None if wrong else (4, 3), arrow=8)
-    scene.box(x, y, _RIGHT_W, height, style.PAPER if not wrong else "#FBE9E2", ink, rounded=True,
-              stroke_width=2.0 if wrong else 1.2, dash=None if wrong else (4, 3))
-    scene.text(x + _PAD, y + 3 + LINE_PT / 2, name, style.SMALL_PT, ink=ink, bold=True)
-    for j, line in enumerate(lines):
-        scene.text(x + _PAD, y + 3 + LINE_PT * (j + 1.5), line, style.SMALL_PT)
+@dataclass(frozen=True)
+class _Box:
+    """An entry, or what one leads to. The first line is bold."""
+    lines: list[str]
+
+    @property
+    def height(self) -> float:
+        return LINE_PT * len(self.lines) + 8
+
+
+def _height(boxes: Sequence[_Box]) -> float:
+    return sum(box.height for box in boxes) + _GAP * (len(boxes) - 1)
+
+
+def _ways(scene: Scene, left: Sequence[_Box], right: Sequence[_Box], y: float, height: float) -> None:
+    """The accused entry, and below it one that is right; what the first is, and should be; the ways from one to the other."""
+    xs = MARGIN_PT + _PAD, MARGIN_PT + _WIDTH - _PAD - _RIGHT_W
+    middles = [_stacked(scene, boxes, xs[k], width, y + (height - _height(boxes)) / 2, bool(k))
+               for k, (boxes, width) in enumerate(((left, _LEFT_W), (right, _RIGHT_W)))]
+    (accused, *others), (found, expected) = middles
+    start = xs[0] + _LEFT_W
+    _leads_to(scene, start, accused - 6, xs[1], found, True, -8)
+    _leads_to(scene, start, accused + 6, xs[1], expected - 5 * bool(others), False, -8)
+    for other in others:
+        near = abs(other - expected) < _STRAIGHT
+        bend = [] if near else [(start, other), (start + 8, other)]
+        scene.line([*bend, (start if near else start + 8, expected + 5), (xs[1], expected + 5)], style.INK, stroke_width=1.4,
+                   radius=6, arrow=8)
+
+
+def _stacked(scene: Scene, boxes: Sequence[_Box], x: float, width: float, y: float, leads: bool) -> list[float]:
+    """Draws boxes from y down; returns the y of the middle of each."""
+    middles = []
+    for j, box in enumerate(boxes):
+        wrong, ink = leads and j == 0, (style.INK if leads else style.QUIET)
+        scene.box(x, y, width, box.height, style.PAPER if leads and not wrong else _PALE_ALARM if wrong else style.PALE_PROCESS,
+                  style.ALARM if wrong else ink, rounded=True, stroke_width=2.0 if wrong else 1.2 if leads else 0.9,
+                  dash=(4, 3) if leads and not wrong else None)
+        for n, line in enumerate(box.lines):
+            scene.text(x + _PAD, y + 4 + LINE_PT * (n + 0.5), line, style.SMALL_PT, bold=n == 0,
+                       ink=style.ALARM if wrong and n == 0 else style.INK)
+        middles.append(y + box.height / 2)
+        y += box.height + _GAP
+    return middles
+
+
+def _leads_to(scene: Scene, x0: float, y0: float, x1: float, y1: float, wrong: bool, bend: float) -> None:
+    """The line from an entry to what it is, solid, or should be, dashed."""
+    turn = (x0 + x1) / 2 + bend
+    scene.line([(x0, y0), (turn, y0), (turn, y1), (x1, y1)], style.ALARM if wrong else style.INK, stroke_width=2.2 if wrong else 1.4,
+               radius=6, dash=None if wrong else (4, 3), arrow=8)
 
 
 def _written(fault: _Fault) -> list[str]:
@@ -165,9 +204,18 @@ def _written(fault: _Fault) -> list[str]:
 
 
 def _also(fault: _Fault) -> list[str]:
-    lines = [f"also {v.rule}: {v.why}" for v in fault.also[:_ALSO]]
-    more = len(fault.also) - _ALSO
+    """Who fails in the same way, and what else fails because of it."""
+    block = fault.block
+    lines = [f"as well: {_others(block.cause)}"] if len(block.cause.verdicts) > 1 else []
+    for alike in block.symptoms[:_ALSO]:
+        others = f" (as well: {_others(alike)})" if len(alike.verdicts) > 1 else ""
+        lines.append(f"and so {alike.example.rule}: {alike.example.subject}: {alike.example.why}{others}")
+    more = len(block.symptoms) - _ALSO
     return lines + ([f"and {words.count(more, 'more rule')}"] if more > 0 else [])
+
+
+def _others(alike: kit.Alike) -> str:
+    return kit.others([(v.about, v.va) for v in alike.verdicts])
 
 
 def _sentence(index: Index, fault: _Fault) -> str:

@@ -18,6 +18,7 @@ from shrimpy.origins import OfVerdict, Traced                       # noqa: E402
 from shrimpy.origins import from_data as origins_of                 # noqa: E402
 from shrimpy.reasons import Kind                                    # noqa: E402
 from shrimpy.rules import Verdict                                   # noqa: E402
+from shrimpy.rules.causes import Alike, Block, blocks               # noqa: E402
 from shrimpy.rules.pages import is_orphan                           # noqa: E402
 from shrimpy.rules.view import View                                 # noqa: E402
 from shrimpy.snapshot import DOCUMENT, Frame, KernelTable, Layout       # noqa: E402
@@ -25,10 +26,11 @@ from shrimpy.snapshot import Mapping, Process, Snapshot, User, changes  # noqa: 
 from shrimpy.snapshot.contradictions import checked                 # noqa: E402
 from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
+from shrimpy.words.verdicts import others                           # noqa: E402
 
-__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout", "Mapping", "OfVerdict", "Process",
-           "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict", "__version__", "changes", "checked", "files",
-           "origins_of", "records", "said_of_origins", "sv39"]
+__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Alike", "Block", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout",
+           "Mapping", "OfVerdict", "Process", "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict",
+           "__version__", "blocks", "changes", "checked", "files", "origins_of", "others", "records", "said_of_origins", "sv39"]
 
 
 @dataclass(frozen=True)
