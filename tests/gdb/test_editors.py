@@ -27,8 +27,8 @@ def place(kernel: tree.Kernel, **how) -> vscode.Place:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     gdb = tools.gdb()
-    return vscode.Place(**{"tree": ROOT, "sources": tree.OURS, "built": tree.ours(), "kernel": str(kernel.elf), "elf": kernel.elf, "gdb": gdb,
-                           "version": vscode.gdb_version(gdb), "port": port, **how})
+    return vscode.Place(**{"tree": ROOT, "sources": tree.OURS, "built": tree.ours(), "kernel": str(kernel.elf), "elf": kernel.elf,
+                           "gdb": gdb, "version": vscode.gdb_version(gdb), "port": port, **how})
 
 
 def written(folder: Path, one: vscode.Place) -> tuple[dict, dict]:
@@ -113,8 +113,7 @@ def test_a_session_stops_in_fork_and_its_end_leaves_no_machine(kernel, tmp_path)
         mi = Mi(configuration)
         try:
             attach(mi, configuration)
-            line = next(n for n, text in enumerate((tree.OURS / "kernel/proc.c").read_text().splitlines(), 1) if "allocproc()" in text and "=" in text)
-            assert "pending" not in mi.ask(f'-break-insert -f "{tree.OURS}/kernel/proc.c:{line}"')
+            assert "pending" not in mi.ask(f'-break-insert -f "{tree.OURS}/kernel/proc.c:{line_in_fork()}"')
             mi.ask("-break-insert -f fork")
             mi.ask("-exec-continue")
             assert 'func="main"' in mi.until(r"^\*stopped")     # where cpptools goes on by itself
@@ -127,6 +126,11 @@ def test_a_session_stops_in_fork_and_its_end_leaves_no_machine(kernel, tmp_path)
         finally:
             mi.end()
         assert not is_there(pid)
+
+
+def line_in_fork() -> int:
+    lines = (tree.OURS / "kernel/proc.c").read_text().splitlines()
+    return next(n for n, text in enumerate(lines, 1) if "np = allocproc()" in text)
 
 
 def attach(mi: Mi, configuration: dict) -> None:
@@ -179,7 +183,8 @@ def test_a_machine_that_cannot_be_there_ends_the_wait(kernel, tmp_path):
 # What is written
 
 def test_gdbs_own_adapter_is_offered_where_gdb_has_it(kernel):
-    new, old = (json.loads(vscode.files_of(place(kernel, version=version))["launch.json"])["configurations"] for version in ((16, 3), (13, 1)))
+    new, old = (json.loads(vscode.files_of(place(kernel, version=version))["launch.json"])["configurations"]
+                for version in ((16, 3), (13, 1)))
     assert [one["type"] for one in new] == ["cppdbg", "gdb-dap"] and [one["type"] for one in old] == ["cppdbg"]
     assert new[1]["request"] == "attach" and new[1]["target"] == new[0]["miDebuggerServerAddress"]
 

@@ -52,7 +52,8 @@ def laid(starter: Path, folder: Path, tmp_path: Path, *lay: str) -> tuple[laying
 
 
 def test_only_what_the_assignment_asks_for_is_taken(starter, tmp_path):
-    told, tree = laid(starter, submission(tmp_path / "in", kernel__vm_c="mine", user__sh_c="mine", Makefile="all: evil", README="x"), tmp_path)
+    folder = submission(tmp_path / "in", kernel__vm_c="mine", user__sh_c="mine", Makefile="all: evil", README="x")
+    told, tree = laid(starter, folder, tmp_path)
     assert (tree / "kernel/vm.c").read_text() == (tree / "user/sh.c").read_text() == "mine"
     assert (tree / "Makefile").read_text() == (starter / "Makefile").read_text()
     assert (set(told.taken), set(told.others)) == ({"kernel/vm.c", "user/sh.c"}, {"Makefile", "README"})

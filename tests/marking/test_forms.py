@@ -29,7 +29,8 @@ def cause(rule: str, **how) -> dict:
 
 
 def told(status: str = "fail", *causes: dict) -> dict:
-    return {"score": 3.5, "tests": [rated("shrimp-pair", "failed", 0, 2), rated("fry-private", "passed", 3.5, 3.5), rated("builds", "passed", 0, 0)],
+    rules = [rated("shrimp-pair", "failed", 0, 2), rated("fry-private", "passed", 3.5, 3.5), rated("builds", "passed", 0, 0)]
+    return {"score": 3.5, "tests": rules,
             "extra_data": {"status": status, "line": "why", "max_score": 5.5, "causes": list(causes)}}
 
 
@@ -39,20 +40,21 @@ def test_gradelibs_form_has_what_is_worth_points():
 
 
 def test_a_cause_is_annotated_where_it_was_written():
-    lines = list(forms.annotations(told("fail", cause("shrimp-pair", traced=TRACED), cause("runs"), cause("orphan-alive", status="warning"))))
-    assert lines == ["::error file=kernel/proc.c,line=180,title=shrimp-pair::shrimp-pair: 50%25 wrong", "::error title=runs::runs: 50%25 wrong"]
+    lines = list(forms.annotated(told("fail", cause("shrimp-pair", traced=TRACED), cause("runs"), cause("orphan-alive", status="warning"))))
+    assert lines == ["::error file=kernel/proc.c,line=180,title=shrimp-pair::shrimp-pair: 50%25 wrong",
+                     "::error title=runs::runs: 50%25 wrong"]
 
 
 def test_the_compilers_first_error_is_annotated():
     log = "kernel/vm.c:7:1: warning: x\nkernel/vm.c:12:5: error: 'a', no\nkernel/vm.c:13:5: error: b\n"
-    assert list(forms.annotations(told("does not build", cause("builds")), log)) == [
+    assert list(forms.annotated(told("does not build", cause("builds")), log)) == [
         "::error file=kernel/vm.c,line=12,title=does not build::'a', no"]
-    assert list(forms.annotations(told("does not build", cause("builds")), "no line")) == ["::error title=builds::builds: 50%25 wrong"]
+    assert list(forms.annotated(told("does not build", cause("builds")), "no line")) == ["::error title=builds::builds: 50%25 wrong"]
 
 
 @pytest.mark.parametrize("text", ["x\n::stop-commands::y", "100%\r\n"])
 def test_a_strangers_words_are_one_line_of_a_workflow(text):
-    line, = forms.annotations(told("fail", cause("a,b:c", line=text)))
+    line, = forms.annotated(told("fail", cause("a,b:c", line=text)))
     assert "\n" not in line and "\r" not in line and line.startswith("::error title=a%2Cb%3Ac::")
 
 
@@ -76,8 +78,8 @@ def test_classroom_50_has_its_schema():
 def test_a_tree_is_graded(tmp_path):
     elf = variant.build("zoo-two-frames", [ROOT / "tests/zoo/two-frames.patch"]).elf
     (tmp_path / "points").write_text("shrimp-pair 3\nfry-private 2\n")
-    done = grade("--kernel", elf, "--points", tmp_path / "points", "--only", "family", "--github", "--classroom50", tmp_path / "result.json",
-                 "--out", tmp_path / "marks")
+    done = grade("--kernel", elf, "--points", tmp_path / "points", "--only", "family", "--github", "--out", tmp_path / "marks",
+                 "--classroom50", tmp_path / "result.json")
     assert done.returncode == 1, done.stderr
     assert re.findall(r"^[\w-]+: (?:OK|FAIL)$|^Score: .*$|^::error title=shrimp-pair::|^::stop-commands::", done.stdout, re.M) == [
         "::stop-commands::", "shrimp-pair: FAIL", "fry-private: OK", "Score: 2/5", "::error title=shrimp-pair::"]
@@ -92,7 +94,8 @@ def test_what_cannot_be_marked_has_no_score(tmp_path):
 
 
 def grade(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run([str(ROOT / "scripts/grade-lab-shrimpy"), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return subprocess.run([str(ROOT / "scripts/grade-lab-shrimpy"), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
 
 
 def test_the_workflow_runs_what_is_there():

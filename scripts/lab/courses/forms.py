@@ -32,7 +32,7 @@ def gradelib(told: Told) -> str:
     return "\n".join([*lines, f"Score: {told['score']:g}/{_most(told):g}"]) + "\n"
 
 
-def annotations(told: Told, build_log: str = "") -> Iterator[str]:
+def annotated(told: Told, build_log: str = "") -> Iterator[str]:
     """GitHub's workflow commands ("Setting an error message"): each cause at the line that wrote what is wrong, if that is known;
     for a tree that does not build, the compiler's first error."""
     extra = told["extra_data"]

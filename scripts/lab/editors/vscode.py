@@ -13,6 +13,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import ROOT
 from ..machines import debugger
@@ -65,7 +66,7 @@ def gdb_version(gdb: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _launch(place: Place) -> dict[str, object]:
+def _launch(place: Place) -> dict[str, Any]:
     # No targetArchitecture: cpptools knows no RISC-V, and takes what GDB says.
     common = {"preLaunchTask": MACHINE, "postDebugTask": STOP, "program": str(place.elf)}
     mi = {"name": "xv6 with Shrimpy", "type": "cppdbg", "request": "launch", **common, "cwd": str(place.tree), "MIMode": "gdb",
@@ -81,7 +82,7 @@ def _commands(place: Place) -> list[str]:
     return ["set osabi none", "set architecture riscv:rv64", *moved, f"source {debugger.KIT}"]
 
 
-def _tasks(place: Place) -> dict[str, object]:
+def _tasks(place: Place) -> dict[str, Any]:
     kernel = ["--kernel", place.kernel] if place.kernel else []
     machine = {**_task(MACHINE, "launch", *kernel, "--gdb", "--gdb-port", str(place.port)), "isBackground": True,
                "problemMatcher": {"owner": "shrimpy", "pattern": {"regexp": "^shrimpy: nothing$", "message": 0},
@@ -92,14 +93,14 @@ def _tasks(place: Place) -> dict[str, object]:
                "fileLocation": ["relative", str(place.sources)],
                "pattern": {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}}
     check = {**_task(CHECK, "check", *kernel), "problemMatcher": written, "group": "test"}
-    film = {**_task(FILM, "film", *kernel), "problemMatcher": []}
+    film: dict[str, Any] = {**_task(FILM, "film", *kernel), "problemMatcher": []}
     ends = {"id": "stop", "type": "command", "command": "workbench.action.tasks.terminate", "args": MACHINE}
     return {"version": "2.0.0", "tasks": [machine, stop, check, film], "inputs": [ends]}
 
 
-def _task(label: str, command: str, *words: str) -> dict[str, object]:
+def _task(label: str, command: str, *words: str) -> dict[str, Any]:
     return {"label": label, "type": "process", "command": str(ROOT / "scripts" / command), "args": list(words)}
 
 
-def _extensions(place: Place) -> dict[str, object]:
+def _extensions(place: Place) -> dict[str, Any]:
     return {"recommendations": ["ms-vscode.cpptools", *(["OlegTolmatcev.gdb-dap"] if place.version >= OLDEST_DAP else [])]}
