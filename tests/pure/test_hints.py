@@ -336,3 +336,42 @@ def test_frames_did_not_return_where_some_have_no_owner_any_more():
     [v] = [one for one in evaluate(m.snapshot(), before, Known(before=before)) if one.rule == "frames-return"]
     assert (v.status, v.reason) == (SKIPPED, Reason(Kind.OTHERS_LOST, n=1))
     assert FAIL in statuses(m.snapshot(), "frames-conserved", before)
+
+
+# Nobody is accused of what anybody may have written
+
+def test_a_child_s_page_that_its_parent_has_at_shrimp_was_put_there_by_fork():
+    m = family()
+    m.map(m.processes[1].root, SHRIMP, m.processes[2].fry, R | W | U)
+    assert failure(m.snapshot(), "shrimp-pair").function == "fork"
+
+
+def test_a_first_process_with_its_own_page_at_shrimp_was_made_so():
+    m = family()
+    m.map(m.processes[1].root, SHRIMP, m.processes[1].fry, R | W | U)
+    assert failure(m.snapshot(), "shrimp-pair").function == "userinit"
+
+
+def test_a_pair_whose_parent_maps_no_frame_at_all_accuses_nobody():
+    m = family()
+    m.map(m.processes[3].root, FRY, 0x1000, R | W | U)
+    pair = next(v for v in evaluate(m.snapshot()) if v.rule == "shrimp-pair" and v.status == FAIL)
+    assert pair.function is None and failure(m.snapshot(), "frame-in-ram").function == "mappages"
+
+
+def test_what_is_in_a_table_that_is_somebody_else_s_too_accuses_nobody():
+    m = family()
+    m.map(m.processes[4].root, 0x4000, 0x1000, R | W | U)
+    assert failure(m.snapshot(), "frame-in-ram").function == "mappages"
+    m.map(m.processes[5].root, 0x8000, m.tables(m.processes[4].root)[-1], R | W | U)
+    assert failure(m.snapshot(), "frame-in-ram").function is None
+
+
+@pytest.mark.parametrize("in_use, guilty", [(False, "kfree"), (True, None)])
+def test_a_list_that_somebody_can_write_into_accuses_nobody(in_use, guilty):
+    m = family()
+    if in_use:
+        m.map(m.processes[4].root, 0x1000, m.available[-1], R | W | U)
+    m.write_free_list()
+    m.put(m.available[-3], 0x1000)
+    assert failure(m.look(), "free-list-sound").function == guilty

@@ -101,7 +101,8 @@ class End:
         return f"{self.kind} in {self.scenario}" + (f": {self.words}" if self.words else "")
 
     def is_met_by(self, scenario: str, hindrance: Hindrance) -> bool:
-        return hindrance.kind == self.kind and self.scenario in ("*", scenario) and self.words in hindrance.words
+        followed = self.kind == "hung" and hindrance.kind == "not played"      # as too many before it hung
+        return (hindrance.kind == self.kind or followed) and self.scenario in ("*", scenario) and self.words in hindrance.words
 
 
 @dataclass(frozen=True)

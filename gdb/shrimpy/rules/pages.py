@@ -57,7 +57,8 @@ def _pair(bench: Bench, p: Process) -> Verdict:
     if p is view.first:
         if mine is None:
             return bench.skipped(of_process(p), Reason(Kind.FIRST_PROCESS))
-        return bench.accuse(p, Reason(Kind.SHRIMP_WITHOUT_PARENT, frame=mine.pa), "userinit", mapping=mine)
+        guilty: Optional[str] = "userinit" if _living_owner(view, mine.pa) in (p, None) else "fork"
+        return bench.accuse(p, Reason(Kind.SHRIMP_WITHOUT_PARENT, frame=mine.pa), guilty, mapping=mine)
     if parent is None:
         return bench.skipped(of_process(p), Reason(Kind.NO_PARENT))
     if mine is None and p.state == "ZOMBIE":
@@ -81,7 +82,8 @@ def _pair(bench: Bench, p: Process) -> Verdict:
                             mapping=mine, others=(parent, owner), beyond=True)
     has_moved = view.phys_before(p, shrimp_va) == view.phys_before(parent, view.layout.fry) == mine.pa
     guilty = ("exec" if has_run_exec(view, parent) else "fork") if has_moved else None if (
-        _may_be_swapped(view, parent, mine.pa) or view.has_another_parent(p)) else _who_mapped(view, p, _is_one_frame)
+        _may_be_swapped(view, parent, mine.pa) or view.has_another_parent(p) or _is_no_frame(parent, view.layout.fry)
+    ) else _who_mapped(view, p, _is_one_frame)
     users = islice((u for u in view.users(mine.pa) if (u.pid, u.va) != (p.pid, shrimp_va)), _MOST_USERS)
     why = Reason(Kind.SHRIMP_NOT_PARENTS, frame=mine.pa, free=view.is_free(mine.pa), wanted=shared.pa, process=named(parent),
                  users=tuple(holder_of(u, view) for u in users), function=guilty, detail="FRY moved" if has_moved else None)
@@ -129,6 +131,11 @@ def _forked(view: View) -> List[Tuple[Process, Process]]:
 def _may_be_swapped(view: View, parent: Process, pa: Optional[int]) -> bool:
     """Whether a child's SHRIMP is its parent's, where exec may have put the parent's two pages in each other's place since."""
     return pa is not None and view.phys(parent, view.layout.shrimp) == pa and may_have_run_exec(view, parent)
+
+
+def _is_no_frame(process: Process, va: Optional[int]) -> bool:
+    """Whether what is mapped at `va` is not in RAM: frame-in-ram is about that."""
+    return any(f.va == va and f.kind == "leaf-outside-ram" for f in process.findings)
 
 
 def _is_one_frame(mine: Optional[Mapping], shared: Optional[Mapping]) -> bool:

@@ -115,7 +115,7 @@ def _found(bench: Bench, kinds: frozenset, wrong: Kind) -> Iterator[Verdict]:
             if f.kind == "truncated":
                 yield bench.skipped(of_process(p), Reason(Kind.TRUNCATED, detail=f.text))
             else:
-                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), _who_wrote(bench.view, p, f), va=f.va, pte_at=f.at,
+                yield bench.accuse(p, Reason(wrong, detail=f.text, pte=f.pte), _who_wrote(f), va=f.va, pte_at=f.at,
                                    pte=f.pte)
     kernel = [f for f in bench.view.snapshot.kernel_table.findings if f.kind in kinds]
     if not kernel and bench.view.snapshot.kernel_table.root is not None:
@@ -124,14 +124,10 @@ def _found(bench: Bench, kinds: frozenset, wrong: Kind) -> Iterator[Verdict]:
         yield bench.failed(KERNEL_TABLE, Reason(wrong, detail=f.text, pte=f.pte), "kvmmake", va=f.va, pte_at=f.at, pte=f.pte)
 
 
-def _who_wrote(view: View, p: Process, finding: Finding) -> Optional[str]:
-    """The usual name of the function that wrote a wrong entry: mappages, if it is a leaf, in a table that is this process's alone.
-    What is in one that somebody has freed, anybody may have written; and pointers to tables no student's code writes."""
-    table = (finding.at or 0) & -PAGE
-    if finding.kind in _POINTERS or view.is_free(table) or any(
-            one.pa == table for q in view.processes if q.root != p.root for one in q.tables):
-        return None
-    return "mappages"
+def _who_wrote(finding: Finding) -> Optional[str]:
+    """The usual name of the function that wrote a wrong entry: mappages, if it is a leaf. Pointers to tables no student's code
+    writes."""
+    return None if finding.kind in _POINTERS else "mappages"
 
 
 def table_private(bench: Bench) -> Iterator[Verdict]:
@@ -190,7 +186,12 @@ def free_list_sound(bench: Bench) -> Iterator[Verdict]:
         elif not wrong:
             yield bench.passed(about)
         for f in [] if busy else wrong:
-            yield bench.failed(about, Reason(Kind.LIST_UNSOUND, detail=f.text), "kfree", pte_at=f.at)
+            yield bench.failed(about, Reason(Kind.LIST_UNSOUND, detail=f.text), None if _is_in_use(view) else "kfree", pte_at=f.at)
+
+
+def _is_in_use(view: View) -> bool:
+    """Whether somebody still has a frame that is free, and so may write into the list."""
+    return any(frame.users and view.is_free(frame.pa, frame.n_pages) for frame in view.snapshot.frames)
 
 
 def not_on_free_list(bench: Bench) -> Iterator[Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional
 
 from .. import words
@@ -9,6 +10,8 @@ from ..reasons import MOMENT, NOTHING, UNKNOWN, Kind, Named, Reason, Subject
 from ..records import address, encode, one, record
 from ..snapshot import Mapping, Process
 from .view import View
+
+_OF_TABLES = frozenset((Kind.TABLE_SHARED, Kind.ROOT_SHARED, Kind.TABLE_REPEATED))
 
 PASS, FAIL, SKIPPED, WARNING = "pass", "fail", "skipped", "warning"
 
@@ -136,7 +139,7 @@ class Bench:
                mapping: Optional[Mapping] = None, pte_at: Optional[int] = None, pte: Optional[int] = None,
                others: tuple = (), beyond: bool = False) -> Verdict:
         """A failure of `process`; skipped while it, or one of the `others` it is compared with, may be in the middle of
-        a change."""
+        a change. Where its tables are spoilt nothing tells who wrote what is in them."""
         for each in (process, *others):
             busy = self.view.busy(each)
             if busy:
@@ -146,6 +149,8 @@ class Bench:
             pte_at, pte = mapping.pte_at, mapping.pte
         elif va is not None and pte_at is None:
             pte_at = self.view.entry_at(process, va)
+        if function and why.kind not in _OF_TABLES and self.view.is_spoilt(process):
+            why, function = replace(why, function=None if why.function == function else why.function), None
         return self.failed(of_process(process), why, function, va=va, pte_at=pte_at, pte=pte, process=process, beyond=beyond)
 
 

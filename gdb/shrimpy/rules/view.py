@@ -51,6 +51,7 @@ class View(Index):
         self._harts: Dict[int, Hart] = {h.hart: h for h in snapshot.harts}
         self._before = None if previous is None else Index(previous)
         self._busy: Dict[int, Optional[Reason]] = {}
+        self._spoilt: Dict[int, bool] = {}
         first = [p for p in self.processes if p.parent is None]
         self.first = min(first, key=lambda p: p.pid) if first else None
 
@@ -109,6 +110,14 @@ class View(Index):
         table = next((t for t in process.tables
                       if t.level == 0 and t.va == va & -(PAGE << 9)), None)
         return None if table is None else table.pa + 8 * (va >> 12 & 511)
+
+    def is_spoilt(self, process: Process) -> bool:
+        """Whether a table of `process` is free, or is somebody else's too: then anybody may have written what is in it."""
+        if process.slot not in self._spoilt:
+            tables = [table.pa for table in process.tables]
+            self._spoilt[process.slot] = any(map(self.is_free, tables)) or any(
+                (user.kind, user.pid) != ("table", process.pid) for pa in tables for user in self.users(pa))
+        return self._spoilt[process.slot]
 
     def function(self, usual: str) -> str:
         """What this kernel calls a function."""

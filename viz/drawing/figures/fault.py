@@ -108,7 +108,8 @@ def _right_place(index: Index, v: kit.Verdict) -> list[str]:
     leaf = index.leaf(parent, layout.fry) if parent else None
     if v.rule != "shrimp-pair" or leaf is None or parent is None or layout.fry is None or v.va != layout.shrimp:
         return []
-    return [f"pid {parent.pid} ({shorten(parent.name, words.NAME_CHARS)})", f"FRY VA {layout.fry:#x}", *_entry(index, leaf.pte_at, leaf.pte)]
+    whose = f"pid {parent.pid} ({shorten(parent.name, words.NAME_CHARS)})"
+    return [whose, f"FRY VA {layout.fry:#x}", *_entry(index, leaf.pte_at, leaf.pte)]
 
 
 def _wrap(lines: Sequence[str], width: float) -> list[str]:
