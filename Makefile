@@ -23,6 +23,7 @@ COURSE ?=
 LAY ?=
 LIMIT ?=
 ROOT ?=
+LIVE ?=
 STEP ?=
 SANDBOX ?= $(SHRIMPY_SANDBOX)
 export SHRIMPY_SANDBOX := $(SANDBOX)
@@ -37,7 +38,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode
+.PHONY: help setup doctor build demo check qemu qemu-gdb live gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode
 .SILENT:
 
 help:
@@ -45,6 +46,7 @@ help:
 	echo 'make test       every test, and make lint first'
 	echo 'make qemu       boot in this terminal'
 	echo 'make qemu-gdb   boot in this terminal and wait for `make gdb` in another'
+	echo 'make live       boot in this terminal beside a page that shows the machine, or show the one that runs already'
 	echo 'make gdb        GDB with the kit, on that machine (or on a core: CORE=build/core)'
 	echo 'make record     record a run on one hart, for GDB to go through in both directions: make gdb RECORDING=build/recording'
 	echo 'make check      the verdict without a person: status 0 pass, 1 fail, 2 not judged'
@@ -69,6 +71,7 @@ help:
 	echo 'CPUS=n          harts, 1 to 8; when not given as many as the tree says, or 3'
 	echo 'RECORDING=dir   gdb: on a recorded run, at its start: continue, or xv6-goto END, and back from there'
 	echo 'GDBPORT=n       qemu-gdb listens on 127.0.0.1:n and not on a private socket'
+	echo 'LIVE=1          qemu, qemu-gdb: beside a page that shows the machine, at each stop of GDB too'
 	echo 'PROGRAM=line    check, film, record: what to type; READY=pattern: what it prints when there is something to see'
 	echo 'TARGET=host:n   gdb, check: a machine that your tree or you started, listening there'
 	echo 'FRY=addr SHRIMP=addr  where the two pages are, for a kernel whose headers do not say'
@@ -121,11 +124,15 @@ judged:
 
 qemu:
 	scripts/setup run
-	$(PYTHON) scripts/launch $(WHERE)
+	$(PYTHON) scripts/launch $(WHERE) $(if $(LIVE),--live)
 
 qemu-gdb:
 	scripts/setup run debug
-	$(PYTHON) scripts/launch $(WHERE) --gdb $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
+	$(PYTHON) scripts/launch $(WHERE) --gdb $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT))) $(if $(LIVE),--live)
+
+live:
+	scripts/setup run debug
+	$(PYTHON) scripts/live $(WHERE)
 
 gdb:
 	scripts/setup debug

@@ -53,6 +53,11 @@ class Kind(str, enum.Enum):
     COUNTS_NOT_UNDERSTOOD = "counts-not-understood"     # detail: "memory", "FRY and SHRIMP"
     TRUNCATED = "walk-truncated"                        # detail: the finding's sentence
     NO_ROOT = "no-root-known"                           # hart
+    SEGMENTS_UNKNOWN = "segments-unknown"               # function: what makes them
+    ATTACHED_UNKNOWN = "attachments-not-counted"        # label: what counts users of some kind, or None
+    MAPPED_AT_TOUCH = "mapped-when-touched"
+    BELOW_SZ = "attached-below-sz"
+    MAY_BE_NEW = "may-be-attached-anew"
 
     # What there is nothing of, here
     PAGE_NOT_DEFINED = "page-not-defined"               # page
@@ -78,6 +83,11 @@ class Kind(str, enum.Enum):
     NO_USER_MODE = "no-hart-in-user-mode"
     LOOSE_IMAGE = "write-execute-image"
     CLONED = "shares-by-clone"                          # process, function
+    NO_SEGMENTS = "no-segments"
+    NO_SEGMENT = "no-segment-in-use"
+    NO_ATTACHMENT = "nothing-attached"
+    NONE_REMOVED = "no-segment-removed"
+    NO_EXEC = "no-exec-seen"
 
     # What is wrong with FRY and SHRIMP
     MISPLACED = "page-misplaced"                        # page, va; bound: TRAPFRAME; other_page: on which it lies, or None
@@ -99,6 +109,19 @@ class Kind(str, enum.Enum):
     HEAP_TOO_LARGE = "heap-too-large"                   # page, bound, n: sz; functions that move sz; function that serves faults
     PAGE_CHANGED = "page-changed"                       # page, wanted: the earlier frame; frame or None; is_new_table: by exec;
     #                                                     other: the parent that has exited since; processes: children forked since
+
+    # What is wrong with segments of shared memory; label: the segment
+    ATTACHED_MISCOUNTED = "attachments-miscounted"      # label, detail: the count's name; value: what it says; n: attachments; users
+    ATTACHED_RIGHTS = "attachment-rights"               # label, flags, level; state: "read-only", "writable", or None
+    ATTACHED_PAGE = "attachment-page"                   # label, va, n: of which page; frame or None, wanted
+    ATTACHED_GONE = "attached-segment-gone"             # label, va
+    ATTACHED_STRAY = "attachment-not-kept"              # label, va, n: pages
+    ATTACHED_PLACE = "attachment-out-of-place"          # label, va, bound: its end; page: what it reaches; value: sz, for "heap"
+    ATTACHED_KEPT = "attached-across-exec"              # label, va
+    SEGMENT_SHORT = "segment-short"                     # label, value: size; n: frames, bound: what the size needs
+    SEGMENT_SHARED = "segments-share-a-frame"           # label, frame, detail: the other segment, or the same
+    SEGMENT_KEY = "segments-with-one-key"               # label, value: key, detail: the other segment
+    SEGMENT_OVER = "removed-segment-stays"              # label, n: frames; value: what the kernel counts, or None
 
     # What the specification is not kept in
     DIVERGED = "diverged"                               # played
@@ -136,7 +159,8 @@ _UNKNOWN = frozenset((
     Kind.NO_SUCH_STATE, Kind.NOT_WALKED, Kind.STACK_UNKNOWN, Kind.AT_EARLIER_STOP, Kind.PROCESSES_UNKNOWN, Kind.NO_FREE_LIST,
     Kind.FREE_LIST_NOT_WALKED, Kind.FREE_LIST_BROKEN, Kind.IMAGE_END_UNKNOWN, Kind.NO_KERNEL_TABLE, Kind.TABLES_NOT_FOLLOWED,
     Kind.KERNEL_TABLE_NOT_FOLLOWED, Kind.ALLOCATOR_UNKNOWN, Kind.MAYBE_A_POOL, Kind.NO_COUNTS, Kind.COUNTS_NOT_UNDERSTOOD,
-    Kind.TRUNCATED, Kind.NO_ROOT, Kind.OTHERS_LOST, Kind.MAYBE_ANOTHERS))
+    Kind.TRUNCATED, Kind.NO_ROOT, Kind.OTHERS_LOST, Kind.MAYBE_ANOTHERS, Kind.SEGMENTS_UNKNOWN, Kind.ATTACHED_UNKNOWN,
+    Kind.MAPPED_AT_TOUCH, Kind.BELOW_SZ, Kind.MAY_BE_NEW))
 
 _BY_ANOTHER = frozenset((Kind.HELD_BACK, Kind.BEING_BURIED))
 
@@ -222,8 +246,8 @@ class Reason:
 class Subject:
     """What a verdict is about.
 
-    kind: "process", "children" (of pid), "kernel", "kernel-table", "ram", "frames" (n_pages from pa), "list" or "counts"
-    (by their C name, label), "allocator".
+    kind: "process", "children" (of pid), "kernel", "kernel-table", "ram", "frames" (n_pages from pa), "list", "counts" or
+    "segment" (by their C name, label), "allocator".
     """
 
     kind: str

@@ -129,6 +129,9 @@ class Unfit(ValueError):
         return f"{where}expected {self.expected}, found {self.found}" + (f"; {self.advice}" if self.advice else "")
 
 
+_BEGINNING = 200        # characters; the key "schema" is the first of a document
+
+
 class Document(NamedTuple):
     """A kind of document, by its keys "schema" and "version"; again: what to try when one is broken."""
 
@@ -148,6 +151,10 @@ class Document(NamedTuple):
         except Unfit as error:
             error.advice = error.advice or self.again
             raise
+
+    def is_meant(self, text: str) -> bool:
+        """Whether `text` begins as a document of this kind does, sound or not."""
+        return f'"{self.schema}"' in text[:_BEGINNING]
 
     def check(self, data: Any) -> None:
         """Raises Unfit where `data` is not the root of a document of this kind."""

@@ -58,6 +58,16 @@ static inline int getpid(void) { return call(SYS_getpid, 0, 0, 0); }
 enum { ATONCE = 1, LAZILY = 2 };
 static inline char *sbrk(int n, int how) { return (char *)call(SYS_sbrk, n, how, 0); }
 
+// System V's, which no xv6 has: only where its header gives all of them numbers. Negative is an error.
+#if defined(SYS_shmget) && defined(SYS_shmat) && defined(SYS_shmdt) && defined(SYS_shmctl)
+#define HAS_SEGMENTS
+enum { IPC_PRIVATE = 0, IPC_CREAT = 01000, IPC_RMID = 0, SHM_RDONLY = 010000 };
+static inline int shmget(int key, long size, int flags) { return call(SYS_shmget, key, size, flags); }
+static inline long shmat(int id, long at, int flags) { return call(SYS_shmat, id, at, flags); }
+static inline int shmdt(long at) { return call(SYS_shmdt, at, 0, 0); }
+static inline int shmctl(int id, int command) { return call(SYS_shmctl, id, command, 0); }
+#endif
+
 static inline void __attribute__((noreturn)) exit(int status) {
   for (;;)
     call(SYS_exit, status, 0, 0);

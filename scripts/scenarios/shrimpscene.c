@@ -468,6 +468,100 @@ static void heap(void) {
   letgo();
 }
 
+#ifdef HAS_SEGMENTS
+enum { KEY = 0x5348, PAGE = 1 << 12 };
+
+static int twopages, threepages; // segments
+static long two, three;          // where they are attached
+
+// Has them as its parent has, until it is told to let go of them.
+static void writes(void) {
+  int pid = getpid();
+  char c;
+  *(volatile char *)two = 1; // and no other page: that one is there all the same
+  write(ready[1], &pid, sizeof(pid));
+  read(go[0], &c, 1);
+  shmdt(two);
+  shmdt(three);
+  stand();
+}
+
+static void reads(void) {
+  shmdt(two);
+  shmdt(three);
+  shmat(twopages, 0, SHM_RDONLY);
+  child(stand);
+  stand();
+  wait();
+}
+
+static void runs_another(void) {
+  char one[3] = {0}, other[3] = {0};
+  const char *argv[] = {self, "stands", ends(hold, one), ends(ready, other), 0};
+  exec(self, argv);
+}
+
+static void stands(char **argv) {
+  for (int end = 0; end < 2; end++) {
+    hold[end] = argv[2][end] - 'a';
+    ready[end] = argv[3][end] - 'a';
+  }
+  stand();
+}
+
+// Heap and segments in each other's way: no page of a heap that was promised is there yet.
+static void crowds(void) {
+  long top = ((long)sbrk(0, ATONCE) + PAGE - 1) & -PAGE;
+  shmdt(three);
+  if (sbrk(4 * PAGE, LAZILY) != (char *)-1) {
+    shmat(threepages, top, 0);
+    top = ((long)sbrk(0, ATONCE) + PAGE - 1) & -PAGE;
+  }
+  shmat(twopages, top, 0);
+  sbrk(2 * PAGE, LAZILY);
+  stand();
+}
+
+static void segments(void) {
+  twopages = shmget(KEY, PAGE + 1, IPC_CREAT | 0600);
+  threepages = shmget(IPC_PRIVATE, 3 * PAGE, IPC_CREAT | 0600);
+  shmget(KEY, PAGE + 1, IPC_CREAT | 0600);
+  if (twopages < 0 || threepages < 0 || (two = shmat(twopages, 0, 0)) < 0 || (three = shmat(threepages, 0, 0)) < 0) {
+    skip("shmget or shmat fails here: no segments are played");
+    return;
+  }
+  begin();
+  connect(go);
+  int writer = child(writes), reader = child(reads), execed = child(runs_another), grower = child(crowds), heir = 0;
+  for (int i = 0; i < 5; i++) {
+    int pid = told();
+    if (pid != writer && pid != reader && pid != execed && pid != grower)
+      heir = pid;
+  }
+  point("attached");
+  role("parent", getpid());
+  role("writer", writer);
+  role("reader", reader);
+  role("heir", heir);
+  role("execed", execed);
+  role("grower", grower);
+  look();
+  write(go[1], "", 1);
+  told();
+  shmdt(two);
+  shmdt(three);
+  shmctl(twopages, IPC_RMID);
+  shmctl(threepages, IPC_RMID);
+  point("removed");
+  role("parent", getpid());
+  role("writer", writer);
+  role("reader", reader);
+  role("heir", heir);
+  look();
+  letgo();
+}
+#endif
+
 static int is(const char *a, const char *b) {
   while (*a && *a == *b)
     a++, b++;
@@ -482,6 +576,12 @@ int main(int argc, char **argv) {
     (name[0] == 'e' ? execed : loaded)(argv);
     return 0;
   }
+#ifdef HAS_SEGMENTS
+  if (is(name, "stands")) {
+    stands(argv);
+    return 0;
+  }
+#endif
   connect(hold);
   if (is(name, "family"))
     family();
@@ -499,6 +599,10 @@ int main(int argc, char **argv) {
     killing();
   else if (is(name, "memory"))
     memory();
+#ifdef HAS_SEGMENTS
+  else if (is(name, "segments"))
+    segments();
+#endif
   else if (is(name, "heap"))
     heap();
   else

@@ -188,6 +188,19 @@ def test_a_fork_that_runs_out_of_memory_is_undone_in_view(forking, kernel_of, to
     assert "end: fork made no child" in said
 
 
+def test_what_a_child_inherits_of_segments_detaches_and_attaches_are_steps(machine, session, tmp_path):
+    one = machine(1, kernel=variant.build("attached", programs=[TESTS / "gdb/programs/attached.c"]))
+    gdb = session(one)
+    one.send("attached")
+    said = gdb.ask(f"shrimp-step attached -record {tmp_path}/film.json")
+    film = json.loads((tmp_path / "film.json").read_text())
+    steps, child = film["steps"], film["child"]
+    told = [(step["title"], c["kind"]) for step in steps for c in step["changes"] if c["what"] == "attachment"]
+    assert told == [(f"pid {child} inherits 1 attachment", "+"), (f"pid {child} detaches shm.segments[0]", "-"),
+                    (f"pid {child} attaches shm.segments[0]", "+"), (f"pid {child} is a ZOMBIE", "-")], said
+    assert "Nothing is copied" not in next(step["caption"] for step in steps if step["phase"] == "copy")
+
+
 # Whoever else forks
 
 @pytest.mark.parametrize("_try", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 40))])

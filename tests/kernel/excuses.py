@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from facts import LIVING, PAGE, Memory, Proc, Registers
 from shrimpy.reasons import Kind
 
+SHM_DEST = 0o1000       # of shmctl(2)
+
 
 class Court:
     """One stop: its memory, and its harts' registers, by hart."""
@@ -125,5 +127,10 @@ _TRUE: dict[str, Callable[[Court, Proc | None, dict], bool]] = {
     Kind.NO_EARLIER: lambda c, p, r: True,
     Kind.NO_EARLIER_RUN: lambda c, p, r: True,
     Kind.NOT_PLAYED: lambda c, p, r: True,
+    Kind.NO_EXEC: lambda c, p, r: True,
+    Kind.NO_SEGMENT: lambda c, p, r: not c._memory.segments(),
+    Kind.NO_ATTACHMENT: lambda c, p, r: not any(one.n_attached for one in c._procs.values()),
+    Kind.NONE_REMOVED: lambda c, p, r: not any(mode & SHM_DEST for mode in c._memory.segments()),
+    Kind.MAY_BE_NEW: lambda c, p, r: p.n_attached > 0,
     Kind.NO_USER_MODE: lambda c, p, r: not any(hart.priv == 0 for hart in c._harts),
 }

@@ -27,10 +27,11 @@ def code(name):
         block = block.superblock
     return [block.start, block.end]
 print('@@' + json.dumps({
-    'arrays': {name: array(name) for name in ('proc', 'cpus', 'ftable.file', 'itable.inode', 'asleep')},
+    'arrays': {name: array(name) for name in ('proc', 'cpus', 'ftable.file', 'itable.inode', 'asleep', 'shm.segments')},
     'at': {name: int(gdb.parse_and_eval('(unsigned long)&' + name)) for name in LOCKS + ('kernel_pagetable',)},
     'fields': {tag: {f.name: f.bitpos // 8 for f in gdb.lookup_type('struct ' + tag).fields()}
-               for tag in ('proc', 'cpu', 'spinlock', 'file', 'inode', 'context')},
+               for tag in ('proc', 'cpu', 'spinlock', 'file', 'inode', 'context', 'segment')},
+    'shm_mode': int(gdb.parse_and_eval('(unsigned long)&((struct segment *)0)->ds.shm_perm.mode')),
     'states': [f.name for f in sorted(gdb.lookup_type('enum procstate').fields(), key=lambda f: f.enumval)],
     'macros': {name: int(gdb.parse_and_eval(name)) for name in ('FRY', 'SHRIMP', 'TRAMPOLINE')},
     'code': {name: code(name) for name in FUNCTIONS}}))
@@ -43,7 +44,7 @@ _FUNCTIONS = ("kerneltrap", "scheduler", "forkret", "exec", "sys_exec", "fork", 
 
 @dataclass(frozen=True)
 class Proc:
-    """A slot of proc[] that is not UNUSED; parent: a pid, or 0; ra, sp: where it was switched away from."""
+    """A slot of proc[] that is not UNUSED; parent: a pid, or 0; ra, sp: where it was switched away from; n_attached: segments."""
 
     pid: int
     state: str
@@ -53,6 +54,7 @@ class Proc:
     kstack: int
     ra: int
     sp: int
+    n_attached: int
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,13 @@ class Memory:
             found[pid] = Proc(pid, states[state], self.number(parent + at["pid"], 4) if parent else 0,
                               self._locked(one + at["lock"]), self.number(one + at["pagetable"]),
                               self.number(one + at["kstack"]), self.number(one + at["context"] + context["ra"]),
-                              self.number(one + at["context"] + context["sp"]))
+                              self.number(one + at["context"] + context["sp"]), self.number(one + at["nshm"], 4))
         return found
+
+    def segments(self) -> list[int]:
+        """The modes of the segments of shared memory that are in use."""
+        return [self.number(one + self._places["shm_mode"], 4) for one in self._each("shm.segments")
+                if self.number(one + self._fields["segment"]["frames"])]
 
     def running(self, hart: int) -> int:
         """The pid of cpus[hart].proc, or 0."""

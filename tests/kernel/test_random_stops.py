@@ -24,6 +24,7 @@ LOADS = {
     "usertests": ("usertests", "usertests starting\n"),
     "forktest": (FORKTESTS, "fork test\n"),
     "storm": ("storm {seed}", "storm: ready\n"),
+    "segments": ("usertests shm-race-*", "usertests starting\n"),
     "hungry storm": ("storm {seed} hungry", "storm: ready\n"),
 }
 

@@ -56,13 +56,14 @@ def test_the_kit_finds_segments_right_that_are_attached_removed_and_left_alone(m
     one.send("segments stay &")
     for _ in range(3):
         one.wait_for("segments: ready\n")
-    said = gdb(loads.elf, ["xv6-shm", "shrimp-check", "python assert int(gdb.parse_and_eval('$shrimp_status')) == 0",
+    said = gdb(loads.elf, ["xv6-shm", "xv6-shm -json", "shrimp-check", "python assert int(gdb.parse_and_eval('$shrimp_status')) == 0",
                     f"xv6-snapshot {tmp_path / 'now.json'}"], target=one.gdb_target)
     listed = re.findall(r"^ *(\d+) +(\w+) +(\d+) +(\d+) +(\d+) +(\S+) +0x\w+ +(.*)$", said, re.M)
     assert [(key, size, nattch, status, len(where.split(", ")) if where != "-" else 0)
             for _, key, size, _, nattch, status, where in listed] == \
         [("0x1234", "5000", "2", "-", 2), ("0x0", "1", "0", "-", 0), ("0x0", "12288", "3", "removed", 3)]
     assert [one[0] for one in listed] == re.findall(r"^0x\w+ +(\d+) +root", one.run("ipcs"), re.M)
+    assert len(re.findall(r'"rights": "RW?-?", "pages": [23]', said)) == 5
     snapshot = json.loads((tmp_path / "now.json").read_text())
     users = [[user for user in frame["users"] if user["kind"] != "segment"] for frame in snapshot["frames"]
              if any(user["kind"] == "segment" for user in frame["users"])]

@@ -58,10 +58,18 @@ def equipped(kernel: Kernel, folder: Path) -> Cast:
 def test_a_header_with_call_numbers_is_read_and_not_compiled(headers, tmp_path):
     (tmp_path / "syscall.h").write_text(
         "#define SYS_fork 1\n#define SYS_exit\t0x2 // ends\n#define SYS_wait (3)\n#define main mine\n#define start theirs\n"
+        "#define SYS_shmget 22\n#define SYS_shmat 23\n#define SYS_shmdt 24\n#define SYS_shmctl 25\n"
         "void start(void) { for (;;); }\n#include \"/etc/passwd\"\n#error read\n")
     (tmp_path / "ours").mkdir()
     theirs, ours = equipped(headers, tmp_path), equipped(dataclasses.replace(headers, sources=headers.elf.parent), tmp_path / "ours")
     assert code(theirs) == code(ours)
+
+
+def test_segments_are_played_where_the_header_numbers_all_of_their_calls(headers, tmp_path):
+    (tmp_path / "syscall.h").write_text("#define SYS_fork 1\n#define SYS_shmget 22\n#define SYS_shmat 23\n#define SYS_shmdt 24\n")
+    cast = equipped(headers, tmp_path)
+    assert {one.name for one in scenarios.SCENARIOS} - {one.name for one in cast.scenarios} == {"segments"}
+    assert b"segments" not in code(cast)
 
 
 def code(cast: Cast) -> bytes:

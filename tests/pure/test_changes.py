@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from designs import HIGH, Design
 from machine import FRY, PAGE, SHRIMP, R, U, V, W, X, family
 from shrimpy.snapshot.changes import Change, between
 
@@ -107,3 +108,21 @@ def test_processes_come_by_pid_and_entries_by_address(machine):
             for va in places:
                 machine.map(machine.processes[pid].root, va, machine.alloc(), R | X | U)
     assert [(c.pid, c.va) for c in after(machine, several)] == [(pid, va) for pid in (2, 4, 5) for va in sorted(places)]
+
+
+def test_segments_and_attachments_that_come_change_and_go_are_told(machine):
+    d = Design(machine)
+    one, = [d.make(key=0x1234)]
+    made = after(machine, lambda: [d.attach(one, 4, HIGH), d.make(PAGE)])
+    assert [(c.kind, c.what, c.pid, c.va, c.before, c.after) for c in made if c.what in ("attachment", "segment")] == [
+        ("+", "attachment", 4, HIGH, "", "shm[0] VRW-U-"),
+        ("~", "segment", None, None, "shm[0], key 0x1234, 4097 bytes, 0 attached", "shm[0], key 0x1234, 4097 bytes, 1 attached"),
+        ("+", "segment", None, None, "", "shm[1], 4096 bytes, 0 attached")]
+    changed = after(machine, lambda: machine.unmap(machine.processes[4].root, HIGH + PAGE))
+    assert [(c.kind, c.after) for c in changed if c.what == "attachment"] == [("~", "shm[0] VRW-U-, 1 of 2 pages")]
+
+    def exits() -> None:
+        machine.unmap(machine.processes[4].root, HIGH)
+        machine.field(machine.processes[4], "nshm", 0)
+    gone = after(machine, exits)
+    assert [(c.kind, c.pid, c.va) for c in gone if c.what == "attachment"] == [("-", 4, HIGH)]

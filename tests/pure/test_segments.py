@@ -9,6 +9,7 @@ from shrimpy.rules import Known, evaluate
 from shrimpy.show import reports
 from shrimpy.show.text import Painter
 from shrimpy.snapshot import Snapshot
+from shrimpy.snapshot.attached import attachments
 from shrimpy.snapshot.frames import pages_of
 
 TABLE = KEPT + 512          # of two segments
@@ -101,7 +102,7 @@ def test_a_snapshot_tells_of_segments_and_who_has_them_attached_where(design):
     assert list(pages_of(one.frames)) == frames
     assert {x.va: x.region for x in snapshot.process(4).mappings if x.region.startswith("shm")} == {
         va + i * PAGE: "shm:1" for va in (first, second) for i in (0, 1)}
-    assert [(p.pid, x.va) for p, x in reports.attachments(snapshot, one)] == [(4, second), (4, first)]
+    assert [(each.process.pid, each.va) for each in attachments(snapshot)] == [(4, second), (4, first)]
     said = reports.segments(snapshot, Painter()).splitlines()
     assert len(said) == 2 and f"4:{first:#x} RW" in said[1] and "removed" in said[1]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from designs import HIGH, LOW, RECORDS, TABLE, Design, Place
 from machine import FRY, PAGE, SHRIMP, TRAMPOLINE, TRAPFRAME, R, U, W, family
 from shrimpy.show import story
 from shrimpy.snapshot.changes import between
@@ -118,6 +119,47 @@ def images() -> Iterator[tuple[str, Step]]:
     yield "an image that is shared", fork.told("uvmcopy", lambda: fork.machine.map(fork.child.root, PAGE, frame, RWU), result=0)
 
 
+def segments() -> Iterator[tuple[str, Step]]:
+    """What becomes of segments of shared memory."""
+    fork = Fork()
+    design = Design(fork.machine)
+    one, other = design.make(key=0x1234), design.make(PAGE)
+    design.attach(one, PARENT, HIGH)
+    design.attach(other, PARENT, LOW, R | U)
+
+    def inherit(*some: Place) -> None:
+        for segment, va, flags in zip(some, (HIGH, LOW), (RWU, R | U)):
+            design.attach(segment, CHILD, va, flags)
+    yield "the child inherits what its parent has", fork.told("line", lambda: inherit(one, other))
+    yield "a segment is attached", fork.told("shmat", lambda: design.attach(one, CHILD, LOW - 4 * PAGE), result=LOW - 4 * PAGE)
+    yield "shmat fails", fork.told("shmat", result=-22)
+
+    def detach() -> None:
+        fork.machine.unmap(fork.child.root, LOW)
+        for n in (1, 2):
+            at = fork.child.address + RECORDS + 24 * n
+            for word in (0, 8, 16):
+                fork.machine.put(at + word, fork.machine.get(at + 24 + word))
+        fork.machine.field(fork.child, "nshm", 2)
+    yield "a segment is detached", fork.told("shmdt", detach, result=0)
+    yield "shmdt fails", fork.told("shmdt", result=-22)
+    alone = Fork()
+    design = Design(alone.machine)
+    design.attach(design.make(), CHILD, HIGH)
+
+    def last() -> None:
+        for i in (0, 1):
+            alone.machine.unmap(alone.child.root, HIGH + i * PAGE)
+        alone.machine.field(alone.child, "nshm", 0)
+        alone.machine.put(TABLE, 0)
+    yield "the last detaches what was removed", alone.told("shmdt", last, result=0)
+    astray = Fork()
+    design = Design(astray.machine)
+    one = design.make()
+    design.attach(one, PARENT, HIGH)
+    yield "the child gets an attachment elsewhere", astray.told("line", lambda: design.attach(one, CHILD, LOW))
+
+
 def frames() -> Iterator[tuple[str, Step]]:
     """What becomes of a frame."""
     fork = Fork(SHRIMP)
@@ -145,7 +187,7 @@ def ends() -> Iterator[tuple[str, Step]]:
 
 def test_what_steps_say_is_as_the_golden_file_has_it(golden):
     golden("story.txt", "".join(f"{what} ({step.phase}): {step.title}\n    {step.caption}\n"
-                                for made in (entries, images, frames, ends) for what, step in made()))
+                                for made in (entries, images, segments, frames, ends) for what, step in made()))
 
 
 # What changes

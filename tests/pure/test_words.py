@@ -19,6 +19,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 SH, DEMO, INIT = Named(2, "sh"), Named(5, "shrimpdemo"), Named(1, "init")
 FRAME, WANTED, VA = 0x87F40000, 0x87F3F000, 0x3FFFFFC000
 FRY_OF_DEMO = Holder("user", DEMO, "FRY", 0x3FFFFFD000)
+SEGMENT = "shm.segments[1]"
 TEXT_OF_SH = Holder("user", SH, None, 0x3000)
 HALF_MADE = Reason(Kind.HALF_MADE, 4)
 K = Kind
@@ -106,12 +107,27 @@ SAMPLES = [
     Reason(K.PANICKED, function="panic", functions=("freewalk", "freewalk", "uvmfree", "exec"), detail="freewalk: leaf", hart=0,
            process=SH, va=VA, page="SHRIMP"),
     Reason(K.PANICKED, function="panic", process=SH), Reason(K.PANICKED, function="panic"), Reason(K.NOT_PLAYED), Reason(K.NO_USER_MODE),
+    Reason(K.NO_SEGMENTS), Reason(K.NO_SEGMENT), Reason(K.SEGMENTS_UNKNOWN, function="sys_shmget"), Reason(K.NO_ATTACHMENT),
+    Reason(K.NONE_REMOVED), Reason(K.NO_EXEC), Reason(K.ATTACHED_UNKNOWN), Reason(K.ATTACHED_UNKNOWN, label="refcnt"),
+    Reason(K.MAPPED_AT_TOUCH), Reason(K.BELOW_SZ), Reason(K.MAY_BE_NEW),
+    Reason(K.ATTACHED_MISCOUNTED, label=SEGMENT, detail="shm_nattch", value=1, n=2, users=(Holder("user", SH, None, 0x3000),) * 2),
+    Reason(K.ATTACHED_MISCOUNTED, label=SEGMENT, value=1, n=0),
+    *(Reason(K.ATTACHED_RIGHTS, label=SEGMENT, flags=flags, level=level, state=state) for flags, level, state in (
+        ("VRW-U---", 0, "read-only"), ("VR--U---", 0, "writable"), ("VRWX----", 1, None))),
+    *(Reason(K.ATTACHED_PAGE, label=SEGMENT, va=VA, n=1, frame=frame, wanted=WANTED) for frame in (None, FRAME)),
+    Reason(K.ATTACHED_GONE, label=SEGMENT, va=VA), Reason(K.ATTACHED_STRAY, label=SEGMENT, va=VA, n=1),
+    Reason(K.ATTACHED_PLACE, label=SEGMENT, va=0x4000, bound=0x6000, page="heap", value=0x5000),
+    Reason(K.ATTACHED_PLACE, label=SEGMENT, va=VA, bound=VA + 8192, page="SHRIMP"), Reason(K.ATTACHED_KEPT, label=SEGMENT, va=VA),
+    Reason(K.SEGMENT_SHORT, label=SEGMENT, value=5000, n=1, bound=2),
+    *(Reason(K.SEGMENT_SHARED, label=SEGMENT, frame=FRAME, detail=other) for other in ("shm.segments[0]", SEGMENT)),
+    Reason(K.SEGMENT_KEY, label=SEGMENT, value=0x1234, detail="shm.segments[0]"), Reason(K.SEGMENT_OVER, label=SEGMENT, n=2, value=1),
+    Reason(K.SEGMENT_OVER, label=SEGMENT, n=1, value=0),
     *(Reason(K.DIVERGED, played=each) for each in DIVERGENCES),
 ]
 
 SUBJECTS = [KERNEL, Subject("kernel-table"), Subject("ram"), Subject("allocator"), Subject("process", SH), Subject("children", SH),
             Subject("frames", pa=FRAME), Subject("frames", pa=FRAME, n_pages=3), Subject("list", label="kmem.freelist"),
-            Subject("counts", label="kmem.refs")]
+            Subject("counts", label="kmem.refs"), Subject("segment", label=SEGMENT)]
 
 ARGUMENTS = {"root": FRAME, "n": 3, "pa": FRAME, "error": "it is gone", "pte": 0x401, "size": 0x200000,
              "ram": (0x80000000, 0x88000000), "first": WANTED, "name": "kmem.freelist", "node": FRAME, "what": "a struct proc",

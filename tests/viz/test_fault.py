@@ -128,7 +128,7 @@ def test_kernel_without_fry_is_judged_by_the_other_rules():
     made = ft.at_rest(ft.demo())
     made.json["layout"].update(fry=None, shrimp=None)
     said = pictures.groups(svg_of(draw(made)))["notes"]
-    assert "shrimp-pair" in said
+    assert "rules: this kernel defines no FRY" in said
     free = made.json["processes"][2]["mappings"][0]["pa"]
     made.json["free"]["runs"].append([free, 1])
     assert any(card.startswith("! not-on-free-list") for card in cards(made))

@@ -4,7 +4,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,110 +14,22 @@ import pytest
 VIZ = Path(__file__).resolve().parents[2] / "viz"
 sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
+import browsing                                     # noqa: E402
 import films                                        # noqa: E402
 from drawing import cli, film               # noqa: E402
 from drawing.film import document, phrases  # noqa: E402
+from browsing import Chromium, contrasts    # noqa: E402
 from lab.pictures import filming                             # noqa: E402
 
 TOLD = films.film()["steps"]
 N = len(TOLD)
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb")
-WAIT_S = 30
 SIZES = [(360, 740), (768, 1024), (1024, 768), (1920, 1080)]
-
-
-class Chromium:
-    """A browser with the film's page; `driver` is Selenium's."""
-
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver, self.url = driver, url
-
-    def cdp(self, command: str, **parameters: Any) -> dict:
-        return self.driver.execute_cdp_cmd(command, parameters)
-
-    def open(self, fragment: str = "", width: int = 1024, height: int = 768, scripts: bool = True, dark: bool = False,
-             media: str = "") -> "Chromium":
-        """The page from the beginning."""
-        self.cdp("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
-                 mobile=width < 700)
-        self.cdp("Emulation.setEmulatedMedia", media=media,
-                 features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.driver.get("about:blank")
-        self.driver.get(self.url + fragment)
-        return self
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def keys(self, *keys: str) -> None:
-        """Typed into what has the focus; each of `keys` held until the last is typed."""
-        from selenium.webdriver import ActionChains
-        *held, last = keys
-        chain = ActionChains(self.driver)
-        for key in held:
-            chain.key_down(key)
-        chain.send_keys(last)
-        for key in held:
-            chain.key_up(key)
-        chain.perform()
-
-    def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
-
-    @property
-    def shown(self) -> list[int]:
-        """The steps that can be seen, from 1."""
-        return self.js("return [...document.querySelectorAll('.step')]"
-                       ".flatMap((s, i) => s.checkVisibility() ? [i + 1] : [])")
-
-    @property
-    def fragment(self) -> str:
-        return self.js("return location.hash")
-
-    def until(self, condition: str) -> None:
-        """Waits for a condition, looked at whenever the page changes."""
-        self.driver.set_script_timeout(WAIT_S)
-        self.driver.execute_async_script(f"""
-            const done = arguments[0], holds = () => {condition};
-            if (holds()) return done();
-            const observer = new MutationObserver(() => holds() && (observer.disconnect(), done()));
-            observer.observe(document, {{subtree: true, childList: true, attributes: true, characterData: true}});""")
-
-    def asked(self) -> list[str]:
-        """What the page has asked for since the last look; not the browser's own start page."""
-        events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
-        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"
-                and e["params"]["documentURL"].startswith(self.url)]
-
-    def log(self, kind: str) -> list[dict]:
-        return self.driver.get_log(kind)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    try:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-    except ImportError:
-        pytest.fail("python3-selenium: expected, found nothing; try scripts/setup test", pytrace=False)
-    found: dict[str, str] = {}
-    for what, names in {"chromium": ["chromium", "chromium-browser", "google-chrome"], "chromedriver": ["chromedriver"]}.items():
-        path = next((there for name in names if (there := shutil.which(name))), None)
-        if path is None:
-            pytest.fail(f"{what}: expected on PATH, found nothing; try scripts/setup test", pytrace=False)
-        found[what] = path
-    options = webdriver.ChromeOptions()
-    options.binary_location = found["chromium"]
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(service=Service(found["chromedriver"]), options=options)
-    try:
+    with browsing.chromium(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -353,40 +264,6 @@ def test_at_a_projectors_size_the_picture_is_seen_without_scrolling(chromium: Ch
 
 
 # For every eye, and for none
-
-def contrasts(chromium: Chromium) -> list[tuple[float, str]]:
-    """WCAG 2.1's ratio of each text that is shown to what is behind it, with the text."""
-    return chromium.js("""
-        const channels = c => c.match(/[\\d.]+/g).map(Number);
-        const linear = v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-        const light = c => { const [r, g, b] = channels(c).map(linear); return .2126 * r + .7152 * g + .0722 * b; };
-        const seen = c => c.startsWith('rgb') && channels(c)[3] !== 0;
-        function behind(e) {
-            for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (seen(c)) return c; }
-            return 'rgb(255, 255, 255)';
-        }
-        function underneath(text) {
-            const b = text.getBoundingClientRect();
-            for (const e of document.elementsFromPoint(b.x + b.width / 2, b.y + b.height / 2)) {
-                const c = getComputedStyle(e).fill;
-                if (e.ownerSVGElement && e !== text && e.tagName !== 'text' && e.tagName !== 'tspan' && seen(c)) return c;
-                if (!e.ownerSVGElement && e.tagName !== 'svg') break;
-            }
-            return behind(text.closest('figure'));
-        }
-        const found = [];
-        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-        while (walker.nextNode()) {
-            const e = walker.currentNode.parentElement, said = walker.currentNode.data.trim();
-            if (!said || !e.checkVisibility()
-                || e.closest('.unseen, .skip, script, style, title, desc, noscript, option')) continue;
-            const [ink, ground] = e.closest('svg') ? [getComputedStyle(e).fill, underneath(e)]
-                                                   : [getComputedStyle(e).color, behind(e)];
-            const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
-            found.push([(a + .05) / (b + .05), `${said} (${ink} on ${ground})`]);
-        }
-        return found;""")
-
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_all_text_has_contrast_enough(chromium: Chromium, dark: bool):

@@ -29,6 +29,14 @@ def test_the_mistake_is_found_by_the_right_rule_with_the_right_subject(name):
     assert (finding.missed, finding.wrong, finding.astray) == ((), (), ())
 
 
+@pytest.mark.parametrize("name", ["shm-frees-when-removed", "shm-detaches-one-page"])
+def test_a_mistake_with_segments_is_found_by_the_scenario_that_uses_them(name):
+    mistake = mistakes.read(mistakes.HERE / f"{name}.patch")
+    report = checking.check(mistakes.build(mistake), 3, only=("segments",))
+    finding = mistakes.compare(mistake, report)
+    assert (finding.missed, finding.wrong, mistakes.astray(mistake, report)) == ((), (), ())
+
+
 def test_what_is_beyond_the_handout_is_a_warning_where_the_handout_decides():
     """The parent's exit frees the page that an orphan maps: the handout's simplest answer does so."""
     kernel = mistakes.build(mistakes.read(mistakes.HERE / "parent-first.patch"))

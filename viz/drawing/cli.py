@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
-from . import film, gallery, output, render
+from . import film, gallery, output, page, render
 from .figures import Drawing, address_space, diff, family, fault, matrix, ram, table, walk
 from .film import document, strip
 from .model import documents
 from .model.errors import VizError
 from .model.kit import Index, Process, __version__
+from .page import feed
 from .render import Drawable
 from .scene import text
 
@@ -76,6 +77,10 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                   ("FILM", "a file of shrimp-step -record's"), output.FILM_SUFFIXES, ".html")
     one.add_argument("--steps", type=_numbers, metavar="N,...",
                      help=f"the strip's steps, counted from 1; default: the {strip.N_PANELS} that tell most")
+    _figure(figures, "page", "a page to click through",
+            "Shows a snapshot, or a film step by step, as one page that stands alone: figures, page tables, walks, frames, the verdict.",
+            lambda a: [("", page.draw(a.snapshot))], ("SNAPSHOT", "a file of xv6-snapshot's, or of shrimp-step -record's"),
+            (".html",), ".html")
     _figure_of_processes(figures, "address-space", "what is mapped where in a process", address_space.draw)
     _figure_of_processes(figures, "table", "what a page table looks like", table.draw, kernel=table.draw_kernel)
     one = _figure(figures, "walk", "how addresses translate",
@@ -87,6 +92,9 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     one = _figure(figures, "diff", "what has changed between two snapshots",
                   "Draws what has changed between two snapshots of one run.", _diff)
     one.add_argument("after", metavar="AFTER", help="the later snapshot")
+    told = figures.add_parser("serve", help="a page of what GDB tells",
+                              description="Serves a page of what standard input tells, as shrimp-live does, and prints its address.")
+    told.add_argument("--title", default="Shrimpy", help="what the page is called")
     every = figures.add_parser("all", help="all of them, and a page that shows them",
                                description="Draws every figure in every format into a folder, with an index.html.")
     every.add_argument("snapshot", metavar="SNAPSHOT", help="a file of xv6-snapshot's, or - for standard input")
@@ -174,9 +182,9 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     for one in done:
         if isinstance(one, gallery.Missing):
             print(f"{PROG}: {one.figure.stem}: not drawn: {text.printable(one.why)}", file=sys.stderr)
-    page = gallery.page(index, done, [(Path(name).name, what) for name, what in sources])
+    shown = gallery.page(index, done, [(Path(name).name, what) for name, what in sources])
     files = [*(file for one in done if isinstance(one, gallery.Shown) for file in one.files),
-             (gallery.INDEX, page.encode("utf-8"))]
+             (gallery.INDEX, shown.encode("utf-8"))]
     before = gallery.linked(folder / gallery.INDEX)
     for name, data in files:
         output.write(folder / name, data)
@@ -210,7 +218,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     after one line on stderr."""
     arguments = _arguments(argv)
     try:
-        status = _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments)
+        status = (feed.serve(arguments.title) if arguments.figure == "serve" else
+                  _draw_all(arguments) if arguments.figure == "all" else _draw_one(arguments))
         sys.stdout.flush()
         return status
     except VizError as e:

@@ -13,9 +13,10 @@ from typing import Union
 from .figures import Drawing
 from .film import Reel
 from .model.errors import VizError
+from .page import Page
 from .scene import dot, style, svg
 
-Drawable = Union[Drawing, Reel]
+Drawable = Union[Drawing, Reel, Page]
 
 TIMEOUT_SECONDS = 20    # of a CPU's time for one run of a program; what is drawn in good time takes one
 _LAST_RESORT = 15       # times that, of wall time: a busy host gives it no CPU
@@ -23,6 +24,8 @@ _LAST_RESORT = 15       # times that, of wall time: a busy host gives it no CPU
 
 def render(drawing: Drawable, kinds: Sequence[str]) -> list[bytes]:
     """The figure as each of `kinds`: "dot", "svg", "pdf", "png" or "html"; all in the same layout. Raises VizError."""
+    if isinstance(drawing, Page):
+        return [drawing.html().encode("utf-8")] * len(kinds)
     return [_of_film(drawing, kind) if isinstance(drawing, Reel) else _of_scene(drawing, kind) for kind in kinds]
 
 

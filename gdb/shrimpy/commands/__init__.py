@@ -7,7 +7,7 @@ import importlib
 from ..live import names, trapframes
 
 _MODULES = ("check", "explain", "draw", "processes", "memory", "changes", "step", "programs",
-            "functions", "travel", "why", "help", "window")
+            "functions", "travel", "why", "help", "window", "live")
 
 
 def register() -> None:

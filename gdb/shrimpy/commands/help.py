@@ -15,6 +15,7 @@ class Shrimpy(Command):
     shrimp-explain RULE   what a rule means, what usually breaks it, how to look further
     shrimp-step       step through a fork, to each thing that builds its child
     layout shrimpy    the family, the frames and the last change beside the source
+    shrimp-live       a page that is drawn again at each stop
     shrimp-draw FIGURE    draw: family, matrix, ram, fault, address-space, table, walk, diff
     xv6-ps, xv6-tree, xv6-harts    processes, their family, where harts are
     xv6-vmmap [PID], xv6-walk VA [PID]    a page table; one translation

@@ -11,6 +11,7 @@ from ..memory import sv39
 from ..records import encode
 from ..show import reports
 from ..snapshot import KernelTable, Mapping, Process, Snapshot
+from ..snapshot.attached import attachments
 from .base import Arg, Bad, Command, Opt, number, painter, process, virtual, write_json
 
 KERNEL = "kernel"
@@ -118,7 +119,8 @@ class Xv6Frames(Command):
 class Xv6Shm(Command):
     """List the segments of shared memory (System V's), and who has them attached where.
 
-    NATTCH is the kernel's count; ATTACHED is what the page tables say: PID:ADDRESS and the rights.
+    NATTCH is the kernel's count; ATTACHED is what the page tables say: PID:ADDRESS and the rights, "--" where the kernel
+    keeps an attachment of which no page is mapped.
     """
 
     name = "xv6-shm"
@@ -127,8 +129,10 @@ class Xv6Shm(Command):
     def run(self, given):
         taken = session.snapshot()
         if "-json" in given:
-            write_json([{**encode(one), "attached": [{"pid": p.pid, "va": hex(m.va), "flags": m.flags}
-                                                     for p, m in reports.attachments(taken, one)]} for one in taken.segments])
+            attached = attachments(taken)
+            write_json([{**encode(one), "attached": [
+                {"pid": each.process.pid, "va": hex(each.va), "rights": reports.rights(each), "pages": len(each.pages)}
+                for each in attached if each.segment is one]} for one in taken.segments])
         else:
             gdb.write(reports.segments(taken, painter()))
 

@@ -64,19 +64,37 @@ WANTED = Wanted(
 ALLOCATOR_WORDS = ("kmem", "freelist", "free_list")
 COUNT_WORDS = ("ref", "cow", "cnt", "count", "share")
 
-SEGMENT_WORDS = ("shm", "segment")
+SEGMENT_WORDS = ("shm", "segment", "sharedmem", "shared_mem")
 """Words in the names of variables that have a table of segments of shared memory."""
 
 SEGMENT_FIELDS = {
     "frames": ("frames", "pages", "pas", "pa", "phys", "physaddr", "frame", "page"),
+    "frame": ("frame", "page", "pa", "phys", "physaddr", "phys_addr", "paddr", "mem", "addr"),
     "size": ("shm_segsz", "segsz", "size", "sz", "length", "len"),
     "key": ("__key", "key", "shm_key"),
-    "n_attached": ("shm_nattch", "nattch", "nattach", "n_attached", "refcnt", "refs", "ref"),
+    "n_attached": ("shm_nattch", "nattch", "nattach", "n_attached", "nattached", "attached"),
+    "n_users": ("refcnt", "refcount", "refs", "ref", "users"),
     "mode": ("mode", "shm_mode"),
+    "removed": ("removed", "rmid", "deleted", "destroyed"),
     "id": ("shmid", "shm_id", "id"),
     "n_before": ("__seq", "seq"),
+    "next": ("next",),
 }
-"""What trees call the parts of a segment."""
+"""What trees call the parts of a segment. frames: addresses of each page, frame: of the only one."""
+
+ATTACHMENT_FIELDS = {
+    "va": ("va", "addr", "vaddr", "start", "base", "shmaddr"),
+    "segment": ("segment", "seg", "shm", "obj", "region"),
+    "id": ("shmid", "shm_id", "id"),
+    "entry": ("perm", "perms"),
+    "prot": ("prot",),
+    "flags": ("shmflg", "flags"),
+    "used": ("used", "valid", "in_use", "inuse"),
+}
+"""What trees call the parts of what a process keeps of an attachment. entry: the bits of an entry that it was mapped with."""
+
+PROT_WRITE, SHM_RDONLY = 2, 0o10000
+"""Of mmap(2) and shmat(2)."""
 
 SEGMENT_REMOVED = 0o1000
 """In its mode: SHM_DEST of shmctl(2)."""
@@ -93,6 +111,8 @@ FUNCTION_NAMES = {
     "page fault": ("vmfault", "uvmtouch", "lazyalloc", "lazy_alloc", "uvmlazytouch", "uvmlazyalloc", "lazy_allocate",
                    "pagefault", "page_fault", "handle_page_fault", "page_fault_handler", "pagefault_handler"),
     "usertrapret": ("usertrapret", "prepare_return", "leave"), "reparent": ("reparent",), "clone": ("clone", "sys_clone", "kthread_create"),
+    "shmget": ("sys_shmget", "shmget", "sys_shm_open", "shm_open", "sys_shm_get", "shm_get"),
+    "shmat": ("sys_shmat", "shmat"), "shmdt": ("sys_shmdt", "shmdt"),
 }
 """What trees call the functions that verdicts speak of."""
 

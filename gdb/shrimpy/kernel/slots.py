@@ -35,6 +35,7 @@ class Proc(NamedTuple):
     killed: bool
     chan: int
     context: Tuple[int, ...]            # ra, sp, s0 to s11, as far as it has them
+    data: bytes                         # the whole struct
 
 
 class Slots(Variables):
@@ -199,7 +200,7 @@ def _proc_reader(reader: Reader, info: DebugInfo, kind: processes.Shape) -> Call
         root = root_of(root) or root
         return Proc(slot, address, pid, parent, _printable(text), states.get(number, f"?{number}"),
                     sz, root, trapframe, kstack, bool(word(data, *lock_at)), bool(killed), chan,
-                    tuple(register(address, data, one) for one in registers))
+                    tuple(register(address, data, one) for one in registers), data)
 
     return read
 

@@ -11,7 +11,7 @@ from typing import Iterable, List, Optional, Tuple
 
 from ..reasons import KERNEL, Kind, Reason
 from ..snapshot import Snapshot
-from . import accounts, hardware, life, pages, played, tables
+from . import accounts, hardware, life, pages, played, segments, tables
 from .verdict import FAIL, MOMENT, NOTHING, PASS, SKIPPED, UNKNOWN, WARNING, Bench, Rule, Verdict
 from .view import Known, View
 
@@ -19,8 +19,8 @@ __all__ = ["FAIL", "HANDOUT", "MOMENT", "NOTHING", "PASS", "PROFILES", "SKIPPED"
            "Known", "Verdict",
            "evaluate", "held_back", "status", "unsettled"]
 
-RULES: Tuple[Rule, ...] = pages.RULES + tables.RULES + accounts.RULES + hardware.RULES + life.RULES + \
-    played.RULES
+RULES: Tuple[Rule, ...] = pages.RULES + tables.RULES + accounts.RULES + segments.RULES + hardware.RULES + \
+    life.RULES + played.RULES
 
 HANDOUT, STRICT = PROFILES = "handout", "strict"
 """What decides: what the lab handout asks for, or every promise of a Shrimpy kernel."""

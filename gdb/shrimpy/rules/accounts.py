@@ -207,13 +207,14 @@ def frames_return(bench: Bench) -> Iterator[Verdict]:
         return
     had, has = _held(then), _held(view)
     gained = [pa for pa in sorted(has.keys() - had.keys()) if _should_return(view, pa, has[pa])]
+    segments = {one.name for one in view.snapshot.segments}
     n_more = len(gained) - len(had.keys() - has.keys())
     if n_more <= 0:
         yield bench.passed(RAM)
         return
     for pa in gained[:_MAX_TOLD]:
         why = Reason(Kind.NOT_RETURNED, frame=pa, users=(holder_of(has[pa], view),), n=n_more)
-        yield bench.failed(Subject("frames", pa=pa), why, "freeproc")
+        yield bench.failed(Subject("frames", pa=pa), why, None if has[pa].name in segments else "freeproc")
 
 
 def _should_return(view: View, pa: int, holder: User) -> bool:

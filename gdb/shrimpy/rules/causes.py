@@ -40,19 +40,23 @@ _SHARING = (K.PAGE_CHANGED, K.FRY_MISSING, K.SHRIMP_WITHOUT_PARENT, K.SHRIMP_MIS
             K.SHRIMP_NOT_SIBLINGS)
 _FREED = (K.MISCOUNTED, K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.LIST_UNSOUND, K.ORPHAN_REUSED, K.FRY_NOT_PRIVATE,
           K.FRY_USED_BY_OTHERS, K.SHRIMP_OF_ANOTHER)
-RIGHTS = (K.WRONG_FLAGS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
+_SEGMENTS = (K.SEGMENT_SHARED, K.SEGMENT_KEY, K.SEGMENT_SHORT, K.ATTACHED_KEPT, K.ATTACHED_GONE, K.ATTACHED_PLACE, K.ATTACHED_STRAY,
+             K.ATTACHED_PAGE, K.ATTACHED_MISCOUNTED)
+RIGHTS = (K.WRONG_FLAGS, K.ATTACHED_RIGHTS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
 _REST = (K.NOT_ZEROED, K.HEAP_TOO_LARGE)
 LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
 _END = (K.PANICKED, K.DIVERGED)
 
-_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + LOST + (K.BAD_FORM,))
+_BY_SHARED_TABLES = frozenset(_JUNK + _FREED + LOST + (K.BAD_FORM, K.ATTACHED_PAGE))
 """What becomes of tables that two processes free."""
 
 _RANK: Dict[K, int] = {kind: at for at, kind in enumerate(
-    _PLACES + _TABLES + _JUNK + _SHARING + _FREED + RIGHTS + _REST + LOST + _END)}
+    _PLACES + _TABLES + _JUNK + _SHARING + _SEGMENTS + _FREED + RIGHTS + _REST + (K.SEGMENT_OVER,) + LOST + _END)}
 """What explains the others comes first: a wrong mapping before the count that it made wrong, a page that was freed too early
 before what its next owner wrote there, a leak late, a panic after it, as it is mostly what the kernel makes of the rest, and
 last what playing showed of all that."""
+
+_OF_SEGMENTS = frozenset(_SEGMENTS + (K.SEGMENT_OVER,))
 
 _MISSING = {K.FRY_MISSING: "FRY", K.SHRIMP_MISSING: "SHRIMP", K.SHRIMP_LOST: "SHRIMP"}
 
@@ -143,9 +147,18 @@ def _explains(cause: Alike, other: Alike) -> bool:
         return True
     if first.kind == K.PAGE_CHANGED and first.frame is None and _MISSING.get(second.kind) == first.page:
         return True
+    if first.kind in _OF_SEGMENTS and second.kind in (K.SEGMENT_OVER, K.NOT_RETURNED):
+        segments = {_reason(v).label for v in cause.verdicts}
+        return all(segments.issuperset(_segments(v)) for v in other.verdicts)
     places = {place for v in cause.verdicts for place in _places(v)}
     left_behind = first.kind == K.PAGE_CHANGED and second.kind in LOST     # of several frames one that is known is enough
     return (any if left_behind else all)(places & _places(v) for v in other.verdicts)
+
+
+def _segments(v: Verdict) -> Set[Optional[str]]:
+    """The segments whose frames are kept too long."""
+    why = _reason(v)
+    return {why.label} if why.kind == K.SEGMENT_OVER else {u.label for u in why.users}
 
 
 def _page(why: Reason) -> Optional[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..kernel.cnames import ALLOCATING, FIRST_RUN, FROM_KERNEL, FROM_USER, MAKERS, SWITCHING, SYSTEM_CALL
@@ -10,6 +11,7 @@ from ..memory.readers import PAGE
 from ..reasons import Holder, Kind, Named, Reason
 from ..records import Runs
 from ..snapshot import Hart, Process, Snapshot
+from ..snapshot.attached import Attached, attachments
 from ..snapshot.frames import User
 from ..snapshot.index import Index
 from ..spec import Played
@@ -26,7 +28,8 @@ class Known(NamedTuple):
     now; start: one from before anything of what is looked at began; untouched: the
     names of programs that never write FRY or SHRIMP; can_run: the pids of
     children that somebody may run, or runs, for the first time: they are made, and their tables
-    must be; played: what came of playing the specification against this kernel; at_touch: whether
+    must be; reading: the pids of processes that have all they have attached read-only; execed: of those that have run exec, and
+    attached nothing since; played: what came of playing the specification against this kernel; at_touch: whether
     that showed it to map FRY and SHRIMP when they are touched.
     """
 
@@ -34,6 +37,8 @@ class Known(NamedTuple):
     start: Optional[Snapshot] = None
     untouched: FrozenSet[str] = frozenset()
     can_run: FrozenSet[int] = frozenset()
+    reading: FrozenSet[int] = frozenset()
+    execed: FrozenSet[int] = frozenset()
     played: Optional[Played] = None
     at_touch: bool = False
 
@@ -250,6 +255,33 @@ class View(Index):
             if pa is not None:
                 found[pa].append(p)
         return found
+
+
+    # Segments of shared memory
+
+    @cached_property
+    def attached(self) -> Tuple[Attached, ...]:
+        """Every attachment, by process and address."""
+        return attachments(self.snapshot)
+
+    @property
+    def keeps_attachments(self) -> bool:
+        """Whether this kernel keeps what a process has attached, as far as that is seen here."""
+        return any(one.record for one in self.attached)
+
+    @property
+    def attaches_at_once(self) -> bool:
+        """Whether this kernel is seen to map a page of a segment that nobody has touched, and all the others with it."""
+        return any(one.is_complete and any(m.flags[6] == "-" for m in one.pages.values()) for one in self.attached)
+
+    def no_segments(self) -> Optional[Reason]:
+        """Why there are no segments here to be judged, or None."""
+        if self.snapshot.segments or self.attached:
+            return None
+        if self.snapshot.segment_tables:
+            return Reason(Kind.NO_SEGMENT)
+        made = self.has_function("shmget")
+        return Reason(Kind.SEGMENTS_UNKNOWN, function=self.function("shmget")) if made else Reason(Kind.NO_SEGMENTS)
 
 
 def holder_of(user: User, index: Index) -> Holder:

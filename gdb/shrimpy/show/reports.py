@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..memory import sv39
-from ..snapshot import Frame, Hart, KernelTable, Mapping, Process, Segment, Snapshot
+from ..snapshot import Frame, Hart, KernelTable, Mapping, Process, Snapshot
+from ..snapshot.attached import Attached, attachments
 from ..snapshot.changes import Change
 from ..snapshot.frames import User
 from ..snapshot.index import Index
@@ -116,21 +117,21 @@ def segments(snapshot: Snapshot, paint: Painter) -> str:
     """xv6-shm: the segments of shared memory, and who has them attached where."""
     if not snapshot.segments:
         return "no segments of shared memory\n"
+    attached = attachments(snapshot)
     rows = [[str(one.id), _known(one.key, "#x"), _known(one.size), _known(one.mode and one.mode & 0o777, "o"), _known(one.n_attached),
              "removed" if one.removed else "-", f"{one.frames[0][0]:#x}" if one.frames else "-",
-             ", ".join(f"{p.pid}:{m.va:#x} {m.flags[1:3]}" for p, m in attachments(snapshot, one)) or "-"]
+             ", ".join(f"{each.process.pid}:{each.va:#x} {rights(each)}" for each in attached if each.segment is one) or "-"]
             for one in snapshot.segments]
     return table(["ID", "KEY", "BYTES", "MODE", "NATTCH", "STATUS", "FRAMES FROM", "ATTACHED"], rows, paint)
 
 
+def rights(one: Attached) -> str:
+    """R and W of an attachment's pages; "--" of one without a page."""
+    return "/".join(sorted({m.flags[1:3] for m in one.pages.values()})) or "--"
+
+
 def _known(number: int | None, how: str = "d") -> str:
     return "-" if number is None else format(number, how)
-
-
-def attachments(snapshot: Snapshot, segment: Segment) -> list[tuple[Process, Mapping]]:
-    """Who maps the first frame of a segment, and where: the page with which each attachment begins."""
-    first = segment.frames[0][0] if segment.frames else None
-    return [(p, m) for p in snapshot.processes for m in p.mappings if m.region == f"shm:{segment.id}" and m.pa == first]
 
 
 def runs(entries: Iterable[Mapping]) -> list[tuple[Mapping, int]]:

@@ -11,6 +11,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..memory.readers import PAGE
 from ..snapshot import Mapping, Process, Snapshot
+from ..snapshot.attached import attachments
 from ..snapshot.changes import Change
 from ..step.events import BROKEN, UNBORN, Cast, Event, Step, flaws, leaf, pairing
 from ..words import pairing as said
@@ -276,6 +277,9 @@ class _Teller:
                   "sz": f"{pid}: sz is {first.after}", "name": f"{pid} is called {first.after}",
                   "state": f"{pid} is {first.after}"}
         title = titles.get(first.what)
+        inherited = [c for c in self.changes if c.what == "attachment" and c.kind == "+"]
+        if title is None and inherited:
+            return self._inherited(inherited)
         if title is None:
             self.told |= {"pte", "table"}
             ptes = [c for c in self.changes if c.what == "pte"]
@@ -288,6 +292,48 @@ class _Teller:
         caption = self._sentence(first)
         self.told.add(first.what)
         return title, caption, "state"
+
+    # Segments of shared memory
+
+    def _inherited(self, found: List[Change]) -> Tuple[str, str, str]:
+        self.told |= {"pte", "table"}
+        theirs = {(one.va, one.name) for one in attachments(self.after) if one.process.pid == self.cast.parent}
+        mine = [one for one in attachments(self.after) if one.process.pid == self.cast.child]
+        new = [one for one in mine if not (one.va, one.name) in theirs]
+        text = f"The same frames are mapped at the same addresses as in pid {self.cast.parent}: nothing is copied." if not new else \
+            f"pid {self.cast.parent} has nothing attached at {', '.join(hex(one.va) for one in new)}."
+        return (f"pid {self.cast.child} inherits {count(len(found), 'attachment')}",
+                f"{'; '.join(c.after for c in found[:_SHOWN_PAGES])}. {text}", "map")
+
+    def _shmat(self) -> Tuple[str, str, str]:
+        made = [c for c in self.changes if c.what == "attachment" and c.kind == "+"]
+        self.told |= {"pte", "table"}
+        result = self.event.result or 0
+        if not made:
+            said = f"{result}" if result < 0 else f"{result:#x}"
+            return (f"pid {self.cast.child} attaches nothing", f"{self.event.function}() returns {said}.", "map")
+        one = next(one for one in attachments(self.after) if (one.process.pid, one.va) == (made[0].pid, made[0].va))
+        return (f"pid {self.cast.child} attaches {one.name}"[:60],
+                f"Its {count(one.n_pages, 'page')} are mapped from {one.va:#x} on ({made[0].after}). {self._who_has(one.name)}", "map")
+
+    def _shmdt(self) -> Tuple[str, str, str]:
+        gone = [c for c in self.changes if c.what == "attachment" and c.kind == "-"]
+        n = sum(c.what == "pte" and c.kind == "-" for c in self.changes)
+        self.told |= {"pte", "table"}
+        if not gone:
+            return (f"pid {self.cast.child} detaches nothing", f"{self.event.function}() returns {self.event.result}.", "unmap")
+        was = next(one for one in attachments(self.before) if (one.process.pid, one.va) == (gone[0].pid, gone[0].va))
+        return (f"pid {self.cast.child} detaches {was.name}"[:60],
+                f"{n} entr{'y is' if n == 1 else 'ies are'} cleared, from {was.va:#x} on. {self._who_has(was.name)}", "unmap")
+
+    def _who_has(self, segment: str) -> str:
+        """Who else has a segment attached, and what becomes of it where nobody has."""
+        others = sorted({one.process.pid for one in attachments(self.after) if one.name == segment} - {self.cast.child})
+        if others:
+            who = ", ".join(f"pid {pid}" for pid in others[:_SHOWN_PAGES])
+            return f"{who} {'has' if len(others) == 1 else 'have'} it attached, too: what one stores there all see."
+        there = any(one.name == segment for one in self.after.segments)
+        return "Nobody else has it attached." if there else "Nobody has it attached, and it was removed: its frames are given back."
 
     def _state(self) -> Tuple[str, str, str]:
         self.told.add("state")

@@ -2,8 +2,8 @@
 
 from .frames import Frame, User
 from .model import (
-    DOCUMENT, Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop)
+    DOCUMENT, Attachment, Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop)
 from .taking import take
 
-__all__ = ["DOCUMENT", "Counts", "Frame", "Free", "FreeList", "Hart", "KernelTable", "Layout", "Lock", "Mapping", "Process",
-           "Segment", "Snapshot", "Stop", "User", "take"]
+__all__ = ["DOCUMENT", "Attachment", "Counts", "Frame", "Free", "FreeList", "Hart", "KernelTable", "Layout", "Lock", "Mapping",
+           "Process", "Segment", "Snapshot", "Stop", "User", "take"]

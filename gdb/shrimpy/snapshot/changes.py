@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import AbstractSet, List, Optional, Sequence, Tuple, Union
+from typing import AbstractSet, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 from ..memory.readers import PAGE
 from ..memory.sv39 import RSW_NAMES, Table, soft_of
 from ..records import address, record
-from .model import Mapping, Process, Snapshot
+from .attached import Attached, attachments
+from .model import Mapping, Process, Segment, Snapshot
 
 EMPTY = 0
 """What an entry is taken to hold where its table is there and it maps nothing."""
@@ -18,7 +19,7 @@ EMPTY = 0
 class Change:
     """One difference. kind: "+" appeared, "-" went, "~" became different;
     what: "process" "name" "state" "parent" "sz" "root" "table" "pte" "frame"
-    "free"; pid and va where they apply.
+    "free" "segment" (of shared memory) "attachment" (of one, at va); pid and va where they apply.
 
     Of a leaf ("pte") and of the entry that points to a table ("table"): pte_at
     is the entry's physical address, level the table's it is in; pte_before and
@@ -44,6 +45,7 @@ def between(before: Snapshot, after: Snapshot) -> List[Change]:
     old = {p.pid: p for p in before.processes}
     new = {p.pid: p for p in after.processes}
     found: List[Change] = []
+    was, now = attachments(before), attachments(after)
     for pid in sorted(old.keys() | new.keys()):
         if pid not in new:
             found.append(Change("-", "process", pid, before=_person(old[pid])))
@@ -53,6 +55,10 @@ def between(before: Snapshot, after: Snapshot) -> List[Change]:
             found += of_process(bare, new[pid], after.layout.rsw)
         else:
             found += of_process(old[pid], new[pid], after.layout.rsw)
+        found += [Change(kind, "attachment", pid, va, before=then, after=told) for kind, (_, va), then, told in _differing(
+            *({(one.name, one.va): _rights(one) for one in some if one.process.pid == pid} for some in (was, now)))]
+    found += [Change(kind, "segment", before=then, after=told) for kind, _, then, told in _differing(
+        *({one.name: _segment(one) for one in snapshot.segments} for snapshot in (before, after)))]
     if before.free.count != after.free.count:
         found.append(Change("~", "free", before=f"{before.free.count} frames",
                             after=f"{after.free.count} frames"))
@@ -110,6 +116,28 @@ def _values(at: Optional[int], was: Optional[int], now: Optional[int], there: _T
     before, after = (value if value is not None else EMPTY if table in tables else None
                      for value, tables in zip((was, now), there))
     return before, after
+
+
+Key = TypeVar("Key", str, Tuple[str, int])
+
+
+def _differing(was: Dict[Key, str], now: Dict[Key, str]) -> Iterator[Tuple[str, Key, str, str]]:
+    """(kind of change, which, before, after) of things that are told in words."""
+    for key in sorted(was.keys() | now.keys()):
+        then, told = was.get(key, ""), now.get(key, "")
+        if then != told:
+            yield "+" if key not in was else "-" if key not in now else "~", key, then, told
+
+
+def _rights(one: Attached) -> str:
+    flags = sorted({m.flags[:6] for m in one.pages.values()})
+    return f"{one.name} {' '.join(flags) or 'without a page'}" + ("" if one.is_complete else f", {len(one.pages)} of {one.n_pages} pages")
+
+
+def _segment(one: Segment) -> str:
+    said = (f"key {one.key:#x}" if one.key else "", f"{one.size} bytes" if one.size is not None else "",
+            f"{one.n_attached} attached" if one.n_attached is not None else "", "removed" if one.removed else "")
+    return ", ".join((one.name, *filter(None, said)))
 
 
 def _essence(mapping: Mapping) -> Tuple[object, ...]:

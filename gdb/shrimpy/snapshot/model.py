@@ -108,6 +108,20 @@ class Mapping:
 
 
 @record
+class Attachment:
+    """A segment that a process has attached, as the kernel keeps it.
+
+    name: the segment's variable. segment: its id; None: it is not in use. writes: whether the process may write there; None:
+    the kernel does not say.
+    """
+
+    va: int = address()
+    name: str = ""
+    segment: Optional[int] = None
+    writes: Optional[bool] = None
+
+
+@record
 class Process:
     """A slot of proc[] that is not UNUSED."""
 
@@ -132,6 +146,7 @@ class Process:
     tables: Tuple[Table, ...] = many(Table)
     mappings: Tuple[Mapping, ...] = many(Mapping)
     findings: Tuple[Finding, ...] = many(Finding)
+    attachments: Tuple[Attachment, ...] = many(Attachment, later=True)
 
 
 @record
@@ -184,7 +199,7 @@ class Segment:
     """A segment of shared memory, as the kernel keeps it; None: it does not say.
 
     id: as the regions of what is attached have it, "shm:ID". name: the variable. size: bytes. frames: in order.
-    mode: shmctl's bits. removed: it goes with its last attachment.
+    mode: shmctl's bits. removed: it goes with its last attachment. counted: what the kernel calls n_attached.
     """
 
     id: int
@@ -195,6 +210,7 @@ class Segment:
     mode: Optional[int] = None
     removed: bool = False
     frames: Runs = pairs()
+    counted: Optional[str] = plain(default=None, later=True)
 
 
 @record
@@ -216,6 +232,7 @@ class Snapshot:
     panic: Optional[Panic] = one(Panic, default=None)
     next_pid: Optional[int] = None      # the pid that the next process gets
     segments: Tuple[Segment, ...] = many(Segment, later=True)
+    segment_tables: Tuple[str, ...] = plain(default=(), later=True)     # the variables that segments are in, used or not
     lost: Runs = pairs()                # frames nobody accounts for; empty unless free.complete
     functions: Tuple[Tuple[str, str], ...] = names()
     findings: Tuple[Finding, ...] = many(Finding)

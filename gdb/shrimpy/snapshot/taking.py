@@ -21,7 +21,7 @@ from ..records import Runs
 from .frames import Accounts, User, pages_of, runs_of
 from .holders import claim
 from .index import Ranges
-from .model import Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop
+from .model import Attachment, Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop
 
 _KERNEL_PARTS = 3       # tree/kernel/kernel
 
@@ -66,7 +66,7 @@ def _segment(one: kept.Segment) -> Segment:
             frames[-1] = (frames[-1][0], frames[-1][1] + 1)
         else:
             frames.append((pa, 1))
-    return Segment(one.id, one.name, one.key, one.size, one.n_attached, one.mode, one.removed, tuple(frames))
+    return Segment(one.id, one.name, one.key, one.size, one.n_attached, one.mode, one.removed, tuple(frames), one.counted)
 
 
 class _Taking:
@@ -119,7 +119,8 @@ class _Taking:
             free=_free(walk, layout.ram_base, lowest, end, [lock.name for lock in locks]),
             counts=self._counts(counts, kernel, procs) if counts else None,
             frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
-            segments=tuple(map(_segment, self.segments)), lost=accounts.lost() if walk.complete else (),
+            segments=tuple(map(_segment, self.segments)), segment_tables=kernel.segment_tables(),
+            lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
 
     def _walk_kernel(self, harts: Sequence[Hart]) -> KernelTable:
@@ -179,7 +180,8 @@ class _Taking:
             p.slot, p.pid, pid_at.get(p.parent), p.name, p.state, p.sz, p.address, p.root or None,
             p.trapframe or None, p.kstack or None, p.lock_held, p.killed, p.chan or None,
             None if running else self._calls(p),
-            self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings))
+            self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings),
+            tuple(Attachment(*one) for one in self.kernel.attachments(p, self.segments)))
 
     def _mappings(self, leaves: Sequence[sv39.Leaf], sz: int) -> List[Mapping]:
         """The leaves of one process with the part of the program each belongs to."""

@@ -17,6 +17,9 @@ from .events import Cast
 FORK, EXEC, EXIT, WAIT = "fork", "exec", "exit", "wait"
 """The parts that a kernel stack can play."""
 
+LIFE = (EXEC, EXIT, "shmat", "shmdt")
+"""What the child calls that is told of its life, by usual names."""
+
 WATCHED = {
     FORK: ("kalloc", "kfree", "mappages", "uvmcopy", "uvmunmap", "uvmfree", "proc_pagetable"),
     EXEC: ("mappages",),
@@ -133,7 +136,7 @@ class Entry(Point):
 
 
 class LifeEntry(Entry):
-    """exec's or exit's first instruction, for the child."""
+    """The first instruction of one of LIFE, for the child."""
 
     def wants(self) -> bool:
         stack = self.owner.child_stack

@@ -25,7 +25,7 @@ from ..memory.riscv import signed
 from ..show import story
 from ..snapshot import Process, Snapshot, changes
 from ..snapshot.model import Place
-from .breakpoints import EXEC, EXIT, FORK, WAIT, WATCHED, Entry, LifeEntry, Line, OnStack, Return, StateStore, Store
+from .breakpoints import EXEC, EXIT, FORK, LIFE, WAIT, WATCHED, Entry, LifeEntry, Line, OnStack, Return, StateStore, Store
 from .child import Child
 from .events import UNBORN, Cast, Event, Step, pairing
 from .runner import Interrupted, Runner
@@ -326,7 +326,7 @@ class Stepping:
             return Event("execed", call.name, call.args, signed(result, 32), call.at, call.path)
         over = next((c for c in self._calls if c.stack == call.stack and c.usual == "mappages"), None)
         return Event(call.usual, call.name, call.args,
-                     result if call.usual == "kalloc" else signed(result, 32), call.at, call.path,
+                     result if call.usual in ("kalloc", "shmat") else signed(result, 32), call.at, call.path,
                      within=over.args[1] if over and call.usual == "kalloc" else None)
 
     def _at_store(self, kind: str) -> Event:
@@ -370,10 +370,12 @@ class Stepping:
         return step
 
     def _written_before(self, event: Event, found: list[changes.Change]) -> list[changes.Change]:
-        """Those of the changes at an event that are a step before it: the child's FRY or SHRIMP has been mapped where nothing
-        could be stopped in, and on no line of its own."""
-        special = self._last.layout.fry, self._last.layout.shrimp
-        mapped = [c for c in found if c.what == "pte" and c.pid == self.cast.child and c.va in special]
+        """Those of the changes at an event that are a step before it: the child's FRY or SHRIMP, or what it inherits of segments, has
+        been mapped where nothing could be stopped in, and on no line of its own."""
+        child = self._last.process(self.cast.child)
+        special = {self._last.layout.fry, self._last.layout.shrimp}
+        special |= {m.va for m in child.mappings if m.region.startswith("shm:")} if child else set()
+        mapped = [c for c in found if c.pid == self.cast.child and (c.what == "pte" and c.va in special or c.what == "attachment")]
         return [] if event.kind not in ("kalloc", "uvmcopy") or not mapped else found if event.kind == "kalloc" else mapped
 
     def _step_of_exec(self, event: Event, now: Snapshot) -> Step:
@@ -425,7 +427,7 @@ class Stepping:
                 self.over = True
                 return
             self.child_stack = child.kstack
-            for usual in (EXEC, EXIT):
+            for usual in LIFE:
                 name = self._info.has_function(*FUNCTION_NAMES[usual])
                 if name is not None:
                     self._run.add(LifeEntry(self, self._address(name), usual, name))

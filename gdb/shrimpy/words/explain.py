@@ -159,6 +159,53 @@ EXPLAINED: Mapping[str, Explained] = {
          "The count is changed without a lock, and two harts do it at once."),
         "A panic about a frame that is freed twice, or memory that gets less.",
         ("xv6-rmap {pa}", "shrimp-draw fault")),
+    "segment-count": Explained(
+        "Of each segment the kernel counts its attachments (shm_nattch): one for each address at which a process has it, a child's "
+        "too. A walk of all page tables finds as many.",
+        "A count that is too low lets a removed segment go while somebody uses it. One that is too high keeps it for ever.",
+        ("fork copies attachments and does not count them.", "exit, exec or a fork that fails does not count down.",
+         "shmat counts, and a function that it calls counts again."),
+        "ipcs shows another number than there are attachments; a removed segment stays.",
+        ("xv6-shm", "xv6-rmap {pa}")),
+    "segment-rights": Explained(
+        "Each page of an attachment is mapped with V, R and U, without X, and with W unless it was attached with SHM_RDONLY.",
+        "A program that asked for less must not be able to change what others read.",
+        ("shmat does not look at SHM_RDONLY.", "fork maps all that it hands on with W."),
+        "A store to a read-only attachment works.",
+        ("xv6-shm", "xv6-walk {va} {pid}")),
+    "segment-pages": Explained(
+        "An attachment is all frames of its segment, in their order, as long as it lasts; afterwards none of them is mapped there. A "
+        "segment has as many frames as its size needs, rounded up. Whether one of them is free, not-on-free-list says.",
+        "Processes exchange data at the same offset of a segment.",
+        ("Pages are copied, as fork copies the heap.", "shmdt unmaps the first page only.",
+         "The size in bytes is divided by PGSIZE, which rounds down.", "IPC_RMID frees a segment that is still attached."),
+        "A process reads other data than the others wrote, or faults at the end of a segment.",
+        ("xv6-shm", "xv6-vmmap {pid}", "xv6-walk {va} {pid}")),
+    "segment-place": Explained(
+        "An attachment lies between the heap and the lower of FRY and SHRIMP, and touches neither.",
+        "What lies below sz is copied by fork and freed by exit. A segment must be neither.",
+        ("shmat takes an address that it is given without comparing it with sz.",
+         "sbrk grows the heap over an attachment; a heap that is given lazily grows without meeting a page."),
+        "A panic in mappages, a child with a copy of the segment, or a frame that is freed too early.",
+        ("xv6-shm", "xv6-vmmap {pid}")),
+    "segment-exec": Explained(
+        "After exec a process has nothing attached.",
+        "The new program knows nothing of what was attached; the count of attachments would never fall.",
+        ("exec takes the old attachments over into the new table.", "exec frees the old table and forgets what was attached there."),
+        "ipcs counts attachments of programs that never called shmat.",
+        ("xv6-shm", "xv6-vmmap {pid}", "xv6-diff")),
+    "segment-private": Explained(
+        "A frame belongs to one segment, once. Two segments have different keys, unless that is IPC_PRIVATE.",
+        "Programs that agreed on different keys must not read each other's data; those that agreed on one must find one segment.",
+        ("shmget makes a new segment without looking for the key.", "A frame is put into a table, and given out again."),
+        "A process never sees what another wrote under the same key; or two segments change together.",
+        ("xv6-shm", "xv6-rmap {pa}")),
+    "segment-removed": Explained(
+        "A segment that was removed (IPC_RMID) and that nobody has attached is gone, and so are its frames.",
+        "Nobody can find it by its key any more: its frames are lost until the machine is reset.",
+        ("exit leaves the count of attachments as it is.", "IPC_RMID of a segment that nobody has attached only marks it."),
+        "Memory gets less each time, though ipcs lists the segment.",
+        ("xv6-shm", "xv6-frames")),
     "satp-is-root": Explained(
         "While a process runs in user mode, satp of its hart holds the table that its struct proc names, by Sv39.",
         "User code sees the hart's table. All other rules judge the one in struct proc.",

@@ -149,6 +149,14 @@ _SKIPS: Dict[K, Text] = {
     K.NO_ROOT: lambda r: f"which table the process on hart {r.hart} has is not known",
     K.TRUNCATED: lambda r: r.detail or "the walk was stopped",
 
+    K.SEGMENTS_UNKNOWN: lambda r: f"this kernel has {r.function}, and the kit finds no segments: expected structs with a key, a size and "
+                                  "frames, in a variable whose name has shm or segment in it",
+    K.ATTACHED_UNKNOWN: lambda r: "the kernel does not count its attachments" if r.label is None else
+    f"{r.label} may count other users than attachments",
+    K.MAPPED_AT_TOUCH: "this kernel may map pages of segments only when they are touched",
+    K.BELOW_SZ: "this kernel attaches below sz, wherever it is seen to",
+    K.MAY_BE_NEW: "it has run exec, and may have attached this since",
+
     K.PAGE_NOT_DEFINED: lambda r: f"this kernel defines no {r.page}",
     K.NOTHING_HERE: "there is nothing here to judge",
     K.FIRST_PROCESS: "the first process has no parent",
@@ -175,6 +183,12 @@ _SKIPS: Dict[K, Text] = {
     K.NO_EARLIER_RUN: "needs a snapshot from before processes that have ended since",
     K.LOOSE_IMAGE: "its program's pages are W X, as exec before 2022 and ld -N make them; otherwise it passes",
     K.CLONED: lambda r: f"it shares its whole table with {process(r.process)}: this kernel has {r.function}",
+
+    K.NO_SEGMENTS: "this kernel has no segments of shared memory",
+    K.NO_SEGMENT: "no segment of shared memory is in use",
+    K.NO_ATTACHMENT: "no process has a segment attached",
+    K.NONE_REMOVED: "no segment is marked to be removed",
+    K.NO_EXEC: "no process is known to have run exec since an earlier stop",
 
     K.NO_OWNER: lambda r: f"frames without an owner: {r.n}, processes half made: {r.total}",
     K.COUNTS_DIFFER: lambda r: f"{r.n} counts are not the number of mappings",
@@ -274,6 +288,17 @@ def _callers(functions: Sequence[str]) -> Sequence[str]:
     """The callers, one that calls itself told once."""
     once = [name for i, name in enumerate(functions) if i == 0 or name != functions[i - 1]]
     return once[:_MOST_CALLERS]
+
+
+def _attachment_rights(r: Reason) -> str:
+    flags = r.flags or ""
+    wanted = {"read-only": "VR--U", "writable": "VRW-U"}.get(r.state or "", "VR" + flags[2:3] + "-U")
+    wrong = [f"{have} is set" if have != "-" else f"{want} is clear" for have, want in zip(flags, wanted) if have != want]
+    return ", ".join(wrong + ([f"a level-{r.level} superpage covers it"] if r.level else []))
+
+
+def _attachment(r: Reason) -> str:
+    return f"{r.label}, attached at {r.va or 0:#x}"
 
 
 _ORPHAN = ("When the parent exited, freeproc or proc_freepagetable freed its FRY frame although a child still maps it: "
@@ -415,6 +440,48 @@ _FAILURES: Dict[K, Telling] = {
         _miscounted, lambda r: f"{r.bound}: {'free' if r.free else holders(r.users)}", lambda r: str(r.value),
         "Each mapping takes one reference and each unmapping gives one back, under the lock. Too few: the frame is freed "
         "while somebody maps it. Too many: it is never freed."),
+    K.ATTACHED_MISCOUNTED: Telling(
+        lambda r: f"{r.detail or 'its count'} says {r.value}, page tables show {r.n} attachment{'s' * (r.n != 1)}",
+        lambda r: f"{r.n}" + (f": {holders(r.users)}" if r.users else ""), lambda r: str(r.value),
+        "shmat and a fork that hands an attachment on count one more; shmdt, exec and exit one less for each; a fork that fails none."),
+    K.ATTACHED_RIGHTS: Telling(
+        lambda r: f"{r.label}" + (f", attached {r.state}: " if r.state else ": ") + _attachment_rights(r),
+        lambda r: "VR--U-" if r.state == "read-only" else "VRW-U-" if r.state else "R and U, not X", lambda r: r.flags or "",
+        "shmat maps with PTE_R | PTE_U, and PTE_W unless SHM_RDONLY is given; a child gets the rights that its parent has."),
+    K.ATTACHED_PAGE: Telling(
+        lambda r: f"page {r.n} of {_attachment(r)}, is " + ("not mapped" if r.frame is None else "another frame"),
+        lambda r: f"frame {r.wanted or 0:#x}", lambda r: "nothing mapped" if r.frame is None else _frame(r),
+        "shmat maps each frame of the segment at its own offset, and fork maps the same frames, not copies; they stay until shmdt, "
+        "exec or exit."),
+    K.ATTACHED_GONE: Telling(
+        lambda r: f"the segment of {_attachment(r)}, is no longer in use", "a segment that lives as long as it is attached",
+        "a place in the table that is not in use",
+        "IPC_RMID marks a segment that is attached. It goes with the last that detaches."),
+    K.ATTACHED_STRAY: Telling(
+        lambda r: f"{r.n} page{'s' * (r.n != 1)} of {r.label} from {r.va or 0:#x}, where the kernel keeps no attachment",
+        "nothing mapped there",
+        lambda r: f"{r.n} of its pages", "shmdt must unmap every page of the segment, from its first address to its end."),
+    K.ATTACHED_PLACE: Telling(
+        lambda r: f"{_attachment(r)}, reaches into " + (f"its memory: sz is {r.value or 0:#x}" if r.page == "heap" else f"{r.page}"),
+        "a place between the heap and the lower of FRY and SHRIMP", lambda r: f"{r.va or 0:#x} to {r.bound or 0:#x}",
+        "shmat refuses such an address (EINVAL), and sbrk refuses to grow over an attachment, even where pages come only when they are "
+        "touched."),
+    K.ATTACHED_KEPT: Telling(
+        lambda r: f"it has run exec, and still has {_attachment(r)}", "nothing attached", lambda r: f"{_attachment(r)}",
+        "exec detaches all that the process has: it unmaps it in the old table, counts down, and maps none of it in the new one."),
+    K.SEGMENT_SHORT: Telling(
+        lambda r: f"it has {r.n} frame{'s' * (r.n != 1)} for {r.value} bytes", lambda r: f"{r.bound} frames", lambda r: f"{r.n}",
+        "A segment's size is rounded up to whole pages: PGROUNDUP(size) / PGSIZE."),
+    K.SEGMENT_SHARED: Telling(
+        lambda r: f"{_frame(r)} is " + ("in it twice" if r.detail == r.label else f"also one of {r.detail}"), "frames of its own", _frame,
+        "Each frame of a segment comes from kalloc, and is freed once, when the segment goes."),
+    K.SEGMENT_KEY: Telling(
+        lambda r: f"its key, {r.value or 0:#x}, is that of {r.detail}, too", "one segment with that key", "two",
+        "shmget looks for the key first. A segment that is removed loses its key."),
+    K.SEGMENT_OVER: Telling(
+        lambda r: f"it was removed, and nobody has it attached: it still has {r.n} frame{'s' * (r.n != 1)}", "its frames given back",
+        lambda r: f"{r.n} frame{'s' * (r.n != 1)}" + (f", and a count of {r.value}" if r.value else ""),
+        "The last that detaches, by shmdt, exec or exit, gives the frames of a removed segment back; IPC_RMID does where there is none."),
     K.SATP_NOT_ROOT: Telling(
         lambda r: f"hart {r.hart} is in user mode with another table than its process has",
         lambda r: "satp with a process's root, mode Sv39" if r.wanted is None else

@@ -201,12 +201,19 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
         played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile)))
         if not played:
-            raise Trouble(f"ONLY={PLAY} needs FRY and SHRIMP, which {kernel.name} does not define")
+            raise Trouble(_nothing_to_play(kernel, cast, only))
         first, *others = played
         forgotten = uncleared.find(kernel, cpus) if first.judgements and others else None
         notes = (*equipped.notes, *((forgotten.line,) if forgotten else ()), *first.notes)
         outcomes = (replace(first, notes=notes), *others)
-        return Report(kernel, cpus, outcomes, {one.name for one in outcomes} >= scenarios.NAMES)
+        return Report(kernel, cpus, outcomes, {one.name for one in outcomes} >= {one.name for one in cast.scenarios})
+
+
+def _nothing_to_play(kernel: Kernel, cast: Cast, only: Collection[str]) -> str:
+    """Why nothing that was asked for can be played."""
+    lacking = sorted({call for one in scenarios.SCENARIOS if one not in cast.scenarios and one.name in only for call in one.needs})
+    needed = f"the system calls {', '.join(lacking)}" if lacking else "FRY and SHRIMP"
+    return f"ONLY={','.join(sorted(only))} needs {needed}, which {kernel.name} does not define"
 
 
 # Scenarios
@@ -236,7 +243,7 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
 
 
 def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, place: Path, only: Collection[str]) -> Iterator[Outcome]:
-    left = [one for one in scenarios.SCENARIOS if not only or one.name in only]
+    left = [one for one in cast.scenarios if not only or one.name in only]
     hung: Outcome | None = None  # what came of the first that is left, when it hung
     n_hung = 0
     while left:
@@ -377,7 +384,8 @@ class ScenarioRun:
                 expected.pop("can-run", None)
                 continue
             runner = dict(roles).get("runner")
-            judgement = self._look(POINTS[name], roles=roles, enough=lambda one: runner is None or one.runs_user_code(runner))
+            known = _KNOWN._replace(reading=_who(roles, scenarios.READING), execed=_who(roles, scenarios.EXECED))
+            judgement = self._look(POINTS[name], known, roles=roles, enough=lambda one: runner is None or one.runs_user_code(runner))
             self._confirm(name, judgement)
             if runner is not None:
                 machine.write(self._cast.flag(runner, judgement.snapshot) or 0, 1)
@@ -511,6 +519,10 @@ class ScenarioRun:
         if len(indices) > 1:    # it is as long as physical memory, and may be indexed from either
             indices = [one for one in indices if self._watch.value(f"{name}[{one}]") == count] or indices
         return range(first + indices[0] * size, first + (indices[0] + 1) * size) if indices else None
+
+
+def _who(roles: tuple[tuple[str, int], ...], wanted: frozenset[str]) -> frozenset[int]:
+    return frozenset(pid for role, pid in roles if role in wanted)
 
 
 def _point(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:

@@ -27,6 +27,7 @@ from .. import ROOT, Trouble
 from ..kernels import disk
 from ..kernels.tree import Kernel
 from ..machines import debugger
+from ..machines.known import known
 from ..machines.machine import Machine
 from . import scenarios
 
@@ -84,16 +85,8 @@ class Facts(NamedTuple):
 def facts(gdb: debugger.Session) -> Facts | None:
     """What a GDB that has the kernel's file knows of it; None where it has no FRY and SHRIMP. Raises Trouble where GDB cannot
     read it."""
-    path = gdb.folder / "facts"
-    said = gdb.ask(
-        "python from shrimpy.live import parameters; from shrimpy.live.session import session",
-        "python info, origin = session.debuginfo(); fry, shrimp, _ = parameters.addresses(info, origin)",
-        f"python with open({str(path)!r}, 'w') as file: file.write(f'{{fry or 0}} {{shrimp or 0}}\\n' + info.to_json())")
-    if not path.is_file():
-        raise Trouble(f"the kernel's debugging information cannot be read: {(said.strip().splitlines() or ['GDB said nothing'])[-1]}")
-    addresses, _, text = path.read_text().partition("\n")
-    fry, shrimp = map(int, addresses.split())
-    return Facts(DebugInfo.from_json(text), fry, shrimp) if fry and shrimp else None
+    found = known(gdb)
+    return Facts(found.info, found.fry, found.shrimp) if found.fry and found.shrimp else None
 
 
 def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Program:

@@ -16,8 +16,9 @@ STATEMENTS: Mapping[str, str] = {
     RUNS: "every scenario comes to its end: no panic, no hang",
     **{rule.id: rule.statement for rule in RULES}}
 
-# That it builds is worth nothing by itself; a kernel need not keep counts; and one that panics has lost RUNS.
-DEFAULT: Mapping[str, float] = {name: 0.0 if name in (BUILDS, "count-matches", "no-panic") else 1.0 for name in STATEMENTS}
+# That it builds is worth nothing by itself; a kernel need not keep counts, nor have segments; and one that panics has lost RUNS.
+DEFAULT: Mapping[str, float] = {name: 0.0 if name in (BUILDS, "count-matches", "no-panic") or name.startswith("segment-") else 1.0
+                                for name in STATEMENTS}
 _MOST = 1000
 
 

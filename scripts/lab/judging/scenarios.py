@@ -35,7 +35,8 @@ GONE = "gone"  # the point after a scenario, when all of it has ended
 _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close")
+_SEGMENTS = ("shmget", "shmat", "shmdt", "shmctl")
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
 
 
@@ -47,12 +48,14 @@ class Scenario:
     points    the name by which the program announces each, what the machine has come to there, and the roles that processes
               play in it
     stays     whether the machine is of no use after its last point, because processes would take long to end
+    needs     system calls that not every xv6 has: it is played where the kernel's header numbers them
     """
 
     name: str
     looks_at: str
     points: tuple[tuple[str, str, str], ...]
     stays: bool = False
+    needs: tuple[str, ...] = ()
 
 
 SCENARIOS = (
@@ -79,6 +82,9 @@ SCENARIOS = (
         ("counts-kept", "the parent is gone, and only a child still has its page", "orphan"))),
     Scenario("kill", "processes that are killed asleep, and by a fault", (
         ("killed", "they are gone, and new processes have come", "parent"),)),
+    Scenario("segments", "segments of shared memory that are attached, inherited, detached and removed", (
+        ("attached", "each has attached what it asked for, and one has run exec since", "parent writer reader heir execed grower"),
+        ("removed", "two have let go, and the segments are removed", "parent writer reader heir")), needs=_SEGMENTS),
     Scenario("memory", "sbrk, fork and exec without memory: fork and exec fail at each of their allocations", (
         ("memory-full", "sbrk has taken all memory, and given it back", "owner"),
         ("memory-fork", "fork has failed for want of each frame in turn", "owner"),
@@ -90,6 +96,8 @@ SCENARIOS = (
 NAMES = frozenset(one.name for one in SCENARIOS)
 POINTS = {name: phrase for one in SCENARIOS for name, phrase, _ in one.points} | {GONE: "all of it has ended"}
 ROLES = {name: frozenset(roles.split()) for one in SCENARIOS for name, _, roles in one.points}
+READING, EXECED = frozenset(("reader", "heir")), frozenset(("execed",))
+"""Roles of those who have all they have attached read-only, and who have attached nothing since exec."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,13 @@ class Cast:
     names   PROGRAM's on the disk, and the other's
     nonce   what the lines that it prints begin with
     files   what processes of the cast run, whole
+    scenarios  those that this kernel has the system calls for
     """
 
     names: tuple[str, str]
     nonce: str
     files: tuple[Elf, Elf]
+    scenarios: tuple[Scenario, ...] = SCENARIOS
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
@@ -170,9 +180,11 @@ def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
     if not kernel.disks:
         raise Trouble("this kernel has no disk")
     image, names, nonce = folder / "disk", (a_name(), a_name()), secrets.token_hex(8)
-    words = [*numbers(kernel), f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"']
+    calls = numbers(kernel)
+    words = [*calls, f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"']
     programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
-    cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])))
+    cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])),
+                tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs)))
     try:
         said = disk.with_files(kernel.disks[0], {name: path.read_bytes() for name, path in zip(names, programs)}, image, NEEDED)
     except Trouble as trouble:
@@ -207,7 +219,7 @@ def numbers(kernel: Kernel) -> list[str]:
 def compiled(source: Path, script: Path, words: Sequence[str], folder: Path) -> Path:
     """A program for the guest, made in folder of one of our C files by one of our linker scripts. words: more for the compiler,
     such as numbers(). Raises Trouble when it does not build."""
-    command = [cross_prefix() + "gcc", "-Wall", "-Os", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-mno-relax",
+    command = [cross_prefix() + "gcc", "-Wall", "-Os", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany",
                "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-fno-tree-loop-distribute-patterns",
                "-fno-asynchronous-unwind-tables", "-nostdlib", "-static", "-s", f"-Wl,-T,{script}",
                "-Wl,-z,max-page-size=4096", "-Wl,-z,noseparate-code", "-Wl,--build-id=none", *words]

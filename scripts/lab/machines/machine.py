@@ -73,6 +73,7 @@ class Machine:
     gdb_port    None: GDB's stub listens on a unix socket; else on 127.0.0.1:gdb_port
     paused      wait for GDB before the first instruction
     interactive the console is this terminal; else it is read by wait_for()
+    logged      what an interactive console prints is also in the file "console" of the machine's folder
     icount      one instruction is one nanosecond of the guest's time
     filled      what RAM holds, again and again, before the kernel is loaded; nothing but zeros when not given
     within      the folder that its own is made in; None: wherever there is room
@@ -81,7 +82,7 @@ class Machine:
     """
 
     def __init__(self, kernel: Kernel, cpus: int = 3, *, gdb_port: int | None = None, paused: bool = False,
-                 interactive: bool = False, icount: bool = False, filled: bytes = b"",
+                 interactive: bool = False, logged: bool = False, icount: bool = False, filled: bytes = b"",
                  within: Path | None = None) -> None:
         if not 1 <= cpus <= kernel.max_cpus:
             raise Trouble(f"CPUS={cpus} is out of range: {kernel.name} runs on 1 to {kernel.max_cpus} harts")
@@ -89,7 +90,7 @@ class Machine:
             _check_port(gdb_port)
         self.kernel = kernel
         self.cpus = cpus
-        self._interactive = interactive
+        self._interactive, self._logged = interactive, logged
         self._text = ""
         self._mark = 0
         self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
@@ -131,7 +132,7 @@ class Machine:
             "-kernel", str(self._kernel_file()), "-m", size, "-smp", str(self.cpus),
             "-object", f"memory-backend-file,id=ram,size={size},mem-path={folder}/ram,share=on",
             *tools.qemu_sandbox(), "-display", "none", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off",
-            "-qmp", f"unix:{folder}/harts.sock,server=on,wait=off"]
+            *(word for name in ("harts", "live") for word in ("-qmp", f"unix:{folder}/{name}.sock,server=on,wait=off"))]
         for number, disk in enumerate(self.kernel.disks):
             copy = self.folder / f"disk{number}"
             shutil.copyfile(disk, copy)
@@ -148,6 +149,9 @@ class Machine:
             arguments += ["-S"]
         if icount:
             arguments += ["-icount", "shift=0,sleep=off"]
+        if self._interactive and self._logged:
+            return arguments + ["-chardev", f"stdio,id=console,mux=on,signal=off,logfile={folder}/console", "-serial", "chardev:console",
+                                "-mon", "chardev=console"]
         if self._interactive:
             return arguments + ["-serial", "mon:stdio"]
         return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
@@ -433,10 +437,14 @@ class Machine:
         with self.qmp() as connection:
             return connection.human(line)
 
-    def publish(self) -> None:
-        """Lets `make gdb` of this checkout find the machine."""
-        self._note = publish(Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf),
-                                  self.gdb_target, str(self.folder / "qmp.sock"), str(self.ram_file)))
+    def note(self, live: str = "") -> Note:
+        """What others need to find it. live: the address of the page that follows it."""
+        return Note(os.getpid(), started_at(os.getpid()) or "", str(self.kernel.elf), self.gdb_target, str(self.folder / "qmp.sock"),
+                    str(self.ram_file), live)
+
+    def publish(self, live: str = "") -> None:
+        """Lets `make gdb` of this checkout find the machine. live: as for note()."""
+        self._note = publish(self.note(live))
 
     def wait(self) -> int:
         """Waits until QEMU ends, and returns its status."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -75,6 +76,7 @@ class Note:
     gdb: str
     qmp: str
     ram: str
+    live: str = ""          # the address of the page that follows it
 
 
 def started_at(pid: int) -> str | None:
@@ -100,7 +102,9 @@ def publish(note: Note) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".new")
-        scratch.write_text(json.dumps(asdict(note)))
+        scratch.unlink(missing_ok=True)
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:   # a page's address is a secret
+            file.write(json.dumps(asdict(note)))
         scratch.rename(path)
     except OSError as error:
         raise Trouble(f"{folder} cannot be written ({error.strerror}): `make gdb` would not find this machine") from None
@@ -121,6 +125,12 @@ def running() -> list[Note]:
         else:
             path.unlink(missing_ok=True)
     return [note for _, note in sorted(alive, key=lambda pair: pair[0], reverse=True)]
+
+
+def await_end(note: Note, look_s: float = 0.5) -> None:
+    """Returns when the machine that a note is about has ended; it is looked at every look_s."""
+    while started_at(note.pid) == note.started:
+        time.sleep(look_s)
 
 
 def find() -> Note:

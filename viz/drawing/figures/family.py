@@ -49,6 +49,7 @@ class _Step:
     placed: dict[int, Placed]           # by slot
     frames: dict[int, SharedFrame]      # those that are drawn, by address
     changed: frozenset[str] = frozenset()       # ids of what is marked
+    is_past: bool = False               # places are kept for its processes, and that is all
 
     @property
     def drawn(self) -> set[int]:
@@ -123,6 +124,43 @@ def draw_steps(indexes: Sequence[Index], pids: Optional[Sequence[int]] = None,
     return [_drawing(step, layout, lines, n_lines) for step, lines in zip(steps, notes)]
 
 
+class Standing:
+    """The family at one snapshot after the other, each drawn before the next is known: who stays keeps its place, and the place
+    of one that is gone is kept for who has its slot next. Elements have the ids of draw_steps."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, _Step] = {}       # by slot, as it was last drawn; who was drawn last comes last
+        self._card = 0.0
+
+    def draw(self, index: Index) -> Drawing:
+        """The family of the next snapshot, without a heading."""
+        model = relations(index)
+        alive = self._chosen(model)
+        room = LIMIT - len(alive)
+        gone = [slot for slot in self._last if slot not in model.members][-room:] if room else []
+        union = {slot: self._last[slot].model.members[slot] for slot in gone}
+        for slot in alive:
+            before, now = self._last.get(slot), model.members[slot]
+            kept = before and before.model.members[slot]
+            union[slot] = kept if kept and _is_without_parent(now, kept) else now
+        order = family_order(replace(model, members=union), list(union))
+        step = _Step(index, model, {p.slot: p for p in order if p.slot in alive},
+                     {pa: f for pa, f in model.frames.items() if set(alive) & set(f.users)})
+        ghosts = [replace(self._last[slot], placed={slot: p}, frames={}, is_past=True) for p in order for slot in [p.slot] if slot in gone]
+        layout = _lay_out([*ghosts, step], order, False, True, self._card)
+        self._card = layout.card_end - MARGIN_PT
+        self._last = {slot: self._last[slot] for slot in gone} | {slot: step for slot in alive}
+        return _drawing(step, layout, _notes(step))
+
+    def _chosen(self, model: Sharing) -> list[int]:
+        """Whom to draw: who is drawn already, unless others show something wrong."""
+        best = select(model, LIMIT)
+        known = [slot for slot in self._last if slot in model.members]
+        if any(model.members[slot].wrong for slot in best if slot not in known):
+            return best
+        return list(dict.fromkeys([*known[-LIMIT:], *best]))[:LIMIT]
+
+
 def _is_without_parent(now: Member, before: Optional[Member]) -> bool:
     """Whether a process that has lost its parent is seen: it is being taken apart, and keeps its place."""
     return before is not None and before.process.pid == now.process.pid and now.process.parent is None
@@ -144,8 +182,8 @@ def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 
 # Where things stand
 
 def _lay_out(steps: Sequence[_Step], order: Sequence[Placed], has_heading: bool = True,
-             has_legend: bool = True) -> _Layout:
-    card_end = MARGIN_PT + _card_width(steps, order)
+             has_legend: bool = True, least_card: float = 0.0) -> _Layout:
+    card_end = MARGIN_PT + max(least_card, _card_width(steps, order))
     indent = _indent(order)
     top = float(MARGIN_PT)
     if has_heading:
@@ -177,7 +215,7 @@ def _indent(order: Sequence[Placed]) -> float:
 def _card_width(steps: Sequence[_Step], order: Sequence[Placed]) -> float:
     """Room for the widest line of every process at its depth; what is left goes to the lines."""
     indent, widest = _indent(order), 0.0
-    for step in steps:
+    for step in (step for step in steps if not step.is_past):
         for p in step.placed.values():
             m = step.model.members[p.slot]
             head = (text_width(len(words.name(m.process)))

@@ -29,6 +29,7 @@ _GAP = 8.0
 _STRAIGHT = 18.0        # a way that needs no corner: it begins within its box all the same
 _PALE_ALARM = "#FBE9E2"
 _REASONS = 12           # lines of why verdicts were skipped
+_MANY_RULES = 4         # skipped for one reason are one line
 _ALSO = 3               # further rules that one cause breaks
 
 
@@ -230,7 +231,9 @@ def _sentence(index: Index, fault: _Fault) -> str:
 def _calm(index: Index, judgement: kit.Judgement, summary: str) -> Drawing:
     """Nothing failed: how much passed, what was skipped, and why."""
     said = "Nothing is wrong" if judgement.status == 0 else "Nothing failed, and too little could be judged"
-    reasons = Counter((v.rule, v.why) for v in judgement.verdicts if v.status == "skipped")
+    skipped = [v for v in judgement.verdicts if v.status == "skipped"]
+    rules = Counter(why for _, why in {(v.rule, v.why) for v in skipped})
+    reasons = Counter((v.rule if rules[v.why] < _MANY_RULES else f"{rules[v.why]} rules", v.why) for v in skipped)
     lines = [f"skipped {n}: {rule}: {why}" for (rule, why), n in reasons.items()]
     if len(lines) > _REASONS:
         rest = sum(list(reasons.values())[_REASONS:])

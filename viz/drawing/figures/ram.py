@@ -32,6 +32,10 @@ _LONG = 2 * _COLUMNS    # cells of one kind that become a bar
 _FILLS = {"I": "#D3D9DE", "K": "#E7E1F2", "T": "#CDE4F4", "R": "#F8E0CF", "U": "#DCEFDD", "F": style.PALE_FRAME,
           "S": "#FFCF33", "O": "#ECECEC", "X": style.PAPER, "L": style.PAPER, "?": style.PAPER, "-": style.PAPER}
 _HATCHES = {"I": Hatch("#C2CAD1", 5, 1.2), "?": Hatch(style.HAIRLINE, 4, 0.8)}
+DARK = {"#D3D9DE": "#3f464d", "#C2CAD1": "#565f68", "#E7E1F2": "#40364f", "#CDE4F4": "#24425a", "#F8E0CF": "#553c2a", "#DCEFDD": "#2b4a2d",
+        "#FFCF33": "#7a6000", "#ECECEC": "#3b3b3b", "#F3F6F8": "#262a31"}
+"""What those are in the dark, on a page; the matrix's stripes, too."""
+
 _LEAST_PT = 1.2         # of something in the strip
 
 
@@ -43,8 +47,9 @@ class _Bar:
 
 @dataclass(frozen=True)
 class _Cells:
-    """A row of cells: its address, and for each what its frames are, as (piece, frames of it)."""
+    """A row of cells: its address, the bytes of a cell, and for each what its frames are, as (piece, frames of it)."""
     pa: int
+    cell_bytes: int
     cells: tuple[tuple[tuple[Piece, int], ...], ...]
 
 
@@ -112,7 +117,7 @@ def _short_rows(pieces: Sequence[Piece], per_cell: int, page_size: int) -> Itera
     if cell:
         cells.append(tuple(cell))
     for i in range(0, len(cells), _COLUMNS):
-        yield _Cells(pieces[0].pa + i * per_cell * page_size, tuple(cells[i:i + _COLUMNS]))
+        yield _Cells(pieces[0].pa + i * per_cell * page_size, per_cell * page_size, tuple(cells[i:i + _COLUMNS]))
 
 
 # What is drawn
@@ -147,18 +152,20 @@ def _cells(scene: Scene, row: _Cells, ram: RamMap, y: float) -> None:
     while i < len(row.cells):
         cell = row.cells[i]
         x = x0 + i * _CELL_W
+        name = f"at-{row.pa + i * row.cell_bytes:#x}"
         if len(cell) > 1:
-            _mixed(scene, cell, ram, x, y)
+            with scene.group(name):
+                _mixed(scene, cell, ram, x, y)
             i += 1
             continue
         piece, n = cell[0][0], 1
         while i + n < len(row.cells) and len(row.cells[i + n]) == 1 and row.cells[i + n][0][0] is piece:
             n += 1
-        _box(scene, x, y, n * _CELL_W, piece.letter, ram, piece.tip)
-        if piece.letter != "-":
-            scene.text(x + n * _CELL_W / 2, y + _CELL_H / 2, _tag(piece, n * _CELL_W), size=style.SMALL_PT,
-                        anchor="middle", ink=_ink(piece.letter, ram),
-                       bold=piece.letter in "SXL")
+        with scene.group(name):
+            _box(scene, x, y, n * _CELL_W, piece.letter, ram, piece.tip)
+            if piece.letter != "-":
+                scene.text(x + n * _CELL_W / 2, y + _CELL_H / 2, _tag(piece, n * _CELL_W), size=style.SMALL_PT,
+                           anchor="middle", ink=_ink(piece.letter, ram), bold=piece.letter in "SXL")
         i += n
 
 

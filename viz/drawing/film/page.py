@@ -5,8 +5,6 @@ by their hashes, and no more.
 """
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -16,7 +14,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from ..model import words
 from ..model.sharing import has_pages
-from ..scene import style
+from ..scene import web
 from ..scene.text import in_html
 from . import phrases
 from .document import Change, Film, Pairing, Place, Step
@@ -26,19 +24,11 @@ _HERE = Path(__file__).parent
 _FLAGS = re.compile(r"\b[V-][R-][W-][X-][U-][G-][A-][D-](?![\w-])")
 _TAB_CHARS = 4
 
-# style.py's colours, and what they are in the dark
-_DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", style.HAIRLINE: "#78828b",
-         style.STRIPE: "#3a4046", style.PALE_PROCESS: "#1d3a52", style.PALE_FRAME: "#433a10",
-         style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57",
-         style.LETTER["S"]: "#ff9d57"}
-
-
 def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
     """HTML of the film; `pictures` are one to a step, as scene.svg's inlined() gives them."""
-    css = (_HERE / "page.css").read_text(encoding="utf-8") + _dark_figures()
+    css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark()
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    policy = (f"default-src 'none'; style-src {_hash(css)}; script-src {_hash(script)}; "
-              "base-uri 'none'; form-action 'none'")
+    policy = web.policy(css, script)
     n = len(film.steps)
     steps = "\n".join(_step(i, n, step, picture) for i, (step, picture) in enumerate(zip(film.steps, pictures), 1))
     return f"""<!DOCTYPE html>
@@ -102,18 +92,6 @@ _CONTROLS = f"""<div class="controls" role="group" aria-label="Film" hidden>
 <progress id="progress" max="{{n}}" value="1" aria-hidden="true"></progress>
 <p class="unseen" id="announcement" role="status"></p>
 </div>"""
-
-
-def _hash(inside: str) -> str:
-    digest = hashlib.sha256(inside.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def _dark_figures() -> str:
-    """Rules that give the figures' colours, which are attributes, their counterparts in the dark."""
-    rules = "".join(f'  figure svg [{what}="{light.lower()}" i] {{ {what}: {dark}; }}\n'
-                    for light, dark in _DARK.items() for what in ("fill", "stroke"))
-    return f"@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n"
 
 
 def _list(steps: Sequence[Step]) -> str:

@@ -21,6 +21,7 @@ from shrimpy.rules import Verdict                                   # noqa: E402
 from shrimpy.rules.causes import Alike, Block, blocks               # noqa: E402
 from shrimpy.rules.pages import is_orphan                           # noqa: E402
 from shrimpy.rules.view import View                                 # noqa: E402
+from shrimpy.show.text import block, conclusion                      # noqa: E402
 from shrimpy.snapshot import DOCUMENT, Frame, KernelTable, Layout       # noqa: E402
 from shrimpy.snapshot import Mapping, Process, Snapshot, User, changes  # noqa: E402
 from shrimpy.snapshot.contradictions import checked                 # noqa: E402
@@ -30,7 +31,8 @@ from shrimpy.words.verdicts import others                           # noqa: E402
 
 __all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Alike", "Block", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout",
            "Mapping", "OfVerdict", "Process", "Ranges", "ReadError", "Reader", "Snapshot", "Table", "Traced", "User", "Verdict",
-           "__version__", "blocks", "changes", "checked", "files", "origins_of", "others", "records", "said_of_origins", "sv39"]
+           "__version__", "block", "blocks", "changes", "checked", "conclusion", "files", "origins_of", "others",
+           "records", "said_of_origins", "sv39"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,271 @@
+"""A machine that runs, watched through the file that its RAM is in, for a page that follows it.
+
+The machine knows nothing of it. What is read while it runs may be half of a change: a picture is believed when two in a row agree,
+and a failure when it stands in two such pairs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from shrimpy import snapshot
+from shrimpy.memory.elf import Elf, ElfError
+from shrimpy.memory.readers import RamFileReader, ReadError
+from shrimpy.rules import Verdict
+from shrimpy.snapshot import Snapshot, Stop
+from shrimpy.snapshot.index import Index
+
+from .. import ROOT, Trouble, printable
+from ..machines import debugger
+from ..machines.kernelram import KernelRam
+from ..machines.known import Known, known
+from ..machines.panics import harts_of
+from ..machines.qmp import Gone, Qmp
+from ..machines.rundir import Note, started_at
+
+sys.path.append(str(ROOT / "viz"))
+
+from drawing.model import kit                           # noqa: E402
+from drawing.model.errors import VizError               # noqa: E402
+from drawing.page.board import Board                    # noqa: E402
+from drawing.page.parts import Scribe, encoded          # noqa: E402
+from drawing.page.server import Server                  # noqa: E402
+
+_PERIOD_S = 0.033       # between two pictures
+_SHARE = 2.0            # times as long as a picture takes nothing is done, so that it costs a third of a core
+_LOOK_S = 1.0           # between two looks at a machine that no page follows
+_HARTS_S = 0.5          # between two questions where the harts of a running machine are
+_GAVE_UP = 12           # pairs that did not agree, one after the other: then it is said
+_MONITOR_S = 5.0
+_TAIL_BYTES, _TAIL_LINES = 4096, 16
+_SAME_BYTES = 4096      # of the kernel's code, by which it is recognised
+
+_UNKNOWN = Stop(hart=None)
+
+_ENDED = {"says": "The machine has ended: this is what was seen last.", "over": True}     # no page asks then why nothing comes
+
+MOVING = "The machine changes faster than it can be read: what stands here may be old. Pause is exact."
+
+
+class Belief:
+    """Which pictures of a running machine are shown."""
+
+    def __init__(self) -> None:
+        self._doubted: frozenset[object] = frozenset()      # failures of the agreeing pair before
+
+    def holds(self, failures: tuple[Verdict, ...]) -> bool:
+        """Whether a pair that agrees is to be shown: each of its failures stood in the agreeing pair before, too."""
+        found = frozenset((v.rule, v.about, v.va, v.reason and v.reason.kind) for v in failures)
+        before, self._doubted = self._doubted, found
+        return found <= before
+
+
+class Watcher:
+    """Posts what it sees of a machine on a board, from a thread of its own, while pages follow."""
+
+    def __init__(self, note: Note, of_kernel: Known, board: Board) -> None:
+        self._note, self._known, self._board = note, of_kernel, board
+        self._reader = RamFileReader(note.ram)
+        self._names = KernelRam(Path(note.kernel), Path(note.ram))
+        self._scribe, self._belief = Scribe(), Belief()
+        self._monitor: Qmp | None = _monitor(note)
+        self._asking = threading.Lock()     # one question at a time
+        self._paused_here = False
+        self._harts_s, self._rows = 0.0, ""
+        self._known_s, self._runs = 0.0, False
+        self._shown: tuple[Snapshot, bool] | None = None
+        self._n_moving = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if self._monitor:
+            self._monitor.close()
+        self._reader.close()
+        self._names.close()
+
+    def pause(self) -> None:
+        """Stops the machine; continue_() lets it go on. Raises ValueError where that is not possible."""
+        self._ask(lambda monitor: monitor.execute("stop"))
+        self._paused_here = True
+
+    def continue_(self) -> None:
+        """Lets the machine go on, if it was stopped here. Raises ValueError."""
+        if not self._paused_here:
+            raise ValueError("The machine was not paused here: a debugger has it.")
+        self._ask(lambda monitor: monitor.execute("cont"))
+        self._paused_here = False
+
+    def _ask(self, question: Callable[[Qmp], object]) -> object:
+        if self._monitor is None:
+            raise ValueError("The machine's monitor is in use: it cannot be paused from here.")
+        with self._asking:
+            try:
+                return question(self._monitor)
+            except Trouble as trouble:
+                if isinstance(trouble, Gone):
+                    self._monitor = None
+                raise ValueError(str(trouble)) from None
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            began = monotonic()
+            if not self._is_there():
+                return self._board.post({"line": encoded(_ENDED)})
+            try:
+                if self._board.wait_for_pages(_LOOK_S):
+                    self._look()
+            except (OSError, Trouble, VizError) as error:
+                return self._say(str(error))
+            self._over.wait(max(_PERIOD_S, _SHARE * (monotonic() - began)) if self._board.n_pages else 0)
+
+    def _is_there(self) -> bool:
+        return started_at(self._note.pid) == self._note.started and Path(self._note.ram).exists()
+
+    def _is_known(self) -> bool:
+        """Whether it runs the kernel that it is taken for; looked at now and then."""
+        if monotonic() > self._known_s + _LOOK_S:
+            self._runs, self._known_s = _runs(self._note, self._names), monotonic()
+        return self._runs
+
+    def _say(self, said: str, **more: object) -> None:
+        self._board.post({"line": encoded(dict(more, says=said))})
+
+    # One picture
+
+    def _look(self) -> None:
+        if not self._is_known():
+            return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
+        stands = self._stands()
+        try:
+            seen = self._take()
+            agrees = stands or seen == self._take()
+        except ReadError:
+            agrees = False
+        if stands != self._stands():        # stopped, or let go on, in between
+            return
+        self._console()
+        if not agrees:
+            return self._moving()
+        self._n_moving = 0
+        if self._shown != (seen, stands) and (self._belief.holds(kit.judgement(Index(seen)).failures) or stands):
+            self._shown = seen, stands
+            parts = self._scribe.parts(Index(seen), stands)
+            if self._rows:
+                parts["harts"] = self._rows
+            self._board.post(parts, seen)
+        self._tell(stands)
+        self._where(stands)
+
+    def _take(self) -> Snapshot:
+        info, fry, shrimp, origin = self._known
+        return snapshot.take(self._reader, info, _UNKNOWN, fry=fry, shrimp=shrimp, fry_from=origin)
+
+    def _stands(self) -> bool:
+        """Whether the machine is stopped: by us, or by GDB."""
+        try:
+            said = self._ask(lambda monitor: monitor.execute("query-status"))
+        except ValueError:
+            return False
+        return isinstance(said, dict) and not said["running"]
+
+    def _moving(self) -> None:
+        self._n_moving += 1
+        if self._n_moving >= _GAVE_UP:
+            self._say(MOVING, **self._can(False))
+
+    def _tell(self, stands: bool) -> None:
+        if not stands:
+            self._paused_here = False
+        said = "Running: not exact." if not stands else "Paused: exact." if self._paused_here else "Stopped by a debugger: exact."
+        self._say(said, **self._can(stands))
+
+    def _can(self, stands: bool) -> dict[str, bool]:
+        """What the page's button does; nothing where a debugger has the machine, or its monitor is not ours."""
+        return {"paused": stands} if self._monitor and (not stands or self._paused_here) else {}
+
+    def _where(self, stands: bool) -> None:
+        """Where each hart is; of one that runs, now and then."""
+        if self._shown is None or not stands and monotonic() < self._harts_s + _HARTS_S:
+            return
+        try:
+            pcs = harts_of(str(self._ask(lambda monitor: monitor.human("info registers -a"))))
+        except ValueError:
+            return
+        self._harts_s = monotonic()
+        pids = {one.hart: one.pid for one in self._shown[0].harts}
+        rows = [[hart, pids.get(hart), None, self._names.function(pc) or hex(pc)] for hart, pc in enumerate(pcs)]
+        self._rows = encoded(rows)
+        self._board.post({"harts": self._rows})
+
+    def _console(self) -> None:
+        try:
+            with Path(self._note.ram).with_name("console").open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return      # the console is elsewhere
+        lines = printable(text.replace("\r", "")).splitlines()[-_TAIL_LINES:]
+        self._board.post({"console": encoded(lines)})
+
+
+def _monitor(note: Note) -> Qmp | None:
+    try:
+        return Qmp(Path(note.qmp).with_name("live.sock"), limit_s=_MONITOR_S)
+    except (OSError, Trouble):
+        return None
+
+
+def _runs(note: Note, ram: KernelRam) -> bool:
+    """Whether the code in RAM is that of the kernel's file."""
+    try:
+        file = Path(note.kernel).read_bytes()
+        code = next(one for one in Elf(file).segments if one.is_load and one.is_code)
+    except (OSError, ElfError, StopIteration):
+        return False
+    n = min(_SAME_BYTES, code.file_size)
+    return ram.read(range(code.paddr, code.paddr + n)) == file[code.offset:code.offset + n]
+
+
+@contextmanager
+def page(note: Note, walls: bool) -> Iterator[str]:
+    """A page of the machine that follows it until the end; the address. walls: as for debugger.Session."""
+    board = Board()
+    board.post({"line": encoded({"says": "The kernel's debugging information is being read."})})
+    watcher: list[Watcher] = []
+    over = threading.Event()
+
+    def begin() -> None:
+        try:
+            with debugger.Session(note.kernel, walls=walls) as gdb:
+                found = known(gdb)
+            with Watcher(note, found, board) as one:
+                watcher.append(one)
+                over.wait()
+        except (OSError, Trouble) as error:
+            board.post({"line": encoded({"says": str(error)})})
+
+    def act(name: str) -> Callable[[], None]:
+        return lambda: getattr(watcher[0], name)() if watcher else None
+
+    thread = threading.Thread(target=begin, daemon=True)
+    title = f"Shrimpy: {Path(note.kernel).parent.parent.name}/{Path(note.kernel).name}"
+    with Server(board, title, {"pause": act("pause"), "continue": act("continue_")}) as server:
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            board.post({"line": encoded(_ENDED)})
+            over.set()
+            thread.join()

@@ -1,0 +1,127 @@
+"""A machine that runs, on a page in a real browser; and the same machine stopped by GDB. One boot for all of it."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "viz")]
+
+import browsing                                     # noqa: E402
+from browsing import Chromium                       # noqa: E402
+from lab import ROOT                                # noqa: E402
+from lab.machines import debugger, rundir, scene    # noqa: E402
+from lab.machines.machine import Machine            # noqa: E402
+from lab.pictures import watching                   # noqa: E402
+
+SAYS = "document.getElementById('line').textContent"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    with browsing.chromium(tmp_path / "profile") as driver:
+        yield driver
+
+
+def n_processes(page: Chromium) -> int:
+    return page.js("return document.querySelectorAll('#processes button').length")
+
+
+def test_a_machine_is_followed_paused_left_alone_and_survived(browser: Any, machine: Callable[..., Machine], monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("SHRIMPY_RUN", str(tmp_path / "run"))
+    one = machine(3)
+    with watching.page(one.note(), False) as url:
+        one.publish(url)
+        [note] = (tmp_path / "run").iterdir()
+        assert json.loads(note.read_text())["live"] == url and note.stat().st_mode & 0o77 == 0
+        assert rundir.find().live == url
+        page = Chromium(browser, url).open(width=1280, height=800)
+        page.until("document.querySelectorAll('#processes button').length === 2")
+        page.until(f"{SAYS} === 'Running: not exact.'")
+        scene.play(one)
+        page.until("document.querySelectorAll('#processes button').length > 2")
+        page.until("document.getElementById('lamp').className === 'pass'")
+        page.until("document.querySelector('svg .glow') || document.getElementById('time').max > 0")
+        paused(page, one)
+        stopped_by_gdb(page, one)
+        seen = n_processes(page)
+        one.stop()
+        page.until(f"{SAYS}.startsWith('The machine has ended')")
+        assert n_processes(page) == seen, "what was seen last stays"
+    assert [line for line in page.log("browser") if "ERR_" not in line["message"]] == []     # but that the server has gone
+    assert {asked.rpartition("/")[0] for asked in page.asked()} == {url.rstrip("/")}
+
+
+def paused(page: Chromium, one: Machine) -> None:
+    page.click("#pause")
+    page.until(f"{SAYS} === 'Paused: exact.'")
+    assert one.monitor("info status").strip().startswith("VM status: paused")
+    page.click("#pause")
+    page.until(f"{SAYS} === 'Running: not exact.'")
+    assert "running" in one.monitor("info status")
+
+
+def stopped_by_gdb(page: Chromium, one: Machine) -> None:
+    """Both: the page that reads beside the machine sees GDB's stop, and shrimp-live has a page of its own."""
+    with debugger.Session(one.kernel.elf, one.gdb_target) as gdb:
+        page.until(f"{SAYS} === 'Stopped by a debugger: exact.'")
+        assert page.js("return document.getElementById('pause').hidden"), "the machine is GDB's"
+        url = re.search(r"http\S+", gdb.ask("shrimp-live"))[0]
+        told = "python from shrimpy.commands import live; print('told', live._page.n_told)"
+        assert "told 0" in gdb.ask("stepi", "stepi", told), "nothing is read at a stop while no page is open"
+        window, before = page.driver.current_window_handle, page.url
+        page.driver.switch_to.new_window("tab")
+        page.url = url
+        page.open()
+        page.until("document.querySelectorAll('#processes button').length > 2")
+        one.send("echo")
+        gdb.ask("shrimp-step")
+        page.until("document.querySelector('#step h2')?.textContent.includes('fork')")
+        first = page.js("return document.querySelector('#step h2').textContent")
+        gdb.ask("shrimp-step")
+        page.until(f"document.querySelector('#step h2').textContent !== {json.dumps(first)}")
+        gdb.ask("shrimp-live -off")
+        page.until(f"{SAYS}.startsWith('shrimp-live has ended')")
+        page.driver.close()
+        page.driver.switch_to.window(window)
+        page.url = before
+    page.until(f"{SAYS} === 'Running: not exact.'")
+
+
+def test_make_live_boots_with_a_page_and_then_finds_it_again(tmp_path: Path):
+    environment = {**os.environ, "SHRIMPY_RUN": str(tmp_path)}
+
+    def live(**how: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen([ROOT / "scripts" / "live"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **how)
+
+    def url(one: subprocess.Popen[str]) -> str:
+        return next(found[0] for line in one.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)))
+    with live(stdin=subprocess.PIPE) as machine:
+        address = url(machine)
+        assert b'<body class="live">' in urllib.request.urlopen(address).read()
+        next(line for line in machine.stdout if "Ctrl-A X ends it" in line)
+        with live() as again:
+            assert url(again) == address
+        assert again.returncode == 0
+        machine.stdin.write("\x01x")
+        machine.stdin.close()
+        for _ in machine.stdout:
+            pass
+    assert machine.returncode == 0 and not list(tmp_path.glob("*.json"))
+
+
+def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[..., Machine], tmp_path: Path):
+    one = machine(1, boot=False, paused=True)
+    other = tmp_path / "kernel"
+    other.write_bytes(one.kernel.elf.read_bytes().replace(one.ram.code(0x80000000, 64), os.urandom(64), 1))
+    note = dataclasses.replace(one.note(), kernel=str(other))
+    assert watching._runs(one.note(), one.ram) and not watching._runs(note, one.ram)

@@ -1,0 +1,318 @@
+"""The page of a machine: its parts, its figure that stands still, its server; and in a real browser what is clicked and typed."""
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "viz"), str(Path(__file__).parent)]
+
+import browsing                                 # noqa: E402
+import family_tree as ft                        # noqa: E402
+import films                                    # noqa: E402
+import pictures                                 # noqa: E402
+from browsing import Chromium, contrasts        # noqa: E402
+from drawing import cli                         # noqa: E402
+from drawing.figures import family              # noqa: E402
+from drawing.model import documents             # noqa: E402
+from drawing.page import parts, server          # noqa: E402
+from drawing.page.board import Board            # noqa: E402
+from lab.pictures.watching import Belief        # noqa: E402
+
+FRY_OF_3 = hex(ft.fry_frame(3))
+
+
+def index(made: ft.Family) -> Any:
+    return documents.parse(made.text())
+
+
+def wrong() -> ft.Family:
+    """programs(), with a SHRIMP of 4 that is no FRY of its parent's."""
+    made = ft.at_rest(ft.programs())
+    for m in made.process(4)["mappings"]:
+        if m["region"] == "shrimp":
+            m.update(pa=hex(ft.fry_frame(6)), pte=hex(ft.fry_frame(6) >> 2 | 0xD7))
+    return made
+
+
+# Parts, and what changed of them
+
+def test_a_state_that_is_as_before_has_nothing_to_tell():
+    scribe = parts.Scribe()
+    before = scribe.parts(index(ft.programs()))
+    assert not parts.change(before, scribe.parts(index(ft.programs())), "").changed
+
+
+def test_only_what_changed_is_told_and_no_other_process_is_written_again(monkeypatch):
+    scribe = parts.Scribe()
+    before = scribe.parts(index(ft.programs()))
+    written = []
+    monkeypatch.setattr(parts, "_process", lambda _, p: written.append(p.pid) or {})
+    made = ft.programs()
+    made.process(5)["name"] = "another"
+    told = parts.change(before, scribe.parts(index(made)), "")
+    assert written == [5]
+    assert {name for name in told.changed if name[:2] in ("p:", "f:")} == {"p:4"} and not told.gone
+
+
+def test_a_process_that_has_gone_is_gone_from_the_state():
+    scribe = parts.Scribe()
+    before = scribe.parts(index(ft.demo()))
+    made = ft.demo()
+    made.json["processes"].pop()
+    assert "p:5" in parts.change(before, scribe.parts(index(made)), "").gone
+
+
+def test_the_verdict_is_told_with_its_causes():
+    assert parts.lamp(index(ft.at_rest(ft.programs())))["state"] == "pass"
+    told = parts.lamp(index(wrong()))
+    assert told["state"] == "fail" and any("shrimp-pair" in block and "pid 4" in block for block in told["blocks"])
+
+
+# The figure that stands still
+
+def places(standing: family.Standing, made: ft.Family) -> dict[str, tuple[float, float, float, float]]:
+    found = pictures.rects(pictures.svg_of(standing.draw(index(made))))
+    return {name: at for name, at in found.items() if name.startswith("process-")}
+
+
+def test_who_stays_keeps_its_place_while_others_come_and_go():
+    standing = family.Standing()
+    shell = lambda: ft.Family().add(1, None, "init").add(2, 1, "sh").add(3, 2, "sleeper")   # noqa: E731
+    two = places(standing, shell())
+    child = places(standing, shell().add(4, 2, "ls"))
+    assert {name: child[name] for name in two} == two and "process-3" in child
+    assert places(standing, shell()) == two, "the child's place is kept, with nobody there"
+    assert places(standing, shell().add(5, 2, "a-longer-name"))["process-3"] == child["process-3"], "for who has its slot next"
+
+
+def test_more_than_fit_are_drawn_as_before_until_one_shows_something_wrong():
+    made = ft.Family().add(1, None, "init")
+    for pid in range(2, 13):
+        made.add(pid, 1)
+    standing = family.Standing()
+    first = places(standing, made)
+    assert len(first) == family.LIMIT
+    assert places(standing, made.add(13, 1)) == first
+
+
+# What is believed of a machine that runs
+
+def test_a_failure_is_believed_when_it_stands_in_two_pairs():
+    failures = documents_failures(wrong())
+    belief = Belief()
+    assert failures and belief.holds(()) and not belief.holds(failures) and belief.holds(failures)
+    assert belief.holds(()) and not belief.holds(failures), "it had gone in between"
+
+
+def documents_failures(made: ft.Family) -> Any:
+    from drawing.model import kit
+    return kit.judgement(index(made)).failures
+
+
+# The server
+
+@pytest.fixture
+def served() -> Iterator[tuple[server.Server, Board, list[str]]]:
+    board, asked = Board(), []      # type: Board, list[str]
+    with server.Server(board, "Shrimpy", {"pause": lambda: asked.append("pause")}) as one:
+        yield one, board, asked
+
+
+def answer(one: server.Server, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", one.server_port, timeout=60)
+    connection.request(method, path, headers=headers)
+    return connection.getresponse()
+
+
+def events(one: server.Server) -> Iterator[dict[str, Any]]:
+    response = answer(one, f"/{one.token}/events")
+    for line in response:
+        if line.startswith(b"data: "):
+            yield json.loads(line[6:])
+
+
+def test_nobody_is_answered_without_the_token_or_under_another_name(served):
+    one, _, asked = served
+    assert one.server_address[0] == "127.0.0.1"
+    assert answer(one, f"/{one.token}/").status == 200
+    for path in ("/", f"/{one.token}", f"/x{one.token}/", "/events", f"/{one.token}/../etc/passwd", f"/{one.token}/snapshot-1.json"):
+        assert answer(one, path).status == 404, path
+    assert answer(one, f"/{one.token}/", Host="evil.example:80").status == 404
+    assert answer(one, f"/{one.token}/pause", "POST", Origin="http://evil.example").status == 404 and not asked
+    assert answer(one, f"/{one.token}/pause", "POST", Origin=f"http://127.0.0.1:{one.server_port}").status == 200
+    assert asked == ["pause"]
+
+
+def test_pages_are_told_the_whole_state_and_then_what_changed(served):
+    one, board, _ = served
+    made = index(ft.demo())
+    scribe = parts.Scribe()
+    board.post(scribe.parts(made), made.snapshot)
+    first, second = events(one), events(one)
+    for told in (next(first), next(second)):
+        assert told["whole"] and {"now", "family", "p:0"} <= set(told["parts"])
+    other = ft.demo()
+    other.process(5)["name"] = "another"
+    board.post(scribe.parts(index(other)), index(other).snapshot)
+    for told in (next(first), next(second)):
+        assert not told["whole"] and "p:4" in told["parts"] and "p:0" not in told["parts"]
+    assert json.loads(board.snapshot(10 ** 6) or b"")["processes"]
+    assert len(board.tape()) == 2 and board.n_pages == 2
+
+
+def test_a_browser_that_stays_away_holds_nobody_up(served):
+    one, board, _ = served
+    asleep = answer(one, f"/{one.token}/events")
+    for n in range(200):        # more than the sockets between them hold
+        board.post({"line": parts.encoded({"says": f"{n}" * 20_000})})
+    assert next(events(one))["parts"]["line"]["says"].startswith("199")
+    asleep.close()
+
+
+def test_what_a_board_keeps_has_a_limit():
+    board = Board()
+    for n in range(2000):
+        board.post({"line": str(n)})
+    assert len(board._states) <= 900
+
+
+# In a browser
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browsing.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def shown(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Chromium]]:
+    """shown(document, ...): its page, opened. Whatever a test does, the console stays empty and nothing is asked for but the page."""
+    opened: list[Chromium] = []
+
+    def show(text: str, **how: Any) -> Chromium:
+        (tmp_path / "document.json").write_text(text, encoding="utf-8")
+        out = tmp_path / f"page{len(opened)}.html"
+        assert cli.main(["page", str(tmp_path / "document.json"), "-o", str(out)]) == 0
+        for kind in ("browser", "performance"):
+            browser.get_log(kind)
+        opened.append(Chromium(browser, out.as_uri()).open(**how))
+        return opened[-1]
+    yield show
+    for one in opened[-1:]:
+        assert one.log("browser") == []
+        assert {url.partition("#")[0] for url in one.asked()} <= {one.url}
+
+
+def lit(one: Chromium) -> set[str]:
+    return set(one.js("return [...document.querySelectorAll('svg .lit')].map(e => e.id)"))
+
+
+def click(one: Chromium, id_: str) -> None:
+    one.js("document.getElementById(arguments[0]).dispatchEvent(new MouseEvent('click', {bubbles: true}))", id_)
+
+
+def test_a_frame_that_is_clicked_lights_all_its_users(shown):
+    one = shown(ft.programs().text())
+    click(one, f"family-frame-{FRY_OF_3}")
+    assert {f"family-frame-{FRY_OF_3}", f"matrix-frame-{FRY_OF_3}", "family-page-F-2", "family-page-S-3", "family-page-S-4",
+            "family-edge-F-2", "family-edge-S-3", "family-edge-S-4"} <= lit(one)
+    assert len([name for name in lit(one) if name.startswith("ram-at-")]) == 1
+    assert one.js("return [...document.querySelectorAll('#processes .lit')].map(e => e.dataset.slot).sort()") == ["2", "3", "4"]
+    said = one.js("return document.getElementById('frame').innerText")
+    assert FRY_OF_3 in said and all(f"SHRIMP of pid {pid}" in said for pid in (4, 5)) and "FRY of pid 3" in said
+    one.keys("\ue00c")
+    assert not lit(one), "Escape"
+
+
+def test_a_process_that_is_clicked_shows_its_pages_and_an_address_its_walk(shown):
+    made = ft.programs()
+    one = shown(made.text())
+    click(one, "family-process-3")
+    said = one.js("return document.getElementById('space').innerText")
+    leaves = made.process(4)["mappings"]
+    assert "4 shrimpdemo" in said and all(m["va"] in said and m["pa"] in said for m in leaves)
+    one.js("[...document.querySelectorAll('#space button')].find(b => b.textContent === arguments[0]).click()", hex(ft.SHRIMP))
+    rows = one.js("return [...document.querySelectorAll('#walk tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+    tables = {t["level"]: t for t in made.process(4)["tables"] if int(t["va"], 16) <= ft.SHRIMP
+              and (t["level"] == 2 or ft.SHRIMP - int(t["va"], 16) < 1 << 21 + 9 * t["level"])}
+    leaf = next(m for m in leaves if m["region"] == "shrimp")
+    assert [row[:3] for row in rows] == [["2", "255", tables[1]["entry"]], ["1", "511", tables[0]["entry"]], ["0", "508", leaf["pte_at"]]]
+    assert rows[2][3] == leaf["pte"] and FRY_OF_3 in rows[2][4]
+    assert one.js("return document.getElementById('table').innerText").count("L0 table") == 2
+
+
+def test_an_address_that_is_not_mapped_is_a_page_fault(shown):
+    one = shown(ft.programs().text())
+    one.js("""document.getElementById('tab-walk').click();
+        const field = document.getElementById('va'); field.value = '0x40000000'; field.form.requestSubmit()""")
+    assert one.js("return document.querySelector('#walk .fault').textContent") == "page fault: the level 2 entry is not valid"
+
+
+def test_all_of_it_can_be_reached_by_keys(shown):
+    one = shown(ft.programs().text())
+    for key, view in (("2", "matrix"), ("3", "ram"), ("1", "family")):
+        one.keys(key)
+        assert one.js("return [...document.querySelectorAll('.figures [role=tabpanel]')].filter(e => e.checkVisibility()).map(e => e.id)") == [view]
+    chosen = "return document.querySelector('#processes [aria-pressed=true]').textContent"
+    before = one.js(chosen)
+    one.keys("k")
+    assert one.js(chosen) != before
+    one.keys("j")
+    assert one.js(chosen) == before
+    one.js("document.getElementById('tab-space').focus()")
+    one.keys("\ue014")
+    assert one.js("return document.activeElement.id") == "tab-table" and one.js("return document.getElementById('table').checkVisibility()")
+    buttons = one.js("return [...document.querySelectorAll('#processes button, .address')].every(e => e.tabIndex === 0)")
+    assert buttons, "in the order of Tab"
+    described = one.js("return [...document.querySelectorAll('svg[role=img]')].map(e => document.getElementById(e.getAttribute('aria-describedby')).textContent)")
+    assert len(described) == 3 and f"Frame {FRY_OF_3}: FRY of 3; SHRIMP of 4, 5." in described[0]
+
+
+def test_what_is_wrong_is_told_with_its_addresses(shown):
+    one = shown(wrong().text())
+    assert one.js("return document.getElementById('lamp').className") == "fail"
+    one.js("document.getElementById('causes').open = true")
+    assert "shrimp-pair" in one.js("return document.getElementById('causes').innerText")
+    one.js("document.querySelector('#causes [data-frame]').click()")
+    assert lit(one)
+
+
+def test_a_film_is_gone_through_step_by_step_and_what_changed_glows(shown):
+    one = shown(films.text())
+    n = len(films.film()["steps"])
+    assert one.js("return Number(document.getElementById('time').max)") == n - 1
+    titles = []
+    for i in range(n):
+        titles.append(one.js("return document.querySelector('#step h2').textContent"))
+        if i == 3:
+            assert "family-page-S-2" in one.js("return [...document.querySelectorAll('svg .glow')].map(e => e.id)")
+        one.keys("\ue014")
+    assert titles == [step["title"] for step in films.film()["steps"]]
+    one.keys("\ue011")
+    assert one.js("return document.querySelector('#step h2').textContent") == titles[0], "Home"
+
+
+def test_what_a_program_is_called_is_never_markup(shown):
+    made = ft.demo()
+    made.process(3)["name"] = "</script><b id=x>"
+    one = shown(made.text())
+    assert one.js("return document.getElementById('x')") is None
+    assert "</script><b id=x>" in one.js("return document.getElementById('processes').textContent")
+
+
+@pytest.mark.parametrize("width, height", [(1280, 800), (390, 844)])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_fits_the_window_and_can_be_read(shown, width: int, height: int, dark: bool):
+    one = shown(ft.programs().text(), width=width, height=height, dark=dark)
+    assert one.js("return document.documentElement.scrollWidth <= innerWidth")
+    if width == 1280:
+        for view in ("family", "ram"):
+            one.js("document.getElementById('tab-' + arguments[0]).click()", view)
+            one.cdp("Emulation.setDeviceMetricsOverride", width=width, height=3000, deviceScaleFactor=1, mobile=False)
+            assert [found for found in contrasts(one) if found[0] < 4.5] == []

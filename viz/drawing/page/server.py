@@ -1,0 +1,137 @@
+"""Serves the page of a Board on 127.0.0.1, to who knows its address: a token is in it (HTML, 9.2 Server-sent events).
+
+A page that a browser does not read, that goes away or comes twice costs its own thread and nothing else.
+"""
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .board import Board
+from .parts import Parts, change
+from .sheet import html
+
+_ALIVE_S = 15.0         # between two signs of life to a page that there is nothing to tell
+_STUCK_S = 20.0         # after which a browser that takes nothing is let go
+_LAST_S = 2.0           # for pages to take what was posted last
+_MOST_PAGES = 16
+
+Act = Callable[[], None]
+
+
+class Server(ThreadingHTTPServer):
+    """A context manager: serves from a thread of its own until it is left.
+
+    acts: by name, what a page may ask for; what they raise as OSError or ValueError is told to that page.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, board: Board, title: str, acts: Mapping[str, Act] = {}) -> None:
+        self.board, self.title, self.acts = board, title, acts
+        self.token = secrets.token_urlsafe(16)
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{self.token}/"
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.board.close(_LAST_S)
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that went away is no news for the terminal."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = _STUCK_S
+
+    def do_GET(self) -> None:
+        name = self._asked()
+        board = self.server.board
+        if name == "":
+            self._answer("text/html", html(self.server.title, [], live=True).encode("utf-8"))
+        elif name == "events":
+            self._events()
+        elif name == "film.html":
+            self._answer("text/html", html(self.server.title, board.tape()).encode("utf-8"))
+        elif (one := re.fullmatch(r"snapshot-(\d{1,9})\.json", name or "")) and (document := board.snapshot(int(one[1]))):
+            self._answer("application/json", document)
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        act = self.server.acts.get(self._asked() or "")
+        if act is None or self.headers.get("Origin") not in (None, *(f"http://{host}" for host in self._hosts())):
+            return self._refuse(HTTPStatus.NOT_FOUND)
+        try:
+            act()
+            said = ""
+        except (OSError, ValueError) as error:
+            said = str(error)
+        self._answer("text/plain", said.encode("utf-8"))
+
+    def _hosts(self) -> tuple[str, str]:
+        """A page of somebody else's, whose name leads to 127.0.0.1, has another."""
+        return f"127.0.0.1:{self.server.server_port}", f"localhost:{self.server.server_port}"
+
+    def _asked(self) -> str | None:
+        """What is asked for, after the token; None for who may not ask."""
+        token, slash, name = self.path.removeprefix("/").partition("/")
+        known = hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode("ascii"))
+        return name if slash and known and self.headers.get("Host") in self._hosts() else None
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self.close_connection = True
+        self._answer("text/plain", f"{status.phrase}\n".encode("ascii"), status)
+
+    def _answer(self, kind: str, data: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._head(kind, status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _head(self, kind: str, status: HTTPStatus) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+
+    def _events(self) -> None:
+        """The newest state whole, and then what changed, as often as the browser takes it: states in between are left out."""
+        self.close_connection = True
+        board = self.server.board
+        if board.n_pages >= _MOST_PAGES:
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        self._head("text/event-stream", HTTPStatus.OK)
+        self.end_headers()
+        n = -1
+        before: Parts | None = None
+        with board:
+            while not board.is_over or board.newest.n != n:
+                state = board.after(n, _ALIVE_S)
+                if state is None or not state.parts:
+                    self.wfile.write(b": nothing new\n\n")
+                    n = n if state is None else state.n
+                    continue
+                told = change(before or {}, state.parts, "").to_json(n=state.n, whole=before is None)
+                self.wfile.write(f"data: {told}\n\n".encode("utf-8"))
+                n, before = state.n, state.parts
+
+    def log_message(self, *_: object) -> None:
+        """The terminal is the machine's console."""
