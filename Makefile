@@ -21,6 +21,10 @@ OUT ?=
 POINTS ?=
 ONLY ?=
 PROFILE ?=
+STARTER ?=
+COURSE ?=
+LAY ?=
+LIMIT ?=
 ROOT ?=
 LIVE ?=
 STEP ?=
@@ -38,7 +42,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb live gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged
+.PHONY: help setup doctor build demo check qemu qemu-gdb live gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode
 .SILENT:
 
 help:
@@ -63,6 +67,8 @@ help:
 	echo 'make matrix     set-up, what people run and every test, in fresh Debians 12 and 13: an hour or more'
 	echo 'make build      the kernel and its disk, and nothing else'
 	echo 'make setup      install what is missing; make doctor says what is there'
+	echo 'make autograder STARTER=tree OUT=autograder.zip  what a course uploads to Gradescope: docs/courses.md'
+	echo 'make vscode     write what VS Code needs to debug a kernel into its .vscode: docs/editors.md'
 	echo 'make clean      remove what was built'
 	echo
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
@@ -203,6 +209,17 @@ golden:
 lint:
 	scripts/setup run test
 	$(PYTHON) scripts/lint
+
+autograder:
+	scripts/setup run
+	$(PYTHON) scripts/autograder $(if $(STARTER),--starter $(call quoted,$(STARTER))) $(if $(COURSE),--course $(call quoted,$(COURSE))) \
+		$(if $(POINTS),--points $(call quoted,$(POINTS))) $(if $(PROFILE),--profile $(call quoted,$(PROFILE))) \
+		$(if $(LAY),--lay $(call quoted,$(LAY))) $(if $(ONLY),--only $(call quoted,$(ONLY))) \
+		$(if $(LIMIT),--limit $(call quoted,$(LIMIT))) $(call quoted,$(or $(OUT),autograder.zip))
+
+vscode:
+	scripts/setup run debug
+	$(PYTHON) scripts/vscode --kernel $(call quoted,$(KERNEL)) $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
 
 clean:
 	$(PYTHON) scripts/build --clean

@@ -7,6 +7,8 @@
     judging/   plays scenarios and stories on a kernel, and judges what it sees
     pictures/  has viz/ draw figures and films of a machine
     marks/     turns what was judged into marks, of one tree or of a class
+    courses/   marks a course's submissions where they are handed in
+    editors/   writes what an editor needs to debug a kernel
     upkeep/    checks the project itself: lint, imports, fresh roots
 
 A folder imports only from folders above it. Beside them: the command line (cli), which tools there are (tools), how long

@@ -77,6 +77,11 @@ def remove(copy: Path) -> None:
     _manifest_of(copy).unlink(missing_ok=True)
 
 
+def sources(tree: Path) -> list[Path]:
+    """The files of a tree that no build made, as paths below it; what its links lead to is among them."""
+    return [path for path, _ in _sources(tree, stranger=False)]
+
+
 def _manifest_of(copy: Path) -> Path:
     return copy.with_name(copy.name + ".json")
 

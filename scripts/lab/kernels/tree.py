@@ -203,13 +203,13 @@ def built_at(path: str) -> Path:
 def booted_from(path: str) -> Path:
     """The kernel that prepare() has us boot."""
     where = typed(path).resolve() if path else OURS
-    return built_at(path) if where.is_file() or where in (OURS, ours()) else _copy_of(where) / _elf_below(where)
+    return built_at(path) if where.is_file() or where in (OURS, ours()) else copy_of(where) / _elf_below(where)
 
 
 def _elf_below(tree: Path) -> Path:
     """Where in a tree its kernel is made, as the last build of it showed."""
     try:
-        return Path(_memory_of(_copy_of(tree)).read_text())
+        return Path(_memory_of(copy_of(tree)).read_text())
     except OSError:
         return Path("kernel/kernel")
 
@@ -254,7 +254,8 @@ def _from_elf(elf: Path) -> Kernel:
     return _describe(tree, tree, elf, file, images, line, ["used as it is, not rebuilt"], str(elf))
 
 
-def _copy_of(source: Path) -> Path:
+def copy_of(source: Path) -> Path:
+    """Where a tree is built that is not ours."""
     # make splits names at spaces.
     plain = re.sub(r"[^\w.+-]", "_", source.name)
     return TREES / f"{plain}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
@@ -262,7 +263,7 @@ def _copy_of(source: Path) -> Path:
 
 def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
     sandbox.need(source.name)
-    copy = _copy_of(source)
+    copy = copy_of(source)
     with lock(copy):
         building.take_stand_ins_away(copy)
         notes = copying.mirror(source, copy, stranger)
@@ -290,7 +291,7 @@ def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
 
 def discard(path: str) -> None:
     """Removes the copy that prepare() made of a tree."""
-    copy = _copy_of(typed(path).resolve())
+    copy = copy_of(typed(path).resolve())
     if not copy.is_dir():
         return
     with lock(copy):

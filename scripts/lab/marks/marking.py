@@ -29,6 +29,8 @@ from ..replay.archive import Checkpoint
 PASSED, FAILED, SKIPPED, WARNED = rules.PASS, rules.FAIL, rules.SKIPPED, rules.WARNING
 # How a scenario's hindrance reads as the word for a kernel. One that ran nothing was not judged.
 _WORDS = {"panicked": "panics", "hung": "hangs", "printed without end": "prints without end", "ended": "ends QEMU"}
+ENDS = frozenset(_WORDS.values())
+"""Words for a kernel that did not come to its end, of which the console tells more."""
 _SAME_WAY = {"not played": "hung"}  # what was not played, others that hung kept from it
 _PLAYED = {*scenarios.NAMES, PLAY}  # what ONLY= takes
 _THEIR_TREE = "..."  # in what to type next: the path is another where that is read

@@ -258,7 +258,8 @@ def _clang_format() -> Iterator[Job]:
 
 def _shellcheck() -> Iterator[Job]:
     program = _need("shellcheck")
-    names = [*(name for name in _scripts("#!/bin/sh\n") if name not in _python()), "scripts/probe.sh", ".ci/run"]
+    names = [*(name for name in _scripts("#!/bin/sh\n") if name not in _python()), "scripts/probe.sh", ".ci/run",
+             "scripts/course/setup.sh", "scripts/course/run_autograder"]
     # SC2086: words of a list are to be split. SC1091: it asks to be told where the file is that is read in.
     # SC2154, SC2034: variables that the file that is read in sets, or takes.
     yield Job("shellcheck", _version(program), names, [],

@@ -1,0 +1,1 @@
+"""What an editor needs to debug a kernel with the kit."""

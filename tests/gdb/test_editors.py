@@ -1,0 +1,230 @@
+"""What make vscode writes: done as VS Code does it, by a client of GDB's machine interface, on a real machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab import ROOT, Trouble, tools
+from lab.editors import generated, vscode
+from lab.kernels import tree
+from lab.patience import Patience
+
+
+def place(kernel: tree.Kernel, **how) -> vscode.Place:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    gdb = tools.gdb()
+    return vscode.Place(**{"tree": ROOT, "sources": tree.OURS, "built": tree.ours(), "kernel": str(kernel.elf), "elf": kernel.elf,
+                           "gdb": gdb, "version": vscode.gdb_version(gdb), "port": port, **how})
+
+
+def written(folder: Path, one: vscode.Place) -> tuple[dict, dict]:
+    """launch.json's first configuration, and the tasks by their labels, as they are read from the files."""
+    generated.write(folder, vscode.files_of(one))
+    launch, tasks = (json.loads((folder / name).read_text()) for name in ("launch.json", "tasks.json"))
+    return launch["configurations"][0], {task["label"]: task for task in tasks["tasks"]}
+
+
+class Mi:
+    """A client of GDB/MI (GDB's manual, "The GDB/MI Interface")."""
+
+    def __init__(self, configuration: dict) -> None:
+        self.gdb = subprocess.Popen([configuration["miDebuggerPath"], "--interpreter=mi", *shlex.split(configuration["miDebuggerArgs"])],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        self._said = b""
+
+    def until(self, pattern: str) -> str:
+        """What GDB prints up to a line with the pattern."""
+        patience, found = Patience(60, self.gdb.pid), []
+        while True:
+            line, newline, rest = self._said.partition(b"\n")
+            if newline:
+                self._said = rest
+                found.append(line.decode())
+                if re.search(pattern, found[-1]):
+                    return "\n".join(found)
+                continue
+            assert not patience.is_over, f"no {pattern} in {found}"
+            if select.select([self.gdb.stdout], [], [], patience.look_s)[0]:
+                data = os.read(self.gdb.stdout.fileno(), 65536)
+                assert data, f"GDB ended: {found}"
+                self._said += data
+
+    def ask(self, command: str) -> str:
+        self.gdb.stdin.write(f"7{command}\n".encode())
+        self.gdb.stdin.flush()
+        said = self.until(r"^7\^")
+        assert not re.search(r"^7\^error", said, re.M), said
+        return said
+
+    def console(self, command: str) -> str:
+        escaped = command.replace("\\", "\\\\").replace('"', '\\"')
+        return "".join(json.loads(text) for text in re.findall(r'^~(".*")$', self.ask(f'-interpreter-exec console "{escaped}"'), re.M))
+
+    def end(self) -> None:
+        self.gdb.kill()
+        self.gdb.wait()
+        self.gdb.stdin.close()
+        self.gdb.stdout.close()
+
+
+@contextmanager
+def task(one: dict, run: Path) -> Iterator[subprocess.Popen]:
+    """A task in the background, from when its matcher says that it is ready."""
+    process = subprocess.Popen([one["command"], *one["args"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace", env={**os.environ, "SHRIMPY_RUN": str(run)})
+    try:
+        ends = one["problemMatcher"]["background"]["endsPattern"]
+        assert any(re.search(ends, line) for line in process.stdout), "it ended"
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def qemu(run: Path) -> int:
+    """The process id of the QEMU that a task has started."""
+    note, = (json.loads(path.read_text()) for path in run.glob("*.json"))
+    return int(Path(note["ram"]).with_name("qemu.pid").read_text())
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.limit(240)
+def test_a_session_stops_in_fork_and_its_end_leaves_no_machine(kernel, tmp_path):
+    configuration, tasks = written(tmp_path / ".vscode", place(kernel))
+    with task(tasks[configuration["preLaunchTask"]], tmp_path / "run") as machine:
+        pid = qemu(tmp_path / "run")
+        mi = Mi(configuration)
+        try:
+            attach(mi, configuration)
+            assert "pending" not in mi.ask(f'-break-insert -f "{tree.OURS}/kernel/proc.c:{line_in_fork()}"')
+            mi.ask("-break-insert -f fork")
+            mi.ask("-exec-continue")
+            assert 'func="main"' in mi.until(r"^\*stopped")     # where cpptools goes on by itself
+            mi.ask("-break-delete 1")
+            in_fork(mi)
+            assert re.search(r"^pass +fry-private", mi.console("shrimp-check"), re.M)
+            assert "init" in mi.console("xv6-ps")
+            mi.ask("kill")                                       # what cpptools sends at Stop
+            assert machine.wait() == 0
+        finally:
+            mi.end()
+        assert not is_there(pid)
+
+
+def line_in_fork() -> int:
+    lines = (tree.OURS / "kernel/proc.c").read_text().splitlines()
+    return next(n for n, text in enumerate(lines, 1) if "np = allocproc()" in text)
+
+
+def attach(mi: Mi, configuration: dict) -> None:
+    """What cpptools does with a configuration, up to the first stop."""
+    mi.ask("-gdb-set mi-async on")
+    for command in configuration["setupCommands"]:
+        mi.console(command["text"])
+    mi.ask(f"-environment-cd {configuration['cwd']}")
+    mi.ask(f"-file-exec-and-symbols {configuration['program']}")
+    assert "riscv:rv64" in mi.console("show architecture") and '"none"' in mi.console("show osabi")
+    mi.ask("-break-insert main")
+    mi.ask(f"-target-select remote {configuration['miDebuggerServerAddress']}")
+
+
+def in_fork(mi: Mi) -> None:
+    while 'func="fork"' not in (stop := (mi.ask("-exec-continue"), mi.until(r"^\*stopped"))[1]):
+        assert 'reason="breakpoint-hit"' in stop
+    mi.ask("-exec-next")
+    assert 'func="fork"' in mi.until(r"^\*stopped")
+    assert 'func="syscall"' in mi.ask("-stack-list-frames")
+    assert 'name="' in mi.ask("-stack-list-variables --all-values")
+    assert str(tree.OURS / "kernel/proc.c") in mi.ask("-stack-info-frame")
+    mi.ask("-exec-continue --all")
+    mi.ask("-exec-interrupt --all")
+    mi.until(r"^\*stopped")
+
+
+def test_the_machine_ends_with_its_task_when_gdb_has_died(kernel, tmp_path):
+    configuration, tasks = written(tmp_path / ".vscode", place(kernel))
+    with task(tasks[configuration["preLaunchTask"]], tmp_path / "run") as machine:
+        pid = qemu(tmp_path / "run")
+        mi = Mi(configuration)
+        mi.ask(f"-target-select remote {configuration['miDebuggerServerAddress']}")
+        mi.end()
+        assert is_there(pid)
+        machine.send_signal(signal.SIGTERM)
+        machine.wait()
+    assert not is_there(pid)
+
+
+def test_a_machine_that_cannot_be_there_ends_the_wait(kernel, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        _, tasks = written(tmp_path / ".vscode", place(kernel, port=taken.getsockname()[1]))
+        with task(tasks[vscode.MACHINE], tmp_path / "run") as machine:
+            assert machine.wait() == 1
+
+
+# What is written
+
+def test_gdbs_own_adapter_is_offered_where_gdb_has_it(kernel):
+    new, old = (json.loads(vscode.files_of(place(kernel, version=version))["launch.json"])["configurations"]
+                for version in ((16, 3), (13, 1)))
+    assert [one["type"] for one in new] == ["cppdbg", "gdb-dap"] and [one["type"] for one in old] == ["cppdbg"]
+    assert new[1]["request"] == "attach" and new[1]["target"] == new[0]["miDebuggerServerAddress"]
+
+
+def test_sources_of_a_copy_are_those_of_the_tree(kernel, tmp_path):
+    text = vscode.files_of(place(kernel, built=tmp_path / "copy", sources=tmp_path / "my tree"))["launch.json"]
+    assert f'set substitute-path "{tmp_path}/copy" "{tmp_path}/my tree"' in [
+        one["text"] for one in json.loads(text)["configurations"][0]["setupCommands"]]
+
+
+def test_the_line_that_check_names_is_matched(kernel):
+    matcher = json.loads(vscode.files_of(place(kernel))["tasks.json"])["tasks"][2]["problemMatcher"]["pattern"]
+    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if " written " in line)
+    found = re.search(matcher["regexp"], line.removeprefix("    "))
+    assert found[matcher["file"]] == "kernel/proc.c" and found[matcher["line"]].isdigit()
+
+
+def test_a_file_that_somebody_changed_is_left(tmp_path):
+    folder = tmp_path / ".vscode"
+    assert generated.write(folder, {"a.json": "1\n", "b.json": "1\n"}) == [folder / "a.json", folder / "b.json"]
+    assert generated.write(folder, {"a.json": "1\n", "b.json": "2\n"}) == [folder / "b.json"]
+    (folder / "b.json").write_text("mine\n")
+    with pytest.raises(Trouble, match="b.json is not as make vscode left it"):
+        generated.write(folder, {"a.json": "2\n", "b.json": "2\n"})
+    assert [(folder / name).read_text() for name in ("a.json", "b.json")] == ["1\n", "mine\n"]
+    (folder / "b.json").unlink()
+    assert generated.write(folder, {"a.json": "1\n", "b.json": "3\n"}) == [folder / "b.json"]
+
+
+def test_a_file_that_was_there_is_left(tmp_path):
+    (tmp_path / "a.json").write_text("mine\n")
+    with pytest.raises(Trouble, match="a.json"):
+        generated.write(tmp_path, {"a.json": "1\n"})
+    with pytest.raises(Trouble, match="b.json"):
+        (tmp_path / "b.json").symlink_to("/etc/passwd")
+        generated.write(tmp_path, {"b.json": "1\n"})
+    assert (tmp_path / "a.json").read_text() == "mine\n"
+
+
+def test_the_container_runs_what_is_there():
+    told = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert [words.split()[0] for words in told["postCreateCommand"].split(" && ")] == ["scripts/setup", "make"]
+    assert told["customizations"]["vscode"]["extensions"] == ["ms-vscode.cpptools"]
