@@ -435,7 +435,7 @@ static void must_count(int n, int step) {
   for (int i = 0; i < COUNTED; i++)
     await(done);
   must(attached(inherited) == n);
-  must(shmctl(inherited % NSHM, SHM_STAT, &ds) == inherited && ds.shm_nattch == n);
+  must(shmctl(inherited % NSHM, SHM_STAT, &ds) == inherited && ds.shm_nattch == (uint64)n);
   for (int i = 0; i < COUNTED; i++)
     post(go[step]);
 }
@@ -523,12 +523,13 @@ static void set_changes_mode(void) {
 static void info_agrees_with_list(void) {
   struct shm_info info;
   struct shmid_ds ds;
-  int pages = 0, found = 0, ids[] = {must_get(1), must_get(PGSIZE + 1), must_get(3 * PGSIZE)};
+  uint64 pages = 0;
+  int found = 0, ids[] = {must_get(1), must_get(PGSIZE + 1), must_get(3 * PGSIZE)};
   must_remove(ids[1]);         // leaves a gap
   int last = shmctl(0, SHM_INFO, &info);
   must(last >= 0 && shmctl(last, SHM_STAT_ANY, &ds) == ids[2] && shmctl(last + 1, SHM_STAT_ANY, &ds) == -EINVAL);
-  for (int place = 0; place <= last; place++) {
-    if (shmctl(place, SHM_STAT_ANY, &ds) < 0)
+  for (int index = 0; index <= last; index++) {
+    if (shmctl(index, SHM_STAT_ANY, &ds) < 0)
       continue;
     found++;
     pages += PGROUNDUP(ds.shm_segsz) / PGSIZE;
