@@ -29,13 +29,25 @@ def unmarked(why: str, by_the_submission: bool = False) -> dict[str, Any]:
 
 def marked(told: Mapping[str, Any], folder: Path, notes: Sequence[str]) -> dict[str, Any]:
     """results.json of a check. told: as check wrote it; folder: where check left the rest; notes: what else is to be said."""
+    has_end = told["extra_data"]["status"] in marking.ENDS
+    return {**told, "output": "\n".join(parts(told, folder, notes) + (console(folder) if has_end else [])), "output_format": "html"}
+
+
+def parts(told: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> list[str]:
+    """HTML of what a check said: the verdict, the first cause, the figures."""
     more = told["extra_data"]
-    parts = [f"<p><b>{html.escape(more['status'])}</b>: {html.escape(more['line'])}</p>" if more["line"] else
-             f"<p><b>{html.escape(more['status'])}</b></p>",
-             *(f"<p>note: {html.escape(printable(note))}</p>" for note in notes), *_causes(more.get("causes", ())), *_pictures(folder)]
-    if more["status"] in marking.ENDS and (said := _console(folder)):
-        parts.append(f"<p>The end of the console:</p><pre>{html.escape(said)}</pre>")
-    return {**told, "output": "\n".join(parts), "output_format": "html"}
+    return [f"<p><b>{html.escape(more['status'])}</b>: {html.escape(more['line'])}</p>" if more["line"] else
+            f"<p><b>{html.escape(more['status'])}</b></p>",
+            *(f"<p>note: {html.escape(printable(note))}</p>" for note in notes), *_causes(more.get("causes", ())), *_pictures(folder)]
+
+
+def console(folder: Path) -> list[str]:
+    """HTML of the console's end, where there is any."""
+    try:
+        said = printable((folder / results.CONSOLE).read_text(errors="replace")[-_MOST_CONSOLE:])
+    except OSError:
+        return []
+    return [f"<p>The end of the console:</p><pre>{html.escape(said)}</pre>"] if said else []
 
 
 def _causes(some: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -68,9 +80,3 @@ def _story(folder: Path) -> Path | None:
     except Trouble:
         return None
 
-
-def _console(folder: Path) -> str:
-    try:
-        return printable((folder / results.CONSOLE).read_text(errors="replace")[-_MOST_CONSOLE:])
-    except OSError:
-        return ""

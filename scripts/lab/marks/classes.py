@@ -19,7 +19,8 @@ from typing import Any
 from .. import ROOT, Trouble, cli, printable
 from ..judging import points
 from ..walls import sandbox
-from . import results
+from . import due, results
+from .due import Basis, Why
 from .marking import WARNED
 
 TABLE, NOT_CHECKED = "marks.csv", "not checked"
@@ -45,51 +46,68 @@ class Marked:
     causes: str = ""
 
 
-def check_all(folder: Path, out: Path, worth: str, ours: Sequence[str], jobs: str, limit_s: int, hosts: Sequence[str]) -> list[Marked]:
-    """Checks what has no marks yet, and returns what all have.
+def planned(folder: Path, out: Path, worth: Mapping[str, float], options: Sequence[str]) -> dict[str, Why | None]:
+    """The submissions in a folder, by name, and why each must be marked, None when it need not. Nothing is written.
 
-    worth: the file of points; ours: the command that checks one, given --one and its name; limit_s: of one
+    out: where the marks are, or will be; worth: points by rule; options: check's, without the points
     """
     submissions = _submissions(folder)
-    names = sorted(submissions)
-    if not names:
+    if not submissions:
         raise Trouble(f"{folder}: expected a folder or an archive for each submission, found none")
-    expected = dict(points.read(worth))
-    to_do = [name for name in names if not _is_done(folder / submissions[name], out / name, expected)]
     if out == folder or folder in out.parents:
         raise Trouble(f"--out {out} is among the submissions: name another folder")
+    return {name: due.why(folder / submissions[name], out, name, worth, options) for name in sorted(submissions)}
+
+
+def check_all(plan: Mapping[str, Why | None], out: Path, ours: Sequence[str], jobs: str, limit_s: int, hosts: Sequence[str]) -> list[Marked]:
+    """Checks what must be marked, and returns the marks of all.
+
+    ours: the command that checks one, given --one and its name; limit_s: of one
+    """
+    to_do = [name for name, why in plan.items() if why]
     out.mkdir(parents=True, exist_ok=True)
     if to_do:
         for name in to_do:
             _why(out, name).unlink(missing_ok=True)
         in_parallel([*ours, "--one"], to_do, out, jobs, limit_s, hosts)
-    return [_marked(out, name, name in to_do) for name in names]
+    return [_marked(out, name, name in to_do) for name in plan]
 
 
-def check_one(folder: Path, name: str, out: Path, options: Sequence[str]) -> int:
-    """Checks one submission: check's status. What keeps it from being checked is noted for the table."""
-    with contextlib.suppress(Trouble):
-        results.claim(out / name)
-    shutil.rmtree(out / name, ignore_errors=True)
+def check_one(folder: Path, name: str, out: Path, options: Sequence[str], worth: str) -> int:
+    """Checks one submission: check's status. What keeps it from being checked is noted for the table.
+
+    options: check's, without the points; worth: the file of points, or ""
+    """
     try:
-        with _tree(folder / _submissions(folder)[name], name) as tree:
-            check = subprocess.Popen([sys.executable, str(ROOT / "scripts/check"), "--kernel", str(tree), "--out", str(out / name),
-                                      *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                     text=True, errors="replace")
-            try:
-                _, said = check.communicate()
-            finally:
-                check.terminate()  # it ends its machine
-                check.wait()
-            if check.returncode in (0, 1) and (out / name / results.GRADESCOPE).is_file():
-                return check.returncode
-            why = next((line for line in said.splitlines() if line.startswith("check: ")), said.strip()[-300:])
+        results.claim(out / name)
+        due.note(out, name, None)
+        shutil.rmtree(out / name, ignore_errors=True)
+        source = folder / _submissions(folder)[name]
+        basis = Basis(due.digest(source), tuple(options))   # before the check, during which files may change
+        with _tree(source, name) as tree:
+            status, said = _check(tree, out / name, [*options, *(["--points", worth] if worth else [])])
+        if status in (0, 1) and (out / name / results.GRADESCOPE).is_file():
+            due.note(out, name, basis)
+            return status
+        why = next((line for line in said.splitlines() if line.startswith("check: ")), said.strip()[-300:])
     except Trouble as trouble:
         why = str(trouble).partition("\n")[0]
     except OSError as error:
         why = cli.refused(error)
     _why(out, name).write_text(printable(why))
     return 2
+
+
+def _check(tree: Path, out: Path, options: Sequence[str]) -> tuple[int, str]:
+    """Runs check; its status, and what it said on standard error."""
+    check = subprocess.Popen([sys.executable, str(ROOT / "scripts/check"), "--kernel", str(tree), "--out", str(out), *options],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    try:
+        _, said = check.communicate()
+    finally:
+        check.terminate()  # it ends its machine
+        check.wait()
+    return check.returncode, said
 
 
 def table(out: Path, marked: Sequence[Marked]) -> Path:
@@ -123,18 +141,6 @@ def _submissions(folder: Path) -> Mapping[str, str]:
             raise Trouble(f"{folder}: {found[name]} and {path.name} are both {name}: rename one")
         found[name] = path.name
     return found
-
-
-def _is_done(source: Path, marks: Path, worth: Mapping[str, float]) -> bool:
-    """Whether marks are of this submission as it is now, and of these points."""
-    try:
-        told = json.loads((marks / results.GRADESCOPE).read_text())
-        made = (marks / results.GRADESCOPE).stat().st_mtime
-        same = {one["name"].partition(":")[0]: one["max_score"] for one in told["tests"]} == worth
-        # The time of a change of the file itself: what is unpacked keeps its others.
-        return same and all(path.lstat().st_ctime < made for path in (source, *source.rglob("*")))
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def in_parallel(command: Sequence[str], names: Sequence[str], out: Path, jobs: str, limit_s: int, hosts: Sequence[str] = ()) -> None:
@@ -215,14 +221,22 @@ def _causes(some: Sequence[Mapping[str, Any]]) -> str:
                      for one in some)
 
 
-def _marked(out: Path, name: str, tried: bool) -> Marked:
+def told(out: Path, name: str) -> Mapping[str, Any] | None:
+    """The results.json of a submission that has marks."""
+    if _why(out, name).exists():
+        return None
     try:
-        told = json.loads((out / name / results.GRADESCOPE).read_text())
-        more = told["extra_data"]
-        return Marked(name, more["status"], told["score"], more["max_score"], " ".join(more["failed"]), more["line"], more["seconds"],
+        found = json.loads((out / name / results.GRADESCOPE).read_text())
+        return found if isinstance(found["extra_data"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _marked(out: Path, name: str, tried: bool) -> Marked:
+    if found := told(out, name):
+        more = found["extra_data"]
+        return Marked(name, more["status"], found["score"], more["max_score"], " ".join(more["failed"]), more["line"], more["seconds"],
                       _causes(more.get("causes", [])))
-    except (OSError, ValueError, KeyError):
-        pass
     try:
         return Marked(name, NOT_CHECKED, first_line=_why(out, name).read_text())
     except OSError:

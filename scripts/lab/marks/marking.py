@@ -89,6 +89,7 @@ class Cause:
     unjudged  those of them that could not be judged because of it
     points    what all of them are worth
     traced    where what is wrong was written, or why that is not known; None where nobody asked
+    to_type   what to type in a shell next, where there is something
     """
 
     status: str
@@ -101,6 +102,7 @@ class Cause:
     unjudged: tuple[str, ...] = ()
     points: float = 0.0
     traced: Traced | None = None
+    to_type: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -330,16 +332,17 @@ def _of_block(block: Block, first: Failure, shows: Mapping[tuple[str, str], str]
               has_film: bool, traced: Traced | None) -> _Found:
     """ended: the scenarios whose end is the panic that the block is of."""
     one = first.verdict
-    said = text.block(block, to_type=_to_type(one.rule, first.outcome.name, has_film), seen=seen(first), traced=traced)
+    to_type = _to_type(one.rule, first.outcome.name, has_film)
+    said = text.block(block, to_type=to_type, seen=seen(first), traced=traced)
     fails = frozenset(each.rule for each in block.verdicts if each.status == FAILED)
     if not ended:
         assert one.reason is not None, "each failure has one"
         cause = Cause(one.status, one.reason.kind.value, one.rule, first.outcome.name, printable(f"{one.rule}: {one.subject}: {one.why}"),
-                      printable(said), traced=traced)
+                      printable(said), traced=traced, to_type=to_type)
         return _Found(cause, shows, fails)
     console = "".join(f"{line}\n" for line in _why(ended[0]).partition("\n")[2].splitlines())
     found = _of_ends(ended, f"{said}{console}")
-    return replace(found, cause=replace(found.cause, traced=traced), shows={**found.shows, **shows}, fails=found.fails | fails)
+    return replace(found, cause=replace(found.cause, traced=traced, to_type=to_type), shows={**found.shows, **shows}, fails=found.fails | fails)
 
 
 def _of_ends(ended: Sequence[Outcome], said: str = "") -> _Found:
@@ -347,9 +350,10 @@ def _of_ends(ended: Sequence[Outcome], said: str = "") -> _Found:
     first, *others = ended
     assert first.hindrance is not None
     as_well = f"  as well   in {', '.join(one.name for one in others)}\n" if others else ""
-    to_type = "" if said or first.name not in _PLAYED else f"  next      {';  '.join(_to_type('no-panic', first.name))}\n"
-    said = (said or f"FAIL {RUNS}, in {first.name}: {_why(first).rstrip()}\n") + as_well + to_type
-    cause = Cause(FAILED, first.hindrance.kind, RUNS, first.name, printable(first.hindrance.line), printable(said))
+    to_type = _to_type("no-panic", first.name) if first.name in _PLAYED else ()
+    to_say = f"  next      {';  '.join(to_type)}\n" if to_type and not said else ""
+    said = (said or f"FAIL {RUNS}, in {first.name}: {_why(first).rstrip()}\n") + as_well + to_say
+    cause = Cause(FAILED, first.hindrance.kind, RUNS, first.name, printable(first.hindrance.line), printable(said), to_type=to_type)
     return _Found(cause, {(one.name, RUNS): printable(_why(one).partition("\n")[0]) for one in ended}, frozenset((RUNS,)), True)
 
 

@@ -22,8 +22,9 @@ from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 
 TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS = "results.txt", "results.xml", "results.json", "snapshot.json", "origins.json"
 FAULT, CONSOLE, BUILD, CHECKPOINT = "fault", "console.log", "build.log", "checkpoint.zip"
+PAGE, MAIL = "page.html", "mail.txt"    # of a class, made of the others
 _OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD,
-         CHECKPOINT}
+         CHECKPOINT, f"{FILM}.svg", PAGE, MAIL}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report
 
