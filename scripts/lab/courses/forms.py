@@ -1,17 +1,21 @@
-"""Marks in the forms of other graders, made of the results.json that check leaves: gradelib's text, GitHub's annotations and
-summary, the result.json of Classroom 50."""
+"""Marks in other forms, made of the results.json that check leaves: gradelib's text, GitHub's annotations and summary, the
+result.json of Classroom 50, a text to mail."""
 
 from __future__ import annotations
 
 import datetime
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shrimpy.origins import Traced
 from shrimpy.records import decode
 
+from .. import printable
+from ..judging.points import BUILDS, RUNS
 from ..marks.marking import FAILED
+from ..marks.summary import rule_of
 
 Told = Mapping[str, Any]
 
@@ -23,7 +27,7 @@ def gradelib(told: Told) -> str:
     """As the graders of MIT's labs print: a test for each rule that is worth points, and the score."""
     lines = []
     for one in _worth(told):
-        rule = _rule(one)
+        rule = rule_of(one)
         lines.append(f"== Test {one['name']} ==")
         if one["status"] == "passed":
             lines.append(f"{rule}: OK")
@@ -61,7 +65,7 @@ def _escaped(said: str) -> str:
 def summary(told: Told) -> str:
     """GitHub's job summary: Markdown."""
     extra = told["extra_data"]
-    rows = [f"| {_rule(one)} | {one['status']} | {one['score']:g} / {one['max_score']:g} |" for one in _worth(told)]
+    rows = [f"| {rule_of(one)} | {one['status']} | {one['score']:g} / {one['max_score']:g} |" for one in _worth(told)]
     # A fence longer than any in the text.
     ticks = max((len(run) for cause in extra["causes"] for run in re.findall("`+", cause["text"])), default=0)
     fence = "`" * max(3, ticks + 1)
@@ -75,7 +79,7 @@ def classroom50(told: Told, environment: Mapping[str, str], now: datetime.dateti
 
     environment: the runner's variables; now: the time, of a known zone
     """
-    tests = [{"test-name": _rule(one), "passed": one["status"] == "passed", "score": _number(one["score"]),
+    tests = [{"test-name": rule_of(one), "passed": one["status"] == "passed", "score": _number(one["score"]),
               "max-score": _number(one["max_score"]), "output": one["output"][:_MOST_OUTPUT]} for one in _worth(told)]
     commit = environment.get("COMMIT_URL", "")
     return {"schema": "classroom50/result/v1", "classroom": environment.get("CLASSROOM", ""),
@@ -85,17 +89,45 @@ def classroom50(told: Told, environment: Mapping[str, str], now: datetime.dateti
             "max-score": _number(_most(told)), "tests": tests}
 
 
+_NEXT = {BUILDS: "Build it with make, and mend the first error.", RUNS: "Boot it with make qemu: the console's last lines say where it ends."}
+_WIDTH = 76
+
+
+def mail(told: Told, name: str, figure: str) -> str:
+    """A text to mail to whoever handed in: the points, the first cause, one figure, what to do next.
+
+    figure: the name of a file beside results.json, or ""
+    """
+    extra = told["extra_data"]
+    lines = [_wrapped(f"{name}: {extra['status']}, {told['score']:g} of {extra['max_score']:g} points")]
+    if extra["line"] and not extra["causes"]:
+        lines += ["", _wrapped(extra["line"])]
+    for cause in extra["causes"][:1]:
+        lines += ["", _wrapped(cause["line"])]
+        lines += ["", f"Figure: {figure}"] if figure else []
+        steps = [f"    {step}" for step in cause.get("to_type", ())] or [f"    {_NEXT[rule]}" for rule in _NEXT if rule == cause["rule"]]
+        lines += ["", "Next:", *steps] if steps else []
+    if len(extra["causes"]) > 1:
+        lines += ["", f"The page that comes with this has {len(extra['causes']) - 1} more causes."]
+    return "\n".join(lines) + "\n"
+
+
+def unmarked_mail(name: str, why: str) -> str:
+    """The same of a submission that could not be checked. why: one line."""
+    return f"{_wrapped(f'{name}: not checked')}\n\n{_wrapped(why)}\n\nNext: please ask whoever marks.\n"
+
+
+def _wrapped(said: str) -> str:
+    """A stranger's words as lines for a mail."""
+    return textwrap.fill(printable(" ".join(said.split())), _WIDTH, break_on_hyphens=False)
+
+
 def _worth(told: Told) -> list[Told]:
     return [one for one in told["tests"] if one["max_score"]]
 
 
 def _most(told: Told) -> float:
     return told["extra_data"]["max_score"]
-
-
-def _rule(one: Told) -> str:
-    """The id of the rule that a test is of."""
-    return one["name"].partition(":")[0]
 
 
 def _number(points: float) -> float:

@@ -232,12 +232,17 @@ def told(out: Path, name: str) -> Mapping[str, Any] | None:
         return None
 
 
+def why(out: Path, name: str) -> str:
+    """Why a submission has no marks; "" when that was not noted."""
+    try:
+        return _why(out, name).read_text()
+    except OSError:
+        return ""
+
+
 def _marked(out: Path, name: str, tried: bool) -> Marked:
     if found := told(out, name):
         more = found["extra_data"]
         return Marked(name, more["status"], found["score"], more["max_score"], " ".join(more["failed"]), more["line"], more["seconds"],
                       _causes(more.get("causes", [])))
-    try:
-        return Marked(name, NOT_CHECKED, first_line=_why(out, name).read_text())
-    except OSError:
-        return Marked(name, NOT_CHECKED, first_line="it took too long, or its check was ended" if tried else "")
+    return Marked(name, NOT_CHECKED, first_line=why(out, name) or ("it took too long, or its check was ended" if tried else ""))
