@@ -100,6 +100,18 @@ def test_each_has_its_folder(marked):
     assert "error:" in (out / "broken/build.log").read_text()
 
 
+def test_each_has_a_page_and_a_text_to_mail(marked):
+    out, _ = marked
+    for name, row in rows(out).items():
+        page, mail = ((out / name / file).read_text() for file in ("page.html", "mail.txt"))
+        assert f"<b>{row['status']}</b>" in page and name.split()[0] in mail, name
+    page = (out / "wrong/page.html").read_text()
+    assert "data:image/png;base64," in page and "data:image/svg+xml;base64," in page and "ONLY=" in (out / "wrong/mail.txt").read_text()
+    assert "panic: out of luck" in (out / "hostile/page.html").read_text()
+    summed = (out / "summary.html").read_text()
+    assert "5 hand-ins" in summed and 'href="good%2C%20O%27Brien/page.html"' in summed
+
+
 def test_the_hostile_one_did_no_harm(marked, folder):
     out, _ = marked
     assert not (folder / "written").exists()
@@ -128,6 +140,11 @@ def test_run_again_it_does_what_has_changed(marked, folder):
     before = (out / "good, O'Brien/results.json").stat().st_mtime_ns
     with (folder / "broken/kernel/vm.c").open("a") as file:
         file.write("int more(void) { return another_one; }\n")
+    os.utime(folder / "wrong/kernel/proc.c")
+    there = sorted(out.iterdir())
+    done = check_class(folder, "--out", out, "--dry-run")
+    assert done.returncode == 0 and "broken: to be marked: its files have changed\n" in done.stdout, done.stderr
+    assert done.stdout.count("has its marks\n") == 4 and sorted(out.iterdir()) == there
     done = check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="8")
     assert done.returncode == 0, done.stderr
     assert jobs(out) == 1 and len(rows(out)) == 5

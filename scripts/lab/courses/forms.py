@@ -89,7 +89,8 @@ def classroom50(told: Told, environment: Mapping[str, str], now: datetime.dateti
             "max-score": _number(_most(told)), "tests": tests}
 
 
-_NEXT = {BUILDS: "Build it with make, and mend the first error.", RUNS: "Boot it with make qemu: the console's last lines say where it ends."}
+_NEXT = {BUILDS: "Build it with make, and mend the first error.",
+         RUNS: "Boot it with make qemu: the console's last lines say where it ends."}
 _WIDTH = 76
 
 

@@ -1,11 +1,10 @@
 """Pages of a class: one of each hand-in, with a text to mail beside it, and one of all. Plain HTML that asks for nothing elsewhere.
 
-What a hand-in says or is called is hostile: all of it goes through _in_html().
+What a hand-in says or is called is hostile: all of it goes through shown.in_html().
 """
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,16 +13,17 @@ from urllib.parse import quote
 
 from shrimpy import files
 
-from .. import printable
 from ..marks import classes, marking, results, summary
 from ..marks.classes import Marked
 from ..marks.summary import Summary
 from . import forms, shown
+from .shown import in_html
 
 SUMMARY = "summary.html"
 _FIGURES = (f"{results.FAULT}.png", f"{marking.FILM}.html")     # the one that is named in a mail: the first that is there
-_BESIDE = {results.TEXT: "the marks as text", f"{results.FAULT}.svg": "the figure of what is wrong", f"{marking.FILM}.html": "the story, as a film",
-           results.CONSOLE: "the console", results.BUILD: "the build", results.CHECKPOINT: "the machine at the first failure"}
+_BESIDE = {results.TEXT: "the marks as text", f"{results.FAULT}.svg": "the figure of what is wrong",
+           f"{marking.FILM}.html": "the story, as a film", results.CONSOLE: "the console", results.BUILD: "the build",
+           results.CHECKPOINT: "the machine at the first failure"}
 _VERDICTS = {marking.PASSED: "pass", marking.FAILED: "FAIL", marking.WARNED: "warning", marking.SKIPPED: "not judged"}
 _MOST_NAMES = 8     # of submissions, or rules, in one cell
 
@@ -81,12 +81,13 @@ def of_one(name: str, told: Mapping[str, Any], folder: Path) -> str:
     more = told["extra_data"]
     causes = more.get("causes", ())
     to_type = [step for one in causes[:1] for step in one.get("to_type", ())]
-    parts = [f"<h1>{_in_html(name)}</h1>", f"<p>{told['score']:g} of {more['max_score']:g} points</p>", *shown.parts(told, folder)]
+    parts = [f"<h1>{in_html(name)}</h1>", f"<p>{told['score']:g} of {more['max_score']:g} points</p>", *shown.parts(told, folder)]
     if to_type:
-        parts += ["<h2>What to look at next</h2>", f"<pre>{_in_html(chr(10).join(to_type))}</pre>"]
+        parts += ["<h2>What to look at next</h2>", f"<pre>{in_html(chr(10).join(to_type))}</pre>"]
     if len(causes) > 1:
-        parts += ["<h2>The other causes</h2>", *(f"<pre>{_in_html(one['text'].rstrip())}</pre>" for one in causes[1:])]
-    parts += ["<h2>The rules</h2>", _table(("rule", "verdict", "points", "what it demands"), map(lambda test: _rule(test, more), told["tests"]), "about")]
+        parts += ["<h2>The other causes</h2>", *(f"<pre>{in_html(one['text'].rstrip())}</pre>" for one in causes[1:])]
+    rows = [_rule(test, more) for test in told["tests"]]
+    parts += ["<h2>The rules</h2>", _table(("rule", "verdict", "points", "what it demands"), rows, "about")]
     if said := shown.console(folder):
         parts += ["<h2>The console</h2>", *said]
     beside = [f'<li><a href="{_link(file)}">{file}</a>: {about}</li>' for file, about in _BESIDE.items() if (folder / file).is_file()]
@@ -98,23 +99,24 @@ def _rule(test: Mapping[str, Any], more: Mapping[str, Any]) -> list[str]:
     became = summary.verdict(test, more)
     verdict = _VERDICTS[became]
     said = f'<span class="bad">{verdict}</span>' if became == marking.FAILED else verdict
-    return [f"<code>{_in_html(rule)}</code>", said, f"{test['score']:g}/{test['max_score']:g}" if test["max_score"] else "–", _in_html(statement)]
+    points = f"{test['score']:g}/{test['max_score']:g}" if test["max_score"] else "–"
+    return [f"<code>{in_html(rule)}</code>", said, points, in_html(statement)]
 
 
 def _unmarked(name: str, why: str) -> str:
-    return _page(name, [f"<h1>{_in_html(name)}</h1>", f"<p><b>not checked</b>: {_in_html(why)}</p>"])
+    return _page(name, [f"<h1>{in_html(name)}</h1>", f"<p><b>not checked</b>: {in_html(why)}</p>"])
 
 
 # All of them
 
 def of_class(name: str, one: Summary, marked: Sequence[Marked]) -> str:
     """The page of a class. marked: the lines of its table."""
-    statuses = [f"{n} {_in_html(status)}" for status, n in one.statuses]
+    statuses = [f"{n} {in_html(status)}" for status, n in one.statuses]
     if one.unchecked:
         statuses.append(f'<span class="bad">{len(one.unchecked)} not checked</span>')
-    parts = [f"<h1>{_in_html(name)}</h1>", f"<p>{one.n} hand-ins: {', '.join(statuses)}</p>", *_points(one), *_rules(one), *_causes(one),
+    parts = [f"<h1>{in_html(name)}</h1>", f"<p>{one.n} hand-ins: {', '.join(statuses)}</p>", *_points(one), *_rules(one), *_causes(one),
              *_unjudged(one), *_unchecked(one), *_times(one), "<h2>The hand-ins</h2>",
-             _table(("hand-in", "status", "#points", "why", "#seconds"), map(_line, marked))]
+             _table(("hand-in", "status", "#points", "#seconds", "why"), map(_line, marked), "about")]
     return _page(name, parts)
 
 
@@ -129,45 +131,46 @@ def _points(one: Summary) -> list[str]:
 
 def _rules(one: Summary) -> list[str]:
     some = [each for each in one.rules if each.failed or each.warned]
-    rows = [[f"<code>{_in_html(each.rule)}</code>", str(each.failed), str(each.warned), str(each.unjudged), str(each.passed),
-             f"{each.lost:g}", _in_html(each.statement)] for each in some]
+    rows = [[f"<code>{in_html(each.rule)}</code>", str(each.failed), str(each.warned), str(each.unjudged), str(each.passed),
+             f"{each.lost:g}", in_html(each.statement)] for each in some]
     others = len(one.rules) - len(some)
-    return ["<h2>Which rules failed</h2>", _table(("rule", "#failed", "#warned", "#not judged", "#passed", "#points lost", "what it demands"), rows, "about")
-            if rows else "<p>None.</p>", f'<p class="quiet">{others} other rules failed in no hand-in.</p>' if others else ""]
+    heads = "rule", "#failed", "#warned", "#not judged", "#passed", "#points lost", "what it demands"
+    return ["<h2>Which rules failed</h2>", _table(heads, rows, "about") if rows else "<p>None.</p>",
+            f'<p class="quiet">{others} other rules failed in no hand-in.</p>' if others else ""]
 
 
 def _causes(one: Summary) -> list[str]:
-    rows = [[f"<code>{_in_html(each.rule)}</code> ({_in_html(each.kind)})", str(len(each.submissions)), f"{each.points:g}", _names(each.submissions)]
-            for each in one.causes]
+    rows = [[f"<code>{in_html(each.rule)}</code> ({in_html(each.kind)})", str(len(each.submissions)), f"{each.points:g}",
+             _names(each.submissions)] for each in one.causes]
     return ["<h2>What broke them</h2>", _table(("cause", "#hand-ins", "#points lost", "which"), rows)] if rows else []
 
 
 def _unjudged(one: Summary) -> list[str]:
-    rows = [[f"because of <code>{_in_html(each.rule)}</code> ({_in_html(each.kind)})" if each.rule else _in_html(each.words),
+    rows = [[f"because of <code>{in_html(each.rule)}</code> ({in_html(each.kind)})" if each.rule else in_html(each.words),
              _some_rules(each.rules), str(len(each.submissions)), _names(each.submissions)] for each in one.unjudged]
     return ["<h2>What was not judged</h2>", _table(("why", "rules", "#hand-ins", "which"), rows)] if rows else []
 
 
 def _unchecked(one: Summary) -> list[str]:
-    rows = [[_to_page(name), _in_html(why)] for name, why in one.unchecked]
+    rows = [[_to_page(name), in_html(why)] for name, why in one.unchecked]
     return ["<h2>Which hand-ins were not checked</h2>", _table(("hand-in", "why"), rows)] if rows else []
 
 
 def _times(one: Summary) -> list[str]:
     if not one.times:
         return []
-    return ["<h2>Times</h2>", f"<p>Building and checking took {one.times.total / 60:.0f} minutes for all, {one.times.median:.0f} s in the median, and at "
-            f"most {one.times.most:.0f} s ({_to_page(one.times.slowest)}).</p>"]
+    return ["<h2>Times</h2>", f"<p>Building and checking took {one.times.total / 60:.0f} minutes for all, {one.times.median:.0f} s in the "
+            f"median, and at most {one.times.most:.0f} s ({_to_page(one.times.slowest)}).</p>"]
 
 
 def _line(one: Marked) -> list[str]:
     is_marked = one.status != classes.NOT_CHECKED
-    return [_to_page(one.submission), _in_html(one.status), f"{one.points:g}" if is_marked else "", _in_html(one.first_line),
-            f"{one.seconds:.0f}" if is_marked else ""]
+    return [_to_page(one.submission), in_html(one.status), f"{one.points:g}" if is_marked else "",
+            f"{one.seconds:.0f}" if is_marked else "", in_html(one.first_line)]
 
 
 def _some_rules(some: Sequence[str]) -> str:
-    said = _in_html(", ".join(some))
+    said = in_html(", ".join(some))
     return said if len(some) <= _MOST_NAMES else f"<details><summary>{len(some)} rules</summary>{said}</details>"
 
 
@@ -178,17 +181,13 @@ def _names(some: Sequence[str]) -> str:
 
 # HTML
 
-def _in_html(said: str) -> str:
-    return html.escape(printable(said))
-
-
 def _link(path: str) -> str:
     """A path as a relative link: never one with a scheme."""
     return quote(os.fsencode(path), safe="/")
 
 
 def _to_page(name: str) -> str:
-    return f'<a href="{_link(f"{name}/{results.PAGE}")}">{_in_html(name)}</a>'
+    return f'<a href="{_link(f"{name}/{results.PAGE}")}">{in_html(name)}</a>'
 
 
 def _bar(n: int, most: int) -> str:
@@ -207,6 +206,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], last: str = "") 
 
 
 def _page(title: str, parts: Sequence[str]) -> str:
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{_in_html(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n")
+    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{in_html(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n")

@@ -17,13 +17,18 @@ _MOST_CONSOLE = 4_000       # characters of its end
 _KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
+def in_html(said: str) -> str:
+    """A stranger's words as text of a page."""
+    return html.escape(printable(said))
+
+
 def unmarked(why: str, by_the_submission: bool = False) -> dict[str, Any]:
     """results.json where there are no marks. why: one line, then details, for a person.
 
     by_the_submission: it is the submission's own fault
     """
     said = why if by_the_submission else f"not marked: {why}\n\nThe submission need not be at fault. Please tell the course's staff."
-    return {"score": 0, "output": f"<pre>{html.escape(printable(said))}</pre>", "output_format": "html", "visibility": "visible",
+    return {"score": 0, "output": f"<pre>{in_html(said)}</pre>", "output_format": "html", "visibility": "visible",
             "stdout_visibility": "hidden", "tests": [], "extra_data": {"status": "not checked", "line": why.partition("\n")[0]}}
 
 
@@ -36,24 +41,24 @@ def marked(told: Mapping[str, Any], folder: Path, notes: Sequence[str]) -> dict[
 def parts(told: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> list[str]:
     """HTML of what a check said: the verdict, the first cause, the figures."""
     more = told["extra_data"]
-    return [f"<p><b>{html.escape(more['status'])}</b>: {html.escape(more['line'])}</p>" if more["line"] else
-            f"<p><b>{html.escape(more['status'])}</b></p>",
-            *(f"<p>note: {html.escape(printable(note))}</p>" for note in notes), *_causes(more.get("causes", ())), *_pictures(folder)]
+    return [f"<p><b>{in_html(more['status'])}</b>: {in_html(more['line'])}</p>" if more["line"] else
+            f"<p><b>{in_html(more['status'])}</b></p>",
+            *(f"<p>note: {in_html(note)}</p>" for note in notes), *_causes(more.get("causes", ())), *_pictures(folder)]
 
 
 def console(folder: Path) -> list[str]:
     """HTML of the console's end, where there is any."""
     try:
-        said = printable((folder / results.CONSOLE).read_text(errors="replace")[-_MOST_CONSOLE:])
+        said = (folder / results.CONSOLE).read_text(errors="replace")[-_MOST_CONSOLE:]
     except OSError:
         return []
-    return [f"<p>The end of the console:</p><pre>{html.escape(said)}</pre>"] if said else []
+    return [f"<p>The end of the console:</p><pre>{in_html(said)}</pre>"] if said else []
 
 
 def _causes(some: Sequence[Mapping[str, Any]]) -> list[str]:
     """The first cause in full, which is what to look at next; the others, and their tests, have theirs below."""
     more = [f"<p>{len(some) - 1} more below, with the rules that they break.</p>"] if len(some) > 1 else []
-    return [f"<pre>{html.escape(one['text'])}</pre>" for one in some[:1]] + more
+    return [f"<pre>{in_html(one['text'])}</pre>" for one in some[:1]] + more
 
 
 def _pictures(folder: Path) -> list[str]:
@@ -66,7 +71,7 @@ def _pictures(folder: Path) -> list[str]:
         data = base64.b64encode(path.read_bytes()).decode()
         room -= len(data)
         if room < 0:
-            left.append(f"<p>{html.escape(path.name)} is too large to be shown here.</p>")
+            left.append(f"<p>{in_html(path.name)} is too large to be shown here.</p>")
         else:
             found.append(f'<p><img alt="{about}" style="max-width:100%" src="data:{_KINDS[path.suffix]};base64,{data}"></p>')
     return found + left

@@ -59,7 +59,8 @@ def planned(folder: Path, out: Path, worth: Mapping[str, float], options: Sequen
     return {name: due.why(folder / submissions[name], out, name, worth, options) for name in sorted(submissions)}
 
 
-def check_all(plan: Mapping[str, Why | None], out: Path, ours: Sequence[str], jobs: str, limit_s: int, hosts: Sequence[str]) -> list[Marked]:
+def check_all(plan: Mapping[str, Why | None], out: Path, ours: Sequence[str], jobs: str, limit_s: int,
+              hosts: Sequence[str]) -> list[Marked]:
     """Checks what must be marked, and returns the marks of all.
 
     ours: the command that checks one, given --one and its name; limit_s: of one
@@ -79,8 +80,8 @@ def check_one(folder: Path, name: str, out: Path, options: Sequence[str], worth:
     options: check's, without the points; worth: the file of points, or ""
     """
     try:
-        results.claim(out / name)
         due.note(out, name, None)
+        results.claim(out / name)
         shutil.rmtree(out / name, ignore_errors=True)
         source = folder / _submissions(folder)[name]
         basis = Basis(due.digest(source), tuple(options))   # before the check, during which files may change

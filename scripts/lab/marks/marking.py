@@ -342,7 +342,8 @@ def _of_block(block: Block, first: Failure, shows: Mapping[tuple[str, str], str]
         return _Found(cause, shows, fails)
     console = "".join(f"{line}\n" for line in _why(ended[0]).partition("\n")[2].splitlines())
     found = _of_ends(ended, f"{said}{console}")
-    return replace(found, cause=replace(found.cause, traced=traced, to_type=to_type), shows={**found.shows, **shows}, fails=found.fails | fails)
+    cause = replace(found.cause, traced=traced, to_type=to_type)
+    return replace(found, cause=cause, shows={**found.shows, **shows}, fails=found.fails | fails)
 
 
 def _of_ends(ended: Sequence[Outcome], said: str = "") -> _Found:
