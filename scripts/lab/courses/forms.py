@@ -120,7 +120,7 @@ def unmarked_mail(name: str, why: str) -> str:
 
 def _wrapped(said: str) -> str:
     """A stranger's words as lines for a mail."""
-    return textwrap.fill(printable(" ".join(said.split())), _WIDTH, break_on_hyphens=False)
+    return textwrap.fill(printable(said), _WIDTH, break_on_hyphens=False)
 
 
 def _worth(told: Told) -> list[Told]:
