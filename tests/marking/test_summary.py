@@ -105,6 +105,17 @@ def test_pages_of_marks_that_have_not_changed_stay(tmp_path):
     results.claim(tmp_path / "ann")
 
 
+def test_names_that_are_no_text_and_results_that_are_none_are_told(tmp_path):
+    name = "\udcff"
+    put(tmp_path, name, told(runs=1))
+    put(tmp_path, "bob", {"extra_data": []})
+    put(tmp_path, "cy", {"score": 1, "tests": [], "extra_data": {"status": "pass"}})
+    marked = [classes._marked(tmp_path, one, False) for one in (name, "bob", "cy")]
+    assert [one.status for one in marked] == ["pass", classes.NOT_CHECKED, classes.NOT_CHECKED]
+    assert b"\xff,pass" in classes.table(tmp_path, marked).read_bytes()
+    assert 'href="%FF/page.html">?<' in pages.write_all(tmp_path, marked).read_text()
+
+
 def test_a_mail_has_the_first_cause_a_figure_and_what_to_type():
     two = told("fail", ("shrimp-pair", "runs"), kind="x", line="pid 4", shrimp_pair=4, runs=1)
     lines = forms.mail(two, "a\nSubject: b", "fault.png").splitlines()

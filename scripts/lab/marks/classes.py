@@ -28,6 +28,7 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z")
 _NOISE = ("__MACOSX",)
 _DEEPEST = 4
 _COLUMNS = ("submission", "status", "points", "max_points", "failed", "first_line", "seconds", "causes")
+_MORE = {"status", "line", "max_score", "failed", "seconds"}     # of extra_data
 # So that a job may end its machine before it is ended itself: of GNU parallel, signals and milliseconds.
 _END = "TERM,10000,KILL,25"
 
@@ -114,7 +115,8 @@ def _check(tree: Path, out: Path, options: Sequence[str]) -> tuple[int, str]:
 def table(out: Path, marked: Sequence[Marked]) -> Path:
     """Writes the table of a class, and says where."""
     path = out / TABLE
-    with tempfile.NamedTemporaryFile("w", dir=out, prefix=".", delete=False, newline="", encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile("w", dir=out, prefix=".", delete=False, newline="", encoding="utf-8",
+                                     errors="surrogateescape") as file:
         rows = csv.writer(file)
         rows.writerow(_COLUMNS)
         for one in marked:
@@ -228,8 +230,8 @@ def told(out: Path, name: str) -> Mapping[str, Any] | None:
         return None
     try:
         found = json.loads((out / name / results.GRADESCOPE).read_text())
-        return found if isinstance(found["extra_data"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return found if {"score", "tests"} <= found.keys() and _MORE <= found["extra_data"].keys() else None
+    except (OSError, ValueError, KeyError, AttributeError):
         return None
 
 
