@@ -95,7 +95,7 @@ def test_a_checkout_of_somebody_else_builds_for_each_user_elsewhere(theirs):
 
 
 def without_home(words: list[object], user: list[str]) -> list[object]:
-    return [*user, "env", "-u", "HOME", "-u", "XDG_CACHE_HOME", "-u", "TMPDIR", "-u", "SHRIMPY_BUILD", "LC_ALL=C", "make", *words]
+    return [*user, "env", "-u", "HOME", "-u", "XDG_CACHE_HOME", "-u", "TMPDIR", "-u", "SHRIMPY_BUILD", "-u", "SHRIMPY_MEM", "LC_ALL=C", "make", *words]
 
 
 def test_the_build_folder_is_in_the_checkout_or_where_it_was_named(tmp_path):
