@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -104,7 +105,7 @@ def index(pages: Iterable[Page]) -> dict[str, Any]:
             for word in _parts(said):
                 words.setdefault(word, []).append(len(sections))
             address = f"{page.path}#{section.anchor}" if section.anchor else page.path
-            sections.append([address, page.title, section.heading, section.text[:_EXCERPT]])
+            sections.append([address, page.title, section.heading, textwrap.shorten(section.text, _EXCERPT, placeholder=" ...")])
     return {"sections": sections, "words": words}
 
 
