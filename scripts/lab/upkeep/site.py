@@ -218,7 +218,8 @@ def _document(page: Page, pages: list[Page]) -> str:
 </head>
 <body>
 <a class="skip" href="#text">To the text</a>
-<header><a class="home" href="{up}index.html">Shrimpy</a> <span class="version">{__version__}</span> <a class="to-pages" href="#pages">Pages</a>
+<header><a class="home" href="{up}index.html">Shrimpy</a> <span class="version">{__version__}</span>
+<a class="to-pages" href="#pages">Pages</a>
 <search hidden><label for="search">Search</label> <input id="search" type="search" autocomplete="off" placeholder="a word, or /">
 <p id="count" role="status"></p><ol id="found"></ol></search></header>
 <main id="text" tabindex="-1">
@@ -243,5 +244,6 @@ def _item(page: Page, here: Page, up: str) -> str:
     title = html.escape(page.title)
     if page is not here:
         return f'<li><a href="{up}{page.path}">{title}</a></li>\n'
-    parts = "".join(f'<li><a href="#{one.anchor}">{html.escape(one.heading)}</a></li>\n' for one in page.sections if one.level == 2)
+    parts = "".join(f'<li><a href="#{one.anchor}">{html.escape(one.heading)}</a></li>\n'
+                    for one in page.sections if one.level == 2)
     return f'<li><a href="#text" aria-current="page">{title}</a>' + (f"\n<ul>\n{parts}</ul>" if parts else "") + "</li>\n"
