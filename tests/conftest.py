@@ -26,9 +26,9 @@ from lab.machines import debugger  # noqa: E402
 from lab.machines.machine import Machine  # noqa: E402
 
 os.environ.setdefault("WHY", "0")   # a check that fails is not asked for the store, but where that is tested
-os.environ.setdefault("CHECKPOINT", "0")   # nor is its machine kept
+os.environ.setdefault("KEEP", "0")  # nor is its machine kept
 # A boot writes to each frame: with 128 MiB that is half of what most tests would cost. What people type first has all of it.
-os.environ.setdefault("SHRIMPY_MEM", "32")
+os.environ["SHRIMPY_MEM"] = os.environ.get("SHRIMPY_MEM") or "32"   # make gives an empty one
 
 _LIMIT_S = 120
 _LOOK_S = 5

@@ -256,7 +256,7 @@ def test_a_tree_that_is_odd_in_all_of_this_is_judged_and_loses_what_does_not_bui
     makefile = lab / "src/xv6/Makefile"
     text = makefile.read_text()
     for pattern, new in ((r"^\$K/kernel: (.*)\n", r"build/kernel/kernel: \1\n\tmkdir -p build/kernel\n"), (r"^fs.img: ", "build/fs.img: "),
-                         (r"-kernel \$K/kernel -m 128M", "-kernel build/kernel/kernel -m 3G"), ("file=fs.img", "file=build/fs.img"),
+                         (r"-kernel \$K/kernel -m 32M", "-kernel build/kernel/kernel -m 3G"), ("file=fs.img", "file=build/fs.img"),
                          (r"^qemu: .*", "qemu: build/kernel/kernel build/fs.img"), (r"\Z", "swap.img: ; qemu-img create -f raw $@ 1M\n"),
                          (r"^qemu-gdb: .*", "qemu-gdb: qemu")):
         text, n = re.subn(pattern, new, text, flags=re.M)

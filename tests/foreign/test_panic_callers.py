@@ -40,7 +40,7 @@ PANICS = in_kill('if (given > 1000) panic("out of luck");')
 def panicked(tmp_path) -> Callable[..., list[dict]]:
     """panicked(times, line, edits..., how...): the failures after the machine, given `line`, has panicked."""
     def run(times: int, line: str | None, *edits: list[trees.Edit], **how: object) -> list[dict]:
-        kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", *edits, **how)))
+        kernel = tree.prepare(str(trees.imitate(tmp_path / "lab", *edits, programs=trees.PROGRAMS + " kill", **how)))
         found = []
         for _ in range(times):
             with Machine(kernel, 3) as machine:

@@ -156,6 +156,8 @@ NETWORK = (" -netdev user,id=net0,hostfwd=udp::$(GDBPORT)-:2000 -device e1000,ne
 NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
           ("kernel/*.c", r"\bSHRIMP\b", "TRAPFRAME")]
 UNSIZED = [("*/*.S", r"\n *\.(type|size) .*", "")]
+# Who counts no users of a frame cannot share a segment's.
+NO_SEGMENTS = [("kernel/syscall.c", r" X\(shm\w+\)", ""), ("kernel/syscall.h", r"#define SYS_shm.*\n", ""), ("user/usys.S", r"stub shm.*\n", "")]
 NO_PMP = [("kernel/start.c", r".*csr_write\(pmp.*\n", "")]
 TF = [("kernel/*.[ch]", r"(->|struct trapframe \*)trapframe\b", r"\1tf")]
 NO_USED = [("kernel/proc.h", r"UNUSED, USED,", "UNUSED,"), ("kernel/proc.h", r"\Z", "#define USED UNUSED\n"),
@@ -202,7 +204,8 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     layout.write_text(re.sub(r"#ifndef RAM_MIB\n.*\n#endif\n(.*)RAM_MIB", rf"\g<1>{ram_mib}", layout.read_text()))
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
-    for name, pattern, new in (edit for group in (() if tiny else UNSIZED, *edits) for edit in group):
+    always = () if tiny else (UNSIZED,) if counted else (UNSIZED, NO_SEGMENTS)
+    for name, pattern, new in (edit for group in (*always, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):
             text, n = re.subn(pattern, new, path.read_text())

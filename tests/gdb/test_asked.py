@@ -80,6 +80,8 @@ def told(found: dict) -> list:
 def test_a_fault_is_explained_live_and_of_a_core(holding, session, ask, tmp_path):
     gdb, core = session(holding), tmp_path / "core"
     for how, wanted in CASES.items():
+        if how != next(iter(CASES)):
+            gdb.ask("finish")       # out of there: who stands on a breakpoint that is set anew may meet it again
         gdb.stop_in("setkilled", f"faulty {how}")
         found, said = data(gdb.ask("xv6-fault -json")), gdb.ask("xv6-fault")
         assert told(found) == list(wanted) and (found["mode"], found["known_by"]) == ("U", "scause"), (how, found)

@@ -13,6 +13,7 @@ import pytest
 from lab import tools
 from lab.machines import debugger
 
+RAM_END = 0x80000000 + (int(os.environ["SHRIMPY_MEM"]) << 20)
 COMMANDS = ("shrimp-check", "shrimp-explain", "shrimp-draw", "shrimp-step", "shrimpy", "xv6-ps", "xv6-tree",
             "xv6-harts", "xv6-vmmap", "xv6-walk", "xv6-rmap", "xv6-frames", "xv6-diff",
             "xv6-snapshot", "xv6-user", "xv6-break", "xv6-catch", "xv6-when", "xv6-goto", "xv6-back", "xv6-back-continue", "xv6-why",
@@ -68,7 +69,7 @@ def test_every_command_has_a_summary_and_a_usage_line(asked):
     ("xv6-find", "expected VALUE; usage: xv6-find"),
     ("xv6-find &nosuch", "expected a value; for a text, add -text, found '&nosuch'"),
     ("xv6-find 0x100 -size 1", "0x100 does not fit in 1 byte"),
-    ("xv6-find 1 0x10-0x20", "expected frames of RAM, [0x80000000, 0x88000000), found 0x10-0x20"),
+    ("xv6-find 1 0x10-0x20", f"expected frames of RAM, [0x80000000, {RAM_END:#x}), found 0x10-0x20"),
     ("xv6-find 1 999", "no process has pid 999; pids: 1, 2"),
     ("shrimp-attach nowhere", "expected host:port, a port of this host or the path of a socket, found 'nowhere'"),
     ("xv6-allocs", "expected COMMAND; usage: xv6-allocs"),

@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_no_half_of_a_checkpoint(booted, tmp_path, monkeypatc
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
     monkeypatch.setattr(sparse, "copy", full)
-    monkeypatch.setenv("CHECKPOINT", "1")
+    monkeypatch.setenv("KEEP", "1")
     with booted.qmp() as monitor, Keeper() as keeper:
         with pytest.raises(OSError, match="No space left"):
             checkpoint.save(booted, tmp_path / "one", monitor)
@@ -138,7 +138,7 @@ JUDGEMENT = SimpleNamespace(point="the family stands still", failures=[SimpleNam
 
 
 def test_what_was_kept_of_a_failure_is_opened_at_its_stop(booted, tmp_path, monkeypatch):
-    monkeypatch.setenv("CHECKPOINT", "1")
+    monkeypatch.setenv("KEEP", "1")
     with Keeper() as keeper, booted.qmp() as monitor:
         for _ in range(2):      # the first counts
             keeper.failed(booted, JUDGEMENT, monitor)
@@ -254,7 +254,7 @@ def test_make_gdb_tells_what_is_no_checkpoint_and_ends(packed):
 
 @pytest.mark.soak
 def test_check_leaves_the_machine_where_a_rule_failed(kernel, tmp_path, monkeypatch):
-    monkeypatch.setenv("CHECKPOINT", "1")
+    monkeypatch.setenv("KEEP", "1")
     made = variant.build("checkpoint", patches=[ROOT / "tests/zoo/two-frames.patch"])
     tree_of = made.elf.parents[1]
     subprocess.run([ROOT / "scripts/check", "--kernel", tree_of, "--only", "family", "--out", tmp_path / "out"], check=False)

@@ -322,8 +322,9 @@ class _Collector:
     def _macros(self) -> tuple[dict[str, int], str | None]:
         known = self._macro_information()
         folder = self._headers_folder()
-        values = {**_places(folder, known), **_entry_bits(Path(self._objfile.filename).parent, known), **_values(known)}
-        if "FRY" in values or "SHRIMP" in values:
+        told = _values(known)
+        values = {**_places(folder, known), **_entry_bits(Path(self._objfile.filename).parent, known), **told}
+        if "FRY" in told or "SHRIMP" in told:
             return values, "macro"
         beside = macros.from_headers(folder, ("FRY", "SHRIMP"))
         from_headers = _values(beside)

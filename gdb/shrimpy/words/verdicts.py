@@ -179,7 +179,7 @@ _SKIPS: Dict[K, Text] = {
     K.NOT_ALLOCATORS: "its SHRIMP frame is not one of the allocator's: see frame-in-ram",
     K.NO_EARLIER: "needs an earlier snapshot",
     K.NO_USER_MODE: "no hart is in user mode",
-    K.NOT_PLAYED: "it is not played at this stop; `make check` and `make check ONLY=play` play it",
+    K.NOT_PLAYED: "it is not played here; `make check` and `make check ONLY=play` play it",
     K.NO_EARLIER_RUN: "needs a snapshot from before processes that have ended since",
     K.LOOSE_IMAGE: "its program's pages are W X, as exec before 2022 and ld -N make them; otherwise it passes",
     K.CLONED: lambda r: f"it shares its whole table with {process(r.process)}: this kernel has {r.function}",

@@ -19,14 +19,14 @@ from .verdict import Judgement
 class Keeper(contextlib.ExitStack):
     """Asked at each stop that failed. made: the checkpoint, until this is left, or None; notes: why there is none.
 
-    CHECKPOINT=0 in the environment leaves it out.
+    KEEP=0 in the environment leaves it out.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.made: Checkpoint | None = None
         self.notes: tuple[str, ...] = ()
-        self._wanted = os.environ.get("CHECKPOINT") != "0"
+        self._wanted = os.environ.get("KEEP") != "0"
 
     def failed(self, machine: Machine, judgement: Judgement, monitor: Qmp) -> None:
         """Keeps a machine that stands still, where it is the first. monitor: a connection to its own."""
