@@ -42,7 +42,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 quoted = '$(subst ','\'',$(1))'
 WHERE = --kernel $(call quoted,$(KERNEL)) --cpus $(call quoted,$(CPUS))
 
-.PHONY: help setup doctor build demo check qemu qemu-gdb live gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode
+.PHONY: help setup doctor build demo check qemu qemu-gdb live gdb record core diagrams film test soak busy zoo faults golden lint matrix bench clean judged autograder vscode site
 .SILENT:
 
 help:
@@ -69,6 +69,7 @@ help:
 	echo 'make setup      install what is missing; make doctor says what is there'
 	echo 'make autograder STARTER=tree OUT=autograder.zip  what a course uploads to Gradescope: docs/courses.md'
 	echo 'make vscode     write what VS Code needs to debug a kernel into its .vscode: docs/editors.md'
+	echo 'make site       write the handbook (README.md and docs/) as HTML with a search: build/site/index.html'
 	echo 'make clean      remove what was built'
 	echo
 	echo 'KERNEL=path     your own xv6 tree, or a kernel ELF file; nothing is added to the tree'
@@ -220,6 +221,10 @@ autograder:
 vscode:
 	scripts/setup run debug
 	$(PYTHON) scripts/vscode --kernel $(call quoted,$(KERNEL)) $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
+
+site:
+	scripts/setup site
+	$(PYTHON) scripts/site
 
 clean:
 	$(PYTHON) scripts/build --clean

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FOLDERS = ("diagrams", "lint", "locks", "plugins", "recording", "run", "trees", "variants", "xv6", "zoo")  # folders below BUILD
+FOLDERS = ("diagrams", "lint", "locks", "plugins", "recording", "run", "site", "trees", "variants", "xv6", "zoo")  # folders below BUILD
 
 _PLAIN = re.compile(r"[\w/.,+@-]+")
 _LEAST_BYTES = 4 << 20  # of room on a disk: a kernel's build takes as much

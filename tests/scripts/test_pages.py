@@ -54,7 +54,8 @@ COMMANDS = set(re.findall(r'^    name = "([\w-]+)"', "\n".join(
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.M)[1].split())
 SCENARIOS = {checking.PLAY, *(one.name for one in scenarios.SCENARIOS)}
-_NO_COMMANDS = {rule.id for rule in RULES} | {"xv6-riscv", "xv6-labs"}   # what begins as commands do
+_NO_COMMANDS = {rule.id for rule in RULES} | {"xv6-riscv", "xv6-labs"} | {
+    patch.stem for patch in (ROOT / "tests/zoo").glob("*.patch")}   # what begins as commands do
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in ("CHANGELOG.md", "trees.md")], ids=lambda page: page.name)

@@ -23,7 +23,7 @@ from ..machines.machine import Machine
 from ..replay import recording
 from ..replay.server import BEFORE, Server
 
-PAGES = ("README.md", "docs/time.md", "docs/failing.md")
+PAGES = ("README.md", "docs/reference.md", "docs/time.md", "docs/failing.md")
 
 _MARK = re.compile(r"<!-- example: (\S+) -->")
 _BLOCK = re.compile(r"(?m)^<!-- example: (\S+) -->\n\n((?:    .*\n|\n(?=    ))+)")
