@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 
 from lab.courses import forms, pages
@@ -32,7 +34,7 @@ def told(status: str = "pass", failed: tuple[str, ...] = (), unjudged: tuple[str
 
 
 def a_class() -> summary.Summary:
-    worth = {"shrimp_pair": 4, "fry_flags": 2, "runs": 4, "count_matches": 0}
+    worth: dict[str, Any] = {"shrimp_pair": 4, "fry_flags": 2, "runs": 4, "count_matches": 0}
     return summary.of({"ann": told(**worth), "bob": told("fail", ("shrimp-pair",), kind="other", seconds=30, **worth),
                        "cy": told("fail", ("shrimp-pair",), ("count-matches",), kind="other", **worth),
                        "dee": told("panics", ("runs",), ("shrimp-pair", "fry-flags"), kind="panicked", seconds=50, **worth),
