@@ -27,6 +27,9 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
         return Culprit(frame=why.frame, count=why.label, freed=why.free)
+    if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
+        return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
+                       late=why.functions)
     if why.kind in _FREED:
         return Culprit(frame=why.frame, freed=True)
     if why.kind == K.HEAP_TOO_LARGE and process is not None:

@@ -180,6 +180,9 @@ class _Asking(contextlib.ExitStack):
                 with contextlib.suppress(playing.Unable):
                     again = _Again(stage, shown)
                     snapshot, count, pids = again.play(machine)
+                    if again.panicked:      # what panicked with is on its stack, which only the hart's registers lead to
+                        with Watch(machine, self._gdb, program.unmasked) as watch:
+                            snapshot = watch.look("", attempts=1).snapshot
                     for one in wanted:
                         came, culprit = again.culprit(one, snapshot, pids)
                         if came:
@@ -265,6 +268,10 @@ class _Again:
         snapshot = self.stage.picture(stays=True)
         with machine.qmp() as monitor:
             return snapshot, monitor.execute("query-replay")["icount"], self.stage.pids()
+
+    @property
+    def panicked(self) -> bool:
+        return self.found is not None and self.found.what is Differs.PANICKED
 
     def culprit(self, wanted: _Wanted, snapshot: Snapshot, pids: dict[int, int]) -> tuple[bool, Culprit | None]:
         """(whether it came again, what it is about)."""
