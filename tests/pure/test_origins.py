@@ -109,14 +109,6 @@ def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken(
     assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, taken) and not questions.is_the_end(asked, other)
 
 
-def test_a_count_that_was_made_less_by_who_freed_the_frame_is_not_told_again():
-    one = an_origin()
-    freed, count = (replace(one, what=what.value) for what in (What.FREED, What.COUNT))
-    another = replace(count, pid=4)
-    assert questions.each_call_once((count, another, freed)) == (another, freed)
-    assert questions.each_call_once((count,)) == (count,)
-
-
 def an_origin() -> Origin:
     calls = tuple(Call(name, "kernel/proc.c", 180 + at, "source") for at, name in enumerate(("kdup", "sharefry", "fork")))
     return Origin(What.FIELD.value, 0x80001000, 8, 5, 0, 0x87F40000, calls, 3, "sh", "fork()", "shrimp", 1, "fork")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 from ..kernel import Kernel
@@ -9,7 +10,7 @@ from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader, ReadError
-from ..origins import Culprit, Origin, What
+from ..origins import Culprit, What
 from ..records import address, many, record, word
 
 _SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
@@ -58,10 +59,10 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     entry = _entry(culprit, reader)
     if entry is not None:
         found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
-    freed = [Question(What.FREED.value, frame)] if frame is not None and culprit.freed else []
     count = _count(culprit, kernel)
-    # Of those who gave a frame back too often, the one that is alone with it is told first.
-    found += [*count, *freed] if culprit.late else [*freed, *count]
+    if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
+        found.append(Question(What.FREED.value, frame))
+    found += count
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and (culprit.lost or not found):
@@ -82,9 +83,12 @@ def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
         return []
     base, end = kernel.reader.ram
     place = kernel.count_of(culprit.frame, (end - base) // PAGE, base)
-    at = to_look_at(culprit.late)[0]
-    apart = None if at is None else culprit.late[at]
-    return [] if place is None else [Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises, apart=apart)]
+    if place is None:
+        return []
+    less = Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises)
+    late = to_look_at(culprit.late)[0]
+    # Of those who gave it back too often, the one that is alone with it is told first.
+    return [less] if late is None else [replace(less, apart=culprit.late[late]), less]
 
 
 def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
@@ -124,13 +128,3 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
 def is_the_end(asked: Question, names: Sequence[str]) -> bool:
     """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about."""
     return asked.apart is not None and _TAKES in names
-
-
-def each_call_once(told: Sequence[Origin]) -> Tuple[Origin, ...]:
-    """Without the count that the call made less which freed the frame: it is one thing that was done."""
-    freed = next((one for one in told if one.what == What.FREED), None)
-    return tuple(one for one in told if one.what != What.COUNT or freed is None or _done_by(one) != _done_by(freed))
-
-
-def _done_by(one: Origin) -> Tuple[object, ...]:
-    return (one.pid, one.system_call, *one.calls[one.look or 0:])

@@ -30,8 +30,8 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
             yield _origin(one, store)
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
-    told = [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
-    return [_without_taking(questions.each_call_once(one)) for one in told]
+    told = [tuple(dict.fromkeys(origin for one in each.questions for origin in of(one, each.now))) for each in asked]
+    return [_without_taking(one) for one in told]
 
 
 def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
