@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from machine import FRY, SHRIMP, R, U, W, family
 from shrimpy import origins, words
+from shrimpy.kernel.panic import Panic
 from shrimpy.origins import Call, Culprit, Origin, OfVerdict, Traced, Untold, What
 from shrimpy.reasons import Kind, Named, Reason, Subject
 from shrimpy.replay import questions
 from shrimpy.rules import FAIL, Verdict, causes, culprits, evaluate
+from shrimpy.snapshot import Hart
 from shrimpy.spec import Cell, Differs, Divergence
 
 CHAIN = ["memset", "uvmcreate", "addtable", "walk", "mappages", "proc_pagetable", "exec", "sys_exec", "syscall", "usertrap"]
@@ -66,6 +70,17 @@ def test_a_lost_frame_is_asked_of_the_last_entry_that_mapped_it():
     assert (found.frame, found.unmapped, found.lost) == (frame, entry, True)
 
 
+def test_a_panic_is_asked_who_freed_the_frame_before_and_who_else_gave_it_back():
+    m = family()
+    snapshot = m.snapshot([Hart(0, pid=4, privilege="S", function="panic", calls=("panic", "kfree", "freeproc", "wait"))])
+    panicked = next(one for one in evaluate(snapshot) if one.rule == "no-panic")
+    assert culprits.of(panicked, snapshot) is None
+    found = culprits.of(panicked, replace(snapshot, panic=Panic("panic", frame=m.processes[4].fry)))
+    assert (found.frame, found.freed, found.late) == (m.processes[4].fry, True, ("kfree", "freeproc", "wait"))
+    left = replace(snapshot, panic=Panic("panic", va=FRY, pte_at=0x80001008, pte=1))
+    assert culprits.of(next(one for one in evaluate(left) if one.rule == "no-panic"), left).pte_at == 0x80001008
+
+
 def test_a_divergence_is_asked_of_the_cell_that_differs():
     m = family()
     snapshot = m.snapshot()
@@ -83,6 +98,15 @@ def test_the_line_to_look_at_is_of_who_called_what_only_serves():
     assert questions.to_look_at(["sharefry", "fork", "sys_fork", "syscall", "usertrap"]) == (0, "fork")
     assert questions.to_look_at(["fork", "sys_fork", "syscall", "usertrap"]) == (0, None)
     assert questions.to_look_at(["memset"]) == (0, None) and questions.to_look_at([]) == (None, None)
+
+
+def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken():
+    asked = questions.Question(What.COUNT.value, 0x80001000, 2, apart="freeproc")
+    usual, other = ["kfree", "freeproc", "wait"], ["kfree", "kill", "sys_kill"]
+    assert [questions.answers(asked, 2, 1, names) for names in (usual, other)] == [False, True]
+    assert not questions.answers(asked, 1, 2, ["kdup", "fork"])
+    taken = ["takefree", "kalloc", "kzalloc", "fork"]
+    assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, taken) and not questions.is_the_end(asked, other)
 
 
 def an_origin() -> Origin:

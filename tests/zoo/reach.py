@@ -1,10 +1,12 @@
 """How far check's "written" reaches: for each mistake of the zoo, whether the line that it names is near what the patch changes.
 
-usage: reach.py [--jobs N] [NAME...]    examines these mistakes, of the zoo and the further ones; all when none is given
-       reach.py one NAME...             the same, and prints a line of JSON for each
+usage: reach.py [--jobs N] [--times N] [NAME...]    examines these mistakes, of the zoo and the further ones; all when none is given
+       reach.py [--times N] one NAME...             the same, and prints a line of JSON for each
+
+With --times each failure is asked about so often, each time on a new recording, and each answer is to be the first one.
 
 Near is the function that the patch changes, one that calls it, and one that it calls: see callgraph.py. A mistake counts if a
-store is told of its first cause for which one is. Status 0: of those at least 95 % are near.
+store is told of its first cause for which one is. Status 0: of those at least 95 % are near, and all answers of each are the same.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from lab import BUILD, Trouble, cli  # noqa: E402
 from lab.judging import checking, tracing  # noqa: E402
+from lab.judging.keeping import Keeper  # noqa: E402
 from lab.kernels import variant  # noqa: E402
 from shrimpy import words  # noqa: E402
 from shrimpy.show import text  # noqa: E402
@@ -43,15 +46,21 @@ def patches() -> dict[str, Path]:
     return {**{one.name: one.patch for one in mistakes.all_mistakes()}, **{one.name: one.patch for one in further.FURTHER}}
 
 
-def examine(name: str, patch: Path) -> dict[str, Any]:
-    """What check says of where a mistake was written."""
+def examine(name: str, patch: Path, times: int = 1, keeper: Keeper | None = None) -> dict[str, Any]:
+    """What check says of where a mistake was written. others: how many of so many answers are not the first one."""
     if patch.parent == HERE:
         mistake = mistakes.read(patch)
         only = {one.scenario for one in (*mistake.fails, *mistake.ends)} & {*checking.scenarios.NAMES}
     else:
         only = {checking.PLAY}
-    report = tracing.trace(checking.check(variant.build(f"zoo-{name}", [patch]), _HARTS, only=only or checking.scenarios.NAMES))
-    return {"name": name, **judged(report, patch)}
+    report = checking.check(variant.build(f"zoo-{name}", [patch]), _HARTS, only=only or checking.scenarios.NAMES, keeper=keeper)
+    asked = [tracing.trace(report) for _ in range(times)]
+    return {"name": name, **judged(asked[0], patch), "others": sum(answer(one) != answer(asked[0]) for one in asked)}
+
+
+def answer(report: checking.Report) -> list[list[Any]]:
+    """What is told of each cause, without what is of one run: numbers of instructions, of processes and of frames."""
+    return [[one.traced.untold, *((each.what, each.place, each.caller) for each in one.traced.origins)] for one in report.told_origins]
 
 
 def judged(report: checking.Report, patch: Path) -> dict[str, Any]:
@@ -69,19 +78,20 @@ def judged(report: checking.Report, patch: Path) -> dict[str, Any]:
 
 def tell(found: Sequence[dict[str, Any]]) -> int:
     """The table, and how many are near. The status."""
-    rows = [["ok" if one.get("near") else "FAR" if "told" in one else "-", one["name"],
+    rows = [["OTHER" if one["others"] else "ok" if one.get("near") else "FAR" if "told" in one else "-", one["name"],
              one["told"][0] if "told" in one else ", ".join(one["why"])] for one in sorted(found, key=lambda one: one["name"])]
     print(text.table(["", "MISTAKE", "WRITTEN"], rows), end="")
     told = [one for one in found if "told" in one]
     near = sum(one["near"] for one in told)
     why = Counter(reason for one in found if "told" not in one for reason in one["why"])
     print(f"\n{near} of {len(told)} lines named are near the mistake" + "".join(f"; {reason}: {n}" for reason, n in sorted(why.items())))
-    return 0 if near >= _SHARE * len(told) else 1
+    return 0 if near >= _SHARE * len(told) and not any(one["others"] for one in found) else 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Examines where check says that each mistake was written.")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="how often each is asked about")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these; after the word one, as lines of JSON")
     args = parser.parse_args()
     is_job, names = args.names[:1] == ["one"], args.names[args.names[:1] == ["one"]:]
@@ -90,11 +100,11 @@ def main() -> int:
         raise Trouble(f"there is no mistake {strange[0]}")
     if is_job:
         for name in names:
-            print(json.dumps(examine(name, known[name])), flush=True)
+            print(json.dumps(examine(name, known[name], args.times)), flush=True)
         return 0
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     command = ["parallel", "--will-cite", *(["--bar"] if sys.stderr.isatty() else []), f"--jobs={args.jobs}",
-               sys.executable, str(Path(__file__).resolve()), "one", "{}", ":::"]
+               sys.executable, str(Path(__file__).resolve()), f"--times={args.times}", "one", "{}", ":::"]
     with RESULTS.open("w") as results:
         try:
             subprocess.run([*command, *(names or sorted(known))], stdout=results, stdin=subprocess.DEVNULL)

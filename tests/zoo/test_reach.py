@@ -10,16 +10,38 @@ import pytest
 import reach
 from lab import Trouble
 from lab.judging import checking, tracing
+from lab.judging.keeping import Keeper
 from lab.kernels import variant
 from shrimpy.memory.readers import ReadError
 from shrimpy.origins import Untold
 
 
 @pytest.mark.parametrize("name", ["kill-clears-fry", *(pytest.param(one, marks=pytest.mark.soak) for one in (
-    "exec-drops-shrimp", "exec-swaps-the-pages", "dropped-twice", "tables-shared"))])
-def test_the_line_is_near_the_mistake(name):
-    found = reach.examine(name, reach.patches()[name])
+    "exec-drops-shrimp", "exec-swaps-the-pages", "dropped-twice", "tables-shared", "not-unmapped"))])
+def test_the_line_is_near_the_mistake_and_the_machine_is_kept(monkeypatch, name):
+    monkeypatch.delenv("KEEP", raising=False)
+    with Keeper() as keeper:
+        found = reach.examine(name, reach.patches()[name], keeper=keeper)
+        assert keeper.made or name == "not-unmapped", keeper.notes  # which has no prompt
     assert found.get("near"), found
+
+
+@pytest.mark.parametrize("program, ready", [("shrimpdemo &", "shrimpdemo: ready"), pytest.param("ls | cat", "", marks=pytest.mark.soak)])
+def test_a_program_that_is_run_instead_is_asked_and_its_machine_is_kept(monkeypatch, program, ready):
+    monkeypatch.delenv("KEEP", raising=False)
+    with Keeper() as keeper:
+        report = checking.check(variant.build("zoo-two-frames", [reach.patches()["two-frames"]]), 3, program=program, ready=ready,
+                                keeper=keeper)
+        assert keeper.made, keeper.notes
+    told = tracing.trace(report)
+    first, *_ = next(one for one in told.traces.values() if one.origins).origins
+    assert first.place.function == "sharefry" and (told.status, told.outcomes) == (report.status, report.outcomes)
+
+
+@pytest.mark.soak
+def test_the_answer_is_the_same_20_times():
+    found = reach.examine("kill-drops-a-reference", reach.patches()["kill-drops-a-reference"], 20)
+    assert found.get("near") and found["others"] == 0, found
 
 
 def test_what_does_not_come_again_or_cannot_be_recorded_is_told_and_changes_nothing(monkeypatch):

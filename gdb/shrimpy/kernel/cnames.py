@@ -125,6 +125,9 @@ SWITCHING = frozenset(("swtch", "sched", "yield"))
 ALLOCATING = frozenset(("kalloc", "kzalloc", "kfree", "kdup", "memset"))
 """Functions in which a frame is neither free nor somebody's."""
 
+REFERRING = frozenset(("kfree", "kdup"))
+"""Functions whose first argument is a frame that has one user less, or more."""
+
 OUTERMOST = frozenset(("usertrap", "forkret", "scheduler", "main", "start", "_entry"))
 """Functions that a kernel stack begins with."""
 

@@ -1,5 +1,5 @@
 """A kernel that has panicked: which function of it panics, on whose stack it is,
-with which words, and which page was still mapped."""
+with which words, which page was still mapped, and which frame was free already."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader
 from ..records import address, record
-from .cnames import FREEING, FUNCTION_NAMES, NO_PANICS, PANICS
+from .cnames import FREEING, FUNCTION_NAMES, NO_PANICS, PANICS, REFERRING
 from .debuginfo import DebugInfo
 from .stacks import Stack, Unwinder
 
@@ -16,6 +16,7 @@ _FEWEST_CALLERS = 3
 """Of a function that never returns: with fewer it may be a part of panic."""
 
 _LONGEST = 80           # characters of a panic's words
+_NEAR = 2               # callers of panic among which is who was given a frame: it may call one that finds its count
 
 
 @record
@@ -23,7 +24,8 @@ class Panic:
     """What is known of a panic besides its callers.
 
     function: this kernel's; text: its words; va, pte_at, pte: the page that was
-    still mapped, and its entry, where that is what it panicked about.
+    still mapped, and its entry, where that is what it panicked about; frame: that
+    it was to free, or to count one more user of.
     """
 
     function: str
@@ -31,6 +33,7 @@ class Panic:
     va: Optional[int] = address(default=None)
     pte_at: Optional[int] = address(default=None)
     pte: Optional[int] = address(default=None)
+    frame: Optional[int] = address(default=None, later=True)
 
 
 def function_name(info: DebugInfo, unwinder: Unwinder) -> str:
@@ -64,7 +67,17 @@ def about(stack: Stack, function: str, unwinder: Unwinder, reader: Reader) -> Pa
         found = _mapped_again(stack, at + 1, unwinder, reader)
     elif first in FREEING or text and "leaf" in text:
         found = _still_mapped(stack, at + 1, unwinder, reader)
-    return Panic(function, text, *(found or ()))
+    return Panic(function, text, *(found or (None, None, None)), frame=_frame_given(stack, at + 1, unwinder, reader))
+
+
+def _frame_given(stack: Stack, at: int, unwinder: Unwinder, reader: Reader) -> Optional[int]:
+    """The frame that a function was given to free, or to count a user of, and panicked about."""
+    for i, frame in list(enumerate(stack.frames))[at:at + _NEAR]:
+        if frame.name in REFERRING or "ref" in frame.name:
+            pa = unwinder.argument(stack, i, 0)
+            if pa is not None and not pa % PAGE and reader.ram[0] <= pa < reader.ram[1]:
+                return pa
+    return None
 
 
 def _text(stack: Stack, at: int, unwinder: Unwinder, reader: Reader) -> Optional[str]:

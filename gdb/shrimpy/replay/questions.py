@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 from ..kernel import Kernel
@@ -14,6 +15,7 @@ from ..records import address, many, record, word
 
 _SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
                                    "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
+_FREES, _TAKES = "kfree", "kalloc"
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
@@ -22,7 +24,8 @@ class Question:
     """Who made some bytes what they are.
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
-    frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; label: as Origin has it
+    frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
+    another function than this, since the frame was taken; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -32,6 +35,7 @@ class Question:
     mapped: Optional[int] = address(default=None)
     then: bool = False
     rises: bool = False
+    apart: Optional[str] = None
 
 
 @record
@@ -55,13 +59,10 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     entry = _entry(culprit, reader)
     if entry is not None:
         found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
-    if frame is not None and culprit.freed:
+    count = _count(culprit, kernel)
+    if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
         found.append(Question(What.FREED.value, frame))
-    if frame is not None and culprit.count is not None:
-        base, end = reader.ram
-        place = kernel.count_of(frame, (end - base) // PAGE, base)
-        if place is not None:
-            found.append(Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises))
+    found += count
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and (culprit.lost or not found):
@@ -75,6 +76,19 @@ def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
         return culprit.pte_at
     steps = sv39.translate(reader, culprit.root, culprit.va).steps
     return steps[-1].pte_at if steps else None
+
+
+def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    if culprit.frame is None or culprit.count is None:
+        return []
+    base, end = kernel.reader.ram
+    place = kernel.count_of(culprit.frame, (end - base) // PAGE, base)
+    if place is None:
+        return []
+    less = Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises)
+    late = to_look_at(culprit.late)[0]
+    # Of those who gave it back too often, the one that is alone with it is told first.
+    return [less] if late is None else [replace(less, apart=culprit.late[late]), less]
 
 
 def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
@@ -95,3 +109,22 @@ def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
     look = next((at for at in known if at > served), known[0] if known else None)
     outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
     return look, names[outer[-1]] if outer and outer[-1] != look else None
+
+
+def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
+    """Whether a store is what a question is about, or where the search for it ends. names: the functions where it was, innermost first."""
+    if asked.what == What.FREED:
+        return _FREES in names
+    if asked.apart is not None:
+        look = to_look_at(names)[0]
+        return is_the_end(asked, names) or new < old and (look is None or names[look] != asked.apart)
+    if asked.what == What.COUNT:
+        return new > old if asked.rises else new < old
+    if asked.mapped is not None:
+        return old & sv39.V != 0 and sv39.pa_of(old) == asked.mapped
+    return True
+
+
+def is_the_end(asked: Question, names: Sequence[str]) -> bool:
+    """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about."""
+    return asked.apart is not None and _TAKES in names

@@ -12,11 +12,9 @@ from ..live.session import session
 from ..memory import sv39
 from ..origins import Call, Origin, What
 from ..records import decode, encode
-from . import stores
+from . import questions, stores
 from .questions import Asked, Question, to_look_at
 from .stores import Bytes, Store
-
-_FREES = frozenset(("kfree",))
 
 
 def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
@@ -32,7 +30,7 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
             yield _origin(one, store)
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
-    told = [tuple(origin for one in each.questions for origin in of(one, each.now)) for each in asked]
+    told = [tuple(dict.fromkeys(origin for one in each.questions for origin in of(one, each.now))) for each in asked]
     return [_without_taking(one) for one in told]
 
 
@@ -53,6 +51,8 @@ def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator
         if history is None:
             history = stores.last(what, info, now, functools.partial(_is_wanted, one))
         last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+        if last is not None and questions.is_the_end(one, _names(last)):
+            last = None
         # An entry that was never written was cleared when its table was made, which may have been clear before.
         yield history.same if last is None and one.what == What.ENTRY else last
 
@@ -65,13 +65,11 @@ def answer_file(path: str) -> None:
 
 
 def _is_wanted(asked: Question, store: Store) -> bool:
-    if asked.what == What.FREED:
-        return any(call.function in _FREES for call in store.calls)
-    if asked.what == What.COUNT:
-        return store.new > store.old if asked.rises else store.new < store.old
-    if asked.mapped is not None:
-        return store.old & sv39.V != 0 and sv39.pa_of(store.old) == asked.mapped
-    return True
+    return questions.answers(asked, store.old, store.new, _names(store))
+
+
+def _names(store: Store) -> List[str]:
+    return [one.function or "" for one in store.calls]
 
 
 def _origin(asked: Question, store: Store) -> Origin:

@@ -96,10 +96,10 @@ def _reason(v: Verdict) -> Reason:
 
 
 def _rank(v: Verdict) -> int:
-    return _RANK[K.LOST] - 1 if _is_high(v) else _RANK.get(_reason(v).kind, len(_RANK))
+    return _RANK[K.LOST] - 1 if is_high(v) else _RANK.get(_reason(v).kind, len(_RANK))
 
 
-def _is_high(v: Verdict) -> bool:
+def is_high(v: Verdict) -> bool:
     """Whether a count is too high: then the frame is never freed."""
     why = _reason(v)
     return why.kind == K.MISCOUNTED and (why.value or 0) > (why.bound or 0)
@@ -110,7 +110,7 @@ def _alike(verdicts: Iterable[Verdict]) -> List[Alike]:
     for v in verdicts:
         if v.status in (FAIL, WARNING):
             why = _reason(v)
-            key = (v.rule, v.status, why.kind, why.page, why.flags, v.function, _is_high(v))
+            key = (v.rule, v.status, why.kind, why.page, why.flags, v.function, is_high(v))
             groups.setdefault(key, []).append(v)
     return [Alike(tuple(sorted(group, key=_says_little))) for group in groups.values()]
 
@@ -126,7 +126,7 @@ def _family(v: Verdict) -> Optional[str]:
     kind = _reason(v).kind
     if kind == K.FRY_NOT_PRIVATE and _reason(v).detail in ("everybody's", "parent's"):
         return None
-    return "lost" if kind in LOST or _is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
+    return "lost" if kind in LOST or is_high(v) else "freed" if kind in _FREED else "tables" if kind in _TABLES else \
         "places" if kind in _PLACES else None
 
 

@@ -10,7 +10,7 @@ from ..memory.sv39 import pa_of
 from ..reasons import Kind as K, Reason
 from ..snapshot import Process, Snapshot
 from ..spec import Differs, Divergence
-from .causes import LOST, RIGHTS
+from .causes import LOST, RIGHTS, is_high
 from .verdict import Verdict
 
 _FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
@@ -22,11 +22,14 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
     why = verdict.reason or Reason(K.NOTHING_HERE)
     process = snapshot.process(verdict.pid) if verdict.pid is not None else None
     entry = _entry(process, verdict.va, verdict.pte_at)
-    if why.kind in LOST or why.kind == K.MISCOUNTED and (why.value or 0) > (why.bound or 0):
+    if why.kind in LOST or is_high(verdict):
         found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
         return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
         return Culprit(frame=why.frame, count=why.label, freed=why.free)
+    if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
+        return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
+                       late=why.functions)
     if why.kind in _FREED:
         return Culprit(frame=why.frame, freed=True)
     if why.kind == K.HEAP_TOO_LARGE and process is not None:

@@ -9,7 +9,7 @@ import json
 import re
 import textwrap
 from collections import Counter
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .. import __version__, rules, words
 from ..origins import Traced
@@ -96,16 +96,17 @@ def indented(text: str, width: int) -> str:
 
 
 def verdicts(snapshot: Snapshot, judged: Sequence[Verdict], where: str, verbose: bool = False,
-             paint: Painter = Painter(False), width: Optional[int] = None) -> str:
+             paint: Painter = Painter(False), width: Optional[int] = None,
+             traced: Callable[[Verdict], Optional[Traced]] = lambda _: None) -> str:
     """Verdicts for people: one line that says it all, where the machine is
     stopped, each cause of failures in a block, what could not be judged because
     of the moment, a line per rule, and the first line again, which a screen has
     lost by then. verbose: every verdict has its line. width: columns, or None
-    for lines of any length."""
+    for lines of any length. traced: where the cause was written of which a verdict is the example."""
     role, said = conclusion(snapshot, judged)
     in_one_line = "\n".join(paint(role, line) for line in filled(said, width or _ENDLESS, "", "  ").splitlines()) + "\n"
     parts = [in_one_line, filled(f"stopped at {where}", width or _ENDLESS, "", "  ") + "\n"]
-    parts.extend("\n" + block(one, paint, width, _in_gdb(one)) for one in causes.blocks(judged))
+    parts.extend("\n" + block(one, paint, width, _in_gdb(one), traced=traced(one.cause.example)) for one in causes.blocks(judged))
     parts.append(_held_back(judged, paint, width))
     parts.append("\n" + summary(judged, paint, width))
     if verbose:

@@ -5,6 +5,7 @@ check() boots, plays and judges; a Report is all that any form of telling needs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -115,6 +116,7 @@ class Report:
     """What check() learnt about a kernel.
 
     complete  every scenario was to be played, which together judge every rule
+    program   what was run instead, "" for a family, and what it prints when it is ready, or ""; None where scenarios were played
     traces    of causes, by key() of their examples: where what is wrong was written; see tracing.trace()
     """
 
@@ -122,6 +124,7 @@ class Report:
     cpus: int
     outcomes: tuple[Outcome, ...]
     complete: bool = False
+    program: tuple[str, str] | None = None
     traces: Mapping[tuple, Traced] = field(default_factory=dict)
 
     @property
@@ -197,14 +200,14 @@ def check(kernel: Kernel, cpus: int, *, program: str = "", ready: str = "", only
             keeper.failed(machine, told, monitor)
 
     if program:
-        return Report(kernel, cpus, (_check_program_twice(kernel, cpus, program, ready, on_fail),))
+        return Report(kernel, cpus, (_check_program_twice(kernel, cpus, program, ready, on_fail),), program=(program, ready))
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         try:
             equipped, cast = scenarios.equip(kernel, Path(folder))
         except Trouble as trouble:
             family = _check_program_twice(kernel, cpus, "", "", on_fail)
             why = Hindrance("unjudged", f"no scenarios: {trouble}")
-            return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),))
+            return Report(kernel, cpus, (replace(family, hindrance=family.hindrance or why),), program=("", ""))
         played = _judged_anew(list(_check_scenarios(equipped, cpus, cast, only, profile, on_fail)))
         if not played:
             raise Trouble(_nothing_to_play(kernel, cast, only))
@@ -245,7 +248,7 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
                 is_there = outcome.name != "boot"
                 yield outcome
             if is_there and n_hung < _MOST_HUNG and (not only or PLAY in only):
-                yield from _played(gdb, kernel, place.path, profile)
+                yield from _played(gdb, kernel, place.path, profile, on_fail)
     finally:
         place.remove()
 
@@ -565,14 +568,14 @@ def _judged_anew(outcomes: list[Outcome]) -> list[Outcome]:
             for one in outcomes]
 
 
-def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str) -> Iterator[Outcome]:
+def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str, on_fail: OnFail) -> Iterator[Outcome]:
     """The specification played on a machine of its own, with one hart; nothing of a kernel without FRY and SHRIMP."""
     seed = os.environ.get("PLAY") or _SEED
     said = (PLAY, "the specification, operation by operation")
 
-    def look(machine: Machine, unmasked: Callable[[str], str]) -> Judgement:
+    def look(machine: Machine, unmasked: Callable[[str], str], found: spec.Played) -> Judgement:
         with Watch(machine, gdb, unmasked) as watch:
-            return watch.look("after the last operation", attempts=_ATTEMPTS)
+            return watch.look("after the last operation", known=Known(played=found), attempts=_ATTEMPTS, on_fail=on_fail)
     try:
         facts = player.facts(gdb)
         if facts is None:
@@ -600,30 +603,38 @@ def _check_program_twice(kernel: Kernel, cpus: int, program: str, ready: str, on
 
 
 def _check_program(kernel: Kernel, cpus: int, program: str, ready: str, on_fail: OnFail) -> Outcome:
-    judgements: list[Judgement] = []
-    hindrance: Trouble | None = None
-    what = program or "the family"
     with Machine(kernel, cpus) as machine:
-        try:
-            machine.boot()
-            if program and not ready and not program.rstrip().endswith("&"):
-                judgements += exits.judge(machine, program, on_fail)
-                times = "once" if len(judgements) == 1 else f"{len(judgements)} times"
-                what = f"{program}, stopped {times}"
-            else:
-                what = _play(machine, program, ready)
-        except (Panicked, Silent, Gone) as error:
-            hindrance = error
-        try:
-            judgements.append(_judge_settled(machine, alone=not judgements))
-            machine.check(last_chance=True)
-        except Trouble as error:  # a panic in what it did after the scene was set
-            hindrance = hindrance or error
+        what, judgements, hindrance = run_program(machine, program, ready, on_fail)
         told = verdict.worst(judgements) if judgements else None
         if not hindrance and told and told.status == PASS and not told.saw_a_program:
             hindrance = _DidNotRun(_nothing_ran(program or what, ready, told) + machine.tail())
         return Outcome("program" if program else "family", what, tuple(judgements),
                        _hindrance(hindrance) if hindrance else None, machine.console)
+
+
+def run_program(machine: Machine, program: str, ready: str, on_fail: OnFail,
+                gdb: debugger.Session | None = None) -> tuple[str, list[Judgement], Trouble | None]:
+    """Boots a machine, runs program, or a family, and judges it: (what was run, the judgements, what kept it from its end).
+    on_fail, gdb: see exits.judge()."""
+    judgements: list[Judgement] = []
+    hindrance: Trouble | None = None
+    what = program or "the family"
+    try:
+        machine.boot()
+        if program and not ready and not program.rstrip().endswith("&"):
+            judgements += exits.judge(machine, program, on_fail, gdb)
+            times = "once" if len(judgements) == 1 else f"{len(judgements)} times"
+            what = f"{program}, stopped {times}"
+        else:
+            what = _play(machine, program, ready)
+    except (Panicked, Silent, Gone) as error:
+        hindrance = error
+    try:
+        judgements.append(_judge_settled(machine, not judgements, on_fail, gdb))
+        machine.check(last_chance=True)
+    except Trouble as error:  # a panic in what it did after the scene was set
+        hindrance = hindrance or error
+    return what, judgements, hindrance
 
 
 class _DidNotRun(Trouble):
@@ -648,13 +659,13 @@ def _play(machine: Machine, program: str, ready: str) -> str:
     return f"{played}, {scene.orphan(machine)}" if played == "shrimpdemo" else played
 
 
-def _judge_settled(machine: Machine, alone: bool) -> Judgement:
+def _judge_settled(machine: Machine, alone: bool, on_fail: OnFail, gdb: debugger.Session | None) -> Judgement:
     """The verdict at the first stop that allows all of it: a process half made at one is whole at the next.
 
     alone: it is the only one, so it must have a program to judge.
     """
-    for _ in range(_ATTEMPTS):
-        judgement = verdict.judge(machine.kernel.elf, target=machine.gdb_target, walls=machine.kernel.walled)
-        if judgement.settled and (judgement.saw_a_program or not alone):
-            break
-    return judgement
+    with contextlib.ExitStack() as opened:
+        if gdb is None:
+            gdb = opened.enter_context(debugger.Session(machine.kernel.elf, machine.gdb_target, walls=machine.kernel.walled))
+        watch = opened.enter_context(Watch(machine, gdb))
+        return watch.look("", enough=lambda one: one.saw_a_program or not alone, attempts=_ATTEMPTS, on_fail=on_fail)

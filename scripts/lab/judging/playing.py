@@ -737,9 +737,9 @@ T = TypeVar("T")
 
 def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
             seed: str = "", most_tries: int = 30, within: Path | None = None,
-            look: Callable[[Machine, Callable[[str], str]], T] = lambda *_: None) -> tuple[Played, T, str]:    # type: ignore
+            look: Callable[[Machine, Callable[[str], str], Played], T] = lambda *_: None) -> tuple[Played, T, str]:    # type: ignore
     """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console). look: is also
-    given what takes the program's name of this run out of what people read.
+    given what takes the program's name of this run out of what people read, and what came of it, not yet cut short.
 
     They are played on one machine until something differs; that is cut short on machines of their own, most_tries of them.
     handout: only what the handout promises counts. Raises Trouble where the player cannot be built or put on the disk, and
@@ -753,7 +753,7 @@ def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], 
                 sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
             with theatre.stage() as stage:
                 found = stage.play_all(sequences)
-                looked, console = look(stage.machine, program.unmasked), stage.machine.console
+                looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
             if found.divergence is not None:
                 found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
         return found, looked, program.unmasked(console)

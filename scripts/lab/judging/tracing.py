@@ -23,13 +23,15 @@ from shrimpy.spec import Differs, Divergence
 from .. import Trouble, printable
 from ..kernels.tree import Kernel
 from ..machines import debugger
+from ..machines.machine import Machine
+from ..machines.qmp import Qmp
 from ..machines.rundir import RunDir
 from ..patience import Patience
 from ..replay import recording
 from ..replay.machine import RecordedMachine
 from ..replay.recording import Recording
 from ..replay.server import Server
-from . import player, playing, scenarios
+from . import checking, player, playing, scenarios
 from .checking import PLAY, Failure, Report, ScenarioRun, key
 from .player import Player
 from .verdict import Judgement
@@ -61,7 +63,8 @@ class _Wanted:
     def is_like(self, one: Verdict) -> bool:
         """Whether a verdict of another run is of the same cause."""
         mine, its = self.verdict.reason, one.reason
-        return one.status in (FAIL, WARNING) and one.rule == self.verdict.rule and (mine and mine.kind) == (its and its.kind)
+        return one.status in (FAIL, WARNING) and one.rule == self.verdict.rule and (mine and mine.kind) == (its and its.kind) \
+            and causes.is_high(one) == causes.is_high(self.verdict)
 
 
 class _Enough(Exception):
@@ -70,15 +73,14 @@ class _Enough(Exception):
 
 def trace(report: Report, profile: str = rules.STRICT) -> Report:
     """The same report, with what could be said of the first causes in it."""
-    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks
-             if one.outcome.name in {*scenarios.NAMES, PLAY}]
+    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks]
     if not found:
         return report
     for wanted, _ in found[MOST:]:
         wanted.traced = Traced(untold=Untold.NOT_ASKED.value)
     try:
         recording.need_recordable(report.kernel)
-        with _Asking(report.kernel, profile) as asking:
+        with _Asking(report.kernel, profile, report.program) as asking:
             for name in dict.fromkeys(name for _, name in found[:MOST]):
                 asking.ask(name, [wanted for wanted, its in found[:MOST] if its == name])
     except _FAILED as trouble:
@@ -99,9 +101,9 @@ def _not_recorded(trouble: Exception) -> Traced:
 class _Asking(contextlib.ExitStack):
     """A GDB with the kernel, and a folder for machines and recordings, until it is left."""
 
-    def __init__(self, kernel: Kernel, profile: str) -> None:
+    def __init__(self, kernel: Kernel, profile: str, program: tuple[str, str] | None) -> None:
         super().__init__()
-        self._kernel, self._profile = kernel, profile
+        self._kernel, self._profile, self._program = kernel, profile, program
         try:
             place = RunDir(2 * kernel.ram_bytes)
             self.callback(place.remove)
@@ -119,7 +121,8 @@ class _Asking(contextlib.ExitStack):
             raise
 
     def ask(self, name: str, wanted: Sequence[_Wanted]) -> None:
-        """Records the scenario of that name, or what shows where the specification is not kept, and asks about each cause."""
+        """Records the scenario of that name, what shows where the specification is not kept, or the program that was run instead, and
+        asks about each cause."""
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             made = self._record(name, wanted, folder)
@@ -133,12 +136,13 @@ class _Asking(contextlib.ExitStack):
     def _record(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> Recording:
         if name == PLAY:
             equipped, run = self._play(wanted, folder)
-        else:
+        elif self._program is None and name in scenarios.NAMES:
             equipped, run = self._scenario(name, wanted, folder)
+        else:
+            equipped, run = self._kernel, self._alone(wanted)
         (folder / "recording").mkdir()
 
         def recorded(machine: RecordedMachine) -> tuple[str, str | None]:
-            machine.boot()
             with contextlib.suppress(_Enough):
                 run(machine)
             return name, None
@@ -155,16 +159,36 @@ class _Asking(contextlib.ExitStack):
             taken: list[Snapshot] = []
 
             def seen(judgement: Judgement, count: int) -> None:
-                for one in (each for each in wanted if not each.asked):
-                    again = next(filter(one.is_like, replace(judgement, profile=self._profile).verdicts), None)
-                    if again is not None:
-                        self._note(one, culprits.of(again, judgement.snapshot, taken), machine, count)
+                self._look(wanted, machine, judgement, count, taken)
                 taken.append(judgement.snapshot)
-                if all(one.asked for one in wanted):
-                    raise _Enough
+            machine.boot()
             with _Counting(machine, self._gdb, cast.unmasked, seen=seen) as watch:
                 ScenarioRun(scenario, watch, cast).outcome()
         return equipped, run
+
+    def _alone(self, wanted: Sequence[_Wanted]) -> Callable[[RecordedMachine], None]:
+        """The program that was run instead of scenarios, or the way to the prompt."""
+        program, ready = self._program or ("", "")
+
+        def run(machine: RecordedMachine) -> None:
+            def failed(_: Machine, judgement: Judgement, monitor: Qmp) -> None:
+                earlier = [judgement.previous] if judgement.previous else []
+                self._look(wanted, machine, judgement, monitor.execute("query-replay")["icount"], earlier)
+            try:
+                checking.run_program(machine, program, ready, failed, self._gdb)
+            finally:
+                self._gdb.ask("delete")
+        return run
+
+    def _look(self, wanted: Sequence[_Wanted], machine: RecordedMachine, judgement: Judgement, count: int,
+              earlier: Sequence[Snapshot]) -> None:
+        """Notes each cause that has come again; raises _Enough when all have. earlier: snapshots of the run before."""
+        for one in (each for each in wanted if not each.asked):
+            again = next(filter(one.is_like, replace(judgement, profile=self._profile).verdicts), None)
+            if again is not None:
+                self._note(one, culprits.of(again, judgement.snapshot, earlier), machine, count)
+        if all(one.asked for one in wanted):
+            raise _Enough
 
     def _play(self, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
         told = next((one.divergence or one.played for one in wanted if one.divergence or one.played), None)
@@ -175,11 +199,15 @@ class _Asking(contextlib.ExitStack):
         self._unmasked = program.unmasked
 
         def run(machine: RecordedMachine) -> None:
+            machine.boot()
             with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:
                 stage = playing.Stage(play, self._known, handout=self._profile == HANDOUT)
                 with contextlib.suppress(playing.Unable):
                     again = _Again(stage, shown)
                     snapshot, count, pids = again.play(machine)
+                    if again.panicked:      # what panicked with is on its stack, which only the hart's registers lead to
+                        with Watch(machine, self._gdb, program.unmasked) as watch:
+                            snapshot = watch.look("", attempts=1).snapshot
                     for one in wanted:
                         came, culprit = again.culprit(one, snapshot, pids)
                         if came:
@@ -266,6 +294,10 @@ class _Again:
         with machine.qmp() as monitor:
             return snapshot, monitor.execute("query-replay")["icount"], self.stage.pids()
 
+    @property
+    def panicked(self) -> bool:
+        return self.found is not None and self.found.what is Differs.PANICKED
+
     def culprit(self, wanted: _Wanted, snapshot: Snapshot, pids: dict[int, int]) -> tuple[bool, Culprit | None]:
         """(whether it came again, what it is about)."""
         told = wanted.divergence
@@ -282,13 +314,13 @@ class _Again:
             if known is not None:
                 return True, known
             verdicts = rules.evaluate(snapshot)
-        failed = causes.blocks(verdicts)
-        found_one = next(iter(_culprits(failed, snapshot, self.taken)), None)
+        failed = [*filter(wanted.is_like, verdicts), *(block.cause.example for block in causes.blocks(verdicts))]
+        found_one = next(_culprits(failed, snapshot, self.taken), None)
         return found_one is not None or told.what is not Differs.LEAK, found_one
 
 
-def _culprits(failed: Sequence[causes.Block], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Iterator[Culprit]:
-    for block in failed:
-        found = culprits.of(block.cause.example, snapshot, earlier)
+def _culprits(failed: Sequence[Verdict], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Iterator[Culprit]:
+    for one in failed:
+        found = culprits.of(one, snapshot, earlier)
         if found is not None:
             yield found

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shrimpy import rules
+from shrimpy.origins import Traced
 from shrimpy.rules import Known, Verdict
 from shrimpy.show import reports, text
 from shrimpy.snapshot import Snapshot
@@ -103,7 +104,11 @@ class Judgement:
     @property
     def text(self) -> str:
         """As shrimp-check prints it."""
-        return text.verdicts(self.snapshot, self.verdicts, self.where)
+        return self.text_with(lambda _: None)
+
+    def text_with(self, traced: Callable[[Verdict], Traced | None]) -> str:
+        """The same, with where each cause was written, as far as that is known of its example."""
+        return text.verdicts(self.snapshot, self.verdicts, self.where, traced=traced)
 
     @property
     def json(self) -> str:
