@@ -14,7 +14,7 @@ import typing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional, Tuple, Type, TypeVar
 
-__all__ = ["Document", "Runs", "Unfit", "address", "decode", "encode", "many", "names", "nested", "one", "pairs", "plain",
+__all__ = ["Document", "Runs", "Unfit", "address", "decode", "encode", "later_address", "many", "names", "nested", "one", "pairs", "plain",
            "pte_flags", "record", "word"]
 
 T = TypeVar("T")
@@ -40,6 +40,11 @@ else:
 def plain(**kwargs: Any) -> Any:
     """A field that JSON holds as it is: a number, a string, true or false, or a list of strings."""
     return _field("plain", **kwargs)
+
+
+def later_address(**kwargs: Any) -> Any:
+    """An address whose key was added later."""
+    return _field("hex", later=True, **kwargs)
 
 
 def pte_flags(**kwargs: Any) -> Any:

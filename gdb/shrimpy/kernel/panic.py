@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Tuple
 
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader
-from ..records import address, record
+from ..records import address, later_address, record
 from .cnames import FREEING, FUNCTION_NAMES, NO_PANICS, PANICS, REFERRING
 from .debuginfo import DebugInfo
 from .stacks import Stack, Unwinder
@@ -33,7 +33,7 @@ class Panic:
     va: Optional[int] = address(default=None)
     pte_at: Optional[int] = address(default=None)
     pte: Optional[int] = address(default=None)
-    frame: Optional[int] = address(default=None, later=True)
+    frame: Optional[int] = later_address(default=None)
 
 
 def function_name(info: DebugInfo, unwinder: Unwinder) -> str:
@@ -67,7 +67,8 @@ def about(stack: Stack, function: str, unwinder: Unwinder, reader: Reader) -> Pa
         found = _mapped_again(stack, at + 1, unwinder, reader)
     elif first in FREEING or text and "leaf" in text:
         found = _still_mapped(stack, at + 1, unwinder, reader)
-    return Panic(function, text, *(found or (None, None, None)), frame=_frame_given(stack, at + 1, unwinder, reader))
+    va, pte_at, pte = found or (None, None, None)
+    return Panic(function, text, va, pte_at, pte, _frame_given(stack, at + 1, unwinder, reader))
 
 
 def _frame_given(stack: Stack, at: int, unwinder: Unwinder, reader: Reader) -> Optional[int]:

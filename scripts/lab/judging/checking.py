@@ -668,4 +668,5 @@ def _judge_settled(machine: Machine, alone: bool, on_fail: OnFail, gdb: debugger
         if gdb is None:
             gdb = opened.enter_context(debugger.Session(machine.kernel.elf, machine.gdb_target, walls=machine.kernel.walled))
         watch = opened.enter_context(Watch(machine, gdb))
-        return watch.look("", enough=lambda one: one.saw_a_program or not alone, attempts=_ATTEMPTS, on_fail=on_fail)
+        judgement = watch.look("", enough=lambda one: one.saw_a_program or not alone, attempts=_ATTEMPTS, on_fail=on_fail)
+    return judgement

@@ -36,7 +36,8 @@ def judge(machine: Machine, program: str, on_fail: verdict.OnFail = lambda *_: N
             gdb = opened.enter_context(debugger.Session(machine.kernel.elf, machine.gdb_target, walls=machine.kernel.walled))
         else:
             gdb.attach(machine.gdb_target)
-        return _judge(machine, program, on_fail, gdb, opened.enter_context(machine.qmp()))
+        judgements = _judge(machine, program, on_fail, gdb, opened.enter_context(machine.qmp()))
+    return judgements
 
 
 def _judge(machine: Machine, program: str, on_fail: verdict.OnFail, gdb: debugger.Session, monitor: Qmp) -> list[verdict.Judgement]:
