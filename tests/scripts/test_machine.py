@@ -90,6 +90,8 @@ def test_a_qemu_that_ends_is_told(bare):
                 monitor.execute("query-status")
         with pytest.raises(Gone, match="QEMU ended: signal 9"):
             machine.wait_for("never", 20)
+        with pytest.raises(Gone, match="QEMU ended: signal 9"):
+            machine.qmp()
 
 
 def test_two_machines_at_once_do_not_meet(bare):
