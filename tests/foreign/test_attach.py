@@ -111,7 +111,7 @@ def test_gdb_finds_our_machine_of_that_tree_and_no_other(tmp_path):
         qemu.expect(pexpect.EOF)
 
 
-def test_what_is_missing_is_said(make, tmp_path):
+def test_what_is_missing_is_said(kernel, make, tmp_path):
     lab = trees.imitate(tmp_path / "lab")
     done = make("gdb", f"KERNEL={lab}")
     assert done.returncode and f"no machine of {lab} is running: start one with `make qemu-gdb" in done.stderr

@@ -92,6 +92,7 @@ class Machine:
         self.kernel = kernel
         self.cpus = cpus
         self.interactive, self.logged = interactive, logged
+        self._has_monitor = False
         self._text = ""
         self._mark = 0
         self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
@@ -195,6 +196,7 @@ class Machine:
         while self._qemu.poll() is None:
             try:
                 self.qmp().close()
+                self._has_monitor = True
                 return
             except (OSError, Trouble):  # not there yet, or gone again
                 if patience.is_over:
@@ -439,8 +441,13 @@ class Machine:
             file.write(struct.pack("<I", word))
 
     def qmp(self) -> Qmp:
-        """A new connection to QEMU's monitor; use it in a with statement."""
-        return Qmp(self.folder / "qmp.sock", gone=self._gone)
+        """A new connection to QEMU's monitor; use it in a with statement. Raises Gone where QEMU has ended."""
+        try:
+            return Qmp(self.folder / "qmp.sock", gone=self._gone)
+        except ConnectionRefusedError:  # nobody listens there: not yet, while it starts, or no more
+            if self._has_monitor:
+                raise self._gone() from None
+            raise
 
     def monitor(self, line: str) -> str:
         """Runs one line of QEMU's human monitor."""

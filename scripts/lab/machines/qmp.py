@@ -35,9 +35,6 @@ class Qmp:
             self._lines = self._socket.makefile("r", encoding="utf-8")
             self._next()  # the greeting
             self.execute("qmp_capabilities")
-        except ConnectionRefusedError:      # nobody listens there any more
-            self._socket.close()
-            raise gone() from None
         except (OSError, Trouble):
             self._socket.close()
             raise
