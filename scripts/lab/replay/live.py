@@ -18,7 +18,6 @@ import contextlib
 import os
 import select
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
@@ -29,9 +28,9 @@ from typing import NamedTuple
 from .. import Trouble
 from ..cli import refused
 from ..machines.machine import Machine
-from ..machines.rundir import RunDir
 from . import checkpoint
 from .checkpoint import RestoredMachine
+from .listening import Listening
 from .place import ATTACH
 from .wire import INTERRUPT, Closed, Wire
 
@@ -48,7 +47,7 @@ class Kept(NamedTuple):
     thread: int = 1
 
 
-class Server:
+class Server(Listening):
     """Serves one GDB after another at `target`, a unix socket or 127.0.0.1:port, in a thread of its own. A context manager.
 
     machine  the one that is seen now; the first is the caller's, those that take its place are ended here
@@ -58,36 +57,15 @@ class Server:
 
     def __init__(self, machine: Machine, *, port: int | None = None, kept: Mapping[str, Kept] | None = None,
                  ending: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext) -> None:
+        super().__init__(port=port)
         self.machine = machine
         self._ending, self._kept = ending, dict(kept or {})
-        self._run = RunDir(0)
-        self.target = f"127.0.0.1:{port}" if port else str(self._run.path / "gdb.sock")
         self._page: str | None = None
         self._swapping = threading.Lock()
-        self._closing, self._close = os.pipe()
-        self._listener = socket.socket(socket.AF_INET if port else socket.AF_UNIX, socket.SOCK_STREAM)
-        if port:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port) if port else self.target)
-        self._listener.listen(1)
-        self._thread = threading.Thread(target=self._serve, name="gdbserver")
-        self._thread.start()
+        self.begin(self._serve)
 
     def __enter__(self) -> Server:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends it, and each machine that it made. Harmless when done twice."""
-        if self._close >= 0:
-            os.close(self._close)
-            self._close = -1
-            self._thread.join()
-            os.close(self._closing)
-            self._listener.close()
-            self._run.remove()
 
     def publish(self, page: str = "") -> None:
         """Lets `make gdb` of this checkout find the machine, and each that takes its place. page: the address of the page that
@@ -138,10 +116,7 @@ class Server:
         # A QEMU ends with the thread that started it: that of the worker.
         with futures.ThreadPoolExecutor(1) as worker:
             try:
-                while self._closing not in select.select([self._listener, self._closing], [], [])[0]:
-                    connection, _ = self._listener.accept()
-                    with contextlib.closing(Wire(connection)) as wire, contextlib.suppress(Closed, OSError):
-                        _Debugging(self, wire, self._closing, worker).serve()
+                self.serve_each(lambda wire: _Debugging(self, wire, self._closing, worker).serve(), Closed, OSError)
             finally:
                 if self.machine is not first:
                     self.machine.stop()

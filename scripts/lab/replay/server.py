@@ -10,22 +10,19 @@ GDB sees one machine whose registers and memory are at another place.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import select
-import socket
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shrimpy.memory import riscv
 
 from .. import Trouble
-from ..machines.rundir import RunDir
 from ..walls import sandbox
 from . import search, trail
 from .aside import Aside
+from .listening import Listening
 from .place import ATTACH, Interrupted, Place
 from .recording import Recording
 from .trail import Seen
@@ -41,58 +38,32 @@ _ANYWHERE = (b"H", b"T", b"?", b"qC", b"qfThreadInfo", b"qsThreadInfo", b"qThrea
 _PREFIX = b"qshrimpy."
 
 
-class Server:
+class Server(Listening):
     """Serves one GDB after another at `target`, a unix socket, in a thread of its own. A context manager.
 
     failure  the Trouble that ended it, or None
     """
 
     def __init__(self, recording: Recording) -> None:
+        super().__init__(recording.within)
         self._recording = recording
-        self._run = RunDir(0, recording.within)
-        self.target = str(self._run.path / "gdb.sock")
         self.failure: Trouble | None = None
-        self._closing, self._close = os.pipe()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(self.target)
-        self._listener.listen(1)
         if recording.kernel.walled:
             for path in (self._run.path, Path(self.target)):
                 sandbox.hand_over(path)
-        self._thread = threading.Thread(target=self._serve, name="gdbserver")
-        self._thread.start()
+        self.begin(self._serve)
 
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends it, and its machines. Harmless when done twice."""
-        if self._close >= 0:
-            os.close(self._close)
-            self._close = -1
-            self._thread.join()
-            os.close(self._closing)
-            self._listener.close()
-            self._run.remove()
-
     def _serve(self) -> None:
         # QEMU ends with the thread that started it, so that all of them are started here.
         try:
-            while self._ready(self._listener):
-                connection, _ = self._listener.accept()
-                with contextlib.closing(Wire(connection)) as wire, contextlib.suppress(Closed, Interrupted):
-                    _Debugging(self._recording, wire, self._closing).serve()
+            self.serve_each(lambda wire: _Debugging(self._recording, wire, self._closing).serve(), Closed, Interrupted)
         except Trouble as trouble:
             self.failure = trouble
         except ValueError as error:  # in a packet; GDB may have been led astray by a stranger's file
             self.failure = Trouble(f"GDB asked the recording something that is no question: {error}")
-
-    def _ready(self, what: socket.socket) -> bool:
-        """Waits; whether there is something to read, and not the end of it all."""
-        return self._closing not in select.select([what, self._closing], [], [])[0]
 
 
 class _Debugging:
