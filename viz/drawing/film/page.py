@@ -28,20 +28,9 @@ def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
     """HTML of the film; `pictures` are one to a step, as scene.svg's inlined() gives them."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark()
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    policy = web.policy(css, script)
     n = len(film.steps)
     steps = "\n".join(_step(i, n, step, picture) for i, (step, picture) in enumerate(zip(film.steps, pictures), 1))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{in_html(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{in_html(title)}</title>
-<style>{css}</style>
-</head>
-<body>
+    return f"""{web.head(title, css, script)}<body>
 <a class="skip" href="#step-1">Skip to the steps</a>
 <header class="head">
 <h1>{in_html(title)}</h1>

@@ -21,22 +21,11 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
     """The page, with its first states. live: whether a server tells it of more."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark(ram.DARK)
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    policy = web.policy(css, script, *(["connect-src 'self'", "img-src data:"] if live else []))
+    allowed = ("connect-src 'self'", "img-src data:") if live else ()
+    also = '<meta name="referrer" content="no-referrer">\n' + (f"{_NO_ICON}\n" if live else "")
     # what could end the element, or begin a comment in it, is written otherwise
     states = f"[{','.join(one.to_json() for one in tape)}]".replace("<", "\\u003c")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{in_html(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-{_NO_ICON if live else ''}
-<title>{in_html(title)}</title>
-<style>{css}</style>
-</head>
-<body{' class="live"' if live else ''}>
+    return f"""{web.head(title, css, script, *allowed, also=also)}<body{' class="live"' if live else ''}>
 <a class="skip" href="#main">Skip to the figures</a>
 <header>
 <h1>{in_html(title)}</h1>

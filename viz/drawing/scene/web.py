@@ -5,6 +5,7 @@ import base64
 import hashlib
 
 from . import style
+from .text import in_html
 
 # style.py's colours, and what they are in the dark
 _DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", style.HAIRLINE: "#78828b",
@@ -18,6 +19,21 @@ def policy(css: str, script: str, *more: str) -> str:
     else from anywhere."""
     return "; ".join(("default-src 'none'", f"style-src {_hash(css)}", f"script-src {_hash(script)}", "base-uri 'none'",
                       "form-action 'none'", *more))
+
+
+def head(title: str, css: str, script: str, *more: str, also: str = "") -> str:
+    """A page's beginning, to the end of its head. more: as for policy(); also: further elements of the head."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{in_html(policy(css, script, *more))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+{also}<title>{in_html(title)}</title>
+<style>{css}</style>
+</head>
+"""
 
 
 def _hash(inside: str) -> str:
