@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -19,9 +20,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "viz")]
 import browsing                                     # noqa: E402
 from browsing import Chromium                       # noqa: E402
 from lab import ROOT                                # noqa: E402
+from lab.kernels import variant                     # noqa: E402
 from lab.machines import debugger, rundir, scene    # noqa: E402
+from lab.machines.known import known                # noqa: E402
 from lab.machines.machine import Machine            # noqa: E402
 from lab.pictures import watching                   # noqa: E402
+from lab.pictures.watching import Board, Watcher    # noqa: E402
 
 SAYS = "document.getElementById('line').textContent"
 
@@ -125,3 +129,40 @@ def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[...
     other.write_bytes(one.kernel.elf.read_bytes().replace(one.ram.code(0x80000000, 64), os.urandom(64), 1))
     note = dataclasses.replace(one.note(), kernel=str(other))
     assert watching._runs(one.note(), one.ram) and not watching._runs(note, one.ram)
+
+
+STORM_PICTURES = 100_000
+GROWN_FROM = 300      # pictures, after which nothing is to grow
+
+
+@pytest.mark.soak
+@pytest.mark.limit(7200)
+def test_a_storm_on_8_harts_is_never_called_a_failure_and_nothing_grows(machine: Callable[..., Machine], monkeypatch):
+    watch_a_storm(machine, monkeypatch, STORM_PICTURES)
+
+
+def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_pictures: int) -> None:
+    """Judges n pictures of processes that fork, exec, exit and wait on 8 harts; then counts objects, and what the board keeps."""
+    monkeypatch.setattr(watching, "_PERIOD_S", 0)
+    one = machine(8, kernel=variant.build("programs", programs=sorted((ROOT / "tests/gdb/programs").glob("*.c"))))
+    with debugger.Session(one.kernel.elf) as gdb:
+        of_kernel = known(gdb)
+    one.send("storm 7 &")
+    one.wait_for("storm: ready\n")
+    board, lamps, sizes = Board(), set(), []
+
+    def posted(told: dict[str, str], seen: Any = None, post: Callable[..., None] = board.post) -> None:
+        lamps.add(told.get("lamp", '{"state":""}').split('"')[3])
+        post(told, seen)
+    monkeypatch.setattr(board, "post", posted)
+    with board, Watcher(one.note(), of_kernel, board) as watcher:
+        while watcher.n_judged < n_pictures and not watcher.ended.wait(1):
+            if watcher.n_judged >= GROWN_FROM:
+                gc.collect()
+                sizes.append((len(gc.get_objects()), board.n_states))
+    assert watcher.n_judged >= n_pictures, board.newest.parts.get("line")
+    assert "pass" in lamps and "fail" not in lamps
+    objects = [n for n, _ in sizes]
+    assert max(objects[len(objects) // 2:]) < 1.5 * max(objects[:len(objects) // 2]), f"objects grow: {objects}"
+    print(f"{watcher.n_judged} pictures of {watcher.n_looks} looks judged, {min(objects)} to {max(objects)} objects, "
+          f"at most {max(n for _, n in sizes)} states kept")

@@ -67,7 +67,10 @@ class Belief:
 
 
 class Watcher:
-    """Posts what it sees of a machine on a board, from a thread of its own, while pages follow."""
+    """Posts what it sees of a machine on a board, from a thread of its own, while pages follow.
+
+    n_looks: how often it looked; n_judged: pictures of these that agreed with a second one, differed from what is shown, and were judged.
+    """
 
     def __init__(self, note: Note, of_kernel: Known, board: Board) -> None:
         self._note, self._known, self._board = note, of_kernel, board
@@ -82,6 +85,7 @@ class Watcher:
         self._known_s, self._runs = 0.0, False
         self._shown: tuple[Snapshot, bool] | None = None
         self._n_moving = 0
+        self.n_looks = self.n_judged = 0
         self._over = threading.Event()
         self.ended = threading.Event()      # nothing more is to be seen of it
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -158,6 +162,7 @@ class Watcher:
         if not self._is_known():
             return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
         stands = self._stands()
+        self.n_looks += 1
         try:
             seen = self._take()
             agrees = stands or seen == self._take()
@@ -169,15 +174,21 @@ class Watcher:
         if not agrees:
             return self._moving()
         self._n_moving = 0
-        index = Index(seen)
-        if self._shown != (seen, stands) and (self._belief.holds(kit.judgement(index).failures) or stands):
-            self._shown = seen, stands
-            parts = self._scribe.parts(index, stands)
-            if self._rows:
-                parts["harts"] = self._rows
-            self._board.post(parts, seen)
+        if self._shown != (seen, stands):
+            self._judge(seen, stands)
         self._tell(stands)
         self._where(stands)
+
+    def _judge(self, seen: Snapshot, stands: bool) -> None:
+        index = Index(seen)
+        self.n_judged += 1
+        if not self._belief.holds(kit.judgement(index).failures) and not stands:
+            return
+        self._shown = seen, stands
+        parts = self._scribe.parts(index, stands)
+        if self._rows:
+            parts["harts"] = self._rows
+        self._board.post(parts, seen)
 
     def _take(self) -> Snapshot:
         info, fry, shrimp, origin = self._known

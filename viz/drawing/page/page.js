@@ -3,8 +3,9 @@
 {
   const by = id => document.getElementById(id);
   const live = document.body.classList.contains("live");
-  const KEPT_MS = 60_000, MOST_ROWS = 64, LISTED = 4, PAGE = 4096n;
+  const KEPT_MS = 60_000, MOST_CHARS = 48e6, MOST_ROWS = 64, LISTED = 4, PAGE = 4096n;
   const tape = [];          // the states, oldest first: {n, when, at, parts}; what did not change is shared between them
+  let size = 0;             // characters that changed in them
   let at = -1;              // the state that is shown
   let parts = {};           // its parts
   let slot = null;          // of the process that is chosen
@@ -343,8 +344,10 @@
     const follows = newest();
     const made = change.whole ? {...change.parts} : {...tape.at(-1)?.parts, ...change.parts};
     for (const name of change.gone) delete made[name];
-    tape.push({n: change.n, when: change.when, at: performance.now(), parts: made});
-    while (live && tape.length > 2 && tape[0].at < performance.now() - KEPT_MS) { tape.shift(); at--; }
+    const own = Object.values(change.parts).reduce((sum, part) => sum + (part?.svg ?? part?.why ?? "").length, 1000);
+    size += own;
+    tape.push({n: change.n, when: change.when, at: performance.now(), parts: made, size: own});
+    while (live && tape.length > 2 && (tape[0].at < performance.now() - KEPT_MS || size > MOST_CHARS)) { size -= tape.shift().size; at--; }
     if (follows) show(tape.length - 1); else if (at < 0) show(0); else clock();
   }
 

@@ -75,10 +75,12 @@ class Scribe:
         said = {name: encoded(part) for name, part in made.items()}
         said |= {"family": self._figure("family", lambda: self._family.draw(index)), "matrix": self._figure("matrix", lambda: matrix.draw(index)),
                  "ram": self._figure("ram", lambda: ram.draw(index))}
+        before, self._processes = self._processes, {}
         for slot, member in model.members.items():
-            known = self._processes.get(slot)
+            known = before.get(slot)
             if known is None or known[0] != member.process:
-                self._processes[slot] = known = member.process, encoded(_process(index, member.process))
+                known = member.process, encoded(_process(index, member.process))
+            self._processes[slot] = known
             said[f"p:{slot}"] = known[1]
         return said
 
