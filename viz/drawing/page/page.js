@@ -369,9 +369,21 @@
     const view = ["family", "matrix", "ram"].find(one => !by(one).hidden), svg = parts[view].svg;
     if (svg === undefined) return;
     const root = new DOMParser().parseFromString(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '), "image/svg+xml");
-    const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"}));
-    make("a", {href: url, download: `${view}.svg`}).click();
+    save(new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"}), `${view}.svg`);
+  });
+
+  function save(blob, name) {
+    const url = URL.createObjectURL(blob);
+    make("a", {href: url, download: name}).click();
     URL.revokeObjectURL(url);
+  }
+
+  by("keep-file").hidden = !live;
+  by("keep-svg").hidden = live;
+  by("keep-it").addEventListener("click", () => {
+    const name = `${by("which").value}.${by("kind").value}`, ask = asked === null ? "" : asked;
+    fetch(`figure-${tape[at].n}-${name}?slot=${slot ?? 0}&va=${ask}`).then(
+      answer => answer.ok ? answer.blob().then(blob => save(blob, name)) : answer.text().then(said => { by("line").textContent = said; }), lost);
   });
 
   const keys = {
@@ -388,7 +400,7 @@
 
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest("input, pre") || event.key === " " && event.target.closest("button, a, summary")) return;
+    if (event.target.closest("input, select, pre") || event.key === " " && event.target.closest("button, a, summary")) return;
     if (event.key.startsWith("Arrow") && event.target.closest("[role=tabpanel]")) return;    // it may scroll
     if (!(event.key in keys)) return;
     keys[event.key]();
