@@ -186,6 +186,7 @@ class Variables:
 
     def _find(self, kind: str, at: Optional[int], text: str) -> None:
         self.findings.append(Finding(kind, at, text))
+        self.reader.forget()        # whoever makes something of memory here has told of it, too
 
 
 def word(data: bytes, at: int, size: int) -> int:
