@@ -131,7 +131,6 @@ def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[...
 
 
 STORM_LOOKS = 100_000
-GROWN_FROM = 1_000      # looks, after which nothing is to grow
 
 
 @pytest.mark.soak
@@ -156,7 +155,7 @@ def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_looks: int) ->
     monkeypatch.setattr(board, "post", posted)
     with board, Watcher(one.note(), of_kernel, board) as watcher:
         while watcher.n_looks < n_looks and not watcher.ended.wait(1):
-            if watcher.n_looks >= GROWN_FROM:
+            if watcher.n_looks >= n_looks // 10:     # after that nothing is to grow
                 sizes.append((sys.getallocatedblocks(), board.n_states))
     assert watcher.n_looks >= n_looks and watcher.n_judged, board.newest.parts.get("line")
     assert "pass" in lamps and "fail" not in lamps

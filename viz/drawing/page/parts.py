@@ -73,8 +73,9 @@ class Scribe:
             "order": [[p.slot, p.depth] for p in family_order(model, model.members)],
             **{f"f:{first:#x}": rows for first, rows in _frames(index).items()}}
         said = {name: encoded(part) for name, part in made.items()}
-        said |= {"family": self._figure("family", lambda: self._family.draw(index)), "matrix": self._figure("matrix", lambda: matrix.draw(index)),
-                 "ram": self._figure("ram", lambda: ram.draw(index))}
+        said["family"] = self._figure("family", lambda: self._family.draw(index))
+        said["matrix"] = self._figure("matrix", lambda: matrix.draw(index))
+        said["ram"] = self._figure("ram", lambda: ram.draw(index))
         before, self._processes = self._processes, {}
         for slot, member in model.members.items():
             known = before.get(slot)

@@ -27,6 +27,7 @@ _LAST_S = 2.0           # for pages to take what was posted last
 _MOST_PAGES = 16
 
 FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
+_FIGURE = re.compile(rf"figure-(\d{{1,9}})-({'|'.join(FIGURES)})\.(svg|pdf|png|dot)(?:\?slot=(\d{{1,18}})&va=(\w{{1,20}})?)?")
 
 Act = Callable[[], None]
 
@@ -88,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._events()
         elif name == "film.html":
             self._answer("text/html", html(self.server.title, board.tape()).encode("utf-8"))
-        elif one := re.fullmatch(rf"figure-(\d{{1,9}})-({'|'.join(FIGURES)})\.(svg|pdf|png|dot)(?:\?slot=(\d{{1,18}})&va=(\w{{1,20}})?)?", name or ""):
+        elif one := _FIGURE.fullmatch(name or ""):
             self._figure(int(one[1]), one[2], one[3], int(one[4] or -1), one[5] or "shrimp")
         elif (one := re.fullmatch(r"snapshot-(\d{1,9})\.json", name or "")) and (document := board.snapshot(int(one[1]))):
             self._answer("application/json", document)

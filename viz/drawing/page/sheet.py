@@ -70,7 +70,8 @@ _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <span id="keep" role="group" aria-label="Keep" hidden>Keep
 <a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">figure</button>
 <span id="keep-file" hidden><select id="which" aria-label="Figure">{figures}</select>
-<select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select> <button type="button" id="keep-it">file</button></span>
+<select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select>
+<button type="button" id="keep-it">file</button></span>
 <a id="keep-film" download="film.html">last minute</a></span>
 <span id="line" role="status"></span>
 </div>"""
