@@ -47,7 +47,7 @@ def check_answers(answers: list[str]) -> None:
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("name", ["without-fry-and-counts", *(pytest.param(one, marks=pytest.mark.soak) for one in ("newer-names", "of-2020"))])
+@pytest.mark.parametrize("name", [one if one == "without-fry-and-counts" else pytest.param(one, marks=pytest.mark.soak) for one in TREES])
 def test_each_question_is_answered_live_and_of_a_core(tmp_path, name):
     kernel = tree.prepare(str(TREES[name](tmp_path / "lab")))
     core = tmp_path / "core"

@@ -40,7 +40,7 @@ def step(title: str, phase: str, seen: dict[str, Any], changes: list[dict[str, A
     return {"title": title, "caption": f"What this means for {title.lower()}.",
             "at": {"function": "proc_pagetable", "file": "kernel/proc.c", "line": line,
                    "source": f"\tif (made({len(title)}) < 0)",
-                   "around": [*(f"\tbefore({n});" for n in range(3)), f"\tif (made({len(title)}) < 0)", *("\t\tafter();" for _ in range(3))]},
+                   "around": ["\tbefore();"] * 3 + [f"\tif (made({len(title)}) < 0)"] + ["\t\tafter();"] * 3},
             "phase": phase, "changes": changes, "more_changes": more,
             "pairing": {"state": pairing, "text": f"the pair is {pairing}"}, "snapshot": seen}
 

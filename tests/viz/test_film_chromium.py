@@ -90,8 +90,8 @@ def test_a_recorded_film_plays_from_end_to_end(browser: Any, machine: Callable, 
 def test_keys_go_through_the_steps(chromium: Chromium, key):
     chromium.open()
     assert chromium.shown == [1]
-    for name, expected in (("ARROW_RIGHT", 2), ("PAGE_DOWN", 3), ("PAGE_DOWN", 4), ("PAGE_UP", 3), ("ARROW_LEFT", 2), ("END", N), ("ARROW_RIGHT", N),
-                           ("HOME", 1), ("ARROW_LEFT", 1)):
+    for name, expected in (("ARROW_RIGHT", 2), ("PAGE_DOWN", 3), ("PAGE_DOWN", 4), ("PAGE_UP", 3), ("ARROW_LEFT", 2), ("END", N),
+                           ("ARROW_RIGHT", N), ("HOME", 1), ("ARROW_LEFT", 1)):
         chromium.keys(key(name))
         assert chromium.shown == [expected], name
     assert chromium.fragment == "#step-1"
@@ -244,7 +244,8 @@ def test_f_fills_the_screen_and_leaves_it(chromium: Chromium):
 def test_source_stands_beside_the_picture_with_three_lines_around_it(chromium: Chromium):
     chromium.open(width=1280, height=800)
     chromium.click("#next")
-    box = chromium.js("""scrollTo(0, 0); const [f, s] = ['figure', '.source'].map(one => document.querySelector('.current ' + one).getBoundingClientRect());
+    box = chromium.js("""scrollTo(0, 0);
+        const [f, s] = ['figure', '.source'].map(one => document.querySelector('.current ' + one).getBoundingClientRect());
         return [f.right <= s.left, s.bottom <= innerHeight]""")
     assert box == [True, True]
     assert chromium.js("return document.querySelectorAll('.current .source span').length") == 7
@@ -254,7 +255,8 @@ def test_source_stands_beside_the_picture_with_three_lines_around_it(chromium: C
 def test_the_list_marks_where_the_pairing_breaks_first(chromium: Chromium):
     chromium.open()
     first = next(n for n, step in enumerate(TOLD, 1) if step["pairing"]["state"] == "broken")
-    assert chromium.js("return [...document.querySelectorAll('nav a')].filter(a => a.querySelector('.broken')).map(a => a.hash)") == [f"#step-{first}"]
+    marked = chromium.js("return [...document.querySelectorAll('nav a')].filter(a => a.querySelector('.broken')).map(a => a.hash)")
+    assert marked == [f"#step-{first}"]
 
 
 # Without scripts, on paper, on every size

@@ -111,8 +111,11 @@
   document.addEventListener("touchend", event => {
     if (touched === null) return;
     const {clientX, clientY} = event.changedTouches[0], across = clientX - touched[0];
-    if (Math.abs(across) > 50 && Math.abs(across) > 2 * Math.abs(clientY - touched[1])) { pause(); acts[across < 0 ? "next" : "previous"](); }
+    const isSideways = Math.abs(across) > 50 && Math.abs(across) > 2 * Math.abs(clientY - touched[1]);
     touched = null;
+    if (!isSideways) return;
+    pause();
+    acts[across < 0 ? "next" : "previous"]();
   });
 
   const keys = {ArrowLeft: "previous", ArrowRight: "next", PageUp: "previous", PageDown: "next", Home: "first", End: "last"};

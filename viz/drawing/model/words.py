@@ -230,7 +230,8 @@ def refs(index: Index, frame: SharedFrame) -> str:
 
 def refs_meaning(index: Index) -> list[str]:
     """What refs() is, in a line, where the kernel counts."""
-    return [f"{shorten(index.snapshot.counts.name, 12)}: how many users the kernel itself counts of a frame"] if index.snapshot.counts else []
+    counts = index.snapshot.counts
+    return [f"{shorten(counts.name, 12)}: how many users the kernel itself counts of a frame"] if counts else []
 
 
 def pte(page: Page) -> str:

@@ -383,7 +383,8 @@
   by("keep-it").addEventListener("click", () => {
     const name = `${by("which").value}.${by("kind").value}`, ask = asked === null ? "" : asked;
     fetch(`figure-${tape[at].n}-${name}?slot=${slot ?? 0}&va=${ask}`).then(
-      answer => answer.ok ? answer.blob().then(blob => save(blob, name)) : answer.text().then(said => { by("line").textContent = said; }), lost);
+      answer => answer.ok ? answer.blob().then(blob => save(blob, name))
+        : answer.text().then(said => { by("line").textContent = said; }), lost);
   });
 
   const keys = {
