@@ -73,11 +73,13 @@ _CONTROLS = f"""<div class="controls" role="group" aria-label="Film" hidden>
 {_button("play", "Space")}
 {_button("next", "ArrowRight")}
 {_button("last", "End")}
-<button type="button" id="full" aria-keyshortcuts="F"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 2h5v2H4v3H2zM9 12h3V9h2v5H9z"/></svg><span>Full screen</span></button>
+<button type="button" id="full" aria-keyshortcuts="F"><svg viewBox="0 0 16 16" aria-hidden="true">\
+<path d="M2 2h5v2H4v3H2zM9 12h3V9h2v5H9z"/></svg><span>Full screen</span></button>
 <label>Seconds a step <select id="seconds"><option>1<option>2<option selected>4<option>8<option>15</select></label>
 <p class="note" id="note"></p>
 <p class="position" id="position"></p>
-<p class="keys">Keys: <kbd>←</kbd> <kbd>→</kbd> or <kbd>Page Up</kbd> <kbd>Page Down</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> first, last, <kbd>Space</kbd> play, pause, <kbd>F</kbd> full screen</p>
+<p class="keys">Keys: <kbd>←</kbd> <kbd>→</kbd> or <kbd>Page Up</kbd> <kbd>Page Down</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> \
+first, last, <kbd>Space</kbd> play, pause, <kbd>F</kbd> full screen</p>
 <progress id="progress" max="{{n}}" value="1" aria-hidden="true"></progress>
 <p class="unseen" id="announcement" role="status"></p>
 </div>"""
