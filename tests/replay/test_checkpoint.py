@@ -23,6 +23,7 @@ from lab.machines.machine import Machine
 from lab.marks import results
 from lab.replay import archive, checkpoint
 from lab.replay.archive import Checkpoint
+from lab.replay.boots import Boots
 from lab.replay.checkpoint import RestoredMachine
 from lab.replay.live import Server
 
@@ -50,6 +51,24 @@ def saved(booted: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def word(machine: Machine, name: str) -> int:
     return machine.ram.words(machine.ram.variables(re.compile(name))[0], "I")[0]
+
+
+def test_machines_after_the_first_go_on_from_its_first_prompt(kernel, monkeypatch):
+    waited = []
+    monkeypatch.setattr(Machine, "boot", lambda machine, limit_s=None, boot=Machine.boot: waited.append(1) or boot(machine, limit_s))
+    with Boots(dataclasses.replace(kernel, prompt=""), HARTS) as boots:
+        for line in ("one", "two"):
+            with boots.new() as machine:
+                machine.boot()
+                boots.keep(machine)
+                banner = machine.console
+                assert machine.run(f"echo {line} > there; cat there").strip() == line
+        assert len(waited) == 1 and "starting sh" in banner
+        kept = boots._kept[0]
+        (kept / checkpoint.DEVICES).write_bytes(b"")    # what cannot be restored boots
+        with boots.new() as machine:
+            assert "two" not in machine.boot().run("cat there") and len(waited) == 2
+    assert not kept.exists()
 
 
 def test_a_restored_machine_has_its_disk_and_its_clock_and_the_first_goes_on(kernel, booted, saved):
