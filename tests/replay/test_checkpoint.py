@@ -87,7 +87,7 @@ def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_pat
     with RestoredMachine(kernel, HARTS, saved) as first, Server(first) as server, debugger.Session(kernel.elf, server.target) as gdb:
         gdb.ask("break fork")
         first.send("ls")
-        gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch ticks", "break sys_exec")
+        gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch panicked", "break sys_exec")
         assert gdb.ask("xv6-checkpoint one") == ""
         kept = gdb.ask("info threads", f"xv6-snapshot {tmp_path}/before")
         step = gdb.ask("shrimp-step")
