@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 
@@ -19,7 +20,8 @@ def on_linux(name, folder):
     program, empty = folder / name, folder / "empty"
     empty.mkdir()
     subprocess.run(["gcc", "-w", "-fno-builtin", "-o", program, PROGRAMS / f"{name}.c"], check=True)
-    said, status = pexpect.run(str(program), cwd=str(empty), encoding="utf-8", timeout=None, withexitstatus=True)
+    unprivileged = "setpriv --bounding-set -ipc_owner " if os.geteuid() == 0 else ""    # or no mode refuses anything
+    said, status = pexpect.run(f"{unprivileged}{program}", cwd=str(empty), encoding="utf-8", timeout=None, withexitstatus=True)
     assert status == 0, said
     return said.replace("\r\n", "\n")
 

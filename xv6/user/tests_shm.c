@@ -318,10 +318,11 @@ static void mode_decides(void) {
   int id = shmget(KEY, 1, IPC_CREAT | 0400);
   struct shmid_ds ds = stat_of(id);
   must(shmget(KEY, 1, 0600) == -EACCES && shmget(KEY, 1, 0200) == -EACCES && shmget(KEY, 1, 0444) == id);
+  must(shmget(KEY, 1, 0020) == -EACCES && shmget(KEY, 1, 0001) == -EACCES && shmget(KEY, 1, 0044) == id); // whosever bits
   int closed = shmget(KEY + 1, 1, NEW & ~0777);
   must(shmget(KEY + 1, 1, SHM_R) == -EACCES && shmget(KEY + 1, 1, SHM_W) == -EACCES && shmget(KEY + 1, 1, SHM_R | SHM_W) == -EACCES);
   must(refused(EACCES, closed, 0, 0) && refused(EACCES, closed, 0, SHM_RDONLY) && shmget(KEY + 1, 1, 0) == closed);
-  must(shmctl(closed, IPC_STAT, &ds) == -EACCES);
+  must(shmctl(closed, IPC_STAT, &ds) == -EACCES && refused(EINVAL, closed, 1, 0)); // the address comes first
   must_remove(closed);
   ds = stat_of(id);
   must(refused(EACCES, id, 0, 0));
@@ -549,6 +550,7 @@ static void control_says_why(void) {
       must(shmctl(commands[c] >= SHM_STAT ? id % NSHM : id, commands[c], (void *)bad[i]) == -EFAULT);
   must(shmctl(id, 77, scratch) == -EINVAL && shmctl(id, -1, scratch) == -EINVAL);
   must(shmctl(NSHM, SHM_STAT, scratch) == -EINVAL && shmctl(-1, SHM_STAT, scratch) == -EINVAL);
+  must(shmctl(-1, IPC_INFO, scratch) == -EINVAL && shmctl(-1, SHM_INFO, scratch) == -EINVAL);
   struct shminfo limits;
   must(shmctl(0, IPC_INFO, &limits) >= 0 && limits.shmmni == NSHM && limits.shmmax == MOST && limits.shmmin == 1);
   must_remove(id);
@@ -577,12 +579,13 @@ static int attach_high(void) {
 }
 
 static int fork_with_segments(void) {
-  int before = attached(inherited), pid = fork();
+  struct shmid_ds was = stat_of(inherited);
+  int before = was.shm_nattch, pid = fork();
   if (pid == 0)
     exit(0);
   if (pid > 0)
     wait(0);
-  must(attached(inherited) == before);
+  must(attached(inherited) == before && (pid > 0 || stat_of(inherited).shm_lpid == was.shm_lpid));
   return pid > 0;
 }
 
