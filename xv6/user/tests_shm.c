@@ -566,14 +566,29 @@ static int make_large(void) {
   return 1;
 }
 
+// On both sides of where a table ends.
+#define HIGH (SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE)
+
 static int attach_high(void) {
-  // On both sides of where a table ends.
-  uint64 at = shmat(inherited, SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE, 0);
+  uint64 at = shmat(inherited, HIGH, 0);
   if (at == -(uint64)ENOMEM) {
     must(attached(inherited) == 0);
     return 0;
   }
   must(attached(inherited) == 1);
+  must_detach((void *)at);
+  return 1;
+}
+
+static int small; // one page, attached in the upper half of that
+
+static int remap_high(void) {
+  uint64 at = shmat(inherited, HIGH, SHM_REMAP);
+  if (at == -(uint64)ENOMEM) {
+    must(attached(inherited) == 0 && attached(small) == 2 && *(volatile char *)(HIGH + PGSIZE) == 's');
+    return 0;
+  }
+  must(at == HIGH && attached(inherited) == 1 && attached(small) == 1);
   must_detach((void *)at);
   return 1;
 }
@@ -597,13 +612,18 @@ static void get_without_memory(void) {
 static void attach_without_memory(void) {
   inherited = must_get(2 * PGSIZE);
   starve(attach_high);
+  small = must_get(1);
+  must(shmat(small, HIGH + PGSIZE, 0) == HIGH + PGSIZE);
+  *(volatile char *)(HIGH + PGSIZE) = 's';
+  starve(remap_high);
+  must_remove(small);
   must_remove(inherited);
 }
 
 static void fork_without_memory(void) {
   inherited = must_get(2 * PGSIZE);
   must_attach(inherited, 0);
-  must((long)shmat(inherited, SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE, 0) > 0);
+  must(shmat(inherited, HIGH, 0) == HIGH);
   starve(fork_with_segments);
   must(attached(inherited) == 2);
   must_remove(inherited);
