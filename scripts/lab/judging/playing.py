@@ -20,6 +20,7 @@ from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
 from shrimpy.memory.readers import PAGE
 from shrimpy.memory.riscv import signed
+from shrimpy.memory.unchanged import UnchangedReader
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
@@ -84,6 +85,7 @@ class Stage:
     def __init__(self, play: Player, known: player.Facts, *, handout: bool = False, seed: str = "") -> None:
         self._player, self._known, self._handout = play, known, handout
         self._ram = play.ram
+        self._again = UnchangedReader(play.ram)
         self._places = {"FRY": known.fry, "SHRIMP": known.shrimp}
         self._dice = random.Random(seed)
         self.machine = play.machine
@@ -686,7 +688,7 @@ class Stage:
         with self.machine.qmp() as monitor:
             monitor.execute("stop")
             try:
-                return take(self._ram, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
+                return take(self._again, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
             finally:
                 if not stays:
                     monitor.execute("cont")
