@@ -14,17 +14,24 @@ from ..machines.rundir import RunDir
 from . import checkpoint
 
 
-class Boots(contextlib.ExitStack):
+class Boots:
     """Where machines of a kernel come from. A context manager: what was kept is gone after it.
 
     within, plugged: see Machine. A plugin knows of no store before its machine began, so with one each machine boots.
     """
 
     def __init__(self, kernel: Kernel, cpus: int, *, within: Path | None = None, plugged: Plugin | None = None) -> None:
-        super().__init__()
         self._kernel, self._cpus, self._within, self._plugged = kernel, cpus, within, plugged
         self._kept: tuple[Path, AtPrompt] | None = None
         self._keeps = plugged is None
+        self._place: RunDir | None = None
+
+    def __enter__(self) -> Boots:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._place:
+            self._place.remove()
 
     def new(self) -> Machine:
         """The next machine; boot() is the caller's, and keep() after that."""
@@ -41,11 +48,10 @@ class Boots(contextlib.ExitStack):
             return
         self._keeps = False
         with contextlib.suppress(Trouble, OSError), machine.qmp() as monitor:
-            place = RunDir(3 * self._kernel.ram_bytes)  # this one, what is kept, the next
-            self.callback(place.remove)
+            self._place = RunDir(3 * self._kernel.ram_bytes)  # this one, what is kept, the next
             monitor.execute("stop")
             try:
-                checkpoint.save(machine, place.path / "kept", monitor)
-                self._kept = place.path / "kept", machine.at_prompt
+                checkpoint.save(machine, self._place.path / "kept", monitor)
+                self._kept = self._place.path / "kept", machine.at_prompt
             finally:
                 monitor.execute("cont")
