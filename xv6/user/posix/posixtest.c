@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,7 +145,7 @@ static void identifiers(void) {
   told("get: exclusively", shmget(key, 5000, IPC_CREAT | IPC_EXCL | 0600));
   told("get: larger than it is", shmget(key, 5001, 0600));
   printf("the same: %d %d\n", shmget(key, 5000, 0600) == id, shmget(key, 1, IPC_CREAT | 0600) == id);
-  int private = shmget(IPC_PRIVATE, 1, 0600), another = shmget(IPC_PRIVATE, 1, 0600);
+  int private = shmget(IPC_PRIVATE, 1, S_IRUSR | S_IWUSR), another = shmget(IPC_PRIVATE, 1, 0600);
   printf("private ones differ: %d\n", private != another && private != id);
 
   told("stat", shmctl(id, IPC_STAT, &ds));
