@@ -130,6 +130,14 @@ def test_a_toolchain_counts_with_its_binutils_only(path_of, monkeypatch):
                 tools.cross_prefix()
 
 
+def test_a_gdb_of_the_plain_name_counts_when_it_knows_risc_v(path_of, tmp_path):
+    path = path_of("make", "gcc", "python3")
+    assert "gdb-multiarch" in missing("debug", PATH=path)
+    for known, is_missing in (("i386", True), ("riscv:rv64", False)):
+        program(Path(path) / "gdb", f"echo 'The target architecture is set to \"{known}\".'")
+        assert ("gdb-multiarch" in missing("debug", PATH=path)) == is_missing
+
+
 def test_all_prefer_the_same_toolchains():
     assert CROSS_PREFIXES[0] == "riscv64-unknown-elf-"
     for name in ("xv6/Makefile", "scripts/tools.tsv"):

@@ -23,6 +23,7 @@ from .. import ROOT, Trouble, put_in_place
 
 GROUPS = (  # every page of the handbook, in the order in which it is read
     ("Begin", ("README.md", "docs/failing.md", "docs/symptoms.md", "docs/mistakes.md", "docs/rules.md", "docs/glossary.md")),
+    ("Install", tuple(f"docs/install-{system}.md" for system in ("ubuntu", "macos", "wsl", "fedora", "arch"))),
     ("Look closer", ("docs/live.md", "docs/time.md", "docs/editors.md", "docs/reference.md")),
     ("Teach", ("docs/lesson.md", "docs/marking.md", "docs/courses.md", "docs/safety.md")),
     ("The kernel", ("docs/kernel.md", "docs/specification.md", "docs/shared-memory.md", "docs/trees.md")),
