@@ -223,8 +223,9 @@ vscode:
 	$(PYTHON) scripts/vscode --kernel $(call quoted,$(KERNEL)) $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
 
 site:
-	scripts/setup site
-	$(PYTHON) scripts/site
+	scripts/setup site draw
+	$(PYTHON) tests/viz/rule_figures.py $(call quoted,$(or $(SHRIMPY_BUILD),build)/rules)
+	$(PYTHON) scripts/site --figures $(call quoted,$(or $(SHRIMPY_BUILD),build)/rules)
 
 clean:
 	$(PYTHON) scripts/build --clean

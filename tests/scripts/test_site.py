@@ -13,8 +13,10 @@ import pytest
 
 from lab import ROOT, Trouble
 from lab.upkeep import site
+from shrimpy.rules import RULES
 
-sys.path.insert(0, str(ROOT / "tests/viz"))
+sys.path[:0] = [str(ROOT / "tests/viz"), str(ROOT / "tests/pure")]
+import broken
 import browsing
 
 
@@ -37,7 +39,10 @@ class Parts(HTMLParser):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("handbook") / "site"
-    site.build(made)
+    figures = tmp_path_factory.mktemp("figures")
+    for rule in broken.BROKEN:
+        (figures / f"{rule}.svg").write_text("<svg/>")
+    site.build(made, figures=figures)
     return made
 
 
@@ -59,7 +64,17 @@ def pages(folder: Path) -> list[Path]:
 def test_every_page_of_the_handbook_is_in_the_site(folder):
     known = [source for _, sources in site.GROUPS for source in sources]
     assert sorted(known) == sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
-    assert len(pages(folder)) == len(known)
+    assert len(pages(folder)) == len(known) + len(RULES)
+
+
+def test_each_rule_has_a_page_with_its_figure_and_its_mistakes(folder):
+    for rule in (one.id for one in RULES):
+        page = (folder / f"docs/rule-{rule}.html").read_text(encoding="utf-8")
+        assert "Why it matters." in page and Parts(folder / f"docs/rule-{rule}.html").loads[-1].endswith(
+            "gallery/film.svg" if rule == "specification" else f"rules/{rule}.svg")
+    told = (folder / "docs/rule-shrimp-pair.html").read_text(encoding="utf-8")
+    assert "exec maps FRY in the new page table, and forgets SHRIMP." in told and "<code>proc_pagetable</code>" in told
+    assert "rule-shrimp-pair.html" in Parts(folder / "docs/rules.html").links and "rule-no-panic.html" in Parts(folder / "docs/symptoms.html").links
 
 
 def test_every_link_of_the_site_leads_to_a_file_and_an_anchor_in_it(folder):
