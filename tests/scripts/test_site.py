@@ -117,11 +117,13 @@ def browser(tmp_path: Path) -> Iterator[Any]:
         yield driver
 
 
-def test_the_search_finds_in_a_browser_and_pages_fit_a_telephone(folder, browser):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
-    for name in ("index", "docs/failing", "docs/symptoms"):
-        browser.get((folder / f"{name}.html").as_uri())
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 390, name
+def test_the_search_finds_in_a_browser_and_pages_fit_telephones_tablets_and_screens(folder, browser):
+    for width in (390, 820, 1440):
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True})
+        for name in ("index", "docs/failing", "docs/symptoms", "docs/rule-shrimp-pair", "docs/install-ubuntu"):
+            browser.get((folder / f"{name}.html").as_uri())
+            assert browser.execute_script("return document.documentElement.scrollWidth") == width, name
     browser.get((folder / "docs/rules.html").as_uri())
     box = browser.find_element("id", "search")
     box.send_keys("freewal panic")
