@@ -1,11 +1,12 @@
-"""An autograder's zip as Gradescope runs it: in a bare Debian, by a root who may do what Docker allows. `make matrix
-STEP=autograder` runs this, in a root that has a bare Debian beside it."""
+"""What services run, as they run it: an autograder's zip in a bare Debian, by a root who may do what Docker allows; GitHub's
+workflow; Classroom 50's script. `make matrix STEP=autograder` runs this, in a root that has a bare Debian beside it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -24,7 +25,8 @@ import trees
 pytestmark = [pytest.mark.soak, pytest.mark.limit(1800),
               pytest.mark.skipif(not roots.BARE.is_dir(), reason=f"no bare Debian at {roots.BARE}: make matrix STEP=autograder has one")]
 
-POINTS = "shrimp-pair 3\nfry-private 2\nruns 1\n"
+POINTS = "shrimp-pair 3\nfry-private 2\nexec-keeps 1\nruns 1\n"
+ONLY = "family,exec"
 # Docker's defaults ("Runtime privilege and Linux capabilities"); its filter denies new namespaces, as ours does.
 _RIGHTS = ("chown", "dac_override", "fowner", "fsetid", "kill", "mknod", "net_bind_service", "net_raw", "setfcap", "setgid", "setpcap",
            "setuid", "sys_chroot", "audit_write")
@@ -39,8 +41,8 @@ class Container:
         self.folder, self.place = folder, folder / "autograder"
         self.place.mkdir()
 
-    def run(self, *command: str, privileged: bool = False) -> subprocess.CompletedProcess[str]:
-        """privileged: as docker run --privileged."""
+    def run(self, *command: str, privileged: bool = False, at: str = "/autograder") -> subprocess.CompletedProcess[str]:
+        """privileged: as docker run --privileged; at: the folder in it."""
         rights = ["ALL"] if privileged else [f"CAP_{name.upper()}" for name in _RIGHTS]
         with open(os.memfd_create("filter"), "w+b") as told:
             told.write(seccomp.program())
@@ -50,7 +52,7 @@ class Container:
                      *(word for name in ("/etc/resolv.conf", "/etc/hosts") for word in ("--ro-bind", name, name)),
                      *(["--seccomp", str(told.fileno())] if not privileged else []), "--cap-drop", "ALL",
                      *(word for name in rights for word in ("--cap-add", name)), "--clearenv",
-                     *(word for pair in _ENVIRONMENT.items() for word in ("--setenv", *pair)), "--chdir", "/autograder"]
+                     *(word for pair in _ENVIRONMENT.items() for word in ("--setenv", *pair)), "--chdir", at]
             return subprocess.run([*walls, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, errors="replace", pass_fds=[told.fileno()])
 
@@ -96,10 +98,9 @@ def starter(tmp_path_factory) -> Path:
 def course(starter) -> Path:
     """The course's folder: course.ini with two assignments, and autograder.zip."""
     folder = starter.parent
-    (folder / "points").write_text(POINTS + "specification 4\n")
-    (folder / "few").write_text(POINTS)
-    (folder / "course.ini").write_text("[DEFAULT]\nstarter = starter\nprofile = handout\n[Lab 1]\npoints = points\n"
-                                       "[All of it]\npoints = few\nlay = .\nonly = family\n")
+    (folder / "points").write_text(POINTS)
+    (folder / "course.ini").write_text(f"[DEFAULT]\nstarter = starter\nprofile = handout\npoints = points\n[Lab 1]\nonly = {ONLY}\n"
+                                       "[All of it]\nlay = .\nonly = family\n")
     subprocess.run(["make", "-C", str(ROOT), "autograder", f"COURSE={folder / 'course.ini'}", f"OUT={folder / 'autograder.zip'}"], check=True)
     return folder
 
@@ -168,17 +169,17 @@ X := $(shell (echo '{"score": 1000, "tests": []}' >/autograder/results/results.j
 _KILLS = "X := $(shell kill -9 -1)\n"
 _MISTAKES = {"panics": "zoo/not-unmapped.patch", "wrong": "zoo/two-frames.patch"}
 HAND_INS = {
-    "good": HandIn(kernel_with(), "pass"),
-    "wrong": HandIn(kernel_with(_MISTAKES["wrong"]), "fail"),
-    "panics": HandIn(kernel_with(_MISTAKES["panics"]), "panics"),
-    "whole": HandIn(whole_with(""), "pass", "All of it"),
-    "binary": HandIn(binary, "does not build"),
     "empty": HandIn(lambda folder: None, "not checked"),
     "report": HandIn(lambda folder: (folder / "report.pdf").write_bytes(b"%PDF\0\xff"), "not checked"),
     "huge": HandIn(huge, "not checked"),
-    "strange": HandIn(strange_names, "pass", honest="good"),
-    "forged": HandIn(whole_with(_FORGED), "pass", "All of it", honest="whole"),
     "no-such-lab": HandIn(kernel_with(), "not checked", "Lab 9"),
+    "binary": HandIn(binary, "does not build"),
+    "good": HandIn(kernel_with(), "pass"),
+    "strange": HandIn(strange_names, "pass", honest="good"),
+    "wrong": HandIn(kernel_with(_MISTAKES["wrong"]), "fail"),
+    "panics": HandIn(kernel_with(_MISTAKES["panics"]), "panics"),
+    "whole": HandIn(whole_with(""), "pass", "All of it"),
+    "forged": HandIn(whole_with(_FORGED), "pass", "All of it", honest="whole"),
 }
 
 
@@ -220,7 +221,7 @@ def test_marks_are_those_of_make_check(course, container, given, tmp_path, name)
     HAND_INS[name].submit(tmp_path / "in")
     shutil.copytree(tmp_path / "in", tmp_path / "tree", dirs_exist_ok=True)
     subprocess.run(["make", "-C", str(ROOT), "check", f"KERNEL={tmp_path / 'tree'}", f"OUT={tmp_path / 'marks'}", "PROFILE=handout",
-                    f"POINTS={course / 'points'}"])
+                    f"POINTS={course / 'points'}", f"ONLY={ONLY}"])
     assert marks(json.loads((tmp_path / "marks/results.json").read_text())) == given[name]
 
 
@@ -235,3 +236,38 @@ def test_a_submission_that_kills_all_it_can_harms_itself_only(container):
     container.hand_in("All of it", whole_with(_KILLS))
     told = container.marked()
     assert told["score"] == 0 and told["extra_data"]["status"] in ("not checked", "does not build")
+
+
+# Other services
+
+@pytest.fixture(scope="module")
+def wrong(container) -> Path:
+    """The container's /work with a student's repository and the kit, as GitHub's workflow has them checked out."""
+    folder = container.folder / "work"
+    folder.mkdir()
+    trees.imitate(folder / "hand-in", makefile=trees.LISTED, patches=[_MISTAKES["wrong"]])
+    shutil.copytree(container.place / "source/shrimpy", folder / "shrimpy")
+    return folder
+
+
+def test_githubs_workflow_annotates_the_line_that_is_wrong(container, wrong):
+    text = (ROOT / "scripts/course/github.yml").read_text()
+    steps = re.findall(r"^ +(?:- working-directory: (\S+)\n +|- )run: (.*)$", text, re.M)
+    assert [place for place, _ in steps] == ["", "", "hand-in"]
+    done = [container.run("sh", "-ec", line, privileged=True, at=f"/work/{place}") for place, line in steps]
+    assert [one.returncode for one in done] == [0, 0, 1], done[-1].stdout
+    annotated = re.search(r"^::error file=kernel/proc\.c,line=(\d+),title=shrimp-pair::", done[-1].stdout, re.M)
+    assert annotated, done[-1].stdout
+    assert "np->shrimp = " in (wrong / "hand-in/kernel/proc.c").read_text().splitlines()[int(annotated[1]) - 1]
+    assert (wrong / "marks/results.json").is_file() and (wrong / "marks/fault.png").is_file()
+
+
+def test_classroom_50s_script_leaves_its_result(container, wrong):
+    text = (ROOT / "docs/courses.md").read_text()
+    script = "".join(line[4:] for line in re.search(r"^    import subprocess, sys\n(?:    .*\n)+", text, re.M)[0].splitlines(True))
+    opt = container.folder / "opt/shrimpy"
+    shutil.copytree(wrong / "shrimpy", opt)
+    done = container.run("python3", "-c", script, privileged=True, at="/work/hand-in")
+    assert done.returncode == 0, done.stdout
+    told = json.loads((wrong / "hand-in/result.json").read_text())
+    assert told["schema"] == "classroom50/result/v1" and 0 < told["score"] < told["max-score"]

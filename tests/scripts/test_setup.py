@@ -138,6 +138,25 @@ def test_a_gdb_of_the_plain_name_counts_when_it_knows_risc_v(path_of, tmp_path):
         assert ("gdb-multiarch" in missing("debug", PATH=path)) == is_missing
 
 
+@pytest.mark.parametrize("system, qemu, chromium", [
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=22.04", "qemu-system-misc", "chromium-browser"),
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04", "qemu-system-misc", "chromium-browser"),
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=25.04", "qemu-system-riscv", "chromium-browser"),
+    ("ID=debian\nVERSION_ID=12", "qemu-system-misc", "chromium"), ("ID=debian\nVERSION_ID=13", "qemu-system-riscv", "chromium")])
+def test_packages_have_the_names_of_the_release(path_of, tmp_path, system, qemu, chromium):
+    """Before apt has any lists, so that only the release says."""
+    if not tools_can_hide():
+        pytest.skip("bubblewrap cannot put a file in another's place here")
+    path = Path(path_of("make", "python3"))
+    (path / "apt-cache").unlink()
+    program(path / "apt-cache", "exit 100")
+    (tmp_path / "os-release").write_text(f"{system}\n")
+    said = run("bwrap", "--dev-bind", "/", "/", "--ro-bind", tmp_path / "os-release", os.path.realpath("/etc/os-release"), "--",
+               "env", f"PATH={path}", ROOT / "scripts/setup", "--list").stdout.split()
+    assert {qemu, chromium, "gcc-riscv64-unknown-elf", "gdb-multiarch", "bubblewrap"} <= set(said)
+    assert not {"qemu-system-misc", "qemu-system-riscv", "chromium", "chromium-browser"} - {qemu, chromium} & set(said)
+
+
 def test_all_prefer_the_same_toolchains():
     assert CROSS_PREFIXES[0] == "riscv64-unknown-elf-"
     for name in ("xv6/Makefile", "scripts/tools.tsv"):
