@@ -1,7 +1,8 @@
 """The handbook as a site: README.md, docs/ and what they lead to, as plain HTML that needs neither a network nor a server.
 
 A page lies in the site where its Markdown lies in the repository, and README.md is index.html; so links and pictures keep their
-paths. Each rule has a page of its own (`rulepages`). Files that pages lead to are copied. The index of words is a script, because a page opened as a file may load no JSON.
+paths. Each rule has a page of its own (`rulepages`). Files that pages lead to are copied. The index of words is a script, because
+a page opened as a file may load no JSON.
 """
 
 from __future__ import annotations
