@@ -307,6 +307,17 @@ def test_gdbs_own_adapter_is_offered_where_gdb_has_it(kernel):
     assert new[1]["request"] == "attach" and new[1]["target"] == new[0]["miDebuggerServerAddress"]
 
 
+def test_a_session_begins_and_ends_with_the_machine(kernel):
+    files = vscode.files_of(place(kernel, version=(16, 3)))
+    tasks = json.loads(files["tasks.json"])
+    labels = {one["label"]: one for one in tasks["tasks"]}
+    for one in json.loads(files["launch.json"])["configurations"]:
+        assert labels[one["preLaunchTask"]]["isBackground"]
+        assert labels[one["postDebugTask"]]["args"] == ["${input:stop}"]
+    ends, = tasks["inputs"]
+    assert (ends["id"], ends["command"], ends["args"]) == ("stop", "workbench.action.tasks.terminate", vscode.MACHINE)
+
+
 def test_sources_of_a_copy_are_those_of_the_tree(kernel, tmp_path):
     text = vscode.files_of(place(kernel, built=tmp_path / "copy", sources=tmp_path / "my tree"))["launch.json"]
     assert f'set substitute-path "{tmp_path}/copy" "{tmp_path}/my tree"' in [
