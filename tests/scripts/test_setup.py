@@ -138,6 +138,12 @@ def test_a_gdb_of_the_plain_name_counts_when_it_knows_risc_v(path_of, tmp_path):
         assert ("gdb-multiarch" in missing("debug", PATH=path)) == is_missing
 
 
+def test_a_gdb_without_python_says_so():
+    """It takes a file of Python for one of its own commands, as here, and the first of them is Python's."""
+    said = run(tools.gdb(), "-nx", "-batch", "-ex", "set script-extension off", "-ex", f"source {ROOT}/gdb/load.py").stderr
+    assert "Error while executing Python code" in said and "Undefined command" not in said
+
+
 @pytest.mark.parametrize("system, qemu, chromium", [
     ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=22.04", "qemu-system-misc", "chromium-browser"),
     ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04", "qemu-system-misc", "chromium-browser"),
