@@ -196,7 +196,8 @@ def contents(folder: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
-            whole.update(os.fsencode(path) + b"\0" + path.read_bytes()[:1 << 20])
+            with path.open("rb") as file:
+                whole.update(os.fsencode(path) + b"\0" + file.read(1 << 20))   # of what is huge, its beginning
     return whole.hexdigest()
 
 
