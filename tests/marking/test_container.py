@@ -174,7 +174,7 @@ X := $(shell (echo '{"score": 1000, "tests": []}' >/autograder/results/results.j
  echo runs 1000 >>/autograder/source/assignments/2/points; mv /autograder/results /autograder/r; touch /autograder/owned; \
  ln -s /etc/shadow kernel/shadow.h; setsid sleep 100000 &) >/dev/null 2>&1)
 """
-_KILLS = "X := $(shell kill -9 -1)\n"
+_KILLS = "X := $(shell perl -e 'kill 9, -1')\n"
 _MISTAKES = {"panics": "zoo/not-unmapped.patch", "wrong": "zoo/two-frames.patch"}
 HAND_INS = {
     "empty": HandIn(lambda folder: None, "not checked"),
