@@ -92,7 +92,7 @@ help:
 	echo 'PROFILE=handout check: what the lab handout does not ask for is a warning; PROFILE=strict when not given'
 	echo 'OUT=dir         check: leave marks there, POINTS=file: what each rule is worth; diagrams: draw there;'
 	echo '                record: leave the recording there'
-	echo 'ROOT=suite STEP=name  matrix: of bookworm, trixie; of setup, demo, check, film, diagrams, test'
+	echo 'ROOT=suite STEP=name  matrix: of bookworm, trixie; of demo, check, film, diagrams, autograder, editors, test'
 	echo 'SHRIMPY_BUILD=dir  everything that is made goes there, and not into build/ and xv6/'
 	echo 'SANDBOX=none    build a tree that you trust where there is no bubblewrap'
 
@@ -224,8 +224,9 @@ vscode:
 	$(PYTHON) scripts/vscode --kernel $(call quoted,$(KERNEL)) $(if $(GDBPORT),--gdb-port $(call quoted,$(GDBPORT)))
 
 site:
-	scripts/setup site
-	$(PYTHON) scripts/site
+	scripts/setup site draw
+	$(PYTHON) tests/viz/rule_figures.py $(call quoted,$(or $(SHRIMPY_BUILD),build)/rules)
+	$(PYTHON) scripts/site --figures $(call quoted,$(or $(SHRIMPY_BUILD),build)/rules)
 
 clean:
 	$(PYTHON) scripts/build --clean

@@ -1,4 +1,8 @@
-"""The file that GDB sources: `source gdb/load.py`. Loads the Shrimpy kit."""
+# The file that GDB sources: `source gdb/load.py`. Loads the Shrimpy kit.
+#
+# A GDB without Python takes this for a file of its own commands. The next line is one: it says that there is no Python.
+python = None
+del python
 
 import os
 import sys

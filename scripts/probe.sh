@@ -31,12 +31,19 @@ present() {
     case $rest in *"|"*) rest=${rest#*|} ;; *) rest= ;; esac
     case $one in
       py:*) "$here/python" -c "import ${one#py:}" 2>/dev/null </dev/null && { echo "$one"; return 0; } ;;
+      riscv:*) knows_riscv "${one#riscv:}" && return 0 ;;
       /*) [ -e "$one" ] && { echo "$one"; return 0; } ;;
       *+*) toolchain "${one%%+*}" "${one#*+}" && return 0 ;;
       *) command -v "$one" && return 0 ;;
     esac
   done
   return 1
+}
+
+# knows_riscv GDB: prints where it is; fails when it is not here, or knows other processors only.
+knows_riscv() {
+  command -v "$1" >/dev/null || return 1
+  "$1" -nx -batch -ex 'set architecture riscv:rv64' 2>&1 </dev/null | grep -q 'set to "riscv:rv64"' && command -v "$1"
 }
 
 # toolchain PREFIX TOOL+TOOL...: prints the first tool; fails when one of them is not here.

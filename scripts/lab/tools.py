@@ -92,5 +92,5 @@ def gdb() -> str:
         without_python = path
     if without_python:
         raise Trouble(f"{without_python} was built without Python, which the kit needs: "
-                      "install gdb-multiarch or set GDB to another")
+                      "install another one, or set GDB to it; make doctor says which are here")
     raise Trouble(f"no GDB that knows RISC-V ({wanted or ', '.join(_GDBS)}): run scripts/setup, or set GDB")

@@ -10,7 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,9 +63,12 @@ class Mi:
                 assert data, f"GDB ended: {found}"
                 self._said += data
 
-    def ask(self, command: str) -> str:
+    def tell(self, command: str) -> None:
         self.gdb.stdin.write(f"7{command}\n".encode())
         self.gdb.stdin.flush()
+
+    def ask(self, command: str) -> str:
+        self.tell(command)
         said = self.until(r"^7\^")
         assert not re.search(r"^7\^error", said, re.M), said
         return said
@@ -121,7 +124,7 @@ def test_a_session_stops_in_fork_and_its_end_leaves_no_machine(kernel, tmp_path)
             in_fork(mi)
             assert re.search(r"^pass +fry-private", mi.console("shrimp-check"), re.M)
             assert "init" in mi.console("xv6-ps")
-            mi.ask("kill")                                       # what cpptools sends at Stop
+            mi.tell("kill")                                      # what cpptools sends at Stop; QEMU may end before it answers
             assert machine.wait() == 0
         finally:
             mi.end()
@@ -180,6 +183,121 @@ def test_a_machine_that_cannot_be_there_ends_the_wait(kernel, tmp_path):
             assert machine.wait() == 1
 
 
+# As GDB's own adapter is used
+
+class Dap:
+    """A client of the Debug Adapter Protocol ("Base protocol"), whose adapter is GDB as make vscode sets it up."""
+
+    def __init__(self, adapter: Path) -> None:
+        self.gdb = subprocess.Popen([adapter, "-i", "dap"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                    start_new_session=True)
+        self._said = b""
+        self._seen: list[dict] = []
+        self._n = 0
+
+    def send(self, command: str, **arguments: object) -> int:
+        """Sends a request; its number."""
+        self._n += 1
+        content = json.dumps({"seq": self._n, "type": "request", "command": command, "arguments": arguments}).encode()
+        self.gdb.stdin.write(b"Content-Length: %d\r\n\r\n" % len(content) + content)
+        self.gdb.stdin.flush()
+        return self._n
+
+    def ask(self, command: str, **arguments: object) -> dict:
+        return self.answer(self.send(command, **arguments))
+
+    def answer(self, number: int) -> dict:
+        """The body of what answers a request."""
+        found = self._first(lambda one: one.get("request_seq") == number)
+        assert found["success"], found
+        return found.get("body") or {}
+
+    def event(self, name: str) -> dict:
+        return self._first(lambda one: one.get("event") == name).get("body") or {}
+
+    def console(self, command: str) -> str:
+        return self.ask("evaluate", expression=command, context="repl")["result"]
+
+    def end(self) -> None:
+        self.gdb.kill()
+        self.gdb.communicate()
+
+    def _first(self, wanted: Callable[[dict], bool]) -> dict:
+        """Takes the first message that is wanted, of those that came and will come."""
+        patience = Patience(60, self.gdb.pid)
+        while (found := next((one for one in self._seen if wanted(one)), None)) is None:
+            assert not patience.is_over, self._seen
+            if select.select([self.gdb.stdout], [], [], patience.look_s)[0]:
+                data = os.read(self.gdb.stdout.fileno(), 65536)
+                assert data, f"GDB ended: {self._seen}"
+                self._said += data
+            while (head := re.match(rb"Content-Length: (\d+)\r\n\r\n", self._said)) and len(self._said) >= head.end() + int(head[1]):
+                end = head.end() + int(head[1])
+                self._seen.append(json.loads(self._said[head.end():end]))
+                self._said = self._said[end:]
+        self._seen.remove(found)
+        return found
+
+
+VS_CODES_OWN = {"name", "type", "request", "preLaunchTask", "postDebugTask"}
+
+
+@pytest.mark.limit(240)
+def test_gdbs_own_adapter_stops_in_fork_and_its_end_leaves_no_machine(kernel, tmp_path):
+    one = place(kernel)
+    if one.version < vscode.OLDEST_DAP:
+        pytest.skip(f"GDB {one.version[0]}.{one.version[1]} is older than {vscode.OLDEST_DAP[0]}.{vscode.OLDEST_DAP[1]}")
+    folder = tmp_path / ".vscode"
+    _, tasks = written(folder, one)
+    configuration = json.loads((folder / "launch.json").read_text())["configurations"][1]
+    with task(tasks[configuration["preLaunchTask"]], tmp_path / "run") as machine:
+        pid = qemu(tmp_path / "run")
+        dap = Dap(folder / vscode.ADAPTER)
+        try:
+            begin(dap, configuration)
+            in_fork_by_dap(dap)
+            assert re.search(r"^pass +fry-private", dap.console("shrimp-check"), re.M)
+            dap.ask("continue", threadId=1)
+            dap.ask("pause", threadId=1)
+            dap.event("stopped")
+            dap.ask("disconnect")
+            dap.gdb.wait()
+        finally:
+            dap.end()
+        machine.send_signal(signal.SIGTERM)                      # postDebugTask
+        machine.wait()
+    assert not is_there(pid)
+
+
+def begin(dap: Dap, configuration: dict) -> None:
+    """What VS Code does with a configuration, up to the first stop."""
+    assert configuration["request"] == "attach"
+    dap.ask("initialize", clientID="vscode", adapterID=configuration["type"], linesStartAt1=True, columnsStartAt1=True, pathFormat="path")
+    attached = dap.send("attach", **{name: value for name, value in configuration.items() if name not in VS_CODES_OWN})
+    dap.event("initialized")
+    set_there = dap.ask("setBreakpoints", source={"path": f"{tree.OURS}/kernel/proc.c"}, breakpoints=[{"line": line_in_fork()}])
+    assert len(set_there["breakpoints"]) == 1
+    dap.ask("setFunctionBreakpoints", breakpoints=[{"name": "fork"}])
+    dap.ask("configurationDone")
+    dap.answer(attached)
+    dap.event("stopped")
+
+
+def in_fork_by_dap(dap: Dap) -> None:
+    dap.ask("continue", threadId=1)
+    stopped = dap.event("stopped")
+    assert "breakpoint" in stopped["reason"]
+    hart = stopped["threadId"]
+    top = dap.ask("stackTrace", threadId=hart)["stackFrames"]
+    assert top[0]["name"] == "fork" and top[0]["source"]["path"] == f"{tree.OURS}/kernel/proc.c" and "syscall" in {one["name"] for one in top}
+    dap.ask("next", threadId=hart)
+    assert dap.event("stopped")["threadId"] == hart
+    after = dap.ask("stackTrace", threadId=hart)["stackFrames"][0]
+    assert after["name"] == "fork" and after["line"] != top[0]["line"]
+    local = dap.ask("scopes", frameId=after["id"])["scopes"][0]
+    assert {"p", "np"} <= {one["name"] for one in dap.ask("variables", variablesReference=local["variablesReference"])["variables"]}
+
+
 # What is written
 
 def test_gdbs_own_adapter_is_offered_where_gdb_has_it(kernel):
@@ -187,6 +305,17 @@ def test_gdbs_own_adapter_is_offered_where_gdb_has_it(kernel):
                 for version in ((16, 3), (13, 1)))
     assert [one["type"] for one in new] == ["cppdbg", "gdb-dap"] and [one["type"] for one in old] == ["cppdbg"]
     assert new[1]["request"] == "attach" and new[1]["target"] == new[0]["miDebuggerServerAddress"]
+
+
+def test_a_session_begins_and_ends_with_the_machine(kernel):
+    files = vscode.files_of(place(kernel, version=(16, 3)))
+    tasks = json.loads(files["tasks.json"])
+    labels = {one["label"]: one for one in tasks["tasks"]}
+    for one in json.loads(files["launch.json"])["configurations"]:
+        assert labels[one["preLaunchTask"]]["isBackground"]
+        assert labels[one["postDebugTask"]]["args"] == ["${input:stop}"]
+    ends, = tasks["inputs"]
+    assert (ends["id"], ends["command"], ends["args"]) == ("stop", "workbench.action.tasks.terminate", vscode.MACHINE)
 
 
 def test_sources_of_a_copy_are_those_of_the_tree(kernel, tmp_path):

@@ -227,6 +227,13 @@ def test_a_bubblewrap_that_cannot_work_here_is_told_from_one_that_is_not_there(f
     try:
         with pytest.raises(Trouble, match="does not work here: bwrap: No permissions to create new namespace; in a container"):
             sandbox.run(["true"], folder)
+        restricted = tmp_path / "apparmor"
+        restricted.write_text("1\n")
+        monkeypatch.setattr(sandbox, "_APPARMOR", restricted)
+        for is_root, told in ((False, "docs/install-ubuntu.md"), (True, "in a container")):
+            sandbox.hindrance.cache_clear()
+            monkeypatch.setattr(sandbox, "_is_root", lambda is_root=is_root: is_root)
+            assert told in (sandbox.hindrance() or "")
     finally:
         sandbox.hindrance.cache_clear()
 

@@ -25,6 +25,7 @@ SLIPS = {
     "shellcheck": ("scripts/doctor", '[ "$trouble" == 1 ]\n', "SC3014"),
     "ruff": ("gdb/shrimpy/memory/readers.py", "import colorsys\n", "F401"),
     "mypy": ("gdb/shrimpy/memory/readers.py", 'def slip() -> int:\n    return "one"\n', "[return-value]"),
+    "codespell": ("gdb/shrimpy/memory/readers.py", "# t" "eh word\n", " ==> the"),
     "syntax": ("gdb/shrimpy/memory/readers.py", "match 1:\n    case 1:\n        pass\n", "Python 3.8"),
 }
 

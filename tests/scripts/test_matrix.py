@@ -52,10 +52,11 @@ class Fake:
 
 
 @pytest.mark.parametrize("arguments, statuses, status, results", [
-    ([], {}, 0, ["ok"] * 12),
+    ([], {}, 0, ["ok"] * 16),
     (["--root", "trixie", "--step", "check,setup"], {}, 0, ["ok", "ok"]),
-    (["--root", "bookworm"], {"check": 1}, 1, ["ok", "ok", "status", "ok", "ok", "ok"]),
-    (["--root", "bookworm"], {"setup": 1}, 1, ["status", "not", "not", "not", "not", "not"]),
+    (["--root", "trixie", "--step", "autograder"], {"test_container.py": 1}, 1, ["ok", "status"]),
+    (["--root", "bookworm"], {"check": 1}, 1, ["ok", "ok", "status", *["ok"] * 5]),
+    (["--root", "bookworm"], {"setup": 1}, 1, ["status", *["not"] * 7]),
 ])
 def test_each_step_of_each_root_is_a_line_and_the_status_is_0_if_all_are_well(
         matrix, monkeypatch, capsys, tmp_path, arguments, statuses, status, results):

@@ -130,6 +130,37 @@ def test_a_toolchain_counts_with_its_binutils_only(path_of, monkeypatch):
                 tools.cross_prefix()
 
 
+def test_a_gdb_of_the_plain_name_counts_when_it_knows_risc_v(path_of, tmp_path):
+    path = path_of("make", "gcc", "python3")
+    assert "gdb-multiarch" in missing("debug", PATH=path)
+    for known, is_missing in (("i386", True), ("riscv:rv64", False)):
+        program(Path(path) / "gdb", f"echo 'The target architecture is set to \"{known}\".'")
+        assert ("gdb-multiarch" in missing("debug", PATH=path)) == is_missing
+
+
+def test_a_gdb_without_python_says_so():
+    """It takes a file of Python for one of its own commands, as here, and the first of them is Python's."""
+    said = run(tools.gdb(), "-nx", "-batch", "-ex", "set script-extension off", "-ex", f"source {ROOT}/gdb/load.py").stderr
+    assert "Error while executing Python code" in said and "Undefined command" not in said
+
+
+@pytest.mark.parametrize("system, qemu, chromium", [
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=22.04", "qemu-system-misc", "chromium-browser"),
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04", "qemu-system-misc", "chromium-browser"),
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=25.04", "qemu-system-riscv", "chromium-browser"),
+    ("ID=debian\nVERSION_ID=12", "qemu-system-misc", "chromium"), ("ID=debian\nVERSION_ID=13", "qemu-system-riscv", "chromium")])
+def test_packages_have_the_names_of_the_release(tmp_path, system, qemu, chromium):
+    """Before apt has any lists, so that only the release says."""
+    if not tools_can_hide():
+        pytest.skip("bubblewrap cannot put a file in another's place here")
+    program(tmp_path / "apt-cache", "exit 100")
+    (tmp_path / "os-release").write_text(f"{system}\n")
+    asked = f"here={ROOT}/scripts; . $here/probe.sh; system_family; for debian in qemu-system-misc chromium gdb-multiarch; do package_name debian; done"
+    said = run("bwrap", "--dev-bind", "/", "/", "--ro-bind", tmp_path / "os-release", os.path.realpath("/etc/os-release"), "--",
+               "sh", "-c", asked, PATH=f"{tmp_path}:{PATH}").stdout.split()
+    assert said == ["debian", qemu, chromium, "gdb-multiarch"]
+
+
 def test_all_prefer_the_same_toolchains():
     assert CROSS_PREFIXES[0] == "riscv64-unknown-elf-"
     for name in ("xv6/Makefile", "scripts/tools.tsv"):

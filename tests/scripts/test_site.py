@@ -13,8 +13,10 @@ import pytest
 
 from lab import ROOT, Trouble
 from lab.upkeep import site
+from shrimpy.rules import RULES
 
-sys.path.insert(0, str(ROOT / "tests/viz"))
+sys.path[:0] = [str(ROOT / "tests/viz"), str(ROOT / "tests/pure")]
+import broken
 import browsing
 
 
@@ -37,7 +39,10 @@ class Parts(HTMLParser):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("handbook") / "site"
-    site.build(made)
+    figures = tmp_path_factory.mktemp("figures")
+    for rule in broken.BROKEN:
+        (figures / f"{rule}.svg").write_text("<svg/>")
+    site.build(made, figures=figures)
     return made
 
 
@@ -59,7 +64,17 @@ def pages(folder: Path) -> list[Path]:
 def test_every_page_of_the_handbook_is_in_the_site(folder):
     known = [source for _, sources in site.GROUPS for source in sources]
     assert sorted(known) == sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
-    assert len(pages(folder)) == len(known)
+    assert len(pages(folder)) == len(known) + len(RULES)
+
+
+def test_each_rule_has_a_page_with_its_figure_and_its_mistakes(folder):
+    for rule in (one.id for one in RULES):
+        page = (folder / f"docs/rule-{rule}.html").read_text(encoding="utf-8")
+        assert "Why it matters." in page and Parts(folder / f"docs/rule-{rule}.html").loads[-1].endswith(
+            "gallery/film.svg" if rule == "specification" else f"rules/{rule}.svg")
+    told = (folder / "docs/rule-shrimp-pair.html").read_text(encoding="utf-8")
+    assert "exec maps FRY in the new page table, and forgets SHRIMP." in told and "<code>proc_pagetable</code>" in told
+    assert "rule-shrimp-pair.html" in Parts(folder / "docs/rules.html").links and "rule-no-panic.html" in Parts(folder / "docs/symptoms.html").links
 
 
 def test_every_link_of_the_site_leads_to_a_file_and_an_anchor_in_it(folder):
@@ -102,11 +117,13 @@ def browser(tmp_path: Path) -> Iterator[Any]:
         yield driver
 
 
-def test_the_search_finds_in_a_browser_and_pages_fit_a_telephone(folder, browser):
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
-    for name in ("index", "docs/failing", "docs/symptoms"):
-        browser.get((folder / f"{name}.html").as_uri())
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 390, name
+def test_the_search_finds_in_a_browser_and_pages_fit_telephones_tablets_and_screens(folder, browser):
+    for width in (390, 820, 1440):
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True})
+        for name in ("index", "docs/failing", "docs/symptoms", "docs/rule-shrimp-pair", "docs/install-ubuntu"):
+            browser.get((folder / f"{name}.html").as_uri())
+            assert browser.execute_script("return document.documentElement.scrollWidth") == width, name
     browser.get((folder / "docs/rules.html").as_uri())
     box = browser.find_element("id", "search")
     box.send_keys("freewal panic")

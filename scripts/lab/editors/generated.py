@@ -31,6 +31,8 @@ def write(folder: Path, contents: Mapping[str, str]) -> list[Path]:
     files.write(str(folder / _MEMORY), json.dumps({**ours, **{name: _hash(contents[name].encode()) for name in contents}}, indent=1) + "\n")
     for name in changed:
         files.write(str(folder / name), contents[name])
+        if contents[name].startswith("#!"):
+            (folder / name).chmod(0o755)
     return [folder / name for name in changed]
 
 

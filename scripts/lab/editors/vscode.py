@@ -1,4 +1,4 @@
-"""What VS Code needs to debug a kernel: launch.json, tasks.json and extensions.json of a folder's .vscode.
+"""What VS Code needs to debug a kernel: launch.json, tasks.json and extensions.json of a folder's .vscode, and a debug adapter.
 
 What they mean is VS Code's documentation ("Debugging", "Tasks"), of cpptools ("launch.json reference") and of GDB ("Debugger
 Adapter Protocol"). What breaks there in practice is in docs/editors.md.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from .. import ROOT
 from ..machines import debugger
 
-FOLDER = ".vscode"
+FOLDER, ADAPTER = ".vscode", "shrimpy-gdb"
 MACHINE, STOP, CHECK, FILM = "shrimpy: machine", "shrimpy: stop the machine", "shrimpy: check", "shrimpy: film"
 OLDEST_DAP = (15, 2)    # that the extension gdb-dap takes; GDB has the protocol since 14
 _PORTS = range(20_000, 32_000)  # below those that systems give out (ip(7), ip_local_port_range)
@@ -49,8 +50,9 @@ class Place:
 
 def files_of(place: Place) -> dict[str, str]:
     """The files of the folder .vscode, by name."""
-    return {name: json.dumps(content, indent=2) + "\n" for name, content in (
+    found = {name: json.dumps(content, indent=2) + "\n" for name, content in (
         ("launch.json", _launch(place)), ("tasks.json", _tasks(place)), ("extensions.json", _extensions(place)))}
+    return {**found, ADAPTER: _adapter(place)} if place.version >= OLDEST_DAP else found
 
 
 def usual_port(tree: Path) -> int:
@@ -80,6 +82,12 @@ def _commands(place: Place) -> list[str]:
     """What GDB is told before it has the kernel. With another idea of the system `si` would step over ecall."""
     moved = [f'set substitute-path "{place.built}" "{place.sources}"'] if place.built != place.sources else []
     return ["set osabi none", "set architecture riscv:rv64", *moved, f"source {debugger.KIT}"]
+
+
+def _adapter(place: Place) -> str:
+    """A program that is GDB set up: as a debug adapter GDB has no set-up commands."""
+    words = [place.gdb, "-nx", *(word for command in _commands(place) for word in ("-ex", command))]
+    return f"#!/bin/sh\n# GDB with the kit, for editors: {ADAPTER} -i dap\nexec {shlex.join(words)} \"$@\"\n"
 
 
 def _tasks(place: Place) -> dict[str, Any]:

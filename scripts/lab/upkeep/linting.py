@@ -313,8 +313,20 @@ def _syntax() -> Iterator[Job]:
     yield Job("syntax", "", _names("gdb/**/*.py"), [], find)
 
 
+# Words that it takes for slips: of the field, of other programs, names in C, and a tab before a word.
+_WORDS = "hart,debians,fro,gud,iput,upto,sie,sxl,vas,stati,tthe"
+
+
+def _codespell() -> Iterator[Job]:
+    program = _need("codespell")
+    names = [*_python(), *_names("*.md", "docs/*.md", "docs/*.tsv", "scripts/*.tsv", "scripts/course/*", "Makefile", *_SOURCES, *_INCLUDES),
+             *_names("xv6/*/*.S", "tests/**/*.patch"), *_scripts("#!/bin/sh\n")]
+    yield Job("codespell", _version(program), list(dict.fromkeys(names)), [],
+              lambda dirty: _say([program, "--quiet-level=3", f"--ignore-words-list={_WORDS}", *dirty]))
+
+
 # The longest first, so that none is left alone at the end.
 _JOBS: Mapping[str, Callable[[], Iterator[Job]]] = {
     "mypy": _mypy, "ruff": _ruff, "cppcheck": _cppcheck, "clang-tidy": _clang_tidy, "gcc": _gcc,
-    "clang-format": _clang_format, "shellcheck": _shellcheck, "syntax": _syntax}
+    "clang-format": _clang_format, "shellcheck": _shellcheck, "codespell": _codespell, "syntax": _syntax}
 TOOLS = tuple(_JOBS)

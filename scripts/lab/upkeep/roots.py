@@ -24,6 +24,9 @@ from ..kernels.tree import lock
 PLACE = "/srv/shrimpy"
 """Where this project is in a root."""
 
+BARE = Path("/srv/bare")
+"""Where a root has the bare Debian that it is a copy of, for reading."""
+
 # What a person who installs Python by hand has first on PATH: another interpreter with modules of its own.
 _FOREIGN = "/opt/foreign"
 
@@ -99,7 +102,7 @@ class Base:
             if foreign:
                 _do("cp", "-a", "--reflink=auto", str(self.folder / "foreign"), f"{root}{_FOREIGN}")
             _copy_project(Path(f"{root}{PLACE}"))
-            yield Root(root, self.debs, foreign)
+            yield Root(root, self.debs, foreign, bare=self.folder / "base")
         finally:
             _remove(folder)
 
@@ -107,12 +110,12 @@ class Base:
 class Root:
     """A Debian that commands are run in, as its root."""
 
-    def __init__(self, folder: Path, debs: Path, foreign: bool) -> None:
-        self._folder, self._debs, self.foreign = folder, debs, foreign
+    def __init__(self, folder: Path, debs: Path, foreign: bool, bare: Path) -> None:
+        self._folder, self._debs, self.foreign, self._bare = folder, debs, foreign, bare
 
     def run(self, command: Sequence[str], said: IO[bytes]) -> int:
         """The status of a command in this project; it writes to `said`."""
-        return run(_inside(self._folder, self._debs, command, foreign=self.foreign), said)
+        return run(_inside(self._folder, self._debs, command, foreign=self.foreign, bare=self._bare), said)
 
     def versions(self) -> tuple[str, ...]:
         """Of QEMU, GDB, GCC and Python; "-" for one that is not there."""
@@ -169,14 +172,16 @@ def _alone(*command: str) -> list[str]:
             "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
 
 
-def _inside(root: Path, debs: Path, command: Sequence[str], at: str = PLACE, foreign: bool = False) -> list[str]:
-    """A command in a root."""
+def _inside(root: Path, debs: Path, command: Sequence[str], at: str = PLACE, foreign: bool = False,
+            bare: Path | None = None) -> list[str]:
+    """A command in a root. bare: what it finds at BARE."""
     environment = {**_ENVIRONMENT, "PATH": f"{_FOREIGN}/bin:" * foreign + _ENVIRONMENT["PATH"]}
     # Sockets of sshd's kind are not looked for: only what names are looked up with is the host's.
     names = [word for path in ("/etc/resolv.conf", "/etc/hosts") if Path(path).exists()
              for word in ("--ro-bind", os.path.realpath(path), path)]
     return _alone("bwrap", "--bind", str(root), "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/sys", "/sys",
-                  "--tmpfs", "/run", "--bind", str(debs), "/var/cache/apt/archives", *names, "--unshare-pid", "--cap-add", "ALL",
+                  "--tmpfs", "/run", "--bind", str(debs), "/var/cache/apt/archives", *names,
+                  *(("--ro-bind", str(bare), str(BARE)) if bare else ()), "--unshare-pid", "--cap-add", "ALL",
                   "--clearenv", *(word for pair in environment.items() for word in ("--setenv", *pair)),
                   "--chdir", at, *command)
 

@@ -1,7 +1,8 @@
 """The handbook as a site: README.md, docs/ and what they lead to, as plain HTML that needs neither a network nor a server.
 
 A page lies in the site where its Markdown lies in the repository, and README.md is index.html; so links and pictures keep their
-paths. Files that pages lead to are copied. The index of words is a script, because a page opened as a file may load no JSON.
+paths. Each rule has a page of its own (`rulepages`). Files that pages lead to are copied. The index of words is a script, because
+a page opened as a file may load no JSON.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from typing import Any
 from shrimpy import __version__
 
 from .. import ROOT, Trouble, put_in_place
+from . import rulepages
 
 GROUPS = (  # every page of the handbook, in the order in which it is read
     ("Begin", ("README.md", "docs/failing.md", "docs/symptoms.md", "docs/mistakes.md", "docs/rules.md", "docs/glossary.md")),
+    ("Install", tuple(f"docs/install-{system}.md" for system in ("ubuntu", "macos", "wsl", "fedora", "arch"))),
     ("Look closer", ("docs/live.md", "docs/time.md", "docs/editors.md", "docs/reference.md")),
     ("Teach", ("docs/lesson.md", "docs/marking.md", "docs/courses.md", "docs/safety.md")),
     ("The kernel", ("docs/kernel.md", "docs/specification.md", "docs/shared-memory.md", "docs/trees.md")),
@@ -65,25 +68,32 @@ class Page:
         return self.sections[0].heading
 
 
-def build(folder: Path, root: Path = ROOT) -> list[Page]:
-    """Writes the site of the repository at root into folder, atomically. Raises Trouble without markdown-it, and OSError."""
-    pages = [read(source, root) for _, sources in GROUPS for source in sources]
+def build(folder: Path, root: Path = ROOT, figures: Path | None = None) -> list[Page]:
+    """Writes the site of the repository at root into folder, atomically. figures: where a figure of each rule is, if any was drawn.
+    Raises Trouble without markdown-it, and OSError."""
+    drawn = {path.stem for path in figures.glob("*.svg")} if figures else set()
+    texts = rulepages.split({source: _text(source, root) for _, sources in GROUPS for source in sources}, drawn)
+    pages = [page(source, text) for source, text in texts.items()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".site-", dir=folder.parent))
     try:
-        _write(draft, pages, root)
+        _write(draft, pages, root, figures)
         put_in_place(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return pages
 
 
-def read(source: str, root: Path = ROOT) -> Page:
-    """The page of a Markdown file. Raises Trouble where there is none, or nothing that reads it."""
+def _text(source: str, root: Path) -> str:
+    """The Markdown of a page. Raises Trouble where there is none."""
     try:
-        text = (root / source).read_text(encoding="utf-8")
+        return (root / source).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise Trouble(f"{source}: expected a page of the handbook, found none; pages are listed in scripts/lab/upkeep/site.py") from None
+
+
+def page(source: str, text: str) -> Page:
+    """The page of a Markdown text. Raises Trouble without what reads it."""
     markdown = _markdown()
     tokens = markdown.parse(text)
     files = _relink(tokens, PurePosixPath(source).parent)
@@ -180,7 +190,7 @@ def _plain(path: PurePosixPath) -> str:
 
 # The site
 
-def _write(folder: Path, pages: list[Page], root: Path) -> None:
+def _write(folder: Path, pages: list[Page], root: Path, figures: Path | None) -> None:
     for page in pages:
         out = folder / page.path
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +200,8 @@ def _write(folder: Path, pages: list[Page], root: Path) -> None:
     made = json.dumps(index(pages), ensure_ascii=False, separators=(",", ":"))
     (folder / INDEX).write_text(f"window.HANDBOOK = {made};\n", encoding="utf-8")
     for name in {GALLERY}.union(*(page.files for page in pages)):
-        _copy(root / name, folder / name)
+        is_drawn = figures and Path(name).parent == Path(rulepages.FIGURES)
+        _copy(figures / Path(name).name if figures and is_drawn else root / name, folder / name)
 
 
 def _copy(source: Path, target: Path) -> None:

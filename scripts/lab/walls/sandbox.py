@@ -44,6 +44,9 @@ _USERS = 0x400000  # as many as there are process ids
 # Of /etc, what the loader and the names of compilers need.
 _SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 
+# 1 where AppArmor lets no program make user namespaces that has no profile which allows it: Ubuntu's since 23.10.
+_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+
 # By which root, without any capability, changes the system (proc(5)).
 _KERNEL_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 
@@ -110,8 +113,18 @@ def hindrance() -> str | None:
         return f"bubblewrap does not work here: {error}"
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        return f"bubblewrap does not work here: {said}; in a container it needs user namespaces or CAP_SYS_ADMIN"
+        return f"bubblewrap does not work here: {said}; {_namespaces_wanted()}"
     return None
+
+
+def _namespaces_wanted() -> str:
+    """What to do where bubblewrap may not make namespaces."""
+    try:
+        restricted = _APPARMOR.read_text().strip() == "1"
+    except OSError:
+        restricted = False
+    return "AppArmor must let bubblewrap make user namespaces: docs/install-ubuntu.md says how" if restricted and not _is_root() else \
+        "in a container it needs user namespaces or CAP_SYS_ADMIN"
 
 
 def run(command: Sequence[str], folder: Path, *, environment: Mapping[str, str] | None = None, readonly: Sequence[Path] = (),
