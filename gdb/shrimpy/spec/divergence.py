@@ -18,6 +18,7 @@ class Differs(str, enum.Enum):
     LIVES = "lives"                 # cell.process, or seen: the pid of one that should not be there
     PARENT = "wrong-parent"         # cell.process, seen: the pid of its parent
     ANSWER = "wrong-answer"         # cell.process, seen, expected
+    STATUS = "wrong-status"         # cell.process, which waited; seen and expected: what its child exited with
     SEEN = "seen-by-user"           # cell: what user code reads there is not what was written; seen, expected
     SATP = "other-tables"           # a hart that runs cell.process walks the table seen, its struct proc names expected
     MISSING = "not-mapped"          # cell
@@ -27,7 +28,8 @@ class Differs(str, enum.Enum):
     MAPPED = "still-mapped"         # cell, which was detached; seen: the frame
     MOVED = "moved"                 # cell: its frame was expected, and is seen
     CONTENT = "wrong-content"       # cell: its word `index` is seen, expected; written: whether anybody has written it
-    CROWD = "crowd"                 # a child (pid) of cell.process that only stands still has not its FRY, or not one of its own
+    CROWD = "crowd"                 # a child (pid) of cell.process that only stands still has not its FRY, or not one of its own;
+                                    # index: a word of that is seen, and not zero
     LEAK = "leak"                   # seen: frames that each repetition loses
 
 

@@ -23,7 +23,7 @@ from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
-    AT_ONCE, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
+    AT_ONCE, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
@@ -42,8 +42,9 @@ _STAMPS, _NONCES = 16, 256
 _PATH = 12                  # of FRY, where an exec may have its path
 
 _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
-            Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
-            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.SBRK: "b", Do.CROWD: "c", Do.DISPERSE: "d",
+            Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
+            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F", Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d",
+            Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
@@ -88,6 +89,7 @@ class Stage:
         self.machine = play.machine
         self.noted: list[Divergence] = []
         self.n_ops = 0
+        self._kills = True          # until it is known that this kernel cannot
         self._begin()
 
     # A sequence
@@ -189,11 +191,22 @@ class Stage:
         slot = self._slots[op.actor]
         a, b, c = self._arguments(op)
         waits = op.do not in _ENDS
+        if op.do in (Do.KILL_WAITING, Do.KILL_RUNNING):
+            self._occupy(op)
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
         said = play.tell(slot, _LETTERS[op.do], a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
+
+    def _occupy(self, op: Op) -> None:
+        """The one that is to be killed waits for a child, or is in user mode."""
+        cell, slot = Cell(op.n, "FRY"), self._slots[op.n]
+        if op.do is Do.KILL_WAITING:
+            self._player.tell(slot, "w", waits=False)
+        else:
+            self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
+        self._player.ping()     # by then it has begun, or will before it ends
 
     def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
         """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
@@ -231,9 +244,15 @@ class Stage:
         if op.do is Do.FAULT:
             return _NOWHERE, 0, 0
         if op.do is Do.EXEC:
-            return op.n and self._places["FRY"] + 8 * _PATH, 0, 0
-        if op.do is Do.KILL:
+            return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
+        if op.do in KILLS:
             return self._pids[op.n], 0, 0
+        if op.do is Do.EXIT:
+            return STATUS, 0, 0
+        if op.do is Do.WAIT:
+            return self._places[op.page] + 8 * op.n if op.page else 0, 0, 0
+        if op.do is Do.READ_FILE:
+            return self._places[op.page], 0, len(self._player.file)
         if op.do in _ON_PAGES:
             self._counter += 2
             both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
@@ -271,7 +290,12 @@ class Stage:
         return [(Cell(op.actor, op.page), op.n)]
 
     def _has_place(self, op: Op) -> bool:
-        """Whether there is such a place: nothing is across two pages that do not touch."""
+        """Whether there is such a place: an orphan may have no SHRIMP, and nothing is across two pages that do not touch."""
+        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
+        if page and self._model.page(Cell(op.actor, page)) is None:
+            return False
+        if op.do in KILLS and not self._kills:
+            return False
         return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
 
     def _free_slot(self) -> int:
@@ -296,6 +320,7 @@ class Stage:
             if buried is None and (mine and op.do is Do.WAIT or value != -1):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
             if buried is not None:
+                self._told_status(op, said[1], model.processes[buried].status)
                 model.buried(buried)
         elif op.do in _ON_PAGES:
             cells = self._cells(op)
@@ -309,6 +334,11 @@ class Stage:
                 expected = model.word_at(cell, at)
                 if expected is not None and seen != signed(expected, 64):
                     raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+        elif op.do is Do.READ_FILE:
+            if value != len(self._player.file):
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=len(self._player.file))
+            for at, word in enumerate(array.array("Q", self._player.file)):
+                model.write(Cell(op.actor, op.page), at, word)
         elif op.do is Do.EXEC_FAILS:
             if value != -1:
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=-1)
@@ -320,8 +350,11 @@ class Stage:
             model.do(op)
             if op.do is Do.EXEC and op.n:
                 for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(Cell(op.actor, "FRY"), _PATH + n, word)
-        elif op.do is Do.CROWD:
+                    model.write(Cell(op.actor, ORDER[op.n - 1]), _PATH + n, word)
+        elif op.do is Do.CHURN:
+            if value != op.n:
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=op.n)
+        elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
             model.crowded(op.actor, value)
@@ -331,8 +364,18 @@ class Stage:
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
-        elif op.do not in (Do.SBRK, Do.KILL) or value != -1:    # a kernel may have neither
+        elif value == -1 and op.do in (Do.SBRK, Do.KILL):       # a kernel may have neither
+            self._kills = self._kills and op.do is not Do.KILL
+        else:
             model.do(op)
+
+    def _told_status(self, op: Op, seen: int, expected: int | None) -> None:
+        """What wait has said of how a child has ended; where that went to a page, it stands there from now on."""
+        if op.do is Do.WAIT and expected is not None and seen != expected:
+            raise _Differs(Differs.STATUS, Cell(op.actor), seen=seen, expected=expected)
+        cell = Cell(op.actor, op.page)
+        if op.page and (before := self._model.word_at(cell, op.n)) is not None:
+            self._model.write(cell, op.n, before >> 32 << 32 | seen & 0xffffffff)
 
     def _shared(self, op: Op, said: tuple[int, int, int]) -> None:
         """The answer of an operation on a segment. What failed has returned something negative: -1, or why."""
@@ -370,8 +413,8 @@ class Stage:
 
     def _family(self, everyone: list[Proc]) -> list[Proc]:
         """Whoever is of the player's, but for the first: its children, and who has its program's name."""
-        first = self._player.conductor
-        return [one for one in everyone if one.address != first.address and (one.parent == first.address or one.name == first.name)]
+        first, names = self._player.conductor, self._player.names
+        return [one for one in everyone if one.address != first.address and (one.parent == first.address or one.name in names)]
 
     def _await_family(self) -> dict[int, Proc]:
         """The living processes by number, once all are as the model has them and stand still."""
@@ -398,11 +441,15 @@ class Stage:
     def _stands(self, wanted: dict, there: dict[int, Proc], by_address: dict[int, Proc], crowds: dict[int, int],
                 extra: list[Proc]) -> bool:
         found: dict[int, int] = {}
+        pids = {one.pid for one in extra}
         for one in extra:
-            parent = by_address.get(one.parent)
-            if parent is None or parent.pid not in crowds or one.state != "SLEEPING":
+            first = by_address.get(one.parent)
+            for _ in extra:             # up a chain, if it is one
+                if first and first.pid in pids:
+                    first = by_address.get(first.parent)
+            if first is None or first.pid not in crowds or one.state != "SLEEPING":
                 return False
-            found[parent.pid] = found.get(parent.pid, 0) + 1
+            found[first.pid] = found.get(first.pid, 0) + 1
         if found != crowds:
             return False
         for pid, process in wanted.items():
@@ -517,21 +564,35 @@ class Stage:
         if not crowds:
             return
         taken = set(frames.values())
-        known = set(self._pids.values())
+        everyone = {one.address: one for one in self._player.view.processes()}
+        left = [one for one in self._family(list(everyone.values())) if one.pid not in self._pids.values()]
         at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
-        for one in self._player.view.processes():
-            number = crowds.get(one.parent)
-            if number is None or one.pid in known:
+        for one in left:
+            fry, shrimp, wanted = (self._ram.leaf(process.root, self._places[page]) for process, page in (
+                (one, "FRY"), (one, "SHRIMP"), (everyone[one.parent], "FRY")))
+            if at_touch and (fry is None or shrimp is None) or wanted is None:
                 continue
-            fry, shrimp = (self._ram.leaf(one.root, self._places[name]) for name in ORDER)
-            cell = Cell(number, "FRY")
-            if at_touch and (fry is None or shrimp is None) or cell not in frames:
-                continue
-            if shrimp is None or shrimp[0] & -PAGE != frames[cell]:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=frames[cell])
+            cell = Cell(self._in_crowd_of(one, everyone, crowds), "FRY")
+            if shrimp is None or shrimp[0] & -PAGE != wanted[0] & -PAGE:
+                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted[0] & -PAGE)
             if fry is None or fry[0] & -PAGE in taken:
                 raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
             taken.add(fry[0] & -PAGE)
+            self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+
+    def _in_crowd_of(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> int:
+        """The number of the process that a crowd, or a chain, is of."""
+        while one.parent not in crowds:
+            one = everyone[one.parent]
+        return crowds[one.parent]
+
+    def _compare_untouched(self, cell: Cell, pid: int, frame: int) -> None:
+        """Nobody has written to the page of one that only stands still."""
+        found = self._ram.read(frame, PAGE)
+        if found != bytes(PAGE):
+            words = array.array("Q", found)
+            at = next(at for at, word in enumerate(words) if word)
+            self._differs(_Differs(Differs.CROWD, cell, "zeroed", pid=pid, index=at, seen=words[at], expected=0))
 
     def _compare_contents(self, frames: dict[Cell, int]) -> None:
         """The whole of each page, as far as the model knows it."""
@@ -562,7 +623,7 @@ class Stage:
 
     def _touch(self, frames: dict[Cell, int]) -> None:
         """The host writes a word into each frame; each process loads it from each of its pages, and stores one of its own."""
-        at = self._dice.randrange(_NONCES, PAGE // 8)
+        at = self._dice.choice((1, 0, PAGE // 8 - 1, *[self._dice.randrange(_NONCES, PAGE // 8)] * 3))  # most often what kernels use
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
             if cell is not None and not self._player.typed:
@@ -578,7 +639,7 @@ class Stage:
             cells = [one for one in self._model.cells(number) if one.segment is None]
             if any(one not in frames for one in cells):
                 continue
-            seen = self._player.tell(slot, "u", at if len(cells) > 1 else -at, place, stamp,
+            seen = self._player.tell(slot, "u", at if len(cells) > 1 else ~at, place, stamp,
                                      alive=lambda: self._still_there(Op(number, Do.LOAD)))
             self._stamped(cells, at, seen, place, stamp)
             for had in self._model.processes[number].attached:

@@ -36,7 +36,7 @@ _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
 _SEGMENTS = ("shmget", "shmat", "shmdt", "shmctl")
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close", *_SEGMENTS)
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
 
 

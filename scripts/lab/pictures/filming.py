@@ -31,6 +31,7 @@ _ENDS = re.compile(r"^(.*): (\d+) steps$", re.M)
 _LONGEST = 60   # characters of a step's title
 
 _PHASES = {Do.EXEC: "exec", Do.EXEC_FAILS: "exec", Do.EXEC_HUNGRY: "exec", Do.EXIT: "exit", Do.KILL: "exit", Do.FAULT: "exit",
+           Do.KILL_WAITING: "exit", Do.KILL_RUNNING: "exit",
            Do.WAIT: "wait", Do.WAIT_BADLY: "wait"}
 
 
@@ -95,8 +96,10 @@ def story_file(told: Divergence, taken: Sequence[tuple[Op | None, Snapshot]], pi
                           pairing(snapshot, _cast(parent, child, snapshot)), snapshot=snapshot))
         before = snapshot
     text = json.dumps(film.film(steps, told.ops[-1].do.value, parent, child), separators=(",", ":")) + "\n"
-    player_s = taken[0][1].process(pids[0])
-    return text.replace(player_s.name, player.NAME) if player_s and player_s.name else text     # the name is another each time
+    played_by = {process.name for _, snapshot in taken for process in snapshot.processes if process.pid in pids.values()}
+    for name in played_by - {"", "init"}:       # it is another each time
+        text = text.replace(name, player.NAME)
+    return text
 
 
 def _pair(told: Divergence, last: Snapshot, pids: Mapping[int, int]) -> tuple[int, int]:
