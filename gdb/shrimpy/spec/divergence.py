@@ -65,6 +65,12 @@ class Played:
     noted: Tuple[Divergence, ...] = many(Divergence)
     left_out: int = 0
 
+    def then(self, later: Played) -> Played:
+        """Both, where nothing differed the first time."""
+        new = [one for one in later.noted if (one.what, one.beyond) not in [(each.what, each.beyond) for each in self.noted]]
+        return Played(self.n_sequences + later.n_sequences, self.n_ops + later.n_ops, later.divergence, (*self.noted, *new),
+                      self.left_out + later.left_out)
+
     @property
     def differences(self) -> Tuple[Divergence, ...]:
         """All of them."""

@@ -235,6 +235,18 @@ def _more_borders() -> List[Border]:
     ]
 
 
+def on_several_harts() -> List[Sequence]:
+    """What is played once more on as many harts as there are: all else is played on one, which does not show what a kernel keeps for
+    each hart."""
+    parent, child, grandchild = FIRST, FIRST + 1, FIRST + 2
+    family = (START, Op(parent, Do.FORK, child))
+    calls = [Op(who, do, n, page) for n, page in enumerate(("FRY", "SHRIMP")) for who in (child, parent)
+             for do in (Do.READ, Do.WRITE, Do.READ_FILE, Do.STORE)]
+    return [(*family, *calls, Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), *calls[:8], Op(grandchild, Do.EXIT), Op(child, Do.WAIT),
+             Op(parent, Do.EXIT), *calls[8:11], Op(child, Do.EXEC, 2)),
+            (START, Op(parent, Do.CROWD, 9), Op(parent, Do.DISPERSE), Op(parent, Do.CHURN, 20), Op(parent, Do.FORK, child))]
+
+
 def sharing() -> List[Border]:
     """What is played of segments of shared memory, where a kernel has System V's system calls."""
     parent, child, grandchild = FIRST, FIRST + 1, FIRST + 2

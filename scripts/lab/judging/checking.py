@@ -248,7 +248,7 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
                 is_there = outcome.name != "boot"
                 yield outcome
             if is_there and n_hung < _MOST_HUNG and (not only or PLAY in only):
-                yield from _played(gdb, kernel, place.path, profile, on_fail)
+                yield from _played(gdb, kernel, cpus, place.path, profile, on_fail)
     finally:
         place.remove()
 
@@ -568,8 +568,9 @@ def _judged_anew(outcomes: list[Outcome]) -> list[Outcome]:
             for one in outcomes]
 
 
-def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str, on_fail: OnFail) -> Iterator[Outcome]:
-    """The specification played on a machine of its own, with one hart; nothing of a kernel without FRY and SHRIMP."""
+def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profile: str, on_fail: OnFail) -> Iterator[Outcome]:
+    """The specification played on a machine of its own, with one hart, and a little of it on as many as there are to be; nothing of
+    a kernel without FRY and SHRIMP."""
     seed = os.environ.get("PLAY") or _SEED
     said = (PLAY, "the specification, operation by operation")
 
@@ -580,8 +581,12 @@ def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str, on
         facts = player.facts(gdb)
         if facts is None:
             return
-        found, judgement, console = playing.perform(kernel, facts, sequences(seed), seed=seed, look=look, within=place,
-                                                      handout=profile == HANDOUT)
+        how = {"seed": seed, "look": look, "within": place, "handout": profile == HANDOUT}
+        found, judgement, console = playing.perform(kernel, facts, sequences(seed), **how)
+        if found.divergence is None and cpus > 1:
+            again, *seen = playing.perform(kernel, facts, spec.on_several_harts(), cpus, **how)
+            found = found.then(again)
+            judgement, console = seen if again.divergence else (judgement, console)
     except Trouble as error:
         yield Outcome(*said, (), _hindrance(error), "")
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
 MEMBERS = 5                 # slots for processes that are told what to do, as in player.c
 HELPER = MEMBERS
 CONDUCTOR, NOBODY = MEMBERS + 3, MEMBERS + 4
+_USUAL = ("forktest", "grind", "stressfs", "usertests")    # programs that xv6 has
 _MAIL = 0x3000              # where player.ld puts it
 _WORD = (1 << 64) - 1
 _SHARES = frozenset(f"-DSYS_{call}" for call in ("shmget", "shmat", "shmdt", "shmctl"))
@@ -55,8 +57,8 @@ _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M |
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The player, for one kernel. name, other: what it is called on the disk, twice, anew each time; code: its first segment;
-    shares: whether the kernel has System V's calls for shared memory."""
+    """The player, for one kernel. name: what it is called on the disk, anew each time; other: what it is called there as well, as
+    a program of the tree's own is; code: its first segment; shares: whether the kernel has System V's calls for shared memory."""
 
     name: str
     other: str
@@ -66,7 +68,7 @@ class Program:
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
-        return text.replace(self.name, NAME).replace(self.other, NAME)
+        return re.sub(rf"\b{self.other}\b", NAME, text.replace(self.name, NAME))
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -96,8 +98,9 @@ def facts(gdb: debugger.Session) -> Facts | None:
 def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Program:
     """The player for a kernel, with a name that is new; typed: one that is told by the console. Raises Trouble when it does not
     build."""
-    name, other = scenarios.a_name(), scenarios.a_name()
-    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}",
+    name = scenarios.a_name()
+    other = secrets.choice([one for one in _USUAL if kernel.has_program(one)] or [scenarios.a_name()])
+    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(other)}",
              f'-DOTHER="{other}"', f"-DTYPED={typed:d}"]
     numbers = scenarios.numbers(kernel)
     shares = {word.partition("=")[0] for word in numbers} >= _SHARES
