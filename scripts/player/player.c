@@ -198,6 +198,11 @@ static Answer does(Command it, int slot) {
     if (said.said[0] == 0)
       obey(it.a);
     break;
+  case 'X':
+    if (fork() > 0)
+      exit(it.b);
+    answer((Answer){{getpid()}});
+    obey(it.a);
   case 'e':
     said.said[0] = runs(slot, (char *)it.a);
     break;

@@ -84,6 +84,13 @@ def test_a_kernel_that_maps_the_two_pages_when_they_are_touched_is_right_where_t
     assert (strict.what, strict.ops, strict.beyond) == (Differs.MISSING, (START,), AT_ONCE)
 
 
+def test_a_kernel_whose_child_maps_shrimp_itself_before_user_code_runs_is_right():
+    late = variant.build("mapped-by-the-child", [ROOT / "tests/gdb/variants/mapped-by-the-child.patch"])
+    report = checking.check(late, 3, only=["fork"])
+    assert report.status == PASS, [one.verdict for one in report.failures]
+    assert len(report.outcomes[0].judgements) == 4, "the moment from which the child can run is one"
+
+
 def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):
     report = checking.check(wrong("exec-renews"), 1, only=["play"])
     failed = [one.verdict for one in report.failures if one.verdict.rule == "specification"]

@@ -157,7 +157,7 @@ FURTHER = (
     Further("lazy-shrimp-not-in-system-calls", 8,
             "fork; the child reads from a pipe into SHRIMP", False, "fault"),
     Further("mapped-when-it-first-runs", 2,
-            "fork; the child writes FRY, forks and exits at once; the grandchild reads SHRIMP", False, "forkret"),
+            "fork; the child writes FRY, forks and exits at once; the grandchild reads SHRIMP", True, "forkret"),
     Further("no-memory-for-exec-frees-fry", 6,
             "fill memory; fork; the child's exec fails for want of a table; free memory; the child forks; it writes "
             "FRY",

@@ -30,6 +30,7 @@ class Do(str, enum.Enum):
     EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2); a
                                 # directory (3); what is not there, with more arguments than any kernel takes (4)
     FORK_HUNGRY = "fork-hungry"     # makes process `n`, with all memory taken and given back frame by frame until it works
+    FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
     EXIT = "exit"
     FAULT = "fault"             # loads from where nothing is, and ends by it
@@ -65,6 +66,9 @@ class Do(str, enum.Enum):
 
 
 _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.SHM_WRITE, Do.SHM_VIOLATE))
+FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
+"""The operations that make process number `n`."""
+
 KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_RUNNING))
 """The operations of which `n` is another process that ends."""
 
@@ -199,8 +203,8 @@ class Model:
         if not self.is_alive(op.actor) or op.actor == 1:
             return False
         mine = self.children(op.actor)
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
-            return op.n not in self.processes
+        if op.do in FORKS:
+            return op.n not in self.processes and (op.do is not Do.FORK_AND_EXIT or op.actor != 0 and not self.processes[op.actor].crowd)
         if op.do in (Do.EXIT, Do.FAULT, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
             return op.actor != 0 and not self.processes[op.actor].crowd
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
@@ -254,8 +258,10 @@ class Model:
         """Plays it. Of wait, the numbers of the processes of which one is the answer: `buried` is told which. A wait that
         has no place for the status may answer -1 instead, and the child can be waited for again."""
         actor = self.processes[op.actor]
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+        if op.do in FORKS:
             self._fork(actor, op.n)
+            if op.do is Do.FORK_AND_EXIT:
+                self.do(Op(op.actor, Do.EXIT))
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             self._exec(actor)
         elif op.do in (Do.EXIT, Do.FAULT, Do.SHM_VIOLATE):

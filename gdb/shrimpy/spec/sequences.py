@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .model import KILLS, SHM, Do, Model, Op
+from .model import FORKS, KILLS, SHM, Do, Model, Op
 
 Sequence = Tuple[Op, ...]
 
@@ -17,7 +17,6 @@ FIRST = 2
 START = Op(0, Do.FORK, FIRST)
 
 _STRUCTURAL = (Do.FORK, Do.EXEC, Do.EXIT, Do.WAIT, Do.KILL)
-_FORKS = (Do.FORK, Do.FORK_HUNGRY)
 _MOST_SEGMENTS = 3      # at a time
 _ANYTHING = _STRUCTURAL + (Do.EXEC_FAILS, Do.FAULT, Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH,
                             Do.WAIT_BADLY, Do.SBRK)
@@ -216,6 +215,9 @@ def _more_borders() -> List[Border]:
                (*family, *(Op(parent, Do.FORK, child + n) for n in (1, 2, 3)), Op(other, Do.EXIT), Op(parent, Do.WAIT),
                 Op(child, Do.EXIT), Op(third + 1, Do.EXIT), Op(parent, Do.FORK, third + 2), Op(parent, Do.WAIT), Op(third, Do.EXIT),
                 *[Op(parent, Do.WAIT)] * 2, Op(third + 2, Do.EXIT), *[Op(parent, Do.WAIT)] * 2)),
+        Border("a parent that exits before its child has run",
+               (START, Op(parent, Do.STORE, 0, own), Op(parent, Do.FORK_AND_EXIT, child), Op(0, Do.WAIT), Op(child, Do.FORK_AND_EXIT, other),
+                Op(other, Do.EXEC), Op(other, Do.FORK, third))),
         Border("two orphans of one parent, whose slot is used again",
                (*orphans, Op(0, Do.WAIT), Op(0, Do.FORK, third), Op(third, Do.FORK, third + 1), Op(child, Do.EXEC), Op(other, Do.EXEC, 2),
                 Op(child, Do.STORE, 0, shared), Op(other, Do.FORK, third + 2))),
@@ -314,7 +316,7 @@ def shorter(ops: Sequence) -> List[Sequence]:
     """Sequences that are shorter by one operation, or of one process fewer, and can be played; the shortest first."""
     found = []
     for at, op in enumerate(ops):
-        if op.do in _FORKS and op.n != FIRST:
+        if op.do in FORKS and op.n != FIRST:
             found += [_without(ops, op.n), _renamed(ops[:at] + ops[at + 1:], op.n, op.actor)]
         else:
             found.append(ops[:at] + ops[at + 1:])
@@ -328,9 +330,9 @@ def _without(ops: Sequence, number: int) -> Sequence:
     kept = []
     for op in ops:
         if op.actor in gone or op.do in KILLS and op.n in gone:
-            if op.do in _FORKS:
+            if op.do in FORKS:
                 gone.add(op.n)
-        elif not (op.do in _FORKS and op.n in gone):
+        elif not (op.do in FORKS and op.n in gone):
             kept.append(op)
     return tuple(kept)
 
@@ -345,6 +347,6 @@ def _renumbered(ops: Sequence) -> Sequence:
     """With processes numbered as they come."""
     numbers = {0: 0}
     for op in ops:
-        if op.do in _FORKS:
+        if op.do in FORKS:
             numbers[op.n] = FIRST + len(numbers) - 1
-    return tuple(replace(op, actor=numbers[op.actor], n=numbers[op.n] if op.do in (*_FORKS, *KILLS) else op.n) for op in ops)
+    return tuple(replace(op, actor=numbers[op.actor], n=numbers[op.n] if op.do in FORKS | KILLS else op.n) for op in ops)

@@ -30,6 +30,7 @@ _NAMED = ("", " by a path that stands in its FRY", " by a path that stands in it
 
 _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.FORK: lambda op: f"{who(op.actor)} forks {op.n}",
+    Do.FORK_AND_EXIT: lambda op: f"{who(op.actor)} forks {op.n} and exits before that has run",
     Do.EXEC: lambda op: f"{who(op.actor)} execs" + _NAMED[op.n],
     Do.EXEC_FAILS: lambda op: f"{who(op.actor)} tries to exec {_VAIN[op.n]}",
     Do.FORK_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to fork {op.n}, a frame is given back, and so on until it can",

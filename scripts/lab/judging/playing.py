@@ -23,7 +23,7 @@ from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
-    AT_ONCE, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
+    AT_ONCE, FORKS, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
@@ -41,7 +41,7 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 12                  # of FRY, where an exec may have its path
 
-_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
+_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
             Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
             Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F", Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d",
             Do.CHURN: "n",
@@ -135,7 +135,7 @@ class Stage:
     def _is_new(self, cell: Cell) -> bool:
         """Whether a page has come with the last operation. What is in an older one has been seen to be as it should."""
         last = self._done[-1]
-        return cell == Cell(last.n, "FRY") and last.do in (Do.FORK, Do.FORK_HUNGRY)
+        return cell == Cell(last.n, "FRY") and last.do in FORKS
 
     def _begin(self) -> None:
         self._model = Model(self._handout)
@@ -229,6 +229,8 @@ class Stage:
     def _still_there(self, op: Op) -> None:
         """Raises _Differs when whoever was told has ended instead of answering."""
         pid = self._pids[op.actor]
+        if op.do is Do.FORK_AND_EXIT:
+            return      # it ends, and its child answers
         there = [one for one in self._player.view.processes() if one.pid == pid]
         if not there or there[0].state == "ZOMBIE":
             raise _Differs(Differs.DIED, Cell(op.actor, op.page))
@@ -239,8 +241,8 @@ class Stage:
         return max(0, min(slots, (self.n_free() or 0) // _PLENTY))
 
     def _arguments(self, op: Op) -> tuple[int, int, int]:
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
-            return self._free_slot(), 0, 0
+        if op.do in FORKS:
+            return self._free_slot(), STATUS, 0
         if op.do is Do.FAULT:
             return _NOWHERE, 0, 0
         if op.do is Do.EXEC:
@@ -307,7 +309,7 @@ class Stage:
 
     def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
         model, value = self._model, said[0]
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+        if op.do in FORKS:
             if value <= 0:
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
             slot = self._free_slot()

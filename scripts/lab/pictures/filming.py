@@ -14,7 +14,7 @@ from pathlib import Path
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.changes import Change, between
 from shrimpy.snapshot.model import Place
-from shrimpy.spec import Divergence, Do, Op
+from shrimpy.spec import FORKS, Divergence, Do, Op
 from shrimpy.step import film
 from shrimpy.step.events import Cast, Step, pairing
 from shrimpy.words import played
@@ -104,10 +104,10 @@ def story_file(told: Divergence, taken: Sequence[tuple[Op | None, Snapshot]], pi
 
 def _pair(told: Divergence, last: Snapshot, pids: Mapping[int, int]) -> tuple[int, int]:
     """(pid of the child, pid of its parent) that the film looks at: the one that something differs of, or that did it last."""
-    forked_by = {op.n: op.actor for op in told.ops if op.do in (Do.FORK, Do.FORK_HUNGRY) and op.n in pids}
+    forked_by = {op.n: op.actor for op in told.ops if op.do in FORKS and op.n in pids}
     op = told.ops[-1]
     number = told.cell.process if told.cell else op.actor
-    if op.n in forked_by and op.do in (Do.FORK, Do.FORK_HUNGRY) and number == op.actor:
+    if op.n in forked_by and op.do in FORKS and number == op.actor:
         number = op.n
     process = last.process(pids[number])
     parent = pids.get(forked_by.get(number, -1)) or (process.parent if process else None)
