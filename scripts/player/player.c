@@ -148,12 +148,16 @@ static long disperse(long n) {
   return gone == kin ? n : gone;
 }
 
-static long churn(long n) {
+// Each child looks for what is at that place of its parent's page, and writes to its own. How many found it.
+static long churn(long n, long place) {
+  long mine = *(volatile long *)(FRY + place);
   for (long i = 0; i < n; i++) {
-    int pid = fork();
-    if (pid == 0)
-      exit(0);
-    if (pid < 0 || wait() != pid)
+    int status = 0, pid = fork();
+    if (pid == 0) {
+      *(volatile long *)(FRY + place) = i;
+      exit(*(volatile long *)(SHRIMP + place) != mine);
+    }
+    if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status)
       return i;
   }
   return n;
@@ -256,7 +260,7 @@ static Answer does(Command it, int slot) {
     said.said[0] = disperse(it.a);
     break;
   case 'n':
-    said.said[0] = churn(it.a);
+    said.said[0] = churn(it.a, it.b);
     break;
   case 'F':
     said.said[0] = readfile((char *)it.a, it.c);

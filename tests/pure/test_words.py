@@ -46,6 +46,7 @@ DIVERGENCES = [
     Divergence(Differs.CROWD, EVERY_OP, Cell(3, "FRY"), seen=FRAME, expected=WANTED, pid=30),
     Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), "zeroed", seen=FRAME, expected=0, pid=30, index=0),
     Divergence(Differs.CROWD, (Op(2, Do.CHAIN, 16),), Cell(2, "FRY"), seen=FRAME, expected=WANTED, pid=30),
+    Divergence(Differs.ANSWER, (Op(2, Do.CHURN, 150),), Cell(2), seen=7, expected=150),
     Divergence(Differs.STATUS, OPS, Cell(2), seen=0, expected=42),
     Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), seen=0, pid=30), Divergence(Differs.LEAK, OPS, seen=2),
     Divergence(Differs.FLAGS, OPS, OF_SEGMENT, "segments", seen=0x17), Divergence(Differs.MAPPED, OPS, OF_SEGMENT, "segments", seen=FRAME),

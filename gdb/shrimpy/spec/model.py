@@ -50,7 +50,7 @@ class Do(str, enum.Enum):
     CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
     CHAIN = "chain"             # forks a child, which forks a child, and so on: `n` generations that stand still
     DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
-    CHURN = "churn"             # forks `n` children, each once the last has exited and been waited for
+    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for
 
     # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
     SHM_GET = "shm-get"         # makes it, with a key

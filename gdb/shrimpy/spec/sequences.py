@@ -246,7 +246,8 @@ def on_several_harts() -> List[Sequence]:
              for do in (Do.READ, Do.WRITE, Do.READ_FILE, Do.STORE)]
     return [(*family, *calls, Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), *calls[:8], Op(grandchild, Do.EXIT), Op(child, Do.WAIT),
              Op(parent, Do.EXIT), *calls[8:11], Op(child, Do.EXEC, 2)),
-            (START, Op(parent, Do.CROWD, 9), Op(parent, Do.DISPERSE), Op(parent, Do.CHURN, 20), Op(parent, Do.FORK, child))]
+            (START, Op(parent, Do.CROWD, 9), Op(parent, Do.DISPERSE), Op(parent, Do.CHURN, 20), Op(parent, Do.FORK, child),
+             Op(0, Do.KILL_RUNNING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, parent))]
 
 
 def sharing() -> List[Border]:

@@ -53,7 +53,7 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
     Do.CHAIN: lambda op: f"{who(op.actor)} forks a child, which forks a child, and so on, {op.n} generations",
     Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
-    Do.CHURN: lambda op: f"{who(op.actor)} forks {op.n} children, each once the last has been waited for",
+    Do.CHURN: lambda op: f"{who(op.actor)} forks {op.n} children that look at both pages, each once the last has been waited for",
     Do.SHM_GET: lambda op: f"{who(op.actor)} makes segment {op.n}",
     Do.SHM_FIND: lambda op: f"{who(op.actor)} looks for segment {op.n} by its key",
     Do.SHM_ATTACH: lambda op: f"{who(op.actor)} attaches segment {op.n}",
@@ -88,7 +88,8 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
     Differs.PARENT: lambda d: f"{_cell(d)} has another parent",
-    Differs.ANSWER: lambda d: f"the system call of {_cell(d)} returns something else",
+    Differs.ANSWER: lambda d: f"a child of {_cell(d)} does not find its parent's page, or is not waited for"
+                              if d.ops[-1].do is Do.CHURN else f"the system call of {_cell(d)} returns something else",
     Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",

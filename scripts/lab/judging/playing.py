@@ -260,6 +260,8 @@ class Stage:
             both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
             place = max(self._places.values()) - 8 if both else self._places[op.page] + 8 * op.n
             return place, _VALUES + self._counter, 16 if both else 8
+        if op.do is Do.CHURN:
+            return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
             return self._model.processes[op.actor].crowd, 0, 0
         return self._shared_arguments(op) if op.do in SHM else (op.n, 0, 0)
@@ -505,8 +507,9 @@ class Stage:
             mine = [one for one in cells if one in frames]
             for one in mine[1:]:
                 if frames[one] != frames[mine[0]]:
-                    self._differs(_Differs(Differs.NOT_SHARED, self._accused(mine[0], one), other=mine[0], seen=frames[one],
-                                           expected=frames[mine[0]]))
+                    accused = self._accused(mine[0], one)
+                    other = mine[0] if accused == one else one
+                    self._differs(_Differs(Differs.NOT_SHARED, accused, other=other, seen=frames[accused], expected=frames[other]))
         for number in there:
             fry = frames.get(Cell(number, "FRY"))
             if fry is not None and self._frames.setdefault(number, fry) != fry:
@@ -555,7 +558,11 @@ class Stage:
             raise _Differs(Differs.NOT_SHARED, Cell(0, "SHRIMP"), seen=frame, expected=wanted[0] & -PAGE)
 
     def _accused(self, one: Cell, other: Cell) -> Cell:
-        """Of two that should be as they are not, the one that the model is less sure of, or the younger."""
+        """Of two that should be as they are not, the one that has just come, or that the model is less sure of, or the younger."""
+        last = self._done[-1] if self._done else None
+        for cell in (other, one):
+            if last and last.do in FORKS and cell.process == last.n:
+                return cell
         for cell in (other, one):
             if self._model.beyond(cell):
                 return cell
@@ -636,7 +643,7 @@ class Stage:
             if number == 1 or not self._model.is_alive(number):
                 continue
             self._counter += 2
-            place = _STAMPS + 4 * (number % 56)
+            place = self._stamp_of(number)
             stamp = 0x57a3000000000000 + self._counter
             cells = [one for one in self._model.cells(number) if one.segment is None]
             if any(one not in frames for one in cells):
@@ -646,6 +653,10 @@ class Stage:
             self._stamped(cells, at, seen, place, stamp)
             for had in self._model.processes[number].attached:
                 self._touch_shared(number, slot, had, at, place)
+
+    def _stamp_of(self, number: int) -> int:
+        """The first of the words that a process stamps, of each page."""
+        return _STAMPS + 4 * (number % 56)
 
     def _touch_shared(self, number: int, slot: int, had: Attachment, at: int, place: int) -> None:
         self._counter += SEGMENT_PAGES
