@@ -36,12 +36,15 @@ def _to_look_at(one: Divergence) -> Optional[str]:
     needs for its processes, or of its kind. Any other may have left behind what shows now: then nobody is accused. Of a new
     process's own page it is the function that makes it. Nor is anybody accused where what is done has other parts: an exit after
     an exit, as the first process may bury one of the two; a system call that fails; what frees all frames in the end; and of
-    tables that were there before the first operation."""
+    tables that were there before the first operation; nor where user code sees something else than memory holds, by other tables
+    than are walked or by old entries, but for the system call that has read it."""
     if one.what is Differs.SATP:
         return "usertrapret"
     if not one.ops:
         return None
     *before, last = one.ops
+    if one.what is Differs.SEEN and last.do not in _DEEP:
+        return None
     function = _MAKES.get(last.do)
     if any(op.do is not Do.FORK and _MAKES.get(op.do) != function for op in before):
         return None
