@@ -205,7 +205,7 @@ def _more_borders() -> List[Border]:
     orphans = (*family, Op(parent, Do.FORK, other), Op(parent, Do.EXIT))
     own, shared = ("FRY", "SHRIMP")
     return [
-        Border("17 execs in one life, by two names", (*family, *(Op(child, Do.EXEC, n % 3) for n in range(17)), Op(child, Do.FORK, other))),
+        Border("17 execs in one life, by two names", (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
         Border("more than 256 children in one life",
                (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 150), Op(parent, Do.FORK, child))),
         Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
