@@ -227,10 +227,10 @@ class Stage:
         return said
 
     def _still_there(self, op: Op) -> None:
-        """Raises _Differs when whoever was told has ended instead of answering."""
+        """Raises _Differs when whoever was told has ended instead of answering; not of what is to end it."""
         pid = self._pids[op.actor]
-        if op.do is Do.FORK_AND_EXIT:
-            return      # it ends, and its child answers
+        if op.do in _ENDS or op.do is Do.FORK_AND_EXIT:
+            return      # on another hart it may have ended before who passed it on has said so
         there = [one for one in self._player.view.processes() if one.pid == pid]
         if not there or there[0].state == "ZOMBIE":
             raise _Differs(Differs.DIED, Cell(op.actor, op.page))
