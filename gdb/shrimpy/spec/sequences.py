@@ -205,7 +205,8 @@ def _more_borders() -> List[Border]:
     orphans = (*family, Op(parent, Do.FORK, other), Op(parent, Do.EXIT))
     own, shared = ("FRY", "SHRIMP")
     return [
-        Border("17 execs in one life, by two names", (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
+        Border("17 execs in one life, by two names",
+               (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
         Border("more than 256 children in one life",
                (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 150), Op(parent, Do.FORK, child))),
         Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
@@ -216,15 +217,16 @@ def _more_borders() -> List[Border]:
                 Op(child, Do.EXIT), Op(third + 1, Do.EXIT), Op(parent, Do.FORK, third + 2), Op(parent, Do.WAIT), Op(third, Do.EXIT),
                 *[Op(parent, Do.WAIT)] * 2, Op(third + 2, Do.EXIT), *[Op(parent, Do.WAIT)] * 2)),
         Border("a parent that exits before its child has run",
-               (START, Op(parent, Do.STORE, 0, own), Op(parent, Do.FORK_AND_EXIT, child), Op(0, Do.WAIT), Op(child, Do.FORK_AND_EXIT, other),
-                Op(other, Do.EXEC), Op(other, Do.FORK, third))),
+               (START, Op(parent, Do.STORE, 0, own), Op(parent, Do.FORK_AND_EXIT, child), Op(0, Do.WAIT),
+                Op(child, Do.FORK_AND_EXIT, other), Op(other, Do.EXEC), Op(other, Do.FORK, third))),
         Border("two orphans of one parent, whose slot is used again",
                (*orphans, Op(0, Do.WAIT), Op(0, Do.FORK, third), Op(third, Do.FORK, third + 1), Op(child, Do.EXEC), Op(other, Do.EXEC, 2),
                 Op(child, Do.STORE, 0, shared), Op(other, Do.FORK, third + 2))),
         Border("system calls of an orphan", (*orphans, *(Op(child, do, 4, shared) for do in (Do.READ, Do.WRITE, Do.READ_FILE, Do.STORE)),
                                              Op(child, Do.EXEC, 2), Op(other, Do.READ_FILE, 0, own))),
-        Border("a file that is read into a page", (*family, *(Op(who, Do.READ_FILE, 0, page) for who in (child, parent) for page in (own, shared)),
-                                                   Op(child, Do.EXEC), Op(child, Do.FORK, other))),
+        Border("a file that is read into a page",
+               (*family, *(Op(who, Do.READ_FILE, 0, page) for who in (child, parent) for page in (own, shared)), Op(child, Do.EXEC),
+                Op(child, Do.FORK, other))),
         Border("a status that goes to a page",
                (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
                    Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))))),

@@ -133,8 +133,8 @@ _EXPECTED: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.MAPPED: lambda d: "no entry",
     Differs.SHARED: lambda d: "two frames",
     Differs.LEAK: lambda d: "as many free frames as before",
-    Differs.CROWD: lambda d: "0" if d.index is not None else "SHRIMP in its parent's FRY frame" + (f", {d.expected:#x}," if d.expected else "") +
-                             " and a FRY frame of its own",
+    Differs.CROWD: lambda d: "0" if d.index is not None else "SHRIMP in its parent's FRY frame" + (
+        f", {d.expected:#x}," if d.expected else "") + " and a FRY frame of its own",
     Differs.ANSWER: lambda d: _answer(d.expected, d.beyond == SEGMENTS),
     Differs.NOT_SHARED: lambda d: f"frame {d.expected:#x}",
     Differs.MOVED: lambda d: f"frame {d.expected:#x}",

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -591,12 +592,12 @@ def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profi
         facts = player.facts(gdb)
         if facts is None:
             return
-        how = {"seed": seed, "look": look, "within": place, "handout": profile == HANDOUT}
-        found, judgement, console = playing.perform(kernel, facts, sequences(seed), **how)
+        perform = partial(playing.perform, kernel, facts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
+        found, judgement, console = perform(sequences(seed))
         if found.divergence is None and cpus > 1:
-            again, *seen = playing.perform(kernel, facts, spec.on_several_harts(), cpus, **how)
+            again, judged, printed = perform(spec.on_several_harts(), cpus)
             found = found.then(again)
-            judgement, console = seen if again.divergence else (judgement, console)
+            judgement, console = (judged, printed) if again.divergence else (judgement, console)
     except Trouble as error:
         yield Outcome(*said, (), _hindrance(error), "")
         return

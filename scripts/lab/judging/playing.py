@@ -23,7 +23,8 @@ from shrimpy.memory.riscv import signed
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
-    AT_ONCE, FORKS, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
+    AT_ONCE, FORKS, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page,
+    Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
@@ -41,9 +42,9 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 12                  # of FRY, where an exec may have its path
 
-_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
-            Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
-            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F", Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d",
+_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E",
+            Do.EXIT: "x", Do.FAULT: "l", Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k",
+            Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F", Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d",
             Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
@@ -327,44 +328,29 @@ class Stage:
                 self._told_status(op, said[1], model.processes[buried].status)
                 model.buried(buried)
         elif op.do in _ON_PAGES:
-            cells = self._cells(op)
-            if op.do not in (Do.LOAD, Do.STORE) and value != 8 * len(cells):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=8 * len(cells))
-            for n, (cell, at) in enumerate(cells):
-                if op.do in (Do.STORE, Do.READ, Do.READ_BOTH):
-                    model.write(cell, at, _VALUES + self._counter + n)
-                    continue
-                seen = said[n if op.do is Do.LOAD else n + 1]
-                expected = model.word_at(cell, at)
-                if expected is not None and seen != signed(expected, 64):
-                    raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+            self._passed_words(op, said)
         elif op.do is Do.READ_FILE:
-            if value != len(self._player.file):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=len(self._player.file))
+            self._expect(op, value, len(self._player.file))
             for at, word in enumerate(array.array("Q", self._player.file)):
                 model.write(Cell(op.actor, op.page), at, word)
         elif op.do is Do.EXEC_FAILS:
-            if value != -1:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=-1)
+            self._expect(op, value, -1)
             model.do(op)
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
-            if value != self._pids[op.actor]:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=self._pids[op.actor])
+            self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
             if op.do is Do.EXEC and op.n:
                 for n, word in enumerate(array.array("Q", self._player.path)):
                     model.write(Cell(op.actor, ORDER[op.n - 1]), _PATH + n, word)
         elif op.do is Do.CHURN:
-            if value != op.n:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=op.n)
+            self._expect(op, value, op.n)
         elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
             model.crowded(op.actor, value)
         elif op.do is Do.DISPERSE:
-            if value != model.processes[op.actor].crowd:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=model.processes[op.actor].crowd)
+            self._expect(op, value, model.processes[op.actor].crowd)
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
@@ -372,6 +358,23 @@ class Stage:
             self._kills = self._kills and op.do is not Do.KILL
         else:
             model.do(op)
+
+    def _expect(self, op: Op, seen: int, expected: int) -> None:
+        if seen != expected:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=seen, expected=expected)
+
+    def _passed_words(self, op: Op, said: tuple[int, int, int]) -> None:
+        """What a load, a store or a system call has read of a process's pages, or written to them."""
+        model, cells = self._model, self._cells(op)
+        if op.do not in (Do.LOAD, Do.STORE):
+            self._expect(op, said[0], 8 * len(cells))
+        for n, (cell, at) in enumerate(cells):
+            if op.do in (Do.STORE, Do.READ, Do.READ_BOTH):
+                model.write(cell, at, _VALUES + self._counter + n)
+                continue
+            seen, expected = said[n if op.do is Do.LOAD else n + 1], model.word_at(cell, at)
+            if expected is not None and seen != signed(expected, 64):
+                raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
 
     def _told_status(self, op: Op, seen: int, expected: int | None) -> None:
         """What wait has said of how a child has ended; where that went to a page, it stands there from now on."""
