@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from . import Trouble
 
@@ -35,11 +36,22 @@ def point_s() -> float:
     return limit_s() / 6
 
 
+class Times(NamedTuple):
+    """Of a thread, in ns: how long it ran, and how long it waited for a CPU."""
+
+    ran: int
+    waited: int
+
+
+_NONE = Times(0, 0)
+
+
 class Patience:
     """A limit, in seconds, of the time that some processes had for a piece of work.
 
-    Time passes for them as on the wall, but for what the thread of theirs, or ours, that waited longest waited for a CPU. (A
-    process that sleeps waits for none: its time passes.) As a last resort the limit is one of wall time, in minutes.
+    Time passes for them as on the wall, but for what their threads, and ours, waited for a CPU: they take turns, and each turn has
+    its wait. (A process that sleeps waits for none: its time passes.) Where many wait side by side that would be too little: what
+    one thread alone ran has passed in any case. As a last resort the limit is one of wall time, in minutes.
     """
 
     def __init__(self, limit: float | None, *pids: int) -> None:
@@ -47,16 +59,17 @@ class Patience:
         self.limit_s = limit_s() if limit is None else limit
         self._pids = (os.getpid(), *pids)
         self._begun = time.monotonic()
-        self._waited = {pid: _waited_ns(pid) for pid in self._pids}
+        self._before = {pid: _times(pid) for pid in self._pids}
         self._earliest = self._begun + self.limit_s
 
     @property
     def left_s(self) -> float:
         """How much of it is left; 0 or less when it is over."""
         wall = time.monotonic() - self._begun
-        # Not their sum: they wait side by side, too.
-        waited = max(_most_more(before, _waited_ns(pid)) for pid, before in self._waited.items()) / 1e9
-        return min(self.limit_s + waited, max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s)) - wall
+        more = [(ran - before.get(thread, _NONE).ran, waited - before.get(thread, _NONE).waited)
+                for pid, before in self._before.items() for thread, (ran, waited) in _times(pid).items()]
+        longest, waited = max((ran for ran, _ in more), default=0) / 1e9, sum(waited for _, waited in more) / 1e9
+        return min(self.limit_s - max(wall - waited, longest), max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s) - wall)
 
     @property
     def is_over(self) -> bool:
@@ -85,23 +98,19 @@ def share() -> float:
     return max(1 / _LAST_RESORT, min(1.0, len(os.sched_getaffinity(0)) / max(1, running)))
 
 
-def _waited_ns(pid: int) -> dict[str, int]:
-    """How long each thread of a process has waited for a CPU since its start; nothing where it has ended.
+def _times(pid: int) -> dict[str, Times]:
+    """What each thread of a process has had since its start; nothing where it has ended.
 
     See "schedstat" in proc(5) and the kernel's Documentation/scheduler/sched-stats.
     """
-    waited = {}
+    times = {}
     try:
         for thread in os.scandir(f"/proc/{pid}/task"):
             try:
-                waited[thread.name] = int(Path(thread.path, "schedstat").read_text().split()[1])
-            except (OSError, IndexError, ValueError):  # it has ended, or this system does not say
+                ran, waited, _ = Path(thread.path, "schedstat").read_text().split()
+                times[thread.name] = Times(int(ran), int(waited))
+            except (OSError, ValueError):  # it has ended, or this system does not say
                 continue
     except OSError:
         pass
-    return waited
-
-
-def _most_more(before: dict[str, int], now: dict[str, int]) -> int:
-    """What the thread that waited longest meanwhile has waited."""
-    return max((ns - before.get(thread, 0) for thread, ns in now.items()), default=0)
+    return times

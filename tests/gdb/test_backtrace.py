@@ -152,7 +152,7 @@ def test_at_any_moment_it_ends_and_has_a_name_for_each(machine, session):
             assert found and len(found) < 40 and (in_user_mode or "??" not in found), said
 
 
-@pytest.mark.parametrize("optimised", ["-O0", "-O2"])
+@pytest.mark.parametrize("optimised", [pytest.param("-O0", marks=pytest.mark.soak), "-O2"])
 def test_of_a_kernel_that_is_compiled_in_another_way(machine, session, optimised):
     one = machine(1, kernel=variant.build(f"opt{optimised}", variables=[f"OPT={optimised}"]))
     gdb = session(one)

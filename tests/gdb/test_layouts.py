@@ -121,6 +121,7 @@ def test_areas_outside_the_heap_are_the_process_own(scene):
     assert [(v["rule"], v["subject"]) for v in failing] == [("frames-conserved", f"frame {others[0]['pa']}")]
 
 
+@pytest.mark.soak
 @pytest.mark.limit(240)
 def test_a_thousand_processes_are_judged(scene):
     _, snapshot, broken = scene("slots-1024", "crowd 997", "EXTRA_CFLAGS=-DNPROC=1024", "MEM=128")

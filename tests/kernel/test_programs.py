@@ -14,7 +14,7 @@ def settled(count, machine, wanted, tries=20):
 
 
 @pytest.mark.limit(120)
-@pytest.mark.parametrize("cpus", [1, 3, 8])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=pytest.mark.soak), 3, 8])
 def test_shrimptest_passes_and_returns_every_frame(machine, free_frames, cpus):
     one = machine(cpus)
     before = free_frames(one)

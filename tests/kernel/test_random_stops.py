@@ -84,7 +84,7 @@ def check_load(machine, stopper, kernel_for, load, cpus, seed, n):
 
 @pytest.mark.parametrize("load, cpus", [("usertests", 3), ("forktest", 8), ("storm", 1), ("hungry storm", 8)])
 def test_no_false_alarm_and_no_false_excuse(machine, stopper, kernel_for, load, cpus):
-    check_load(machine, stopper, kernel_for, load, cpus, 1, 30)
+    check_load(machine, stopper, kernel_for, load, cpus, 1, 15)
 
 
 @pytest.mark.soak

@@ -61,7 +61,7 @@ def test_every_family_returns_all_it_had(machine, loads, gdb, holdings, seed):
     check_families(machine, loads, gdb, holdings, seed, EVERY_FAMILY)
 
 
-@pytest.mark.parametrize("cpus, seed", [(1, 1), (8, 2)])
+@pytest.mark.parametrize("cpus, seed", [pytest.param(1, 1, marks=pytest.mark.soak), (8, 2)])
 def test_nonsense_in_system_calls_is_survived(machine, loads, gdb, holdings, cpus, seed):
     check_fuzz(machine, loads, gdb, holdings, cpus, seed, 6)
 

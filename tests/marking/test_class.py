@@ -68,7 +68,7 @@ _SECONDS = str(300 + os.getpid())   # another run's are not ours
 @pytest.fixture(scope="module")
 def marked(folder: Path, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     out = tmp_path_factory.mktemp("marks") / "of lab 1"
-    return out, check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="8")
+    return out, check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="4")
 
 
 def test_each_has_what_it_deserves(marked):
@@ -146,7 +146,7 @@ def test_run_again_it_does_what_has_changed(marked, folder):
     done = check_class(folder, "--out", out, "--dry-run")
     assert done.returncode == 0 and "broken: to be marked: its files have changed\n" in done.stdout, done.stderr
     assert done.stdout.count("has its marks\n") == 4 and sorted(out.iterdir()) == there
-    done = check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="8")
+    done = check_class(folder, "--out", out, "--jobs", 2, SHRIMPY_LIMIT="4")
     assert done.returncode == 0, done.stderr
     assert jobs(out) == 1 and len(rows(out)) == 5
     assert (out / "good, O'Brien/results.json").stat().st_mtime_ns == before

@@ -152,6 +152,24 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
+def test_what_is_broken_off_while_it_starts_has_ended(folder, monkeypatch):
+    started = []
+
+    class Starting(subprocess.Popen):
+        def __init__(self, *args: Any, **how: Any) -> None:
+            super().__init__(*args, **how)
+            started.append(self)
+
+    def broken_off(_pid: int) -> Any:
+        raise KeyboardInterrupt
+    monkeypatch.setattr(subprocess, "Popen", Starting)
+    with monkeypatch.context() as context:
+        context.setattr(os, "pidfd_open", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.start(["sleep", "1000"], folder, memory=1 << 30)
+    assert started and started[-1].returncode is not None
+
+
 def test_what_would_be_dangerous_to_open_is_gone_afterwards(run, folder):
     run("ln -s /etc/passwd out; ln -s ../neighbour up; echo a >file; ln -s file inside; mkfifo fifo; chmod 6755 file")
     assert sorted(path.name for path in folder.iterdir()) == ["file", "inside"]

@@ -23,6 +23,7 @@ from lab.machines.machine import Machine
 from lab.marks import results
 from lab.replay import archive, checkpoint
 from lab.replay.archive import Checkpoint
+from lab.replay.boots import Boots
 from lab.replay.checkpoint import RestoredMachine
 from lab.replay.live import Server
 
@@ -52,6 +53,24 @@ def word(machine: Machine, name: str) -> int:
     return machine.ram.words(machine.ram.variables(re.compile(name))[0], "I")[0]
 
 
+def test_machines_after_the_first_go_on_from_its_first_prompt(kernel, monkeypatch):
+    waited = []
+    monkeypatch.setattr(Machine, "boot", lambda machine, limit_s=None, boot=Machine.boot: waited.append(1) or boot(machine, limit_s))
+    with Boots(dataclasses.replace(kernel, prompt=""), HARTS) as boots:
+        for line in ("one", "two"):
+            with boots.new() as machine:
+                machine.boot()
+                boots.keep(machine)
+                banner = machine.console
+                assert machine.run(f"echo {line} > there; cat there").strip() == line
+        assert len(waited) == 1 and "starting sh" in banner
+        kept = boots._kept[0]
+        (kept / checkpoint.DEVICES).write_bytes(b"")    # what cannot be restored boots
+        with boots.new() as machine:
+            assert "two" not in machine.boot().run("cat there") and len(waited) == 2
+    assert not kept.exists()
+
+
 def test_a_restored_machine_has_its_disk_and_its_clock_and_the_first_goes_on(kernel, booted, saved):
     booted.run("echo two > second")
     with RestoredMachine(kernel, HARTS, saved) as machine:
@@ -68,7 +87,7 @@ def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_pat
     with RestoredMachine(kernel, HARTS, saved) as first, Server(first) as server, debugger.Session(kernel.elf, server.target) as gdb:
         gdb.ask("break fork")
         first.send("ls")
-        gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch ticks", "break sys_exec")
+        gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch panicked", "break sys_exec")
         assert gdb.ask("xv6-checkpoint one") == ""
         kept = gdb.ask("info threads", f"xv6-snapshot {tmp_path}/before")
         step = gdb.ask("shrimp-step")

@@ -24,7 +24,7 @@ def test_steps_back_and_as_many_forward_lead_to_the_same_machine(ask):
     assert at(said[7]) < at(said[2])
 
 
-@pytest.mark.parametrize("n, seed", [(4, 1), pytest.param(100, 2, marks=[pytest.mark.soak, pytest.mark.limit(3600)])])
+@pytest.mark.parametrize("n, seed", [(2, 1), pytest.param(100, 2, marks=[pytest.mark.soak, pytest.mark.limit(3600)])])
 def test_steps_back_and_as_many_forward_give_the_same_snapshot_anywhere(recorded, ask, tmp_path, n, seed):
     chance, commands = random.Random(seed), []
     for number in range(n):

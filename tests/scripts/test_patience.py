@@ -16,6 +16,7 @@ from lab.kernels.tree import prepare
 from lab.machines import debugger, panics
 from lab.machines.machine import Machine, Silent
 from lab.patience import Patience
+from lab.replay.checkpoint import RestoredMachine
 
 SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
 
@@ -41,6 +42,26 @@ def test_what_a_process_waits_for_a_cpu_is_not_counted(one_of_many):
     assert time.monotonic() - start > 1.0  # it had a fifth of the CPU at most
 
 
+TIMES = patience.Times
+MS = 1_000_000
+
+
+@pytest.mark.parametrize("threads, passed", [
+    ([(0, 0)], 0.5),                            # it slept
+    ([(100, 300), (100, 200)], 0.1),            # each waited, in turns: what is left is work
+    ([(100, 100), (100, 0)], 0.4),
+    ([(300, 200), (300, 200), (300, 200)], 0.3),    # they waited side by side; each ran
+])
+def test_turns_are_waited_for_one_by_one_and_what_one_ran_has_passed(monkeypatch, threads, passed):
+    now = [0.0]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    seen = [TIMES(0, 0)] * len(threads)
+    monkeypatch.setattr(patience, "_times", lambda pid: dict(zip("abc", seen)) if pid == 1 else {})
+    patient = Patience(1.0, 1)
+    now[0], seen = 0.5, [TIMES(ran * MS, waited * MS) for ran, waited in threads]
+    assert patient.left_s == pytest.approx(1.0 - passed)
+
+
 def test_the_time_of_a_process_that_sleeps_passes():
     with subprocess.Popen(["sleep", "1000"]) as sleeping:
         patient = Patience(0.2, sleeping.pid)
@@ -50,7 +71,7 @@ def test_the_time_of_a_process_that_sleeps_passes():
 
 
 def test_wall_time_is_the_last_resort(monkeypatch):
-    monkeypatch.setattr(patience, "_waited_ns", lambda pid: {"1": time.monotonic_ns()})  # all it does is wait
+    monkeypatch.setattr(patience, "_times", lambda pid: {"1": patience.Times(0, time.monotonic_ns())})  # all it does is wait
     patient = Patience(0.0625, 1)
     assert patient.left_s == pytest.approx(0.0625, abs=0.05)
     monkeypatch.setattr(patience, "_LAST_RESORT_S", 0.0)
@@ -95,12 +116,11 @@ def test_a_gdb_that_does_not_end_is_ended(kernel):
 def booted(monkeypatch):
     """The machines that check has booted."""
     found = []
-    boot = Machine.boot
-
-    def noted(machine, *limit):
-        found.append(machine.pid)
-        return boot(machine, *limit)
-    monkeypatch.setattr(Machine, "boot", noted)
+    for owner in (Machine, RestoredMachine):    # which goes on from where another has booted
+        def noted(machine, *limit, boot=owner.boot):
+            found.append(machine.pid)
+            return boot(machine, *limit)
+        monkeypatch.setattr(owner, "boot", noted)
     monkeypatch.setattr(checking.uncleared, "find", lambda *_: None)   # which boots once more, and is not what is counted here
     return found
 

@@ -31,6 +31,7 @@ from ..machines.machine import Endless, Machine, Panicked, Silent
 from ..machines.qmp import Gone, Qmp
 from ..machines.rundir import RunDir
 from ..patience import point_s
+from ..replay.boots import Boots
 from . import exits, player, playing, scenarios, uncleared, verdict
 from .keeping import Keeper
 from .points import DEFAULT
@@ -242,9 +243,10 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
     place = RunDir(kernel.ram_bytes)
     try:
         place.path.chmod(0o711)  # what is in it is for whom it belongs to, but GDB is another user, where we are root
-        with debugger.Session(kernel.elf, walls=kernel.walled, within=place.path) as gdb:
+        with debugger.Session(kernel.elf, walls=kernel.walled, within=place.path) as gdb, \
+                Boots(kernel, cpus, within=place.path, plugged=plugin.asked(kernel, ["WHO"])) as boots:
             n_hung, is_there = 0, True
-            for outcome in _check_with(gdb, kernel, cpus, cast, place.path, only, on_fail):
+            for outcome in _check_with(gdb, boots, cast, only, on_fail):
                 n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
                 is_there = outcome.name != "boot"
                 yield outcome
@@ -254,15 +256,15 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
         place.remove()
 
 
-def _check_with(gdb: debugger.Session, kernel: Kernel, cpus: int, cast: Cast, place: Path, only: Collection[str],
-                on_fail: OnFail) -> Iterator[Outcome]:
+def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collection[str], on_fail: OnFail) -> Iterator[Outcome]:
     left = [one for one in cast.scenarios if not only or one.name in only]
     hung: Outcome | None = None  # what came of the first that is left, when it hung
     n_hung = 0
     while left:
-        with Machine(kernel, cpus, within=place, plugged=plugin.asked(kernel, ["WHO"])) as machine:
+        with boots.new() as machine:
             try:
                 machine.boot()
+                boots.keep(machine)
             except (Panicked, Silent, Gone) as error:
                 outcome = _not_booted(machine, error)
                 if outcome.hindrance and outcome.hindrance.is_hang and not hung:

@@ -29,6 +29,7 @@ from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
 from ..machines.machine import Machine, Panicked
+from ..replay.boots import Boots
 from . import player
 from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
 
@@ -825,14 +826,16 @@ def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], 
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         program = player.build(kernel, known, Path(folder))
         with program.named():
-            theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, cpus, handout, seed, within)
+            equipped = player.equip(kernel, program, Path(folder))
             if handout or not program.shares:
                 sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
-            with theatre.stage() as stage:
-                found = stage.play_all(sequences)
-                looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
-            if found.divergence is not None:
-                found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
+            with Boots(equipped, cpus, within=within) as boots:
+                theatre = _Theatre(boots, program, known, handout, seed)
+                with theatre.stage() as stage:
+                    found = stage.play_all(sequences)
+                    looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
+                if found.divergence is not None:
+                    found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
         return found, looked, program.unmasked(console)
 
 
@@ -843,8 +846,8 @@ def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[St
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         program = player.build(kernel, known, Path(folder))
         with program.named():
-            theatre = _Theatre(player.equip(kernel, program, Path(folder)), program, known, 1, handout, "", None)
-            with theatre.stage() as stage:
+            with Boots(player.equip(kernel, program, Path(folder)), 1) as boots, \
+                    _Theatre(boots, program, known, handout, "").stage() as stage:
                 seen(stage, None)
                 found = stage.play(ops, lambda op: seen(stage, op))
                 seen(stage, found.ops[-1] if found else None)
@@ -854,15 +857,14 @@ def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[St
 class _Theatre:
     """Machines with the player, one after the other."""
 
-    def __init__(self, kernel: Kernel, program: player.Program, known: player.Facts, cpus: int, handout: bool, seed: str,
-                 within: Path | None) -> None:
-        self._kernel, self._program, self._known, self._cpus = kernel, program, known, cpus
-        self._handout, self._seed, self._within = handout, seed, within
+    def __init__(self, boots: Boots, program: player.Program, known: player.Facts, handout: bool, seed: str) -> None:
+        self._boots, self._program, self._known, self._handout, self._seed = boots, program, known, handout, seed
 
     @contextmanager
     def stage(self) -> Iterator[Stage]:
-        with Machine(self._kernel, self._cpus, within=self._within) as machine:
+        with self._boots.new() as machine:
             machine.boot()
+            self._boots.keep(machine)
             play = Player(machine, self._program, self._known)
             try:
                 yield Stage(play, self._known, handout=self._handout, seed=self._seed)

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shrimpy.memory.readers import RAM_BASE
 
@@ -64,6 +64,16 @@ class Silent(Trouble):
 
 class Endless(Silent):
     """The console printed more than any kernel has to say."""
+
+
+class AtPrompt(NamedTuple):
+    """What is known of a shell that waits for a line, and what its machine's console has printed: see Machine."""
+
+    text: str
+    prompt: re.Pattern[str] | None
+    shell: frozenset[int]
+    consumed: frozenset[int]
+    typed: int
 
 
 class Machine:
@@ -334,6 +344,19 @@ class Machine:
         self._mark = len(self._text)
         return self
 
+    @property
+    def at_prompt(self) -> AtPrompt:
+        """What a machine needs to know that goes on from where this one is: it has booted, and its shell waits."""
+        return AtPrompt(self._text, self._prompt, self._shell, self._consumed, self._typed)
+
+    def _go_on(self, known: AtPrompt) -> None:
+        """Knows what boot() would have learnt."""
+        with self._changed:
+            self._text = known.text + self._text
+            self._mark = len(known.text)
+        self._prompt, self._shell, self._consumed, self._typed = known[1:]
+        self._waiting = prompt.Waiting(self.ram)
+
     def _await_first_prompt(self, limit_s: float | None) -> bool:
         """Whether memory says that the shell waits; else the console ends as if it did."""
         calm, looked = 0, 0
@@ -470,8 +493,9 @@ class Machine:
 
     def stop(self) -> None:
         """Ends QEMU and removes its folder. Harmless when done twice."""
-        qemu = getattr(self, "_qemu", None)
-        if qemu is not None:
+        running = getattr(self, "_running", None)
+        if running is not None:
+            qemu = running.process
             if qemu.poll() is None:
                 self._running.send(signal.SIGTERM)
                 if not self._running.ended(_END_S):

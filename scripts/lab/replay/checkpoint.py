@@ -23,7 +23,7 @@ from pathlib import Path
 from .. import Trouble
 from ..kernels.tree import Kernel
 from ..machines import sparse
-from ..machines.machine import Machine, Silent
+from ..machines.machine import AtPrompt, Machine, Silent
 from ..machines.qmp import Gone, Qmp
 from .wire import Closed, Wire
 
@@ -64,14 +64,15 @@ def disks(kernel: Kernel, folder: Path) -> tuple[Path, ...]:
 
 
 class RestoredMachine(Machine):
-    """A machine that is what was kept of another, and stands still. saved: the folder; how: as Machine takes it.
+    """A machine that is what was kept of another, and stands still. saved: the folder; known: what that one knew of its shell, if
+    it waited for a line; how: as Machine takes it.
 
     Raises Trouble where QEMU does not take it for a machine of that kernel and so many harts.
     """
 
-    def __init__(self, kernel: Kernel, cpus: int, saved: Path, *, interactive: bool = False, logged: bool = False,
-                 within: Path | None = None) -> None:
-        self._saved = saved
+    def __init__(self, kernel: Kernel, cpus: int, saved: Path, known: AtPrompt | None = None, *, interactive: bool = False,
+                 logged: bool = False, within: Path | None = None) -> None:
+        self._saved, self._known = saved, known
         super().__init__(dataclasses.replace(kernel, disks=disks(kernel, saved)), cpus, paused=True, interactive=interactive,
                          logged=logged, within=within)
         try:
@@ -80,7 +81,9 @@ class RestoredMachine(Machine):
             self.stop()
             raise
         self.kernel = kernel
-        if kernel.prompt:
+        if known:
+            self._go_on(known)
+        elif kernel.prompt:
             self._prompt = re.compile(r"(?:^|(?<=\n))" + re.escape(kernel.prompt))
 
     def __enter__(self) -> RestoredMachine:
@@ -91,6 +94,10 @@ class RestoredMachine(Machine):
         with self.qmp() as monitor:
             monitor.execute("cont")
         return self
+
+    def boot(self, limit_s: float | None = None) -> RestoredMachine:
+        """As go(): it has booted."""
+        return self.go()
 
     def _arguments(self, paused: bool, icount: bool) -> list[str]:
         sparse.copy(self._saved / RAM, self.ram_file)

@@ -213,13 +213,15 @@ class _Debugging:
 
     def _go_there(self, new: RestoredMachine, thread: int) -> None:
         stub = Wire.to(new.gdb_target)
-        for packet in (self._attach, *_SETTLED, *self._told.values()):
+        hart = b"p01.%02x" % thread if b"multiprocess+" in self._attach else b"%02x" % thread
+        # Where a machine stops in a hart, GDB takes that for selected, and does not say so.
+        for packet in (self._attach, *_SETTLED, *self._told.values(), b"Hg" + hart):
             stub.send(packet)
             stub.receive()
         self._stub.close()
         self._stub, self._ready = stub, None
         self._server.swap(new)
-        self._gdb.send(_TRAP % (b"p01.%02x" % thread if b"multiprocess+" in self._attach else b"%02x" % thread))
+        self._gdb.send(_TRAP % hart)
 
 
 def _attached(machine: Machine) -> Wire:

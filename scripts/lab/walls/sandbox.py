@@ -350,10 +350,15 @@ class Running:
                 os.close(one)
         self.pid = self.inside = self.process.pid
         self._first = None
-        with os.fdopen(inform) as told:
-            if walls and (pid := re.search(r'"child-pid": (\d+)', told.read())):
-                with contextlib.suppress(ProcessLookupError):
-                    self._first, self.inside = os.pidfd_open(int(pid[1])), int(pid[1])
+        try:
+            with os.fdopen(inform) as told:
+                if walls and (pid := re.search(r'"child-pid": (\d+)', told.read())):
+                    with contextlib.suppress(ProcessLookupError):
+                        self._first, self.inside = os.pidfd_open(int(pid[1])), int(pid[1])
+        except BaseException:  # a Ctrl-C: nobody else knows of it yet
+            self.process.kill()  # bubblewrap's first process ends with it
+            self.process.wait()
+            raise
 
     @property
     def stdout(self) -> IO[bytes]:
