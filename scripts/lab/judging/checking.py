@@ -594,7 +594,8 @@ def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profi
         facts = player.facts(gdb)
         if facts is None:
             return
-        perform = partial(playing.perform, kernel, facts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
+        perform: Callable[..., tuple[spec.Played, Judgement, str]] = partial(
+            playing.perform, kernel, facts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
         found, judgement, console = perform(sequences(seed))
         if found.divergence is None and cpus > 1:
             again, judged, printed = perform(spec.on_several_harts(), cpus)
