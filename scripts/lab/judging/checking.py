@@ -9,9 +9,8 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -590,15 +589,16 @@ def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profi
     def look(machine: Machine, unmasked: Callable[[str], str], found: spec.Played) -> Judgement:
         with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", known=Known(played=found), attempts=_ATTEMPTS, on_fail=on_fail)
+
+    def perform(facts: player.Facts, played: Iterable[spec.Sequence], harts: int) -> tuple[spec.Played, Judgement, str]:
+        return playing.perform(kernel, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
     try:
         facts = player.facts(gdb)
         if facts is None:
             return
-        perform: Callable[..., tuple[spec.Played, Judgement, str]] = partial(
-            playing.perform, kernel, facts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
-        found, judgement, console = perform(sequences(seed))
+        found, judgement, console = perform(facts, sequences(seed), 1)
         if found.divergence is None and cpus > 1:
-            again, judged, printed = perform(spec.on_several_harts(), cpus)
+            again, judged, printed = perform(facts, spec.on_several_harts(), cpus)
             found = found.then(again)
             judgement, console = (judged, printed) if again.divergence else (judgement, console)
     except Trouble as error:
