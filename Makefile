@@ -178,6 +178,7 @@ bench:
 	$(PYTHON) scripts/bench-kit
 	$(PYTHON) scripts/bench-replay
 	$(PYTHON) scripts/bench-plugins
+	$(PYTHON) scripts/bench-live
 
 soak:
 	scripts/setup

@@ -55,11 +55,15 @@ def test_a_value_a_printout_and_a_process_that_has_not_faulted(holding, session,
 
 def test_what_a_line_of_the_shell_allocates_and_what_stays(holding, session):
     gdb = session(holding)
-    holding.send("ls")
     found = data(gdb.ask("xv6-allocs -json ls"))
     by = {one["function"]: (one["allocated"], one["freed"]) for one in found["functions"]}
     assert found["allocated"] == sum(n for n, _ in by.values()) > 20 and {"allocproc", "mappages"} & set(by), by
     assert found["freed"] == sum(n for _, n in by.values()) and found["stayed"] == [], found
+    said = gdb.ask("xv6-allocs 'echo a line that is longer than what the UART keeps of it'")
+    assert re.match(r"echo a line .* of it: \d+ frames allocated", said), said
+    assert "a line that is longer than what the UART keeps of it\n" in holding.console
+    holding.send("ls")
+    assert data(gdb.ask("xv6-allocs -json -by-hand ls"))["allocated"] == found["allocated"]
     assert "RUNNING" in gdb.ask("xv6-ps") and "No breakpoints" in gdb.ask("info breakpoints")
 
 

@@ -36,6 +36,7 @@ class Design:
         m.info.structs["ds"] = fields(("__key", 0, INT), ("mode", 4, Type("uint", 4)), ("shm_segsz", 8, WORD), ("shm_nattch", 16, WORD))
         m.info.structs["segment"] = fields(("frames", 0, PTR), ("ds", 8, Type("struct", 24, "ds")))
         m.info.struct_sizes["segment"] = 32
+        m.info.learnt.clear()     # it is another kernel now
         m.info.symbols["shm"] = Symbol(TABLE, array(Type("struct", 32, "segment"), 4))
         m.info.structs["attachment"] = fields(("va", 0, WORD), ("segment", 8, pointer("segment")), ("perm", 16, INT))
         m.info.structs["proc"].update(shm=Field(RECORDS, array(Type("struct", 24, "attachment"), 3)), nshm=Field(N_RECORDS, INT))
@@ -80,6 +81,7 @@ class OnePageEach(Design):
         self.m.info.structs["shm_page"] = fields(("id", 0, Type("uint", 4)), ("frame", 8, Type("ptr", 8, "", 0, Type("char", 1))),
                                                  ("refcnt", 16, INT))
         self.m.info.structs["shm_table"] = fields(("shm_pages", 0, array(Type("struct", 24, "shm_page"), 4)))
+        self.m.info.learnt.clear()     # it is another kernel now
         self.m.info.symbols["shm_table"] = Symbol(TABLE, Type("struct", 96, "shm_table"))
 
     def make(self, n_bytes: int = PAGE, key: int = 0) -> Place:
@@ -103,6 +105,7 @@ class Listed(Design):
         self.m.info.structs["shm_node"] = fields(("shm_id", 0, INT), ("key", 4, INT), ("size", 8, WORD), ("nattch", 16, INT),
                                                  ("removed", 20, INT), ("pages", 24, array(WORD, 4)), ("next", 56, node))
         self.m.info.struct_sizes["shm_node"] = 64
+        self.m.info.learnt.clear()     # it is another kernel now
         self.m.info.symbols["shm_list"] = Symbol(TABLE, node)
 
     def make(self, n_bytes: int = PAGE + 1, key: int = 0) -> Place:
@@ -134,6 +137,7 @@ class Areas(Design):
         m = self.m
         m.info.structs["shmobj"] = fields(("size", 0, WORD), ("refs", 8, INT), ("key", 12, INT), ("pages", 16, array(WORD, 4)))
         m.info.struct_sizes["shmobj"] = 48
+        m.info.learnt.clear()     # it is another kernel now
         m.info.symbols["shmobjs"] = Symbol(TABLE, array(Type("struct", 48, "shmobj"), 4))
         m.info.structs["vma"] = fields(("addr", 0, WORD), ("obj", 8, pointer("shmobj")), ("prot", 16, INT), ("used", 20, INT))
         m.info.structs["proc"].update(areas=Field(RECORDS, array(Type("struct", 24, "vma"), 4)))

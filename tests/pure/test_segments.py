@@ -22,6 +22,7 @@ def lists(m: Machine) -> None:
                                   ("shm_nattch", 16, WORD))
     m.info.structs["segment"] = fields(("frames", 0, Type("ptr", 8, "", 0, pointer())), ("ds", 8, Type("struct", 24, "ds")))
     m.info.structs["shm"] = fields(("segments", 0, array(Type("struct", 32, "segment"), 2)))
+    m.info.learnt.clear()     # it is another kernel now
     m.info.symbols["shm"] = Symbol(TABLE, Type("struct", 64, "shm"))
 
 
@@ -30,6 +31,7 @@ def holds(m: Machine) -> None:
     m.info.structs["shm_region"] = fields(
         ("key", 0, Type("int", 4)), ("mode", 4, Type("uint", 4)), ("size", 8, WORD), ("refcnt", 16, WORD),
         ("pages", 24, array(WORD, 2)))
+    m.info.learnt.clear()     # it is another kernel now
     m.info.symbols["shmtable"] = Symbol(TABLE, array(Type("struct", 40, "shm_region"), 2))
 
 

@@ -100,6 +100,22 @@ def test_every_operation_is_played_in_every_state(most):
     assert not any(one != other and other[:len(one)] == one for one in found for other in found), "none is the beginning of another"
 
 
+def test_what_other_sequences_do_is_not_done_again_and_nothing_is_lost():
+    others = [one.ops for one in borders()]
+    left = covering(2, others)
+
+    def steps(sequences):
+        found = set()
+        for ops in sequences:
+            model = Model()
+            for op in ops:
+                found.add((model.shape(), op.do))
+                bury(model, op)
+        return found
+    assert steps(left + others) >= steps(covering(2)) and sum(map(len, left)) < sum(map(len, covering(2)))
+    assert covering(2, covering(2)) == []
+
+
 def test_pairs_are_more_and_what_a_seed_draws_is_drawn_again():
     assert len(pairs(2)) > len(covering(2)) > 5
     assert list(random_ones("x", 3, 20, 4)) == list(random_ones("x", 3, 20, 4)) != list(random_ones("y", 3, 20, 4))
@@ -402,9 +418,43 @@ class _LosesOnceNobodyHasIt(Model):
                 segment.pages = tuple(Page() for _ in segment.pages)
 
 
-SHARING_MUTANTS = [_KeyStays, _RemovedAtOnce, _ForkDoesNotInherit, _ForkCopiesSegments, _ForkGivesW, _ExecKeepsSegments, _ExitDoesNotDetach,
-                   _ForkDoesNotCount, _ReadOnlyIsNot, _SecondIsTheFirst, _DetachesAll, _DetachesInside, _AttachesAnother,
-                   _LosesOnceNobodyHasIt]
+class _CountsProcesses(Model):
+    def n_attached(self, segment):
+        return sum(process.attachment(segment) is not None for process in self.processes.values())
+
+
+class _DoesNotCountWhatIsInherited(Model):
+    def n_attached(self, segment):
+        return len({one.number for process in self.processes.values() for one in process.attached if one.segment.number == segment})
+
+
+class _CountsOn(Model):
+    """Who ends without shmdt stays counted."""
+
+    def __init__(self):
+        self.left = []
+        super().__init__()
+
+    def _exit(self, process):
+        self.left += process.attached
+        super()._exit(process)
+
+    def n_attached(self, segment):
+        return super().n_attached(segment) + sum(one.segment.number == segment for one in self.left)
+
+
+class _ExecCountsOn(_CountsOn):
+    def _exit(self, process):
+        Model._exit(self, process)
+
+    def _exec(self, process):
+        self.left += process.attached
+        super()._exec(process)
+
+
+SHARING_MUTANTS = [_CountsProcesses, _DoesNotCountWhatIsInherited, _CountsOn, _ExecCountsOn, _KeyStays, _RemovedAtOnce, _ForkDoesNotInherit,
+                   _ForkCopiesSegments, _ForkGivesW, _ExecKeepsSegments, _ExitDoesNotDetach, _ForkDoesNotCount, _ReadOnlyIsNot,
+                   _SecondIsTheFirst, _DetachesAll, _DetachesInside, _AttachesAnother, _LosesOnceNobodyHasIt]
 
 MUTANTS = [_CopiesAtFork, _Grandparents, _Inherits, _FirstChildOnly, _ExecRenews, _ExecDropsShrimp, _ThirdExec, _Zeroes,
            _OrphanGetsAnother, _OrphanLoses, _OrphanExecs, _NinthChild, _ExitSoils, _SixteenthExec, _OrphansExecCopies,
@@ -433,7 +483,8 @@ def differs(mutant, sequences):
 
 def _seen(model):
     cells = [cell for process in model.living() for cell in model.cells(process.number)]
-    return (sorted(map(repr, cells)), sorted(map(repr, model.pages().values())), [model.may_write(cell) for cell in cells],
+    counts = [model.n_attached(number) for number in sorted(model.segments)]
+    return (sorted(map(repr, cells)), sorted(map(repr, model.pages().values())), counts, [model.may_write(cell) for cell in cells],
             [[model.word_at(cell, at) for at in range(128)] for cell in cells])
 
 

@@ -50,6 +50,7 @@ DIVERGENCES = [
     Divergence(Differs.STATUS, OPS, Cell(2), seen=0, expected=42),
     Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), seen=0, pid=30), Divergence(Differs.LEAK, OPS, seen=2),
     Divergence(Differs.FLAGS, OPS, OF_SEGMENT, "segments", seen=0x17), Divergence(Differs.MAPPED, OPS, OF_SEGMENT, "segments", seen=FRAME),
+    Divergence(Differs.MISCOUNTED, OPS, Cell(3, segment=2), "segments", seen=1, expected=2),
     Divergence(Differs.ANSWER, OPS, Cell(3), "segments", seen=-2), Divergence(Differs.ANSWER, OPS, Cell(3), "segments", seen=5, expected=-1),
     Divergence(Differs.CONTENT, OPS, OF_SEGMENT, "segments", seen=0, expected=7, index=3, written=True)]
 

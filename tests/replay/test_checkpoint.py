@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from lab.kernels import tree, variant
 from lab.machines import debugger, rundir, sparse
 from lab.machines.machine import Machine
 from lab.marks import results
+from lab.pictures import watching
 from lab.replay import archive, checkpoint
 from lab.replay.archive import Checkpoint
 from lab.replay.boots import Boots
@@ -110,6 +112,31 @@ def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_pat
         assert server.machine.run("cat first").strip() == "one"
         last = server.machine
     assert not Path(f"/proc/{last.pid}").exists() and not last.folder.exists()
+
+
+def orders(url: str) -> Iterator[list]:
+    """The processes that a page shows, whenever it is told of them."""
+    for line in urllib.request.urlopen(f"{url}events"):
+        if line.startswith(b"data: ") and (order := json.loads(line[6:])["parts"].get("order")):
+            yield order
+
+
+def test_the_page_follows_the_machine_that_takes_the_place_of_another(kernel, saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHRIMPY_RUN", str(tmp_path))
+    with RestoredMachine(kernel, HARTS, saved) as first, Server(first) as server, watching.page(first.note(), False) as url, \
+            debugger.Session(kernel.elf, server.target) as gdb:
+        server.publish(url)
+        shown = orders(url)
+        assert len(next(shown)) == 2, "init and its shell"
+        gdb.ask("xv6-checkpoint one")
+        gdb.tell("continue")
+        first.send("shrimpdemo &")
+        next(one for one in shown if len(one) == 6)
+        with first.qmp() as monitor:
+            monitor.execute("stop")
+        gdb.ask("xv6-restore one")
+        assert server.machine is not first
+        next(one for one in shown if len(one) == 2)
 
 
 def test_a_machine_that_others_started_says_what_to_try(booted, ask_live):

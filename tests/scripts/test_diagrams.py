@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.kernels import variant
+from lab.pictures import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/foreign"))
@@ -81,3 +82,10 @@ def test_no_folder_is_told_before_anything_is_booted(words, said):
     done = diagrams(*words)
     assert done.returncode
     assert f"diagrams: {said}\n" in done.stderr and "booting" not in done.stderr
+
+
+def test_figures_of_another_kernel_have_a_folder_of_their_own(tmp_path):
+    one, other = (figures.folder_of(str(tmp_path / tree / "xv6")) for tree in ("one", "other"))
+    assert len({one, other, figures.folder_of("")}) == 3
+    assert one.parent == other.parent == figures.folder_of("") == figures.FOLDER
+    assert figures.folder_of(str(tmp_path / "one" / "." / "xv6")) == one

@@ -19,9 +19,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "viz")]
 import browsing                                     # noqa: E402
 from browsing import Chromium                       # noqa: E402
 from lab import ROOT                                # noqa: E402
+from lab.kernels import variant                     # noqa: E402
 from lab.machines import debugger, rundir, scene    # noqa: E402
+from lab.machines.known import known                # noqa: E402
 from lab.machines.machine import Machine            # noqa: E402
 from lab.pictures import watching                   # noqa: E402
+from lab.pictures.watching import Board, Watcher    # noqa: E402
 
 SAYS = "document.getElementById('line').textContent"
 
@@ -125,3 +128,39 @@ def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[...
     other.write_bytes(one.kernel.elf.read_bytes().replace(one.ram.code(0x80000000, 64), os.urandom(64), 1))
     note = dataclasses.replace(one.note(), kernel=str(other))
     assert watching._runs(one.note(), one.ram) and not watching._runs(note, one.ram)
+
+
+STORM_LOOKS = 100_000
+
+
+@pytest.mark.soak
+@pytest.mark.limit(7200)
+def test_a_storm_on_8_harts_is_never_called_a_failure_and_nothing_grows(machine: Callable[..., Machine], monkeypatch):
+    watch_a_storm(machine, monkeypatch, STORM_LOOKS)
+
+
+def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_looks: int) -> None:
+    """Looks n times at processes that fork, exit and wait on 8 harts, each time twice, and judges what agrees; counts what is kept."""
+    monkeypatch.setattr(watching, "_PERIOD_S", 0)
+    one = machine(8, kernel=variant.build("programs", programs=sorted((ROOT / "tests/gdb/programs").glob("*.c"))))
+    with debugger.Session(one.kernel.elf) as gdb:
+        of_kernel = known(gdb)
+    one.send("storm 2 &")
+    one.wait_for("storm: ready\n")
+    board, lamps, sizes = Board(), set(), []
+
+    def posted(told: dict[str, str], seen: Any = None, post: Callable[..., None] = board.post) -> None:
+        lamps.update([json.loads(told["lamp"])["state"]] if "lamp" in told else [])
+        post(told, seen)
+    monkeypatch.setattr(board, "post", posted)
+    with board, Watcher(one.note(), of_kernel, board) as watcher:
+        while watcher.n_looks < n_looks and not watcher.ended.wait(1):
+            if watcher.n_looks >= n_looks // 10:     # after that nothing is to grow
+                sizes.append((sys.getallocatedblocks(), board.n_states))
+    assert watcher.n_looks >= n_looks and watcher.n_judged, board.newest.parts.get("line")
+    assert "pass" in lamps and "fail" not in lamps
+    blocks = [n for n, _ in sizes]
+    first, second = blocks[:len(blocks) // 2], blocks[len(blocks) // 2:]
+    assert first and max(second) < 1.5 * max(first), f"memory grows: {blocks}"
+    print(f"{watcher.n_looks} looks, {watcher.n_judged} pictures that agreed and were new judged; {min(blocks)} to {max(blocks)} "
+          f"blocks of memory, at most {max(n for _, n in sizes)} states kept")

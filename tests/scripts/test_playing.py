@@ -63,6 +63,12 @@ def test_a_mistake_differs_at_the_operation_that_shows_it(name, what, cell, ops,
     assert (found.what, found.cell, found.ops, found.beyond) == (what, cell, ops, beyond)
 
 
+def test_a_count_of_attachments_that_fork_forgets_differs_though_all_pages_are_right():
+    found = perform(wrong("shm-fork-not-counted"), SHARING[1:2], most_tries=0).divergence
+    assert (found.what, found.ops, found.expected, found.seen) == (Differs.MISCOUNTED, SHARING[1][:4], 2, 1)
+    assert found.cell == Cell(PARENT, segment=1)
+
+
 def test_a_long_sequence_is_cut_to_what_shows_it():
     long = (*FAMILY, Op(CHILD, Do.LOAD, 1, "FRY"), Op(CHILD, Do.FORK, GRANDCHILD), Op(GRANDCHILD, Do.EXEC), Op(CHILD, Do.EXIT),
             Op(PARENT, Do.WAIT), Op(PARENT, Do.EXIT))

@@ -39,7 +39,8 @@ def step(title: str, phase: str, seen: dict[str, Any], changes: list[dict[str, A
          line: Optional[int] = 88, more: int = 0) -> dict[str, Any]:
     return {"title": title, "caption": f"What this means for {title.lower()}.",
             "at": {"function": "proc_pagetable", "file": "kernel/proc.c", "line": line,
-                   "source": f"\tif (made({len(title)}) < 0)"},
+                   "source": f"\tif (made({len(title)}) < 0)",
+                   "around": ["\tbefore();"] * 3 + [f"\tif (made({len(title)}) < 0)"] + ["\t\tafter();"] * 3},
             "phase": phase, "changes": changes, "more_changes": more,
             "pairing": {"state": pairing, "text": f"the pair is {pairing}"}, "snapshot": seen}
 

@@ -90,8 +90,8 @@ def test_a_recorded_film_plays_from_end_to_end(browser: Any, machine: Callable, 
 def test_keys_go_through_the_steps(chromium: Chromium, key):
     chromium.open()
     assert chromium.shown == [1]
-    for name, expected in (("ARROW_RIGHT", 2), ("ARROW_RIGHT", 3), ("ARROW_LEFT", 2), ("END", N), ("ARROW_RIGHT", N),
-                           ("HOME", 1), ("ARROW_LEFT", 1)):
+    for name, expected in (("ARROW_RIGHT", 2), ("PAGE_DOWN", 3), ("PAGE_DOWN", 4), ("PAGE_UP", 3), ("ARROW_LEFT", 2), ("END", N),
+                           ("ARROW_RIGHT", N), ("HOME", 1), ("ARROW_LEFT", 1)):
         chromium.keys(key(name))
         assert chromium.shown == [expected], name
     assert chromium.fragment == "#step-1"
@@ -165,6 +165,9 @@ def test_a_link_to_a_step_opens_there(chromium: Chromium):
     assert chromium.js("return document.title").startswith("7. pid 3 is RUNNABLE")
     assert chromium.open("#s5-process-1").shown == [5], "what is inside a step stands for it"
     assert chromium.open("#nowhere").shown == [1]
+    assert chromium.open("#step-99").shown == [N] and "99" in chromium.js("return document.querySelector('#note').textContent")
+    chromium.click("#previous")
+    assert chromium.shown == [N - 1] and chromium.js("return document.querySelector('#note').textContent") == ""
     assert chromium.open("#%E0%A4%A").shown == [1], "a broken address"
 
 
@@ -218,6 +221,44 @@ def test_what_the_list_leads_to_is_brought_into_sight_on_a_phone(chromium: Chrom
     assert top >= 0 and bottom >= 0
 
 
+def test_a_finger_goes_through_the_steps(chromium: Chromium):
+    chromium.open("#step-4", width=390, height=844)
+    chromium.cdp("Emulation.setTouchEmulationEnabled", enabled=True)
+    y = chromium.js("const b = document.querySelector('#step-4 .caption').getBoundingClientRect(); return Math.round(b.y + b.height / 2)")
+    for start, end, expected in (((300, y), (100, y + 10), 5), ((100, y), (300, y + 10), 4), ((200, y), (210, y - 150), 4)):
+        for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+            chromium.cdp("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y} for x, y in points])
+        assert chromium.shown == [expected]
+    chromium.cdp("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
+def test_f_fills_the_screen_and_leaves_it(chromium: Chromium):
+    chromium.open("#step-4")
+    chromium.keys("f")
+    chromium.until("document.fullscreenElement")
+    chromium.keys("f")
+    chromium.until("!document.fullscreenElement")
+    assert chromium.shown == [4]
+
+
+def test_source_stands_beside_the_picture_with_three_lines_around_it(chromium: Chromium):
+    chromium.open(width=1280, height=800)
+    chromium.click("#next")
+    box = chromium.js("""scrollTo(0, 0);
+        const [f, s] = ['figure', '.source'].map(one => document.querySelector('.current ' + one).getBoundingClientRect());
+        return [f.right <= s.left, s.bottom <= innerHeight]""")
+    assert box == [True, True]
+    assert chromium.js("return document.querySelectorAll('.current .source span').length") == 7
+    assert chromium.js("return document.querySelector('.current .here').textContent.trim()").startswith("88 ")
+
+
+def test_the_list_marks_where_the_pairing_breaks_first(chromium: Chromium):
+    chromium.open()
+    first = next(n for n, step in enumerate(TOLD, 1) if step["pairing"]["state"] == "broken")
+    marked = chromium.js("return [...document.querySelectorAll('nav a')].filter(a => a.querySelector('.broken')).map(a => a.hash)")
+    assert marked == [f"#step-{first}"]
+
+
 # Without scripts, on paper, on every size
 
 def test_without_scripts_all_steps_are_below_each_other(chromium: Chromium):
@@ -229,14 +270,14 @@ def test_without_scripts_all_steps_are_below_each_other(chromium: Chromium):
     assert chromium.js("return document.querySelector('.noscript').innerText")
 
 
-def test_paper_has_every_step_on_a_page_of_its_own_and_no_controls(chromium: Chromium):
+def test_paper_has_four_steps_to_a_page_and_no_controls(chromium: Chromium):
     chromium.open("#step-3", media="print")
     assert chromium.shown == list(range(1, N + 1))
     assert chromium.js("return ['.controls', 'nav', '.skip'].filter(s => document.querySelector(s).checkVisibility())") == []
     pdf = base64.b64decode(chromium.cdp("Page.printToPDF", preferCSSPageSize=True)["data"])
-    assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == N
+    assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == (N + 3) // 4
     boxes = {tuple(map(float, box)) for box in re.findall(rb"/MediaBox \[0 0 ([.\d]+) ([.\d]+)\]", pdf)}
-    assert boxes and all(abs(w - 595.28) < 1 and abs(h - 841.89) < 1 for w, h in boxes), "A4"
+    assert boxes and all(abs(h - 595.28) < 1 and abs(w - 841.89) < 1 for w, h in boxes), "A4"
 
 
 def test_dark_paper_is_white(chromium: Chromium):
@@ -345,7 +386,7 @@ def test_the_focus_is_seen_wherever_it_goes(chromium: Chromium, key):
         order.append(name)
         assert style == "solid" and width >= 2, name
         assert chromium.js("const b = document.activeElement.getBoundingClientRect(); return b.left >= 0 && b.top >= 0"), name
-    assert order == ["skip", "first", "previous", "play", "next", "last", "seconds", "#step-1"]
+    assert order == ["skip", "first", "previous", "play", "next", "last", "full", "seconds"]
 
 
 def test_nothing_moves_by_itself(chromium: Chromium, key):

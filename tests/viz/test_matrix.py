@@ -35,8 +35,8 @@ def grid(made: ft.Family, pids=None) -> dict[str, dict[str, str]]:
     svg = svg_of(made, pids)
     texts = pictures.texts(svg)
     keys = {name: said.split("\n") for name, said in pictures.groups(svg).items() if name.startswith("frame-")}
-    assert all(said[0] == said[1] and name == f"frame-{said[2]}" for name, said in keys.items())
-    numbers = {said[0]: said[2] for said in keys.values()}
+    assert all(said[0] == said[-2 if len(said) > 1 else 0] and name == f"frame-{said[-1]}" for name, said in keys.items())
+    numbers = {said[0]: said[-1] for said in keys.values()}    # where columns are wide, addresses
     top = min((t.top for t in texts if t.said in numbers), default=0)
     columns = {(t.left + t.right) / 2: numbers[t.said] for t in texts if t.said in numbers and t.top < top + 1}
     rows: dict[str, dict[str, str]] = {}

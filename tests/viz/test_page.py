@@ -175,11 +175,28 @@ def test_a_browser_that_stays_away_holds_nobody_up(served):
     asleep.close()
 
 
-def test_what_a_board_keeps_has_a_limit():
+def test_what_a_board_keeps_has_a_limit(monkeypatch):
+    monkeypatch.setattr("drawing.page.board._MOST_CHARS", 10_000)
     board = Board()
     for n in range(2000):
-        board.post({"line": str(n)})
-    assert len(board._states) <= 900
+        board.post({"line": f"{n:100}", "console": "the same"})
+    assert board.n_states == 100 and board._size == 100 * 100
+
+
+def test_any_figure_is_kept_as_any_kind_of_file(served):
+    one, board, _ = served
+    made = index(wrong())
+    board.post(parts.Scribe().parts(made), made.snapshot)
+    head = f"/{one.token}/figure-1-"
+    for name in server.FIGURES:
+        made_of = answer(one, f"{head}{name}.dot?slot=3&va=fry")
+        assert made_of.status == 200 and made_of.read().startswith(b"digraph"), name
+    for kind, begins in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        assert answer(one, f"{head}family.{kind}?slot=0&va=").read().startswith(begins)
+    refused = answer(one, f"{head}walk.dot?slot=3&va=nonsense")
+    assert refused.status == 422 and b"\n" not in refused.read()
+    assert answer(one, f"{head}table.dot?slot=99&va=").status == 422
+    assert answer(one, f"{head}table.exe?slot=3&va=").status == answer(one, f"{head}table.svg?slot=-3&va=").status == 404
 
 
 # In a browser
@@ -296,6 +313,23 @@ def test_a_film_is_gone_through_step_by_step_and_what_changed_glows(shown):
     assert titles == [step["title"] for step in films.film()["steps"]]
     one.keys("\ue011")
     assert one.js("return document.querySelector('#step h2').textContent") == titles[0], "Home"
+
+
+@pytest.mark.parametrize("width, height", [(1280, 800), (390, 844)])
+def test_a_page_that_follows_fits_the_window_and_asks_nobody_else(browser, served, width: int, height: int):
+    one, board, _ = served
+    made = index(ft.programs())
+    board.post(parts.Scribe().parts(made, False) | {"line": parts.encoded({"says": "Running: not exact.", "paused": False})}, made.snapshot)
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    page = Chromium(browser, one.url).open(width=width, height=height)
+    page.until("document.querySelectorAll('#processes button').length > 2")
+    assert page.js("return document.documentElement.scrollWidth <= innerWidth")
+    assert page.js("return ['pause', 'keep-file', 'keep-film'].every(id => document.getElementById(id).checkVisibility())")
+    names = page.js("return [...document.querySelectorAll('button, select, input')].filter(e => e.checkVisibility() && !"
+                    "(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map(e => e.outerHTML)")
+    assert names == [], "each has a name"
+    assert page.log("browser") == [] and {url.rpartition("/")[0] for url in page.asked()} == {one.url.rstrip("/")}
 
 
 def test_what_a_program_is_called_is_never_markup(shown):

@@ -6,8 +6,8 @@
 // attachment; so no frame is free that somebody maps.
 //
 // There are no users here: every process is the owner, without privileges. Of
-// a segment's mode the owner's bits for reading and writing are asked; the
-// others are only told. What is shared is never executed.
+// a segment's mode the owner's bits are asked; the others are only told. What
+// is shared is never executed.
 //
 // May not touch page tables but by vm.c's functions, nor the frames' counts
 // but by kalloc.c's.
@@ -69,9 +69,11 @@ static uint64 npages(struct segment *s) {
   return PGROUNDUP(s->ds.shm_segsz) / PGSIZE;
 }
 
-// Whether the mode has all these bits of the owner's.
+// Whether the owner may do what any of the nine bits asks for, of whomever
+// they are the bits: so does Linux.
 static int permits(struct segment *s, uint bits) {
-  return (s->ds.shm_perm.mode & bits) == bits;
+  uint wanted = (bits >> 6 | bits >> 3 | bits) & 7;
+  return (s->ds.shm_perm.mode >> 6 & wanted) == wanted;
 }
 
 // Gives back s's references to its frames, however many it has got so far.
@@ -120,7 +122,7 @@ static int existing(struct segment *s, uint64 size, int flags) {
     return -EEXIST;
   if (size > s->ds.shm_segsz)
     return -EINVAL;
-  return permits(s, flags & (SHM_R | SHM_W)) ? idof(s) : -EACCES;
+  return permits(s, flags & 0777) ? idof(s) : -EACCES;
 }
 
 // The identifier of the segment with that key, or of a new one; -errno.
@@ -162,7 +164,7 @@ static void detach(struct proc *p, struct attachment *a) {
   p->nshm--;
   s->ds.shm_nattch--;
   s->ds.shm_dtime = now();
-  s->ds.shm_lpid = p->pid;
+  s->ds.shm_lpid = myproc()->pid; // not p's: a fork that fails has made nobody
   settle(s);
 }
 
@@ -212,10 +214,10 @@ static long attachat(struct proc *p, struct segment *s, uint64 va, int flags) {
   uint64 size = npages(s) * PGSIZE;
   int perm = PTE_R | PTE_U | (flags & SHM_RDONLY ? 0 : PTE_W);
 
-  if (flags & SHM_EXEC || !permits(s, flags & SHM_RDONLY ? SHM_R : SHM_R | SHM_W))
-    return -EACCES;
   if (va == 0 ? flags & SHM_REMAP : va % PGSIZE && !(flags & SHM_RND))
     return -EINVAL;
+  if (flags & SHM_EXEC || !permits(s, flags & SHM_RDONLY ? SHM_R : SHM_R | SHM_W))
+    return -EACCES;
   if (va) {
     va = PGROUNDDOWN(va);
     int error = clear(p, va, va + size, flags & SHM_REMAP);
@@ -371,6 +373,8 @@ uint64 sys_shmctl(void) {
   int id = argument(0), command = argument(1), result = -EINVAL;
   uint64 addr = argument(2);
 
+  if (id < 0)
+    return result;
   acquiresleep(&shm.lock);
   if (command == IPC_INFO)
     result = telllimits(addr);

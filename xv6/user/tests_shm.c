@@ -318,10 +318,11 @@ static void mode_decides(void) {
   int id = shmget(KEY, 1, IPC_CREAT | 0400);
   struct shmid_ds ds = stat_of(id);
   must(shmget(KEY, 1, 0600) == -EACCES && shmget(KEY, 1, 0200) == -EACCES && shmget(KEY, 1, 0444) == id);
+  must(shmget(KEY, 1, 0020) == -EACCES && shmget(KEY, 1, 0001) == -EACCES && shmget(KEY, 1, 0044) == id); // whosever bits
   int closed = shmget(KEY + 1, 1, NEW & ~0777);
   must(shmget(KEY + 1, 1, SHM_R) == -EACCES && shmget(KEY + 1, 1, SHM_W) == -EACCES && shmget(KEY + 1, 1, SHM_R | SHM_W) == -EACCES);
   must(refused(EACCES, closed, 0, 0) && refused(EACCES, closed, 0, SHM_RDONLY) && shmget(KEY + 1, 1, 0) == closed);
-  must(shmctl(closed, IPC_STAT, &ds) == -EACCES);
+  must(shmctl(closed, IPC_STAT, &ds) == -EACCES && refused(EINVAL, closed, 1, 0)); // the address comes first
   must_remove(closed);
   ds = stat_of(id);
   must(refused(EACCES, id, 0, 0));
@@ -549,6 +550,7 @@ static void control_says_why(void) {
       must(shmctl(commands[c] >= SHM_STAT ? id % NSHM : id, commands[c], (void *)bad[i]) == -EFAULT);
   must(shmctl(id, 77, scratch) == -EINVAL && shmctl(id, -1, scratch) == -EINVAL);
   must(shmctl(NSHM, SHM_STAT, scratch) == -EINVAL && shmctl(-1, SHM_STAT, scratch) == -EINVAL);
+  must(shmctl(-1, IPC_INFO, scratch) == -EINVAL && shmctl(-1, SHM_INFO, scratch) == -EINVAL);
   struct shminfo limits;
   must(shmctl(0, IPC_INFO, &limits) >= 0 && limits.shmmni == NSHM && limits.shmmax == MOST && limits.shmmin == 1);
   must_remove(id);
@@ -564,9 +566,11 @@ static int make_large(void) {
   return 1;
 }
 
+// On both sides of where a table ends.
+#define HIGH (SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE)
+
 static int attach_high(void) {
-  // On both sides of where a table ends.
-  uint64 at = shmat(inherited, SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE, 0);
+  uint64 at = shmat(inherited, HIGH, 0);
   if (at == -(uint64)ENOMEM) {
     must(attached(inherited) == 0);
     return 0;
@@ -576,13 +580,28 @@ static int attach_high(void) {
   return 1;
 }
 
+static int small; // one page, attached in the upper half of that
+
+static int remap_high(void) {
+  int before = attached(small);
+  uint64 at = shmat(inherited, HIGH, SHM_REMAP);
+  if (at == -(uint64)ENOMEM) {
+    must(attached(inherited) == 0 && attached(small) == before && *(volatile char *)(HIGH + PGSIZE) == 's');
+    return 0;
+  }
+  must(at == HIGH && attached(inherited) == 1 && attached(small) == before - 1);
+  must_detach((void *)at);
+  return 1;
+}
+
 static int fork_with_segments(void) {
-  int before = attached(inherited), pid = fork();
+  struct shmid_ds was = stat_of(inherited);
+  int before = was.shm_nattch, pid = fork();
   if (pid == 0)
     exit(0);
   if (pid > 0)
     wait(0);
-  must(attached(inherited) == before);
+  must(attached(inherited) == before && (pid > 0 || stat_of(inherited).shm_lpid == was.shm_lpid));
   return pid > 0;
 }
 
@@ -594,13 +613,18 @@ static void get_without_memory(void) {
 static void attach_without_memory(void) {
   inherited = must_get(2 * PGSIZE);
   starve(attach_high);
+  small = must_get(1);
+  must(shmat(small, HIGH + PGSIZE, 0) == HIGH + PGSIZE);
+  *(volatile char *)(HIGH + PGSIZE) = 's';
+  starve(remap_high);
+  must_remove(small);
   must_remove(inherited);
 }
 
 static void fork_without_memory(void) {
   inherited = must_get(2 * PGSIZE);
   must_attach(inherited, 0);
-  must((long)shmat(inherited, SHRIMP / 2 / (NPTE * PGSIZE) * (NPTE * PGSIZE) - PGSIZE, 0) > 0);
+  must(shmat(inherited, HIGH, 0) == HIGH);
   starve(fork_with_segments);
   must(attached(inherited) == 2);
   must_remove(inherited);

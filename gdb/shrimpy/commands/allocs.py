@@ -5,6 +5,7 @@ from __future__ import annotations
 import gdb
 
 from ..live.session import session
+from ..memory.remote import StubError
 from ..records import encode
 from ..show import allocations as said
 from ..snapshot.allocations import summary
@@ -15,23 +16,30 @@ from .base import Arg, Bad, Command, Opt, painter, write_json
 class Xv6Allocs(Command):
     """Count the frames that are allocated and freed while the shell runs a line.
 
-    Type COMMAND in the machine's terminal: what is counted begins with the next fork, and ends when who forked has waited for
-    its child. Told are the calls of kalloc and kfree by function (of all processes), and which frames stayed: those that were
-    free before and are not now, with who has them. The machine is stopped then. Ctrl-C gives up.
+    COMMAND, in quotes where it has blanks, is typed at the machine's console,
+    through its UART; with -by-hand, and on a recording, it is waited for:
+    type it in the machine's terminal. What is counted begins with the next
+    fork, and ends when who forked has waited for its child. Told are the
+    calls of kalloc and kfree by function (of all processes), and which frames
+    stayed: those that were free before and are not now, with who has them.
+    The machine is stopped then. Ctrl-C gives up.
     """
 
     name = "xv6-allocs"
     kind = gdb.COMMAND_RUNNING
     args = (Arg("COMMAND", "program"),)
-    opts = (Opt("-json"),)
+    opts = (Opt("-json"), Opt("-by-hand"))
     live = True
 
     def run(self, given):
         session.snapshot()          # raises what keeps us from one now, and not after the line has run
-        if "-json" not in given:
+        by_hand = "-by-hand" in given or session.is_recording
+        if by_hand and "-json" not in given:
             gdb.write(f"waiting for {given['COMMAND']!r}: type it in the machine's terminal\n")
             gdb.flush()
         try:
+            if not by_hand:
+                _type(given["COMMAND"])
             events, before, after = allocating.of_line()
         except LookupError as error:
             raise Bad(str(error)) from None
@@ -40,6 +48,13 @@ class Xv6Allocs(Command):
             write_json(encode(found))
         else:
             gdb.write(said.allocations(found, given["COMMAND"], after, painter()))
+
+
+def _type(line: str) -> None:
+    try:
+        allocating.type_line(line)
+    except (LookupError, StubError) as error:
+        raise Bad(f"{line!r} cannot be typed from here: {error}; try: xv6-allocs -by-hand {line}") from None
 
 
 def register() -> None:

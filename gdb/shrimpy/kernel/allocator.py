@@ -125,13 +125,24 @@ class Allocator(Variables):
                     continue
                 offset, size, stride = shape
                 whole = place.type.count >= (ram_base >> 12) + n_frames
-                found = [_Counted(place.path, at + offset, size, stride, _nonzero(data, offset, size, stride, ram_base))
+                found = [_Counted(place.path, at + offset, size, stride, self._nonzero(data, offset, size, stride, ram_base))
                          for first in ((0, ram_base >> 12) if whole else (0,))
                          for at in [place.address + first * stride]
                          for data in [self._in_ram(at, n_frames * stride)] if data]
                 if found:
                     return max(found, key=lambda one: len(one.values))
         return None
+
+    def _nonzero(self, data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
+        """((frame, number), ...) of the numbers in `data`, one for each frame of RAM, that are not 0."""
+        found: List[Tuple[int, int]] = []
+        zeros = bytes(512 * stride)     # of most frames, which are free
+        for start in range(0, len(data), len(zeros)):
+            piece = data[start:start + len(zeros)]
+            if piece != zeros:
+                what = piece, offset, size, stride, ram_base + start // stride * PAGE
+                found += self.reader.remembered(what, lambda: _numbers(*what))
+        return tuple(found)
 
     # Finding the lists
 
@@ -287,18 +298,10 @@ def is_free_list(place: Place, usual: bool) -> bool:
     return usual and "free" in place.path.rsplit(".", 1)[-1].lower()
 
 
-def _nonzero(data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
-    """((frame, number), ...) of the numbers in `data` that are not 0."""
-    found: List[Tuple[int, int]] = []
-    zeros = bytes(512 * stride)     # of most frames, which are free
-    for start in range(0, len(data), len(zeros)):
-        piece = data[start:start + len(zeros)]
-        if piece == zeros:
-            continue
-        if stride == size:
-            values: Sequence[int] = array({1: "B", 2: "H", 4: "I", 8: "Q"}[size], piece)
-        else:
-            values = [word(piece, at + offset, size) for at in range(0, len(piece), stride)]
-        first = ram_base + start // stride * PAGE
-        found.extend((first + i * PAGE, values[i]) for i in compress(count(), values))
-    return tuple(found)
+def _numbers(piece: bytes, offset: int, size: int, stride: int, first: int) -> Runs:
+    """((frame, number), ...) of the numbers in a piece of an array that are not 0; first: the frame of its first."""
+    if stride == size:
+        values: Sequence[int] = array({1: "B", 2: "H", 4: "I", 8: "Q"}[size], piece)
+    else:
+        values = [word(piece, at + offset, size) for at in range(0, len(piece), stride)]
+    return tuple((first + i * PAGE, values[i]) for i in compress(count(), values))

@@ -74,7 +74,7 @@ class DebugInfo:
     objects: Tuple[Range, ...] = ()
     undescribed: Tuple[Tuple[str, str], ...] = ()
     learnt: Dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
-    # of the functions' code: `stacks` by address, `panic` which function it is
+    # of the functions' code: `stacks` by address, `panic` which function it is; of the variables: `variables`, their parts
     _function_starts: List[int] = dataclasses.field(init=False, repr=False, compare=False)
     _object_starts: List[int] = dataclasses.field(init=False, repr=False, compare=False)
 

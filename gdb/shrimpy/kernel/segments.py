@@ -102,8 +102,9 @@ class Segments(Variables):
 
     @cached_property
     def _tables(self) -> List[_Table]:
-        return [table for name in sorted(self.info.symbols) if any(one in name.lower() for one in SEGMENT_WORDS)
-                for place in self._parts(name) for table in [self._table(place)] if table]
+        return self._learnt("segments", lambda: [
+            table for name in self._names((), SEGMENT_WORDS)
+            for place in self._parts(name) for table in [self._table(place)] if table])
 
     def _table(self, place: Place) -> Optional[_Table]:
         kind = place.type

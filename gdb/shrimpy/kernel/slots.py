@@ -61,7 +61,8 @@ class Slots(Variables):
         if state is not None and table is not None:     # most slots are not in use
             unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
             slots = [one for one in slots if word(one[2], state.offset, state.type.size) != unused]
-        return [p for p in (read(*one) for one in slots) if p.state != "UNUSED"]
+        found = (self.reader.remembered(one, lambda one=one: read(*one)) for one in slots)    # type: ignore[misc]
+        return [p for p in found if p.state != "UNUSED"]
 
     @property
     def shape(self) -> Optional[Shape]:
@@ -92,6 +93,9 @@ class Slots(Variables):
         table = processes.table(self.info, kind) if kind else None
         if kind is None or table is None:
             return ()
+        return self.reader.remembered(("idle pointers", tuple(p.address for p in used)), lambda: self._idle(kind, table, used))
+
+    def _idle(self, kind: Shape, table: processes.Table, used: Sequence[Proc]) -> Runs:
         taken = {p.address for p in used}
         data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
         pointers = [f.offset for f in self.info.structs.get(kind.struct, {}).values() if f.type.kind == "ptr"]

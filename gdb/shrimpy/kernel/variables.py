@@ -6,13 +6,15 @@ What memory holds is never trusted: reads are bounded by the types' sizes, and w
 from __future__ import annotations
 
 from array import array
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Hashable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from ..memory.readers import PAGE, Reader
 from ..memory.sv39 import MAXVA, Finding
 from ..words import findings as said
 from .cnames import ALLOCATOR_WORDS, FREE_LISTS, FUNCTION_NAMES, lock_name
 from .debuginfo import DebugInfo, Type
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -111,15 +113,24 @@ class Variables:
     def _names(self, usual: Sequence[str], words: Sequence[str]) -> List[str]:
         """The variables of this kernel among `usual`, then others that have
         one of `words` in their names."""
-        others = (n for n in sorted(self.info.symbols) if any(w in n.lower() for w in words))
-        return [n for n in dict.fromkeys((*usual, *others)) if n in self.info.symbols]
+        def found() -> List[str]:
+            others = (n for n in sorted(self.info.symbols) if any(w in n.lower() for w in words))
+            return [n for n in dict.fromkeys((*usual, *others)) if n in self.info.symbols]
+        return self._learnt((*usual, "or", *words), found)
 
-    def _parts(self, name: str) -> Iterator[Place]:
+    def _parts(self, name: str) -> Sequence[Place]:
         """Variable `name`, and the fields and elements it has by value, two
         structs deep; of an array longer than a table of harts, only itself."""
         symbol = self.info.symbol(name)
-        if symbol is not None:
-            yield from self._parts_of(Place(name, symbol.address, symbol.type), 3)
+        return () if symbol is None else self._learnt(
+            ("parts of", name), lambda: list(self._parts_of(Place(name, symbol.address, symbol.type), 3)))
+
+    def _learnt(self, what: Hashable, find: Callable[[], List[T]]) -> List[T]:
+        """What the debugging information alone says, found once."""
+        known = self.info.learnt
+        if what not in known:
+            known[what] = find()
+        return known[what]      # type: ignore[no-any-return]
 
     def _parts_of(self, place: Place, depth: int) -> Iterator[Place]:
         yield place
@@ -175,6 +186,7 @@ class Variables:
 
     def _find(self, kind: str, at: Optional[int], text: str) -> None:
         self.findings.append(Finding(kind, at, text))
+        self.reader.forget()        # whoever makes something of memory here has told of it, too
 
 
 def word(data: bytes, at: int, size: int) -> int:

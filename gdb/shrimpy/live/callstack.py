@@ -11,7 +11,7 @@ import gdb
 
 from ..kernel import FUNCTION_NAMES
 from ..memory.readers import PAGE
-from ..snapshot.model import Place
+from ..snapshot.model import AROUND, Place
 
 MAX_FRAMES = 24
 """How far a stack is followed."""
@@ -145,8 +145,10 @@ def place(frame: gdb.Frame, before: bool = False) -> Place:
 def _place(function: str | None, sal: gdb.Symtab_and_line) -> Place:
     if sal.symtab is None or not sal.line:
         return Place(function)
-    text = linecache.getline(sal.symtab.fullname(), sal.line).strip()
-    return Place(function, sal.symtab.filename, sal.line, text or None)
+    path = sal.symtab.fullname()
+    text = linecache.getline(path, sal.line).strip()
+    around = linecache.getlines(path)[max(0, sal.line - 1 - AROUND):sal.line + AROUND] if text else []
+    return Place(function, sal.symtab.filename, sal.line, text or None, tuple(line.rstrip() for line in around))
 
 
 def select_frame(function: str | None) -> None:

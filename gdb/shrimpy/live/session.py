@@ -17,7 +17,8 @@ from .. import snapshot
 from ..kernel import Kernel, Proc, gdbinfo
 from ..kernel.debuginfo import DebugInfo
 from ..memory import remote
-from ..memory.readers import RAM_BASE, CoreReader, Reader, ReadError
+from ..memory.readers import RAM_BASE, CoreReader, RamFileReader, Reader, ReadError
+from ..memory.unchanged import UnchangedReader
 from ..snapshot import Snapshot
 from . import parameters, recording, stop
 
@@ -31,6 +32,7 @@ class Session:
         self._moves = 0
         self._info: tuple[tuple, DebugInfo, str | None] | None = None
         self._live: tuple[gdb.TargetConnection | None, Reader, str] | None = None
+        self._again: UnchangedReader | None = None      # what snapshots of the live machine are read by, where pages cost no packets
         self._served: tuple[str, int] | None = None     # by a server of ours: which machine is seen, and the count of moves then
         self._is_recorded = False
         self._snapshot: tuple[tuple, Snapshot] | None = None
@@ -119,6 +121,14 @@ class Session:
         """Whether the machine whose memory was read last is a recorded run."""
         return self._live is not None and self._is_recorded
 
+    def _unchanged(self, reader: Reader) -> Reader:
+        """What a snapshot is read by: of memory that is a file, what did not change since the last is not decoded again."""
+        if self._live is None or reader is not self._live[1] or not isinstance(reader, RamFileReader):
+            return reader
+        if self._again is None:
+            self._again = UnchangedReader(reader)
+        return self._again
+
     def _is_replaced(self) -> bool:
         """Whether another machine is seen now than the reader's: what went back is a new one."""
         if self._served is None or self._served[1] == self._moves:
@@ -144,7 +154,7 @@ class Session:
         """Drops what belongs to one connection."""
         if self._live is not None:
             self._live[1].close()
-        self._live = self._snapshot = self.previous = None
+        self._live = self._again = self._snapshot = self.previous = None
 
     def _probes(self) -> list[int]:
         """Pages that two machines hardly share: the process table and the
@@ -190,7 +200,7 @@ class Session:
         stopped, harts, registers = stop.where(info, threads)
         with self.memory() as reader:
             self._recognise(reader, info, (connection, core_path()))
-            taken = snapshot.take(reader if through is None else through(reader), info,
+            taken = snapshot.take(self._unchanged(reader) if through is None else through(reader), info,
                                   stopped, harts, fry=fry, shrimp=shrimp, fry_from=origin,
                                   walk_free=walk_free, registers=registers, inlined=stop.inlined)
         if through is None:

@@ -1,14 +1,16 @@
 """Physical memory: n bytes at address a, and RAM's bounds.
 
-A reader never remembers what it read: RAM changes between two stops.
+These readers never remember what they read: RAM changes between two stops. See unchanged.py for one that compares.
 """
 
 from __future__ import annotations
 
 import mmap
-from typing import Dict, Optional, Tuple, Union
+from typing import Callable, Dict, Hashable, Optional, Tuple, TypeVar, Union
 
 from . import elf
+
+T = TypeVar("T")
 
 PAGE = 4096
 """Bytes of a page and of a page table (RISC-V Privileged, 4.3.1)."""
@@ -49,6 +51,22 @@ class Reader:
         list's links are. None when that costs as much as reading all of RAM,
         as through a stub; the list is then walked a read per node."""
         return None
+
+    # What an UnchangedReader does something about
+
+    def look(self) -> None:
+        """A new look at memory begins, which may have changed since the last."""
+
+    def rely_on(self, what: object) -> None:
+        """What is made in this look from now on depends on `what` too, beside its keys and memory."""
+
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, or gave for this key when all that it read was as it is now. make: a function of the key and of what it
+        reads here; what it gives is never changed."""
+        return make()
+
+    def forget(self) -> None:
+        """What is being made is more than a function of what was read: it is not to be used again."""
 
     def close(self) -> None:
         """Give back what the reader holds; reading afterwards is an error."""

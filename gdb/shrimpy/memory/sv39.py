@@ -311,7 +311,7 @@ class _Walker:
     """The state of one walk."""
 
     def __init__(self, reader: Reader, devices: bool, runs: bool, budget: Budget) -> None:
-        self.page = reader.page
+        self.reader, self.page = reader, reader.page
         self.ram_base, self.ram_end = reader.ram
         self.devices = devices
         self.runs = runs
@@ -355,22 +355,41 @@ class _Walker:
         self.seen[pa] = entry
         self.tables.append(Table(pa, level, entry, va, pte))
         try:
-            page = self.page(pa)
+            page, plain = self.reader.remembered((pa, va), lambda: self.plain(pa, va)) if level == 0 else (self.page(pa), None)
         except ReadError as error:
             self.find("unreadable", pa, said.table_unreadable(pa, error), va)
             self.complete = False
             return
         if self.runs and level < 2 and self.whole_run(page, pa, level, va):
             return
+        if plain is not None:
+            return self.take(plain)
         shift = 12 + 9 * level
-        add, ram_base, last = self.add, self.ram_base, self.ram_end - PAGE
         for index, pte in entries(page):
-            frame = pte >> 10 << 12
-            if level == 0 and pte & _V_R == _V_R and ram_base <= frame <= last:
-                add(Leaf(va + (index << 12), frame, 0, 1, pte, pa + 8 * index))
-            elif pte & V:
+            if pte & V:
                 first = va + (index << shift)
                 self.entry(pte, pa + 8 * index, level, canonical(first) if level == 2 else first)
+
+    def plain(self, pa: int, va: int) -> Tuple[bytes, Optional[List[Leaf]]]:
+        """A table of level 0, and its leaves where it has nothing else, and nothing that would be a finding."""
+        page = self.page(pa)
+        ram_base, last, found = self.ram_base, self.ram_end - PAGE, []
+        for index, pte in entries(page):
+            frame = pte >> 10 << 12
+            if pte & _V_R == _V_R and ram_base <= frame <= last:
+                found.append(Leaf(va + (index << 12), frame, 0, 1, pte, pa + 8 * index))
+            elif pte & V:
+                return page, None
+        return page, found
+
+    def take(self, leaves: List[Leaf]) -> None:
+        """Leaves of one table that are as they should be."""
+        if self.runs:
+            for leaf in leaves:
+                self.add(leaf)
+        else:
+            self.budget.n_leaves -= len(leaves)
+            self.leaves += leaves
 
     def entry(self, pte: int, at: int, level: int, va: int) -> None:
         if pte & RESERVED:

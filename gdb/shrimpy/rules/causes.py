@@ -64,7 +64,7 @@ _MISSING = {K.FRY_MISSING: "FRY", K.SHRIMP_MISSING: "SHRIMP", K.SHRIMP_LOST: "SH
 _PLAYED: Dict[Differs, Tuple[K, ...]] = {
     Differs.PANICKED: (K.PANICKED,), Differs.MOVED: (K.PAGE_CHANGED,), Differs.MISSING: (K.FRY_MISSING, K.SHRIMP_MISSING, K.SHRIMP_LOST),
     Differs.FLAGS: (K.WRONG_FLAGS,), Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS), Differs.LEAK: LOST,
-    Differs.SHARED: (K.FRY_NOT_PRIVATE,), Differs.SATP: (K.SATP_NOT_ROOT,)}
+    Differs.SHARED: (K.FRY_NOT_PRIVATE,), Differs.SATP: (K.SATP_NOT_ROOT,), Differs.MISCOUNTED: (K.ATTACHED_MISCOUNTED,)}
 """What a stop shows of what playing shows: of the same page, where it is about one."""
 
 _OF_FRY = (K.FRY_MISSING, K.FRY_NOT_PRIVATE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import DefaultDict, Dict, Iterator, List, Optional, Tuple
+from typing import DefaultDict, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..memory.readers import PAGE
 from ..records import Runs, address, many, record
@@ -56,6 +56,15 @@ class Accounts:
             else:
                 self._large[pa, n_pages].append(user)
 
+    def add_each(self, uses: Iterable[Tuple[int, User, int]]) -> None:
+        """The same for many: (pa, user, pages)."""
+        lowest, last, users = self.lowest, self.end - PAGE, self._users
+        for pa, user, n_pages in uses:
+            if n_pages != 1:
+                self.add(pa, user, n_pages)
+            elif lowest <= pa <= last and not pa & PAGE - 1:
+                users[pa].append(user)
+
     def add_block(self, pa: int, user: User, n_pages: int) -> None:
         """Note that `user` has a block of the allocator's frames; it need not be aligned to its size."""
         if n_pages == 1:
@@ -63,9 +72,9 @@ class Accounts:
         else:
             self._large[pa, n_pages].append(user)
 
-    def frames(self) -> Tuple[Frame, ...]:
+    def frames(self, known: Dict[Tuple[int, int], Frame]) -> Tuple[Frame, ...]:
         """Every frame in use, by address. A superpage is one item unless some
-        of its frames have users of their own."""
+        of its frames have users of their own. known: frames of an earlier look, which are used again; afterwards those of this."""
         users: Dict[Tuple[int, int], List[User]] = {(pa, 1): u for pa, u in self._users.items()}
         for (pa, n_pages), their in self._large.items():
             parts = range(pa, pa + n_pages * PAGE, PAGE)
@@ -74,7 +83,10 @@ class Accounts:
             else:
                 for part in parts:
                     users[part, 1] = users.get((part, 1), []) + their
-        return tuple(Frame(pa, n_pages, tuple(users[pa, n_pages])) for pa, n_pages in sorted(users))
+        found = {place: _frame(known.get(place), *place, users[place]) for place in sorted(users)}
+        known.clear()
+        known.update(found)
+        return tuple(found.values())
 
     def lost(self) -> Runs:
         """The allocator's frames that are neither free nor used."""
@@ -90,6 +102,11 @@ class Accounts:
     def _is_alone(self, pa: int, n_pages: int) -> bool:
         return not any(other < pa + n_pages * PAGE and pa < other + n * PAGE
                        for other, n in self._large if (other, n) != (pa, n_pages))
+
+
+def _frame(known: Optional[Frame], pa: int, n_pages: int, users: List[User]) -> Frame:
+    their = tuple(users)
+    return known if known is not None and known.users == their else Frame(pa, n_pages, their)
 
 
 def runs_of(marks: bytearray, mark: int, ram_base: int, lowest: int, end: int) -> Runs:

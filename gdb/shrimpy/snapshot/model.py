@@ -42,6 +42,10 @@ class Layout:
     rsw: Tuple[str, ...] = plain(default=sv39.RSW_NAMES, later=True)    # what this kernel calls bits 8 and 9 of an entry
 
 
+AROUND = 3
+"""Lines of source that are told before a line and after it."""
+
+
 @record
 class Place:
     """A line of the kernel's source. None where it is not known."""
@@ -50,6 +54,7 @@ class Place:
     file: Optional[str] = None
     line: Optional[int] = None
     source: Optional[str] = None        # the line's text
+    around: Tuple[str, ...] = plain(default=(), later=True)     # it and up to AROUND lines before and after it, as they are in the file
 
 
 @record

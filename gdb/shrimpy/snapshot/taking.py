@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 from pathlib import PurePath
-from typing import Callable, Dict, List, Mapping as Map, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping as Map, NamedTuple, Optional, Sequence, Tuple
 
 from .. import words
 from ..kernel import FreeWalk, Kernel, Proc, guard_of, panic, rsw_names, segments as kept
@@ -76,6 +76,7 @@ class _Taking:
                  fry: Tuple[Optional[int], Optional[int], Optional[str]],
                  inlined: Callable[[int], Tuple[str, ...]], harts: Sequence[Hart]) -> None:
         self.reader = reader
+        reader.look()
         self.inlined = inlined
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
@@ -89,19 +90,21 @@ class _Taking:
         self.panic: Optional[Panic] = None
         self.segments = sorted(self.kernel.segments(), key=lambda one: one.id)
         self.segment_at = {pa: segment.id for segment in self.segments for pa in segment.frames}
+        reader.rely_on((info, self.layout, self.kernel_table, self.segments))
 
     def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool,
                  registers: Map[int, Registers]) -> Snapshot:
         kernel, layout = self.kernel, self.layout
         procs = kernel.processes()
         pid_at = {p.address: p.pid for p in procs}
-        processes = [self._process(p, pid_at) for p in procs]
+        seen = [self._process(p, pid_at) for p in procs]
+        processes = [one.process for one in seen]
         lowest, end = self._allocatable()
         if walk_free:
             walk = kernel.free_frames(lowest, end)
         else:
             walk = FreeWalk(bytearray(), [], False, Kind.FREE_LIST_NOT_WALKED, [])
-        accounts = self._accounts(walk.marks, procs, processes)
+        accounts = self._accounts(walk.marks, procs, seen)
         if walk.complete:
             if not layout.nproc and kernel.has_processes():
                 self._note_unseen(accounts, len(procs), any(h.privilege == "U" for h in harts))
@@ -118,7 +121,7 @@ class _Taking:
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end, [lock.name for lock in locks]),
             counts=self._counts(counts, kernel, procs) if counts else None,
-            frames=accounts.frames(), panic=self.panic, next_pid=kernel.next_pid(),
+            frames=accounts.frames(self.reader.remembered("frames", dict)), panic=self.panic, next_pid=kernel.next_pid(),
             segments=tuple(map(_segment, self.segments)), segment_tables=kernel.segment_tables(),
             lost=accounts.lost() if walk.complete else (),
             functions=self._functions(processes), findings=tuple(kernel.findings))
@@ -129,6 +132,9 @@ class _Taking:
             root = next((r for h in harts if h.privilege == "S" for r in [sv39.root_of(h.satp)] if r), None)
         if root is None:
             return KernelTable()
+        return self.reader.remembered(("kernel's table", root), lambda: self._walk_of_kernel(root))
+
+    def _walk_of_kernel(self, root: int) -> KernelTable:
         walk = sv39.walk(self.reader, root, devices=True, runs=True)
         mappings = tuple(self._kernel_mapping(leaf) for leaf in walk.leaves)
         return KernelTable(root, tuple(walk.tables), mappings, tuple(walk.findings))
@@ -167,21 +173,34 @@ class _Taking:
         lowest = min(max(image_end, layout.ram_base), layout.ram_end)
         return lowest + PAGE - 1 & -PAGE, max((layout.alloc_end or layout.ram_end) & -PAGE, layout.ram_base)
 
-    def _process(self, p: Proc, pid_at: Dict[int, int]) -> Process:
+    def _process(self, p: Proc, pid_at: Dict[int, int]) -> "_Seen":
+        parent, budget = pid_at.get(p.parent), self.budget
+        seen = self.reader.remembered((p, parent), lambda: self._seen(p, parent, sv39.Budget(budget.n_tables, budget.n_leaves)))
+        if not seen.walk_ends or budget.n_tables < seen.n_tables or budget.n_leaves <= seen.n_leaves:
+            return self._seen(p, parent, budget)
+        budget.n_tables -= seen.n_tables
+        budget.n_leaves -= seen.n_leaves
+        return seen
+
+    def _seen(self, p: Proc, parent: Optional[int], budget: sv39.Budget) -> "_Seen":
+        """A process as it is in memory; the walk is within `budget`."""
         tables: Sequence[Table] = ()
         mappings: List[Mapping] = []
         findings: Sequence[Finding] = ()
+        n_tables, n_leaves = budget.n_tables, budget.n_leaves
         if p.root:
-            walk = sv39.walk(self.reader, p.root, budget=self.budget)
+            walk = sv39.walk(self.reader, p.root, budget=budget)
             tables, findings = walk.tables, walk.findings
             mappings = self._mappings(walk.leaves, p.sz)
         running = p.state == "RUNNING" or not any(p.context)
-        return Process(
-            p.slot, p.pid, pid_at.get(p.parent), p.name, p.state, p.sz, p.address, p.root or None,
+        process = Process(
+            p.slot, p.pid, parent, p.name, p.state, p.sz, p.address, p.root or None,
             p.trapframe or None, p.kstack or None, p.lock_held, p.killed, p.chan or None,
             None if running else self._calls(p),
             self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings),
             tuple(Attachment(*one) for one in self.kernel.attachments(p, self.segments)))
+        return _Seen(process, tuple(_uses(process)), n_tables - budget.n_tables, n_leaves - budget.n_leaves,
+                     budget.n_tables > 0 and budget.n_leaves > 0)
 
     def _mappings(self, leaves: Sequence[sv39.Leaf], sz: int) -> List[Mapping]:
         """The leaves of one process with the part of the program each belongs to."""
@@ -224,11 +243,11 @@ class _Taking:
         return Counts(*counts, tuple(one for one in kernel.idle_pointers(procs) if one[0] in counted))
 
     def _accounts(self, free: bytearray, procs: Sequence[Proc],
-                  processes: Sequence[Process]) -> Accounts:
+                  seen: Sequence["_Seen"]) -> Accounts:
         layout, kernel = self.layout, self.kernel
         accounts = Accounts(layout.ram_base, *self._allocatable(), free)
-        for process in processes:
-            self._account_process(accounts, process)
+        for one in seen:
+            accounts.add_each(one.uses)
         for table in self.kernel_table.tables:
             accounts.add(table.pa, User("kernel-table", None, table.va))
         stack_pids = {p.kstack: p.pid for p in procs if p.kstack}
@@ -263,20 +282,6 @@ class _Taking:
             and sv39.translate(self.reader, pa, trapframe).pa is not None]
         if unseen or some_run and not n_found:
             self.kernel.note_unseen(unseen, n_found)
-
-    def _account_process(self, accounts: Accounts, process: Process) -> None:
-        pid, trapframe = process.pid, process.trapframe
-        for table in process.tables:
-            accounts.add(table.pa, User("table", pid, table.va))
-        for m in process.mappings:
-            if m.region == "trapframe":
-                accounts.add(m.pa, User("trapframe", pid, m.va), m.n_pages)
-                if m.pa == trapframe:
-                    trapframe = None
-            else:
-                accounts.add(m.pa, User("user", pid, m.va), m.n_pages)
-        if trapframe is not None:
-            accounts.add(trapframe, User("trapframe", pid))
 
     def _functions(self, processes: Sequence[Process]) -> Tuple[Tuple[str, str], ...]:
         """The names that verdicts may speak of; what bounds a heap only where one is beyond its bound."""
@@ -320,6 +325,7 @@ class _Taking:
         function = panic.function_name(self.kernel.info, self.unwinder)
         if all(frame.name != function for frame in stack.frames):
             return None
+        self.reader.forget()
         if self.panic is None or self.panic.text is None:
             self.panic = panic.about(stack, function, self.unwinder, self.reader)
         at = [frame.name for frame in stack.frames].index(function)
@@ -352,6 +358,32 @@ class _Places:
         """(pa, bytes mapped there and after in one run), or None."""
         m = self._mappings.at(va)
         return None if m is None else (m.pa + va - m.va, m.va + m.n_pages * PAGE - va)
+
+
+class _Seen(NamedTuple):
+    """A process, the frames that it uses as Accounts.add takes them, and what its walk took of the budget. walk_ends: it ended before
+    the budget did."""
+
+    process: Process
+    uses: Tuple[Tuple[int, User, int], ...]
+    n_tables: int
+    n_leaves: int
+    walk_ends: bool
+
+
+def _uses(process: Process) -> Iterator[Tuple[int, User, int]]:
+    pid, trapframe = process.pid, process.trapframe
+    for table in process.tables:
+        yield table.pa, User("table", pid, table.va), 1
+    for m in process.mappings:
+        if m.region == "trapframe":
+            yield m.pa, User("trapframe", pid, m.va), m.n_pages
+            if m.pa == trapframe:
+                trapframe = None
+        else:
+            yield m.pa, User("user", pid, m.va), m.n_pages
+    if trapframe is not None:
+        yield trapframe, User("trapframe", pid), 1
 
 
 _TAIL = 256

@@ -26,6 +26,7 @@ class Differs(str, enum.Enum):
     NOT_SHARED = "not-shared"       # cell and other, one page, are in the frames seen and expected
     SHARED = "shared"               # cell and other, two pages, are in one frame, seen
     MAPPED = "still-mapped"         # cell, which was detached; seen: the frame
+    MISCOUNTED = "miscounted"       # of cell.segment the kernel counts seen attachments, and there are expected
     MOVED = "moved"                 # cell: its frame was expected, and is seen
     CONTENT = "wrong-content"       # cell: its word `index` is seen, expected; written: whether anybody has written it
     CROWD = "crowd"                 # a child (pid) of cell.process that only stands still has not its FRY, or not one of its own;

@@ -367,6 +367,10 @@ class Model:
         return own + [Cell(number, "", one.segment.number, one.number, nth)
                       for one in process.attached for nth in range(SEGMENT_PAGES)]
 
+    def n_attached(self, segment: int) -> int:
+        """shmctl(2): shm_nattch is the number of attachments, of all processes."""
+        return sum(one.segment.number == segment for process in self.processes.values() for one in process.attached)
+
     def may_write(self, cell: Cell) -> bool:
         """shmat(2): SHM_RDONLY attaches for reading only."""
         had = cell.segment is not None and self.processes[cell.process].attachment(cell.segment, cell.attachment)

@@ -61,6 +61,8 @@ PROMISES = (
     Promise("Who attaches with SHM_RDONLY can read and not write, by user code and by system calls.", False, ("may_write", "succeeds"),
             ("segment-rights",),
             (Do.SHM_ATTACH_READ, Do.SHM_READ, Do.SHM_VIOLATE), "shmat(2)"),
+    Promise("shm_nattch is the number of attachments of all processes.", False, ("n_attached",), ("segment-count",),
+            (Do.SHM_ATTACH, Do.SHM_DETACH, Do.FORK, Do.EXEC, Do.EXIT, Do.KILL), "shmctl(2)"),
     Promise("A child has its parent's attachments, at the same addresses.", False, ("_fork",), ("segment-count", "segment-place"),
             (Do.FORK,), "fork(3p), shmat(2)"),
     Promise("exec detaches all, and one that fails nothing.", False, ("_exec",), ("segment-exec",), (Do.EXEC, Do.EXEC_FAILS), "shmat(2)"),

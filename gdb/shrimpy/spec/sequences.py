@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import replace
-from typing import Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .model import FORKS, KILLS, SHM, Do, Model, Op
 
@@ -45,10 +45,20 @@ def bury(model: Model, op: Op) -> None:
         model.buried(number)
 
 
-def covering(most: int) -> List[Sequence]:
+def covering(most: int, besides: Iterable[Sequence] = ()) -> List[Sequence]:
     """Sequences that together do each operation on processes in each state of a family of at most `most` processes, besides
-    the two that are always there; shortest first. What is the beginning of another is left out."""
-    return _maximal([path + (op,) for path, op in _edges(most)])
+    the two that are always there; shortest first. What is the beginning of another is left out, and what `besides` does."""
+    done = {step for ops in besides for step in _steps(ops)}
+    return _maximal([path + (op,) for path, op in _edges(most) if _steps(path + (op,))[-1] not in done])
+
+
+def _steps(ops: Sequence) -> List[Tuple[object, ...]]:
+    """(an operation, the state in which it is done, and how the process it is done to stands there) for each."""
+    model, found = Model(), []
+    for op in ops:
+        found.append((op.do, model.shape(), _place(model, op.n if op.do is Do.KILL else op.actor)))
+        bury(model, op)
+    return found
 
 
 def pairs(most: int) -> List[Sequence]:
@@ -258,24 +268,20 @@ def sharing() -> List[Border]:
     made = (START, Op(parent, Do.SHM_GET, 1))
     family = (*made, Op(parent, Do.SHM_ATTACH, 1), Op(parent, Do.FORK, child))
     return [
-        Border("a segment that two attach, one for reading only",
+        Border("a segment that two attach, one for reading only; that nobody has, once one has detached it and the other has run exec; "
+               "and that one finds then, who exits with it",
                (*made, Op(parent, Do.FORK, child), Op(child, Do.SHM_ATTACH_READ, 1), Op(parent, Do.SHM_ATTACH, 1),
-                Op(parent, Do.SHM_READ, 1), Op(child, Do.SHM_WRITE, 1), Op(child, Do.SHM_READ, 1), Op(child, Do.SHM_DETACH_INSIDE, 1),
-                Op(child, Do.FORK, grandchild), Op(grandchild, Do.SHM_VIOLATE, 1), Op(child, Do.SHM_DETACH, 1))),
-        Border("a segment that is inherited, and detached by exec and by exit",
-               (*family, Op(child, Do.FORK, grandchild), Op(grandchild, Do.EXEC), Op(child, Do.EXEC_FAILS),
-                Op(parent, Do.SHM_DETACH, 1), Op(child, Do.EXIT), Op(grandchild, Do.SHM_ATTACH, 1), Op(grandchild, Do.EXIT))),
-        Border("a segment that is removed while it is attached",
-               (*family, Op(parent, Do.SHM_FIND, 1), Op(child, Do.SHM_REMOVE, 1), Op(parent, Do.SHM_FIND, 1), Op(parent, Do.SHM_DETACH, 1),
+                Op(parent, Do.SHM_READ, 1), Op(child, Do.SHM_WRITE, 1), Op(child, Do.SHM_DETACH_INSIDE, 1),
+                Op(child, Do.FORK, grandchild), Op(grandchild, Do.SHM_VIOLATE, 1), Op(parent, Do.EXEC_FAILS),
+                Op(child, Do.SHM_DETACH, 1), Op(parent, Do.EXEC), Op(0, Do.SHM_FIND, 1), Op(child, Do.SHM_ATTACH, 1),
+                Op(child, Do.EXIT), Op(0, Do.SHM_REMOVE, 1), Op(0, Do.SHM_FIND, 1))),
+        Border("a segment that is removed while it is attached, and inherited after that",
+               (*family, Op(child, Do.SHM_REMOVE, 1), Op(parent, Do.SHM_FIND, 1), Op(parent, Do.SHM_DETACH, 1),
                 Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), Op(grandchild, Do.EXIT), Op(parent, Do.SHM_ATTACH, 1),
                 Op(parent, Do.SHM_REMOVE, 1))),
-        Border("a segment that outlives its maker, who is killed",
-               (*family, Op(child, Do.SHM_DETACH, 1), Op(0, Do.KILL, parent), Op(0, Do.WAIT), Op(0, Do.SHM_FIND, 1),
-                Op(child, Do.SHM_ATTACH, 1), Op(0, Do.SHM_REMOVE, 1), Op(0, Do.SHM_FIND, 1))),
-        Border("two segments, one attached twice",
+        Border("two segments, one attached twice, whose maker is killed",
                (*family, Op(child, Do.SHM_GET, 2), Op(child, Do.SHM_ATTACH, 2), Op(child, Do.SHM_ATTACH_READ, 1),
-                Op(child, Do.SBRK, 3 << 12), Op(child, Do.SHM_DETACH, 1), Op(child, Do.FORK, grandchild), Op(child, Do.SHM_REMOVE, 2),
-                Op(grandchild, Do.SHM_DETACH, 2))),
+                Op(child, Do.SBRK, 3 << 12), Op(child, Do.SHM_DETACH, 1), Op(child, Do.FORK, grandchild), Op(0, Do.KILL, parent))),
     ]
 
 

@@ -9,6 +9,7 @@ import gdb
 
 from ..kernel import FUNCTION_NAMES, gdbinfo
 from ..kernel.debuginfo import DebugInfo
+from ..live import typing
 from ..live.callstack import is_on, register
 from ..live.session import session
 from ..memory.elf import Range
@@ -54,6 +55,26 @@ class _Here(gdb.Breakpoint):
 
     def stop(self) -> bool:
         return self._stack is None or is_on(self._stack)
+
+
+_TAKES_A_KEY = "consoleintr"     # by which the feeding of a long line knows that there is room again
+
+
+def type_line(line: str) -> None:
+    """Types a line at the machine's console; the machine runs only while a long one is taken. Raises StubError, Interrupted, LookupError
+    for a long line where the function that takes a key is not known."""
+    info, _ = session.debuginfo()
+    left = (line + "\n").encode("utf-8")
+    if len(left) <= typing.FIFO_BYTES:
+        return typing.keys(info, left)
+    takes = next((one for one in info.functions if one.name == _TAKES_A_KEY), None)
+    if takes is None:
+        raise LookupError(f"a line of {len(left) - 1} bytes is longer than the UART's {typing.FIFO_BYTES}, and this kernel has no "
+                          f"function {_TAKES_A_KEY}, to know when there is room")
+    typing.keys(info, left[:1])
+    for at in range(1, len(left)):
+        _run_to([takes.address])
+        typing.keys(info, left[at:at + 1])
 
 
 def of_line() -> tuple[list[Event], Snapshot, Snapshot]:

@@ -98,6 +98,7 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.NOT_SHARED: lambda d: f"{_cell(d)} is not {page(d.other)}" if d.other else f"{_cell(d)} is not its parent's FRY",
     Differs.SHARED: lambda d: f"{_cell(d)} is {page(d.other)}, too" if d.other else f"{_cell(d)} is shared",
     Differs.MAPPED: lambda d: f"{_cell(d)} is still mapped, though it was detached",
+    Differs.MISCOUNTED: lambda d: f"the kernel's count of attachments of segment {d.cell.segment if d.cell else '?'} is wrong",
     Differs.MOVED: lambda d: f"{_cell(d)} is in another frame than before",
     Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + ("lost" if d.written else "not zero, and nobody has written it"),
     Differs.CROWD: lambda d: _of_crowd(d),

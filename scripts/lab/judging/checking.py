@@ -564,10 +564,11 @@ _RANDOM, _LENGTH, _FAMILY = 5, 40, 4    # sequences drawn by a seed, their opera
 
 
 def sequences(seed: str) -> Iterator[spec.Sequence]:
-    """What check plays: the borders, every operation from every state of up to two processes besides the player's own two, some
-    that are drawn, and what is known of segments, which is left out of a kernel that has none."""
-    yield from (one.ops for one in spec.borders())
-    yield from spec.covering(_STATES)
+    """What check plays: the borders, what they leave out of every operation from every state of up to two processes besides the
+    player's own two, some that are drawn, and what is known of segments, which is left out of a kernel that has none."""
+    borders = [one.ops for one in spec.borders()]
+    yield from borders
+    yield from spec.covering(_STATES, borders)
     yield from spec.random_ones(seed, _RANDOM, _LENGTH, _FAMILY)
     yield from (one.ops for one in spec.sharing())
 

@@ -20,6 +20,7 @@ from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
 from shrimpy.memory.readers import PAGE
 from shrimpy.memory.riscv import signed
+from shrimpy.memory.unchanged import UnchangedReader
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
@@ -86,6 +87,7 @@ class Stage:
     def __init__(self, play: Player, known: player.Facts, *, handout: bool = False, seed: str = "") -> None:
         self._player, self._known, self._handout = play, known, handout
         self._ram = play.ram
+        self._again = UnchangedReader(play.ram)
         self._places = {"FRY": known.fry, "SHRIMP": known.shrimp}
         self._dice = random.Random(seed)
         self.machine = play.machine
@@ -149,6 +151,7 @@ class Stage:
         self._slots = {0: CONDUCTOR, 1: HELPER}
         self._frames: dict[int, int] = {}       # by process: its FRY, since it was made
         self._ids: dict[int, int] = {}          # by segment: its identifier
+        self._structs: dict[int, int] = {}      # by segment: the physical address of the kernel's struct
         self._attached: dict[int, int] = {}     # by attachment: its address
         self._detached: list[Cell] = []         # by the last operation
         self._counter = 0
@@ -181,8 +184,8 @@ class Stage:
         for known in (self._pids, self._slots, self._frames):
             for number in [one for one in known if one >= FIRST]:
                 del known[number]
-        self._ids.clear()
-        self._attached.clear()
+        for of_segments in (self._ids, self._structs, self._attached):
+            of_segments.clear()
 
     # An operation
 
@@ -490,6 +493,7 @@ class Stage:
         there = self._await_family()
         frames = self._compare_tables(there)
         self._compare_crowds(there, frames)
+        self._compare_counts()
         self._compare_contents(frames)
         self._touch(frames)
         self._compare_contents(frames)
@@ -542,6 +546,21 @@ class Stage:
             leaf = self._ram.leaf(there[cell.process].root, place)
             if leaf and place not in map(self._place, self._model.cells(cell.process)):
                 raise _Differs(Differs.MAPPED, cell, SEGMENTS, seen=leaf[0] & -PAGE)
+
+    def _compare_counts(self) -> None:
+        """What the kernel counts of the attachments of each segment; of a count that may be of something else there is no
+        opinion. A segment that was removed has no key: it is known by its struct."""
+        model = self._model
+        if not model.segments:
+            return
+        by_key = {_SHM_KEY + number: number for number in model.segments}
+        there = {one.address: one for one in self._player.view.segments() if one.counted and "att" in one.counted}
+        self._structs.update((by_key[one.key], at) for at, one in there.items() if one.key in by_key)
+        for number in model.segments:
+            one = there.get(self._structs.get(number, 0))
+            if one is not None and one.n_attached != (expected := model.n_attached(number)):
+                raise _Differs(Differs.MISCOUNTED, Cell(self._done[-1].actor, segment=number), SEGMENTS, seen=one.n_attached,
+                               expected=expected)
 
     def _touched(self, cell: Cell, process: Proc) -> tuple[int, int] | None:
         """The entry of a page that is not mapped, once a system call has looked for it, which ends nobody: a kernel may map it only
@@ -746,7 +765,7 @@ class Stage:
         with self.machine.qmp() as monitor:
             monitor.execute("stop")
             try:
-                return take(self._ram, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
+                return take(self._again, self._known.info, fry=self._known.fry, shrimp=self._known.shrimp, fry_from="parameter")
             finally:
                 if not stays:
                     monitor.execute("cont")

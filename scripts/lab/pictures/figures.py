@@ -6,11 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .. import BUILD, ROOT, Trouble, cli
+from .. import BUILD, ROOT, Trouble, cli, typed
+from ..kernels.tree import copy_of
 
 FORMATS = ("svg", "pdf", "png")
 FOLDER = BUILD / "diagrams"
 _LIMIT_S = 600  # the programs that it runs have limits of their own
+
+
+def folder_of(kernel: str) -> Path:
+    """Where the figures of a kernel go: of one that a path names, into a folder of its own, so that no page shows two."""
+    return FOLDER / copy_of(typed(kernel).resolve()).name if kernel else FOLDER
 
 
 def draw(figure: str, source: Path, *options: str, formats: tuple[str, ...] = FORMATS, folder: Path = FOLDER) -> list[Path]:

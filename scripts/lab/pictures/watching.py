@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 
 from shrimpy import snapshot
 from shrimpy.memory.elf import Elf, ElfError
 from shrimpy.memory.readers import RamFileReader, ReadError
+from shrimpy.memory.unchanged import UnchangedReader
 from shrimpy.rules import Verdict
 from shrimpy.snapshot import Snapshot, Stop
 from shrimpy.snapshot.index import Index
@@ -37,7 +38,6 @@ from drawing.page.parts import Scribe, encoded          # noqa: E402
 from drawing.page.server import Server                  # noqa: E402
 
 _PERIOD_S = 0.033       # between two pictures
-_SHARE = 2.0            # times as long as a picture takes nothing is done, so that it costs a third of a core
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
 _LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
@@ -67,11 +67,15 @@ class Belief:
 
 
 class Watcher:
-    """Posts what it sees of a machine on a board, from a thread of its own, while pages follow."""
+    """Posts what it sees of a machine on a board, from a thread of its own, while pages follow.
+
+    n_looks: how often it looked; n_judged: pictures of these that agreed with a second one, differed from what is shown, and were judged.
+    """
 
     def __init__(self, note: Note, of_kernel: Known, board: Board) -> None:
         self._note, self._known, self._board = note, of_kernel, board
         self._reader = RamFileReader(note.ram)
+        self._again = UnchangedReader(self._reader)
         self._names = KernelRam(Path(note.kernel), Path(note.ram))
         self._scribe, self._belief = Scribe(), Belief()
         self._monitor: Qmp | None = _monitor(note)
@@ -81,6 +85,7 @@ class Watcher:
         self._known_s, self._runs = 0.0, False
         self._shown: tuple[Snapshot, bool] | None = None
         self._n_moving = 0
+        self.n_looks = self.n_judged = 0
         self._over = threading.Event()
         self.ended = threading.Event()      # nothing more is to be seen of it
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -128,7 +133,7 @@ class Watcher:
 
     def _follow(self) -> None:
         while not self._over.is_set():
-            began = monotonic()
+            began, spent = monotonic(), thread_time()
             if not self._is_there():
                 return self._board.post({"line": encoded(_ENDED)})
             try:
@@ -136,7 +141,8 @@ class Watcher:
                     self._look()
             except (OSError, Trouble, VizError) as error:
                 return self._say(str(error))
-            self._over.wait(max(_PERIOD_S, _SHARE * (monotonic() - began)) if self._board.n_pages else 0)
+            if self._board.n_pages:     # at most half of a core
+                self._over.wait(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
 
     def _is_there(self) -> bool:
         return started_at(self._note.pid) == self._note.started and Path(self._note.ram).exists()
@@ -156,6 +162,7 @@ class Watcher:
         if not self._is_known():
             return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
         stands = self._stands()
+        self.n_looks += 1
         try:
             seen = self._take()
             agrees = stands or seen == self._take()
@@ -167,18 +174,25 @@ class Watcher:
         if not agrees:
             return self._moving()
         self._n_moving = 0
-        if self._shown != (seen, stands) and (self._belief.holds(kit.judgement(Index(seen)).failures) or stands):
-            self._shown = seen, stands
-            parts = self._scribe.parts(Index(seen), stands)
-            if self._rows:
-                parts["harts"] = self._rows
-            self._board.post(parts, seen)
+        if self._shown != (seen, stands):
+            self._judge(seen, stands)
         self._tell(stands)
         self._where(stands)
 
+    def _judge(self, seen: Snapshot, stands: bool) -> None:
+        index = Index(seen)
+        self.n_judged += 1
+        if not self._belief.holds(kit.judgement(index).failures) and not stands:
+            return
+        self._shown = seen, stands
+        parts = self._scribe.parts(index, stands)
+        if self._rows:
+            parts["harts"] = self._rows
+        self._board.post(parts, seen)
+
     def _take(self) -> Snapshot:
         info, fry, shrimp, origin = self._known
-        return snapshot.take(self._reader, info, _UNKNOWN, fry=fry, shrimp=shrimp, fry_from=origin)
+        return snapshot.take(self._again, info, _UNKNOWN, fry=fry, shrimp=shrimp, fry_from=origin)
 
     def _stands(self) -> bool:
         """Whether the machine is stopped: by us, or by GDB."""

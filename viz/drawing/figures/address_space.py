@@ -208,6 +208,7 @@ class _Picture:
         signs = [small("R W X U", bold=True) + small(" read, write, execute, user; without U not for user code (grey)")]
         if any(s.like.others.shared for line in self.column for s in line.stretches):
             signs.append(small("bold on yellow", bold=True) + small(" another process uses the frame too"))
+            signs += [small(one) for one in words.refs_meaning(self.index)]
         self.grid.legend(0, bottom + 12, elements.CONTENT_PT, signs, notes)
 
     def _address(self, va: int, y: float) -> None:

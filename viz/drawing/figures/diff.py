@@ -222,23 +222,25 @@ def _shortened(section: Section, n_rows: int) -> Section:
 def _place(grid: Grid, sections: Sequence[Section]) -> float:
     address_pt = width_pt(max([len("0x3ffffff000"), *(len(line.where) for s in sections for line in s.lines if line.pages)]))
     rest = elements.CONTENT_PT - SIGN_PT - address_pt - REGION_PT
-    value_pt = rest // 2
+    has_before = any(line.before for s in sections for line in s.lines)     # else nothing would stand in that column
+    value_pt = rest // 2 if has_before else rest
     y = 0.0
-    heads = [(SIGN_PT, ""), (address_pt, "address"), (REGION_PT, "region, pages"), (value_pt, "before"), (value_pt, "after")]
+    heads = [(SIGN_PT, ""), (address_pt, "address"), (REGION_PT, "region, pages"), *([(value_pt, "before")] if has_before else []),
+             (value_pt, "after")]
     if sections:
         y = grid.row("heads", 0, y, [Cell(w, small(h, style.QUIET)) for w, h in heads], "columns")
     whole = sum(w for w, _ in heads)
     for i, s in enumerate(sections):
         rows = [Row(20, [Cell(SIGN_PT, strong(s.sign), "middle", FILL[s.sign]),
                          Cell(whole - SIGN_PT, strong(s.title), fill=FILL[s.sign])])]
-        rows += [_row(f"row-{i}-{k}", line, address_pt, value_pt) for k, line in enumerate(s.lines)]
+        rows += [_row(f"row-{i}-{k}", line, address_pt, value_pt, has_before) for k, line in enumerate(s.lines)]
         if s.n_left_out:
             rows.append(Row(ROW_PT, [Cell(whole, small(f"{words.count(s.n_left_out, 'row')} more, left out", style.QUIET))]))
         y = grid.card(f"section-{i}", 0, y, rows, s.title) + 10
     return y
 
 
-def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
+def _row(name: str, line: Line, address_pt: int, value_pt: int, has_before: bool) -> Row:
     ink = style.INK if line.sign else style.QUIET
     yellow = (style.FILL_WRONG if "! " in line.shared else style.FILL_FRAME) if line.shared and line.sign else None
 
@@ -256,7 +258,7 @@ def _row(name: str, line: Line, address_pt: int, value_pt: int) -> Row:
         middle = [Cell(address_pt + REGION_PT, plain(line.where), id=id_, tip=tip, divided=True)]
     return Row(ROW_PT + LINE_PT * (n_lines - 1), [
         Cell(SIGN_PT, strong(line.sign), "middle", FILL[line.sign]), *middle,
-        Cell(value_pt, before, fill=None if line.after else yellow, divided=True),
+        *([Cell(value_pt, before, fill=None if line.after else yellow, divided=True)] if has_before else []),
         Cell(value_pt, after, fill=yellow if line.after else None)])
 
 

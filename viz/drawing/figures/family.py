@@ -171,7 +171,7 @@ def _is_without_parent(now: Member, before: Optional[Member]) -> bool:
 def _notes(step: _Step) -> list[str]:
     return (words.left_out(step.index, step.model, step.drawn, set(step.frames))
             + [note for f in step.frames.values() if (note := words.count_on_its_way(step.index, f))]
-            + words.cautions(step.index) + words.held_back(step.model))
+            + (words.refs_meaning(step.index) if step.frames else []) + words.cautions(step.index) + words.held_back(step.model))
 
 
 def _drawing(step: _Step, layout: _Layout, notes: Sequence[str], n_lines: int = 0) -> Drawing:

@@ -1,8 +1,8 @@
 """The matrix: who shares what with whom, for many.
 
 A row for each process, in the order of a family tree; a column for each shared frame, in the order of
-its owners: so a family is a block. F and S say that the frame is the process's FRY or its SHRIMP. Columns are
-numbered, because Graphviz cannot turn text; a key below says which frame each number is.
+its owners: so a family is a block. F and S say that the frame is the process's FRY or its SHRIMP. Where columns are too
+narrow for addresses they are numbered, because Graphviz cannot turn text; a key below says which frame each number is.
 """
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TITLE = "Who shares what with whom: processes and frames"
 
 _ROW = 10.4
 _INDENT, _INDENTS = 7.0, 7          # deeper ones stand as deep as this
-_LEAST_COLUMN, _MOST_COLUMN = 11.5, 17.0
+_LEAST_COLUMN, _MOST_COLUMN = 11.5, 110.0
 _NAME_CHARS = 16
 _HEADER_PT = 9.0
 _KEY_W, _KEY_PT = 79.0, 11.0
@@ -116,9 +116,10 @@ def _cells(index: Index, rows: Sequence[Placed], model: Sharing,
 
 def _header(scene: Scene, index: Index, frames: Sequence[SharedFrame], x: float, y: float, column_w: float,
             key_y: float) -> float:
-    """Of each frame, the number of its column, and below the grid, from key_y, which frame that is; returns the y
-    below the key."""
+    """Of each frame its address, or the number of its column, and below the grid, from key_y, which frame that is; returns
+    the y below the key."""
     per_row = int((elements.WIDTH_PT - 2 * MARGIN_PT) / _KEY_W)
+    has_key = column_w < _KEY_W     # else there is room for what it would say
     for i, f in enumerate(frames):
         middle, (title, refs) = x + column_w * (i + 0.5), words.heading(index, f)
         key_x, at = MARGIN_PT + _KEY_W * (i % per_row), key_y + _KEY_PT * (i // per_row + 0.5)
@@ -127,13 +128,17 @@ def _header(scene: Scene, index: Index, frames: Sequence[SharedFrame], x: float,
                          + "".join(f"; {'wrong: ' * f.is_wrong}{words.oddity(index, w)}" for w in f.odd)):
             if f.is_wrong:
                 scene.box(middle - column_w / 2 + 0.5, y, column_w - 1, _ROW, style.ALARM)
-                scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
+                if has_key:
+                    scene.box(key_x, at - _KEY_PT / 2 + 0.5, _KEY_W - 6, _KEY_PT - 1, style.ALARM)
+            if not has_key:
+                scene.text(middle, y + _ROW / 2, title.replace("frame ", ""), _HEADER_PT, "middle", ink, bold=f.is_wrong)
+                continue
             scene.text(middle, y + _ROW / 2, str(i + 1), _HEADER_PT, "middle", ink, bold=f.is_wrong)
             scene.text(key_x + text_width(2, _HEADER_PT) + 3, at, str(i + 1), _HEADER_PT, "end", ink, bold=True)
             scene.text(key_x + text_width(2, _HEADER_PT) + 8, at, title.replace("frame ", ""), _HEADER_PT, ink=ink, bold=f.is_wrong)
     if frames:
         scene.text(x - 8, y + _ROW / 2, "frame", style.SMALL_PT, "end", style.QUIET)
-    return key_y + _KEY_PT * ((len(frames) + per_row - 1) // per_row)
+    return key_y + _KEY_PT * ((len(frames) + per_row - 1) // per_row) * has_key
 
 
 def _grid(scene: Scene, model: Sharing, rows: Sequence[Placed], frames: Sequence[SharedFrame],

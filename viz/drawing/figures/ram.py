@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 from ..model import words
-from ..model.kit import Index
+from ..model.kit import Index, Layout
 from ..model.ram_map import PURPOSES, Piece, RamMap, ram_map
 from ..scene import elements, style
 from ..scene.elements import MARGIN_PT
@@ -56,11 +57,15 @@ class _Cells:
 def draw(index: Index) -> Drawing:
     """The RAM map of a snapshot."""
     ram = ram_map(index)
-    per_cell, rows = _rows(ram.pieces, index.layout.page_size)
-    notes = _notes(index, ram)
+    return _drawn(ram, index.layout, words.stop_line(index), tuple(_notes(index, ram)))
+
+
+@lru_cache(maxsize=1)       # of a page that follows a machine RAM is often what it was
+def _drawn(ram: RamMap, layout: Layout, stop: str, notes: tuple[str, ...]) -> Drawing:
+    per_cell, rows = _rows(ram.pieces, layout.page_size)
     scene = Scene()
-    y = elements.heading(scene, TITLE, [words.stop_line(index)])
-    y = _strip(scene, index, ram, y)
+    y = elements.heading(scene, TITLE, [stop])
+    y = _strip(scene, layout, ram, y)
     y = elements.notes(scene, y - 4, [_scale(per_cell)]) + 5
     with scene.group("zoom"):
         for row in rows:
@@ -68,7 +73,7 @@ def draw(index: Index) -> Drawing:
             y += _CELL_H + _ROW_GAP
     y = _legend(scene, ram, y + 12)
     y = elements.notes(scene, y + 4, notes)
-    return Drawing(TITLE, _description(index, ram, notes), scene.sized(elements.WIDTH_PT, y + MARGIN_PT))
+    return Drawing(TITLE, _description(layout, stop, ram, notes), scene.sized(elements.WIDTH_PT, y + MARGIN_PT))
 
 
 def _scale(per_cell: int) -> str:
@@ -206,9 +211,8 @@ def _bar(scene: Scene, row: _Bar, ram: RamMap, y: float) -> None:
     scene.text(middle, y + _CELL_H / 2, said, size=style.SMALL_PT, anchor="middle", ink=_ink(piece.letter, ram))
 
 
-def _strip(scene: Scene, index: Index, ram: RamMap, y: float) -> float:
+def _strip(scene: Scene, layout: Layout, ram: RamMap, y: float) -> float:
     """All of RAM to scale; returns the y where the magnified part begins."""
-    layout = index.layout
     n_frames = sum(p.n_frames for p in ram.pieces)
     x, width = float(MARGIN_PT), elements.WIDTH_PT - 2.0 * MARGIN_PT
     scale = width / n_frames
@@ -327,10 +331,10 @@ def _notes(index: Index, ram: RamMap) -> list[str]:
     return notes + words.cautions(index)
 
 
-def _description(index: Index, ram: RamMap, notes: Sequence[str]) -> str:
+def _description(layout: Layout, stop: str, ram: RamMap, notes: Sequence[str]) -> str:
     counts = ram.counts()
-    lines = [words.stop_line(index) + ".",
-             f"RAM from {index.layout.ram_base:#x} to {index.layout.ram_end:#x}: "
+    lines = [stop + ".",
+             f"RAM from {layout.ram_base:#x} to {layout.ram_end:#x}: "
              f"{words.count(sum(counts.values()), 'frame')}."]
     lines += [f"{'Wrong, ' if letter in ram.wrong else ''}{_meaning(letter, ram).removeprefix('! ')}: {words.count(n, 'frame')}."
               for letter, n in counts.items()]

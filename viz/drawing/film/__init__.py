@@ -53,7 +53,15 @@ def _title(film: Film) -> str:
     who = f"pid {film.parent}" + (f" ({parent.name})" if parent and parent.name else "")
     if film.child is None:
         return f"{film.function}: {who} gets no child"
-    return f"{film.function}: {who} and its child, pid {film.child}{_with_segments(film)}"
+    return f"{_what(film)}: {who} and its child, pid {film.child}{_with_segments(film)}"
+
+
+def _what(film: Film) -> str:
+    """What the film shows: fork, and what comes after it of exec, exit and wait."""
+    return ", ".join(dict.fromkeys([film.function, *(step.phase for step in film.steps if step.phase in _AFTER_FORK)]))
+
+
+_AFTER_FORK = ("exec", "exit", "wait")
 
 
 def _with_segments(film: Film) -> str:

@@ -14,11 +14,12 @@ KIND = records.Document("shrimpy-film", 1, "record the film again with shrimp-st
 
 @records.record
 class Place:
-    """A line of the kernel's source, and its text; None where it is not known."""
+    """A line of the kernel's source, and its text; None where it is not known. around: it and lines before and after it."""
     function: Optional[str] = None
     file: Optional[str] = None
     line: Optional[int] = None
     source: Optional[str] = None
+    around: tuple[str, ...] = records.plain(default=(), later=True)
 
 
 @records.record

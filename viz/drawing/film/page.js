@@ -8,12 +8,19 @@
   const title = document.title;
   let at = -1;              // index of the step that is shown
   let timer = null;         // of the step that comes next, while playing
+  let missed = null;        // the number of a step that the address names and that is not there
 
-  // The step that the address names: itself, or what is inside it.
-  const named = () => location.hash === "" ? 0
-    : steps.indexOf(document.getElementById(location.hash.slice(1))?.closest(".step"));
+  // The step that the address names: itself, or what is inside it; of a number beyond the last, the last.
+  function named() {
+    if (location.hash === "") return 0;
+    const beyond = /^#step-(\d+)$/.exec(location.hash), found = document.getElementById(location.hash.slice(1))?.closest(".step");
+    missed = found === undefined && beyond !== null && Number(beyond[1]) > steps.length ? beyond[1] : null;
+    return missed !== null ? steps.length - 1 : steps.indexOf(found);
+  }
 
   function show(i) {
+    by("note").textContent = missed === null ? "" : `There is no step ${missed}: this is the last.`;
+    missed = null;
     if (i === at) return;
     steps[at]?.classList.remove("current");
     links.get(steps[at]?.id)?.removeAttribute("aria-current");
@@ -83,12 +90,41 @@
   play.addEventListener("click", toggle);
   by("seconds").addEventListener("change", () => { if (timer !== null) { clearTimeout(timer); wait(); } });
 
-  const keys = {ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last"};
+  function fullScreen() {
+    const page = document.documentElement;
+    (document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen()).catch(
+      error => { by("announcement").textContent = by("note").textContent = `Full screen is refused: ${error.message}`; });
+  }
+
+  by("full").hidden = !document.fullscreenEnabled;
+  by("full").addEventListener("click", fullScreen);
+  document.addEventListener("fullscreenchange", () => {
+    by("full").querySelector("span").textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
+  });
+
+  // A finger that goes sideways, and is not moving what scrolls under it.
+  let touched = null;
+  document.addEventListener("touchstart", event => {
+    const scroll = event.target.closest?.(".scroll"), {clientX, clientY} = event.touches[0];
+    touched = event.touches.length === 1 && !(scroll && scroll.scrollWidth > scroll.clientWidth) ? [clientX, clientY] : null;
+  }, {passive: true});
+  document.addEventListener("touchend", event => {
+    if (touched === null) return;
+    const {clientX, clientY} = event.changedTouches[0], across = clientX - touched[0];
+    const isSideways = Math.abs(across) > 50 && Math.abs(across) > 2 * Math.abs(clientY - touched[1]);
+    touched = null;
+    if (!isSideways) return;
+    pause();
+    acts[across < 0 ? "next" : "previous"]();
+  });
+
+  const keys = {ArrowLeft: "previous", ArrowRight: "next", PageUp: "previous", PageDown: "next", Home: "first", End: "last"};
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     const focus = event.target;
     if (focus.closest("select, input, textarea")) return;
     if (event.key === " " && !focus.closest("button, a, summary")) toggle();
+    else if (event.key.toLowerCase() === "f") fullScreen();
     else if (event.key in keys && !scrolls(focus, event.key)) { pause(); acts[keys[event.key]](); }
     else return;
     event.preventDefault();
@@ -102,7 +138,7 @@
 
   addEventListener("hashchange", () => {
     const i = named();
-    if (i < 0 || i === at) return;
+    if (i < 0 || i === at && missed === null) return;
     pause();
     show(i);
     announce();
@@ -123,4 +159,5 @@
   addEventListener("resize", measure);
   document.querySelector(".controls").hidden = false;
   show(Math.max(named(), 0));
+  by("announcement").textContent = by("note").textContent;
 }

@@ -22,7 +22,6 @@ from .document import Change, Film, Pairing, Place, Step
 _HERE = Path(__file__).parent
 
 _FLAGS = re.compile(r"\b[V-][R-][W-][X-][U-][G-][A-][D-](?![\w-])")
-_TAB_CHARS = 4
 
 def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
     """HTML of the film; `pictures` are one to a step, as scene.svg's inlined() gives them."""
@@ -74,21 +73,28 @@ _CONTROLS = f"""<div class="controls" role="group" aria-label="Film" hidden>
 {_button("play", "Space")}
 {_button("next", "ArrowRight")}
 {_button("last", "End")}
+<button type="button" id="full" aria-keyshortcuts="F"><svg viewBox="0 0 16 16" aria-hidden="true">\
+<path d="M2 2h5v2H4v3H2zM9 12h3V9h2v5H9z"/></svg><span>Full screen</span></button>
 <label>Seconds a step <select id="seconds"><option>1<option>2<option selected>4<option>8<option>15</select></label>
+<p class="note" id="note"></p>
 <p class="position" id="position"></p>
-<p class="keys">Keys: <kbd>←</kbd> <kbd>→</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> first, last,
-<kbd>Space</kbd> play, pause</p>
+<p class="keys">Keys: <kbd>←</kbd> <kbd>→</kbd> or <kbd>Page Up</kbd> <kbd>Page Down</kbd> step, <kbd>Home</kbd> <kbd>End</kbd> \
+first, last, <kbd>Space</kbd> play, pause, <kbd>F</kbd> full screen</p>
 <progress id="progress" max="{{n}}" value="1" aria-hidden="true"></progress>
 <p class="unseen" id="announcement" role="status"></p>
 </div>"""
 
 
+_BROKEN = '<strong class="broken"><span aria-hidden="true">✕</span> the pair breaks here</strong>'
+
+
 def _list(steps: Sequence[Step]) -> str:
     numbered = enumerate(steps, 1)
+    broken = next((i for i, step in enumerate(steps, 1) if step.pairing.state == "broken"), None)
     groups = []
     for phase, run in groupby(numbered, key=lambda one: one[1].phase):
         members = list(run)
-        links = "".join(f'<li><a href="#step-{i}">{in_html(step.title)}</a></li>' for i, step in members)
+        links = "".join(f'<li><a href="#step-{i}">{in_html(step.title)}{_BROKEN if i == broken else ""}</a></li>' for i, step in members)
         groups.append(f'<li><span>{in_html(phrases.phase(phase))}</span>\n'
                       f'<ol start="{members[0][0]}">{links}</ol></li>')
     return f'<ul class="phases">\n{chr(10).join(groups)}\n</ul>'
@@ -123,8 +129,10 @@ def _source(at: Place) -> str:
     function = f"{in_html(at.function)}()" if at.function else ""
     place = f"<code>{where}</code>{' in ' if function else ''}" if where else ""
     place += f"<code>{function}</code>" if function else ""
-    line = f"<pre><code>{in_html(at.source.expandtabs(_TAB_CHARS).strip())}</code></pre>" if at.source else ""
-    return f'<div class="source"><p>{place or "The line of the source is not known."}</p>{line}</div>'
+    lines = phrases.numbered(at) or [(0, at.source.strip(), True)] if at.source else []
+    code = "".join(f'<span{" class=here" if here else ""}>{f"{n:4} " if n else ""}{in_html(line)}</span>' for n, line, here in lines)
+    return f'<div class="source"><p>{place or "The line of the source is not known."}</p>' + (
+        f"<pre><code>{code}</code></pre></div>" if code else "</div>")
 
 
 def _changes(step: Step) -> str:

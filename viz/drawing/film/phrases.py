@@ -1,8 +1,10 @@
 """What the film says of phases, changes and the pairing, on the page and on paper."""
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import Optional
 
+from ..model import kit
 from .document import Change, Place
 
 PHASES = {
@@ -13,6 +15,7 @@ KINDS = {"+": "new", "-": "gone", "~": "changed"}
 SIGNS = {"+": "+", "-": "\u2212", "~": "~"}
 PAIRINGS = {"none": ("\u25cb", "No pair"), "pending": ("\u25d4", "Pair pending"), "holds": ("\u25cf", "Pair holds"),
             "broken": ("\u2715", "Pair broken")}
+_TAB_CHARS = 4
 _THINGS = {"pte": "leaf PTE", "table": "pointer PTE", "sz": "size", "root": "root table"}
 
 
@@ -45,6 +48,14 @@ def line(change: Change) -> str:
         what = f"{change.before or 'none'} \u2192 {change.after or 'none'}"
     of = f" of pid {change.pid}" if change.pid is not None else ""
     return f"{SIGNS[change.kind]} {', '.join(filter(None, [thing(change) + of, *where]))}: {what}"
+
+
+def numbered(at: Place) -> list[tuple[int, str, bool]]:
+    """The lines of source around a place as (number, text without what all are indented by, whether it is that line)."""
+    if at.line is None or not at.around:
+        return []
+    first = at.line - min(at.line - 1, kit.AROUND)
+    return [(n, line, n == at.line) for n, line in enumerate(dedent("\n".join(at.around).expandtabs(_TAB_CHARS)).split("\n"), first)]
 
 
 def place(at: Place) -> str:

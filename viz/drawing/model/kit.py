@@ -24,12 +24,13 @@ from shrimpy.rules.view import View                                 # noqa: E402
 from shrimpy.show.text import block, conclusion                      # noqa: E402
 from shrimpy.snapshot import DOCUMENT, Frame, KernelTable, Layout       # noqa: E402
 from shrimpy.snapshot import Mapping, Process, Segment, Snapshot, User, changes  # noqa: E402
+from shrimpy.snapshot.model import AROUND                       # noqa: E402
 from shrimpy.snapshot.contradictions import checked                 # noqa: E402
 from shrimpy.snapshot.index import Index, Ranges                    # noqa: E402
 from shrimpy.words.origins import lines as said_of_origins          # noqa: E402
 from shrimpy.words.verdicts import others                           # noqa: E402
 
-__all__ = ["DOCUMENT", "ORIGINS", "PAGE", "Alike", "Block", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout",
+__all__ = ["AROUND", "DOCUMENT", "ORIGINS", "PAGE", "Alike", "Block", "Finding", "Frame", "Index", "KernelTable", "Kind", "Layout",
            "Mapping", "OfVerdict", "Process", "Ranges", "ReadError", "Reader", "Segment", "Snapshot", "Table", "Traced", "User",
            "Verdict", "__version__", "block", "blocks", "changes", "checked", "conclusion", "files", "origins_of", "others",
            "records", "said_of_origins", "sv39"]

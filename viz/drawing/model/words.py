@@ -228,6 +228,12 @@ def refs(index: Index, frame: SharedFrame) -> str:
     return f"{shorten(index.snapshot.counts.name, 12 - len(n))} {n}" if index.snapshot.counts else ""
 
 
+def refs_meaning(index: Index) -> list[str]:
+    """What refs() is, in a line, where the kernel counts."""
+    counts = index.snapshot.counts
+    return [f"{shorten(counts.name, 12)}: how many users the kernel itself counts of a frame"] if counts else []
+
+
 def pte(page: Page) -> str:
     return f"{entry(page.mapping)}: {page.va:#x} to {page.pa:#x}"
 

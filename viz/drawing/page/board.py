@@ -11,17 +11,19 @@ from ..model.kit import Snapshot
 from .parts import Change, Parts, change
 
 KEPT_S = 60.0
-_MOST = 900             # states
+_MOST_CHARS = 48 << 20   # of all that changed in the states that are kept: a machine in which all changes has a shorter minute
 _SNAPSHOT_S = 0.25      # between two snapshots that are kept
 
 
 @dataclass(frozen=True)
 class State:
-    """n: counted from 1; at: by monotonic(); document: a snapshot as JSON, compressed, where one was kept."""
+    """n: counted from 1; at: by monotonic(); document: a snapshot as JSON, compressed, where one was kept; size: of it and of what
+    changed."""
     n: int
     at: float
     parts: Parts
     document: bytes | None = None
+    size: int = 0
 
 
 class Board:
@@ -29,7 +31,8 @@ class Board:
 
     def __init__(self) -> None:
         self._news = threading.Condition()
-        self._states: deque[State] = deque([State(0, monotonic(), {})], _MOST)
+        self._states: deque[State] = deque([State(0, monotonic(), {})])
+        self._size = 0
         self._snapshot_s = 0.0
         self._n_pages = 0
         self._over = False
@@ -38,6 +41,11 @@ class Board:
     def n_pages(self) -> int:
         """How many pages follow it now."""
         return self._n_pages
+
+    @property
+    def n_states(self) -> int:
+        """How many it keeps."""
+        return len(self._states)
 
     @property
     def newest(self) -> State:
@@ -54,9 +62,11 @@ class Board:
             kept = last.parts if snapshot is None else {name: said for name, said in last.parts.items() if name in _BESIDE}
             parts = {**kept, **told}
             if parts != last.parts:
-                self._states.append(State(last.n + 1, monotonic(), parts, document))
-                while self._states[0].at < monotonic() - KEPT_S and len(self._states) > 1:
-                    self._states.popleft()
+                size = len(document or b"") + sum(len(said) for name, said in parts.items() if last.parts.get(name) != said)
+                self._states.append(State(last.n + 1, monotonic(), parts, document, size))
+                self._size += size
+                while len(self._states) > 1 and (self._states[0].at < monotonic() - KEPT_S or self._size > _MOST_CHARS):
+                    self._size -= self._states.popleft().size
             self._news.notify_all()
 
     def close(self, limit_s: float) -> None:

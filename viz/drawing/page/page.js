@@ -3,8 +3,9 @@
 {
   const by = id => document.getElementById(id);
   const live = document.body.classList.contains("live");
-  const KEPT_MS = 60_000, MOST_ROWS = 64, LISTED = 4, PAGE = 4096n;
+  const KEPT_MS = 60_000, MOST_CHARS = 48e6, MOST_ROWS = 64, LISTED = 4, PAGE = 4096n;
   const tape = [];          // the states, oldest first: {n, when, at, parts}; what did not change is shared between them
+  let size = 0;             // characters that changed in them
   let at = -1;              // the state that is shown
   let parts = {};           // its parts
   let slot = null;          // of the process that is chosen
@@ -343,8 +344,10 @@
     const follows = newest();
     const made = change.whole ? {...change.parts} : {...tape.at(-1)?.parts, ...change.parts};
     for (const name of change.gone) delete made[name];
-    tape.push({n: change.n, when: change.when, at: performance.now(), parts: made});
-    while (live && tape.length > 2 && tape[0].at < performance.now() - KEPT_MS) { tape.shift(); at--; }
+    const own = Object.values(change.parts).reduce((sum, part) => sum + (part?.svg ?? part?.why ?? "").length, 1000);
+    size += own;
+    tape.push({n: change.n, when: change.when, at: performance.now(), parts: made, size: own});
+    while (live && tape.length > 2 && (tape[0].at < performance.now() - KEPT_MS || size > MOST_CHARS)) { size -= tape.shift().size; at--; }
     if (follows) show(tape.length - 1); else if (at < 0) show(0); else clock();
   }
 
@@ -366,9 +369,22 @@
     const view = ["family", "matrix", "ram"].find(one => !by(one).hidden), svg = parts[view].svg;
     if (svg === undefined) return;
     const root = new DOMParser().parseFromString(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '), "image/svg+xml");
-    const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"}));
-    make("a", {href: url, download: `${view}.svg`}).click();
+    save(new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"}), `${view}.svg`);
+  });
+
+  function save(blob, name) {
+    const url = URL.createObjectURL(blob);
+    make("a", {href: url, download: name}).click();
     URL.revokeObjectURL(url);
+  }
+
+  by("keep-file").hidden = !live;
+  by("keep-svg").hidden = live;
+  by("keep-it").addEventListener("click", () => {
+    const name = `${by("which").value}.${by("kind").value}`, ask = asked === null ? "" : asked;
+    fetch(`figure-${tape[at].n}-${name}?slot=${slot ?? 0}&va=${ask}`).then(
+      answer => answer.ok ? answer.blob().then(blob => save(blob, name))
+        : answer.text().then(said => { by("line").textContent = said; }), lost);
   });
 
   const keys = {
@@ -385,7 +401,7 @@
 
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest("input, pre") || event.key === " " && event.target.closest("button, a, summary")) return;
+    if (event.target.closest("input, select, pre") || event.key === " " && event.target.closest("button, a, summary")) return;
     if (event.key.startsWith("Arrow") && event.target.closest("[role=tabpanel]")) return;    // it may scroll
     if (!(event.key in keys)) return;
     keys[event.key]();

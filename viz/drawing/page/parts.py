@@ -59,6 +59,7 @@ class Scribe:
 
     def __init__(self) -> None:
         self._family = family.Standing()
+        self._figures: dict[str, tuple[Drawing, str]] = {}      # as each was drawn last
         self._processes: dict[int, tuple[Process, str]] = {}    # by slot
 
     def parts(self, index: Index, exact: bool = True, cautions: tuple[str, ...] = ()) -> dict[str, str]:
@@ -68,32 +69,38 @@ class Scribe:
             "now": {"stop": words.stop_line(index) if index.snapshot.stop.pc is not None else "", "exact": exact,
                     "cautions": [*cautions, *words.cautions(index)], "fry": index.layout.fry, "shrimp": index.layout.shrimp},
             "lamp": lamp(index),
-            "family": _figure(lambda: self._family.draw(index), "family-"),
-            "matrix": _figure(lambda: matrix.draw(index), "matrix-"),
-            "ram": _figure(lambda: ram.draw(index), "ram-"),
             "harts": [[h.hart, h.pid, h.privilege, h.function or (h.pc and hex(h.pc))] for h in index.snapshot.harts],
             "order": [[p.slot, p.depth] for p in family_order(model, model.members)],
             **{f"f:{first:#x}": rows for first, rows in _frames(index).items()}}
         said = {name: encoded(part) for name, part in made.items()}
+        said["family"] = self._figure("family", lambda: self._family.draw(index))
+        said["matrix"] = self._figure("matrix", lambda: matrix.draw(index))
+        said["ram"] = self._figure("ram", lambda: ram.draw(index))
+        before, self._processes = self._processes, {}
         for slot, member in model.members.items():
-            known = self._processes.get(slot)
+            known = before.get(slot)
             if known is None or known[0] != member.process:
-                self._processes[slot] = known = member.process, encoded(_process(index, member.process))
+                known = member.process, encoded(_process(index, member.process))
+            self._processes[slot] = known
             said[f"p:{slot}"] = known[1]
         return said
+
+
+    def _figure(self, name: str, draw: Callable[[], Drawing]) -> str:
+        try:
+            one = draw()
+        except VizError as e:
+            return encoded({"why": str(e)})
+        known = self._figures.get(name)
+        if known is None or known[0] is not one:
+            made = svg.inlined(one.scene, one.description, f"{name}-", one.title)
+            self._figures[name] = known = one, encoded({"svg": tostring(made, encoding="unicode")})
+        return known[1]
 
 
 def encoded(part: object) -> str:
     """A part, as it is sent."""
     return json.dumps(part, separators=(",", ":"), ensure_ascii=False)
-
-
-def _figure(draw: Callable[[], Drawing], prefix: str) -> dict[str, str]:
-    try:
-        one = draw()
-    except VizError as e:
-        return {"why": str(e)}
-    return {"svg": tostring(svg.inlined(one.scene, one.description, prefix, one.title), encoding="unicode")}
 
 
 def lamp(index: Index) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .. import render
+from ..figures import Drawing, address_space, family, fault, matrix, ram, table, walk
+from ..model import documents
+from ..model.errors import VizError
+from ..model.kit import Index
 from .board import Board
 from .parts import Parts, change
 from .sheet import html
@@ -21,7 +26,22 @@ _STUCK_S = 20.0         # after which a browser that takes nothing is let go
 _LAST_S = 2.0           # for pages to take what was posted last
 _MOST_PAGES = 16
 
+FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
+_FIGURE = re.compile(rf"figure-(\d{{1,9}})-({'|'.join(FIGURES)})\.(svg|pdf|png|dot)(?:\?slot=(\d{{1,18}})&va=(\w{{1,20}})?)?")
+
 Act = Callable[[], None]
+
+
+def _drawn(index: Index, name: str, slot: int, va: str) -> Drawing:
+    """slot: of the process that a figure of one is drawn of; va: the address that is walked. Raises VizError."""
+    of_all = {"family": family.draw, "matrix": matrix.draw, "ram": ram.draw, "fault": fault.draw}
+    if name in of_all:
+        return of_all[name](index)
+    process = next((p for p in index.processes if p.slot == slot), None)
+    if process is None:
+        raise VizError("the process was not there when this snapshot was taken")
+    of_one = {"address-space": address_space.draw, "table": table.draw}
+    return of_one[name](index, process) if name in of_one else walk.draw(index, [walk.address(index, process, va)])
 
 
 class Server(ThreadingHTTPServer):
@@ -69,10 +89,24 @@ class _Handler(BaseHTTPRequestHandler):
             self._events()
         elif name == "film.html":
             self._answer("text/html", html(self.server.title, board.tape()).encode("utf-8"))
+        elif one := _FIGURE.fullmatch(name or ""):
+            self._figure(int(one[1]), one[2], one[3], int(one[4] or -1), one[5] or "shrimp")
         elif (one := re.fullmatch(r"snapshot-(\d{1,9})\.json", name or "")) and (document := board.snapshot(int(one[1]))):
             self._answer("application/json", document)
         else:
             self._refuse(HTTPStatus.NOT_FOUND)
+
+    def _figure(self, n: int, name: str, kind: str, slot: int, va: str) -> None:
+        """A figure as a file, of the snapshot that was kept for state n."""
+        document = self.server.board.snapshot(n)
+        if document is None:
+            return self._refuse(HTTPStatus.NOT_FOUND)
+        try:
+            index = documents.parse(document.decode("utf-8"))
+            [data] = render.render(_drawn(index, name, slot, va), [kind])
+        except VizError as error:
+            return self._answer("text/plain", str(error).encode("utf-8"), HTTPStatus.UNPROCESSABLE_ENTITY)
+        self._answer("application/octet-stream", data)
 
     def do_POST(self) -> None:
         act = self.server.acts.get(self._asked() or "")

@@ -31,7 +31,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 <h1>{in_html(title)}</h1>
 <p id="lamp" role="status"></p>
 <p id="now"></p>
-{_CONTROLS}
+{_CONTROLS.replace("{figures}", "".join(f"<option>{name}" for name in _FIGURES))}
 </header>
 <noscript><p>This page needs its own script to show anything.</p></noscript>
 <ul id="cautions"></ul>
@@ -59,6 +59,8 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 """
 
 
+_FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
+
 _NO_ICON = '<link rel="icon" href="data:,">'    # else the browser asks the server for one
 
 _CONTROLS = """<div class="controls" role="group" aria-label="Time">
@@ -67,6 +69,9 @@ _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <button type="button" id="newest" aria-keyshortcuts="End" hidden>Now</button>
 <span id="keep" role="group" aria-label="Keep" hidden>Keep
 <a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">figure</button>
+<span id="keep-file" hidden><select id="which" aria-label="Figure">{figures}</select>
+<select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select>
+<button type="button" id="keep-it">file</button></span>
 <a id="keep-film" download="film.html">last minute</a></span>
 <span id="line" role="status"></span>
 </div>"""

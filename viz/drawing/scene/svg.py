@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Optional
 
 from . import outline, style
@@ -53,6 +54,7 @@ def _said(tag: str, name: str, said: str) -> ET.Element:
     return made
 
 
+@lru_cache(maxsize=4096)    # a page draws the same places again and again
 def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 

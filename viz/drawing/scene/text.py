@@ -27,7 +27,7 @@ def shorten(s: str, n_chars: int) -> str:
 
 def printable(s: str) -> str:
     """`s` with what XML or a terminal could choke on replaced, one character for one."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in s)
+    return s if s.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in s)
 
 
 def in_html(s: str) -> str:

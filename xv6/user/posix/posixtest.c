@@ -116,6 +116,12 @@ static void processes(void) {
 
   printf("%d ", waitpid(second, &status, 0) == second);
   printf("%d %d\n", WIFEXITED(status), WEXITSTATUS(status));
+  fflush(stdout);
+  pid_t third = fork();
+  if (third == 0)            // its parent's children are not its own
+    exit(wait(NULL) == -1 && errno == ECHILD);
+  printf("%d ", waitpid(third, &status, 0) == third);
+  printf("%d %d\n", WIFEXITED(status), WEXITSTATUS(status));
   printf("%d ", wait(&status) == first);
   printf("%d %d\n", WIFEXITED(status), WEXITSTATUS(status));
   told("wait without children", wait(NULL));
@@ -161,6 +167,42 @@ static void identifiers(void) {
   told("remove", shmctl(another, IPC_RMID, NULL));
 }
 
+// What a mode refuses, and whom: its owner here, who on Linux must not be privileged.
+static void modes(void) {
+  static const int asked[] = {0, 0400, 0200, 0100, 0600, 0700, 0444, 0040, 0004, 0020, 0002, 0010, 0001, 0666};
+  struct shmid_ds ds;
+  struct shm_info info;
+
+  for (int mode = 0; mode <= 0700; mode += 0100) {
+    int id = shmget(key, 100, IPC_CREAT | IPC_EXCL | mode | 0077);
+    printf("%o:", (unsigned)mode);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+      printf(" %o %d", (unsigned)asked[i], shmget(key, 100, asked[i]) == id);
+    printf("\n");
+    void *both = shmat(id, NULL, 0), *one = shmat(id, NULL, SHM_RDONLY);
+    printf("attached %d %d\n", both != (void *)-1, one != (void *)-1);
+    told("attach: misaligned", (long)shmat(id, (void *)1, 0));
+    told("stat", shmctl(id, IPC_STAT, &ds));
+    ds.shm_perm.mode = 07600;  // nine bits count
+    told("set", shmctl(id, IPC_SET, &ds));
+    shmctl(id, IPC_STAT, &ds);
+    printf("mode %o, last %d\n", (unsigned)ds.shm_perm.mode, ds.shm_lpid == (ds.shm_nattch ? getpid() : 0));
+    told("remove", shmctl(id, IPC_RMID, NULL));
+    told("larger than a removed one", shmget(key, 101, 0));
+    for (int i = 0; i < 2; i++) {
+      told("lock", shmctl(id, SHM_LOCK, NULL));
+      shmctl(id, IPC_STAT, &ds);
+      printf("mode %o\n", (unsigned)ds.shm_perm.mode);
+    }
+    told("remove again", shmctl(id, IPC_RMID, NULL));
+    if (both != (void *)-1)
+      told("detach", shmdt(both));
+    if (one != (void *)-1)
+      told("detach", shmdt(one));
+  }
+  told("info of no id", shmctl(-1, SHM_INFO, (struct shmid_ds *)&info));
+}
+
 static unsigned long attached(int id) {
   struct shmid_ds ds = {.shm_nattch = 0};
   shmctl(id, IPC_STAT, &ds);
@@ -185,7 +227,9 @@ static void attachments(void) {
   told("attach: a part is taken", (long)shmat(id, a + PAGE, 0));
   told("attach: to nothing anew", (long)shmat(id, NULL, SHM_REMAP));
   told("attach: no such id", (long)shmat(-1, NULL, 0));
+  told("attach: rounded down to nothing", (long)shmat(id, (void *)100, SHM_RND | SHM_REMAP));
   printf("rounded down: %d\n", (char *)shmat(id, b + 100, SHM_RND) == b);
+  told("attach: anew, misaligned", (long)shmat(id, b + 100, SHM_REMAP));
   told("attach: anew", (long)shmat(id, b, SHM_REMAP));
   printf("%s, %lu\n", b, attached(id));
   told("detach", shmdt(b));
@@ -235,6 +279,7 @@ int main(void) {
   processes();
   key = ftok(".", 'p');
   identifiers();
+  modes();
   attachments();
   families();
   return 0;

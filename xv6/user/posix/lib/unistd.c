@@ -1,6 +1,7 @@
 // System calls as POSIX has them, by xv6's.
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,8 +20,18 @@ long __result(long returned, int likely) {
   return -1;
 }
 
+// Children that waitpid has met while it waited for another.
+
+static struct child {
+  pid_t pid;                 // 0: no child
+  int status;
+} met[64];
+
 pid_t fork(void) {
-  return __result(__call(SYS_fork), EAGAIN);
+  pid_t pid = __result(__call(SYS_fork), EAGAIN);
+  if (pid == 0)
+    memset(met, 0, sizeof(met)); // they are its parent's
+  return pid;
 }
 
 pid_t getpid(void) {
@@ -85,13 +96,6 @@ int usleep(unsigned microseconds) {
 void *sbrk(long bytes) {
   return (void *)__result(__call(SYS_sbrk, bytes, 1), ENOMEM);
 }
-
-// Children that waitpid has met while it waited for another.
-
-static struct child {
-  pid_t pid;                 // 0: no child
-  int status;
-} met[64];
 
 // The next child that has ended, or the first one met that is wanted: pid, or any (-1).
 static struct child next(pid_t pid) {

@@ -1,0 +1,187 @@
+"""A snapshot that uses what did not change is the snapshot that is taken from nothing; and only what changed is made again."""
+from __future__ import annotations
+
+import random
+
+import pytest
+from fuzz import Fuzzer
+from machine import BASE, FRY, SHRIMP, Machine, family
+from shrimpy.memory.readers import PAGE, BytesReader, Reader, ReadError
+from shrimpy.memory.sv39 import R, U, W
+from shrimpy.memory.unchanged import UnchangedReader
+from shrimpy.snapshot import Hart, Snapshot, Stop, take
+
+CONSTANTS = {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro"}
+HARTS = (Hart(0, None, "S", None, None, "scheduler"),)
+
+
+class Twice:
+    """One memory, looked at anew and by what has not changed."""
+
+    def __init__(self, m: Machine) -> None:
+        self.m = m
+        self.again = UnchangedReader(BytesReader(memoryview(m.ram), BASE))  # type: ignore[arg-type]
+
+    def looks(self, info=None) -> Snapshot:
+        """Both, which are equal."""
+        kept, fresh = (take(reader, info or self.m.info, Stop(), HARTS, **CONSTANTS)    # type: ignore[arg-type]
+                       for reader in (self.again, BytesReader(memoryview(self.m.ram), BASE)))   # type: ignore[arg-type]
+        assert kept == fresh
+        return kept
+
+    def n_made(self) -> int:
+        """How many results a look makes."""
+        before = self.again.n_made
+        self.looks()
+        return self.again.n_made - before
+
+
+class Both(Fuzzer):
+    """Corrupts an image, and looks at it in both ways before, between and after."""
+
+    def __init__(self, m: Machine) -> None:
+        self._twice = Twice(m)
+        super().__init__(m.ram, BASE, m.info, CONSTANTS)
+
+    def look(self) -> Snapshot:
+        return self._twice.looks()
+
+    def story(self, seed: int, n_looks: int) -> None:
+        """Corruptions one after the other, a look after each, with some put right again."""
+        chooser = random.Random(seed)
+        try:
+            for _ in range(n_looks):
+                for _ in range(chooser.randrange(3)):
+                    chooser.choice(self.ways)(chooser)
+                if self.journal and chooser.random() < 0.4:
+                    pa, old = self.journal.pop()
+                    self.ram[pa - self.base:pa - self.base + len(old)] = old
+                self.look()
+        finally:
+            while self.journal:
+                pa, old = self.journal.pop()
+                self.ram[pa - self.base:pa - self.base + len(old)] = old
+
+
+@pytest.fixture(scope="module")
+def both() -> Both:
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    return Both(m)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_whatever_memory_holds_the_snapshot_is_the_same(both, block):
+    for seed in range(60 * block, 60 * block + 60):
+        both.story(seed, 6)
+        assert both.look() == both.sound
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3600)
+def test_ten_thousand_stories(both):
+    for seed in range(1000, 11000):
+        both.story(seed, 6)
+
+
+def test_one_change_makes_one_process_and_one_table_again():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    assert twice.n_made() >= 10
+    assert twice.n_made() == 0
+    child = m.processes[5]
+    m.map(child.root, 0x1000, child.pages[0x1000], R | U)
+    assert twice.n_made() == 2, "the process, and its table of the lowest addresses"
+    m.map(child.root, 0x1000, child.pages[0x1000], R | W | U)
+    assert twice.n_made() == 2, "one look before is all that is kept"
+
+
+def test_a_page_that_is_a_table_of_another_process_now_is_decoded_as_that():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    twice.looks()
+    one, other = m.processes[4], m.processes[5]
+    m.field(one, "pagetable", other.root)
+    m.field(other, "pagetable", one.root)
+    seen = {p.pid: p for p in twice.looks().processes}
+    assert seen[4].root == other.root and {m.pa for m in seen[4].mappings} >= set(other.pages.values())
+
+
+def test_a_table_at_another_address_has_the_leaves_of_that_address():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    twice.looks()
+    root = m.processes[5].root
+    middle = m.get(root) >> 10 << 12
+    m.put(middle + 8, m.get(middle))        # the same table, 2 MiB further up
+    m.put(middle, 0)
+    seen = next(p for p in twice.looks().processes if p.pid == 5)
+    assert min(one.va for one in seen.mappings) == 2 << 20
+
+
+def test_another_machine_behind_the_same_reader_is_seen_as_it_is():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    twice.looks()
+    other = Machine(n_frames=256, nproc=16)
+    other.process(1, other.process(7, None, "init"), "other")
+    other.write_free_list()
+    m.ram[:] = other.ram
+    assert [p.name for p in twice.looks().processes] == ["init", "other"]
+
+
+def test_another_kernels_debugging_information_counts():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    twice.looks()
+    info = family(n_frames=256, nproc=16).info
+    info.macros["USERSTACK"] = 0
+    assert twice.looks(info) != twice.looks()
+
+
+def test_nothing_grows():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    child, n = m.processes[5], set()
+    for i in range(40):
+        m.map(child.root, 0x1000, child.pages[0x1000], (R | U, R | W | U)[i & 1])
+        m.field(child, "sz", 4 * PAGE + i)
+        twice.looks()
+        again = twice.again
+        n.add((len(again._seen), len(again._kept), len(again._before)))
+    assert len(n) <= 3, "a look's pages and results, and those of the look before"
+
+
+class Broken(Reader):
+    """Memory whose first page cannot be read as often as `n_refused` says."""
+    n_refused = 2
+
+    def _read(self, pa: int, n: int) -> bytes:
+        if pa == BASE and self.n_refused:
+            self.n_refused -= 1
+            raise ReadError("not now")
+        return bytes(n)
+
+
+def test_what_came_of_a_refused_read_is_not_kept():
+    reader = UnchangedReader(Broken((BASE, BASE + 4 * PAGE)))
+
+    def inner() -> str:
+        try:
+            return f"read {len(reader.read(BASE, 8))}"
+        except ReadError:
+            return "refused"
+
+    def outer() -> str:
+        return reader.remembered("inner", inner)
+    assert reader.remembered("outer", outer) == "refused"
+    reader.look()
+    assert reader.remembered("outer", outer) == "read 8"
+    reader.look()
+    assert reader.remembered("outer", outer) == "read 8" and reader.n_made == 4
