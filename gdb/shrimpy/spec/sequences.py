@@ -54,7 +54,8 @@ def covering(most: int, besides: Iterable[Sequence] = ()) -> List[Sequence]:
 
 def _steps(ops: Sequence) -> List[Tuple[object, ...]]:
     """(an operation, the state in which it is done, and how the process it is done to stands there) for each."""
-    model, found = Model(), []
+    model = Model()
+    found: List[Tuple[object, ...]] = []
     for op in ops:
         found.append((op.do, model.shape(), _place(model, op.n if op.do is Do.KILL else op.actor)))
         bury(model, op)
