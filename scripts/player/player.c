@@ -37,6 +37,7 @@ Mail __attribute__((section(".mail"))) mail;
 
 static int ends[PIPES][2];
 static const char *program;
+static const char other[] = OTHER; // the same program by another name
 
 // The compiler calls it to copy a struct.
 void *memcpy(void *to, const void *from, unsigned long n) {
@@ -73,36 +74,64 @@ static const char *letters(int slot, char *text) {
   return text;
 }
 
-// at: where the path is to stand, or 0 for where it is.
+// at: where the other name is to stand, or 0 for this program's by its own.
 static long runs(int slot, char *at) {
   char text[2 + 2 * PIPES];
   const char *argv[] = {program, text, 0};
   letters(slot, text);
   for (int i = 0; at && i < 16; i++)
-    at[i] = i < NAME ? program[i] : 0;
+    at[i] = i < NAME ? other[i] : 0;
   return exec(at ? at : program, argv);
 }
 
 // n 0: there is no such file. 1: arguments that fill a page but for what points to them, as the stack has no room for. 2: one
-// that is nowhere.
+// that is nowhere. 3: a directory. 4: arguments for which no kernel has room.
 static long runsinvain(long n) {
+  enum { MANY = 300 };
   static char much[2040];
-  const char *few[] = {program, 0}, *argv[] = {program, much, much, 0};
+  static const char *many[MANY + 1];
+  const char *argv[] = {program, much, much, 0}, *few[] = {program, 0};
   for (int i = 0; i < sizeof(much) - 1; i++)
     much[i] = 'x';
-  if (n == 2)
-    argv[2] = (const char *)-4096L;
-  return n ? exec(program, argv) : exec("nosuchfile", few);
+  if (n == 1 || n == 2) {
+    argv[2] = n == 2 ? (const char *)-4096L : much;
+    return exec(program, argv);
+  }
+  for (int i = 0; i <= MANY; i++)
+    many[i] = i < MANY ? "x" : 0;
+  return exec(n == 3 ? "/" : "nosuchfile", n == 4 ? many : few);
 }
+
+static long kin; // children that stand still
 
 static long crowd(long n) {
   char c;
-  for (long made = 0; made < n; made++) {
+  for (kin = 0; kin < n; kin++) {
     int pid = fork();
     if (pid < 0)
-      return made;
+      break;
     if (pid == 0) {
       read(ends[CROWD][0], &c, 1);
+      exit(0);
+    }
+  }
+  return kin;
+}
+
+// Each of n generations has a child, and waits for it when it goes.
+static long chain(long n) {
+  char c;
+  for (long left = n; left > 0; left--) {
+    int pid = fork();
+    if (pid < 0)
+      return n - left;
+    if (pid > 0 && left == n) {
+      kin = 1;
+      return n;
+    }
+    if (pid > 0 || left == 1) {
+      read(ends[CROWD][0], &c, 1);
+      wait();
       exit(0);
     }
   }
@@ -114,9 +143,36 @@ static long disperse(long n) {
   long gone = 0;
   for (long i = 0; i < n; i++)
     write(ends[CROWD][1], &c, 1);
-  while (gone < n && wait() > 0)
+  while (gone < kin && wait() > 0)
     gone++;
-  return gone;
+  return gone == kin ? n : gone;
+}
+
+// Each child writes to its own page, and passes what is at that place of its parent's through a pipe and back. How many found
+// both as they should be.
+static long churn(long n, long place) {
+  volatile long *own = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
+  long mine = *own;
+  for (long i = 0; i < n; i++) {
+    int status = 0, pid = fork();
+    if (pid == 0) {
+      *own = i;
+      write(ends[CROWD][1], (void *)parents, sizeof(*parents));
+      read(ends[CROWD][0], (void *)parents, sizeof(*parents));
+      exit(*own != i || *parents != mine);
+    }
+    if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status)
+      return i;
+  }
+  return n;
+}
+
+// From the program's own file. All descriptors are in use, and only who conducts reads answers.
+static long readfile(char *to, int n) {
+  close(ends[ANSWERS][0]);
+  int file = open(program, 0), done = file < 0 ? -1 : read(file, to, n);
+  close(file);
+  return done;
 }
 
 static long grow(long n) {
@@ -142,7 +198,7 @@ static Answer does(Command it, int slot) {
   volatile long *word = (long *)it.a;
   Answer said = {{0}};
   long two[2], rest[3];
-  int status = 0;
+  int status = 0, *place = &status;
 
   switch (it.what) {
   case 'f':
@@ -150,6 +206,11 @@ static Answer does(Command it, int slot) {
     if (said.said[0] == 0)
       obey(it.a);
     break;
+  case 'X':
+    if (fork() > 0)
+      exit(it.b);
+    answer((Answer){{getpid()}});
+    obey(it.a);
   case 'e':
     said.said[0] = runs(slot, (char *)it.a);
     break;
@@ -159,8 +220,9 @@ static Answer does(Command it, int slot) {
   case 'x':
     exit(it.a);
   case 'w':
-    said.said[0] = call(SYS_wait, (long)&status, 0, 0);
-    said.said[1] = status;
+    place = it.a ? (int *)it.a : &status;
+    said.said[0] = call(SYS_wait, (long)place, 0, 0);
+    said.said[1] = *place;
     break;
   case 'k':
     said.said[0] = kill(it.a);
@@ -195,13 +257,22 @@ static Answer does(Command it, int slot) {
   case 'c':
     said.said[0] = crowd(it.a);
     break;
+  case 'C':
+    said.said[0] = chain(it.a);
+    break;
   case 'd':
     said.said[0] = disperse(it.a);
     break;
-  case 'u': // FRY, and SHRIMP if a is not negative: what word a holds; then c into the words from b on
+  case 'n':
+    said.said[0] = churn(it.a, it.b);
+    break;
+  case 'F':
+    said.said[0] = readfile((char *)it.a, it.c);
+    break;
+  case 'u': // FRY, and SHRIMP if a is not negative: what word a, or ~a, holds; then c into the words from b on
     for (int i = 0; i < (it.a < 0 ? 1 : 2); i++) {
       volatile long *page = (long *)(i ? SHRIMP : FRY);
-      said.said[i] = page[it.a < 0 ? -it.a : it.a];
+      said.said[i] = page[it.a < 0 ? ~it.a : it.a];
       page[it.b + i] = it.c + i;
     }
     break;

@@ -31,6 +31,9 @@
 #ifndef SYS_sbrk
 #define SYS_sbrk 12
 #endif
+#ifndef SYS_open
+#define SYS_open 15
+#endif
 #ifndef SYS_write
 #define SYS_write 16
 #endif
@@ -49,6 +52,7 @@ static inline int wait(void) { return call(SYS_wait, 0, 0, 0); }
 static inline int pipe(int *end) { return call(SYS_pipe, (long)end, 0, 0); }
 static inline int read(int fd, void *to, int n) { return call(SYS_read, fd, (long)to, n); }
 static inline int write(int fd, const void *from, int n) { return call(SYS_write, fd, (long)from, n); }
+static inline int open(const char *path, int how) { return call(SYS_open, (long)path, how, 0); }
 static inline int close(int fd) { return call(SYS_close, fd, 0, 0); }
 static inline int kill(int pid) { return call(SYS_kill, pid, 0, 0); }
 static inline int exec(const char *path, const char **argv) { return call(SYS_exec, (long)path, (long)argv, 0); }

@@ -1,5 +1,6 @@
-// A program that no kernel with FRY and SHRIMP may load: its second segment ends where TRAPFRAME begins. Where it is
-// loaded all the same it stands still: shrimphigh HOLD READY, each the two ends of a pipe, as letters from a.
+// A program that no kernel with FRY and SHRIMP may load: its second segment ends where TRAPFRAME begins, or in copies of it a
+// little below. Where it is loaded all the same it stands still: shrimphigh HOLD READY, each the two ends of a pipe, as letters
+// from a.
 #include "calls.h"
 
 char __attribute__((section(".high"), used)) high[14 << 12];

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from lab import Trouble
-from lab.judging import checking, scenarios
+from lab.judging import checking, player, playing, scenarios
 from lab.judging.scenarios import PROGRAM, Cast
 from lab.judging.verdict import FAIL, UNJUDGED
 from lab.kernels import disk, tree, variant
 from lab.kernels.tree import Kernel
+from lab.machines import debugger
 from lab.machines.qmp import Gone
 from shrimpy.memory.elf import Elf
 from shrimpy.memory.sv39 import R, U, X
+from shrimpy.spec import Differs, Do, borders
 
 from elves import Part, elf
 from machine import BASE, PAGE, Machine, family
@@ -40,6 +42,29 @@ def test_a_kernel_that_is_right_for_the_program_whose_name_it_knows_fails():
     report = checked("knows-the-program")
     assert report.status == FAIL and {one.verdict.rule for one in report.failures} >= {"shrimp-pair"}
     assert {one.verdict.name for one in report.failures} == {PROGRAM}  # nobody reads the name that it has
+
+
+# It tells our programs by what they are called: not by one name, but by what kind of name.
+@pytest.mark.parametrize("cheat", ["right-for-random-names", pytest.param("wrong-for-usual-names", marks=pytest.mark.soak)])
+def test_a_kernel_that_is_right_for_names_of_a_kind_differs(cheat):
+    kernel = variant.build(f"cheat-{cheat}", [CHEATS / f"{cheat}.patch"])
+    with debugger.Session(kernel.elf) as gdb:
+        known = player.facts(gdb)
+    named = [one.ops for one in borders() if "two names" in one.about]
+    found, *_ = playing.perform(kernel, known, named, most_tries=0)
+    assert len(named) == 1 and found.divergence.what is Differs.NOT_SHARED and found.divergence.ops[-1].do is Do.FORK
+
+
+def test_a_private_page_that_is_copied_at_each_trap_is_a_table_of_another_s():
+    assert "satp-is-root" in {one.verdict.rule for one in checked("copied-at-each-trap").failures}
+
+
+@pytest.mark.parametrize("cheat,kind", [
+    ("turns-itself-off", "ended"), pytest.param("begins-anew", "hung", marks=pytest.mark.soak),
+    pytest.param("prints-without-end", "printed without end", marks=pytest.mark.soak)])
+def test_a_kernel_that_stops_the_check_in_the_middle_is_not_judged(cheat, kind):
+    report = checked(cheat)
+    assert report.status == UNJUDGED and report.outcomes[0].hindrance.kind == kind
 
 
 # Call numbers

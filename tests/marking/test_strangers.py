@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_links_out_of_a_stranger_s_tree_are_left_out_and_said(lab, tmp_path):
     assert kernel.notes == ("left out, for it leads out of the tree: kernel/solution.h, kernel/folder",)
     copy = kernel.elf.parent
     assert (copy / "inside.h").is_file() and not (copy / "solution.h").exists() and not (copy / "folder").exists()
+    tree.discard(str(lab))
+
+
+def test_a_kernel_that_its_makefile_brings_along_is_not_its_own(lab, kernel):
+    (lab / "user/data").write_bytes(gzip.compress(kernel.elf.read_bytes(), 1))      # an ELF file would be left out as a product
+    edit(lab, r"^qemu:(.*)$", r"qemu:\1 swap")
+    with (lab / "Makefile").open("a") as makefile:
+        makefile.write("\nswap: $K/kernel\n\tgunzip <user/data >$K/kernel\n")
+    with pytest.raises(NotBuilt, match="lab does not build: its Makefile gives QEMU kernel/kernel, which was compiled elsewhere"):
+        tree.prepare(str(lab), stranger=True)
     tree.discard(str(lab))
 
 

@@ -9,8 +9,8 @@ import pytest
 from shrimpy.records import decode, encode
 from shrimpy.rules import RULES
 from shrimpy.spec import (
-    INIT, ORDER, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Process, borders, covering, pairs, random_ones,
-    sharing, sharing_covered)
+    INIT, ORDER, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Process, borders, covering,
+    on_several_harts, pairs, random_ones, sharing, sharing_covered)
 from shrimpy.spec import promises
 from shrimpy.spec.model import Segment
 from shrimpy.spec.sequences import FIRST, START, bury, moves, play, shorter
@@ -46,6 +46,22 @@ def test_an_orphan_keeps_the_page_of_a_parent_that_is_gone():
     assert model.processes[B].shrimp is page and model.beyond(Cell(B, "SHRIMP")) == "orphan"
 
 
+def test_who_has_exited_can_be_killed_again_and_its_status_is_known_and_no_other():
+    model = after(FORK_B, Op(B, Do.EXIT))
+    assert model.can(Op(0, Do.KILL, B)) and not model.can(Op(0, Do.KILL_RUNNING, B))
+    bury(model, Op(0, Do.KILL, B))
+    assert model.processes[B].is_zombie and model.processes[B].status == STATUS
+    assert after(FORK_B, Op(0, Do.KILL, B)).processes[B].status is after(FORK_B, Op(B, Do.FAULT)).processes[B].status is None
+
+
+def test_what_is_played_on_several_harts_can_be_played_and_comes_after_the_rest():
+    assert all(play(ops) is not None for ops in on_several_harts()) and len(on_several_harts()) > 1
+    noted = Divergence(Differs.MISSING, (START,), Cell(A, "SHRIMP"), "at-once")
+    other = Divergence(Differs.SEEN, (START,), Cell(A, "FRY"))
+    both = Played(3, 20, None, (noted,)).then(Played(1, 5, other, (noted,), 1))
+    assert both == Played(4, 25, other, (noted,), 1)
+
+
 def test_what_exec_keeps_goes_beyond_the_handout_but_for_children_forked_since():
     model = after(FORK_B, Op(A, Do.EXEC), Op(A, Do.FORK, C))
     assert [model.beyond(Cell(one, "SHRIMP")) for one in (B, C)] == ["exec", None]
@@ -55,7 +71,9 @@ def test_what_exec_keeps_goes_beyond_the_handout_but_for_children_forked_since()
 @pytest.mark.parametrize("op,fits", [
     (Op(B, Do.WAIT), True), (Op(A, Do.WAIT), False), (Op(0, Do.EXIT), False), (Op(1, Do.FORK, 9), False), (Op(0, Do.KILL, 1), False),
     (Op(A, Do.KILL, A), False), (Op(B, Do.SBRK, -1), False), (Op(B, Do.SBRK, -(1 << 30)), True), (Op(0, Do.SBRK, 1), False),
-    (Op(A, Do.DISPERSE), False), (Op(9, Do.EXEC), False)])
+    (Op(A, Do.DISPERSE), False), (Op(9, Do.EXEC), False), (Op(A, Do.CHURN, 9), False), (Op(B, Do.CHURN, 9), True), (Op(B, Do.CHAIN, 9), True),
+    (Op(0, Do.KILL_WAITING, A), True), (Op(0, Do.KILL_WAITING, B), False), (Op(0, Do.KILL_RUNNING, B), True), (Op(0, Do.KILL, 9), False),
+    (Op(0, Do.READ_FILE, 0, "FRY"), False)])
 def test_who_is_told_lives_and_nobody_waits_for_ever(op, fits):
     assert after(FORK_B).can(op) is fits
 
@@ -257,6 +275,41 @@ class _ExitSoils(Model):
             process.shrimp.words[0] = 1
 
 
+class _SixteenthExec(_ThirdExec):
+    """Keeps both pages fifteen times."""
+
+    def _exec(self, process):
+        Model._exec(self, process)
+        self.execs[process] = self.execs.get(process, 0) + 1
+        if self.execs[process] == 16:
+            process.fry.words.clear()
+
+
+class _OrphansExecCopies(Model):
+    """exec gives an orphan a copy: seen only where another has the page, too."""
+
+    def _exec(self, process):
+        super()._exec(process)
+        if process.parent == INIT and process.shrimp:
+            copy = Page()
+            copy.words.update(process.shrimp.words)
+            process.shrimp = copy
+
+
+class _KillOfAZombieClears(Model):
+    def do(self, op):
+        if op.do is Do.KILL and not self.is_alive(op.n):
+            self.processes[op.n].shrimp.words.clear()
+        return super().do(op)
+
+
+class _KilledWaiterClears(Model):
+    def do(self, op):
+        if op.do is Do.KILL_WAITING:
+            self.processes[op.n].fry.words.clear()
+        return super().do(op)
+
+
 class _KeyStays(Model):
     def succeeds(self, op):
         return super().succeeds(op) or op.do is Do.SHM_FIND and op.n in self.segments
@@ -404,7 +457,8 @@ SHARING_MUTANTS = [_CountsProcesses, _DoesNotCountWhatIsInherited, _CountsOn, _E
                    _SecondIsTheFirst, _DetachesAll, _DetachesInside, _AttachesAnother, _LosesOnceNobodyHasIt]
 
 MUTANTS = [_CopiesAtFork, _Grandparents, _Inherits, _FirstChildOnly, _ExecRenews, _ExecDropsShrimp, _ThirdExec, _Zeroes,
-           _OrphanGetsAnother, _OrphanLoses, _OrphanExecs, _NinthChild, _ExitSoils]
+           _OrphanGetsAnother, _OrphanLoses, _OrphanExecs, _NinthChild, _ExitSoils, _SixteenthExec, _OrphansExecCopies,
+           _KillOfAZombieClears, _KilledWaiterClears]
 
 
 def differs(mutant, sequences):

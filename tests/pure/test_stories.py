@@ -43,6 +43,11 @@ def test_tables_that_were_there_before_the_first_operation_are_nobody_s():
         assert accused(what, START, cell=Cell(0, "SHRIMP")) is None and accused(what, START, CHILD, cell=Cell(2, "SHRIMP")) == "fork"
 
 
+def test_what_user_code_alone_sees_is_no_operation_s_but_a_system_call_s():
+    assert accused(Differs.SEEN, START, CHILD, cell=Cell(3, "SHRIMP")) is None
+    assert accused(Differs.SEEN, START, Op(2, Do.WRITE, 3, "FRY"), cell=FRY) == "copyin"
+
+
 def test_a_hart_with_other_tables_is_the_way_back_to_user_mode_s():
     assert accused(Differs.SATP, START, CHILD, cell=FRY) == "usertrapret"
 

@@ -20,12 +20,12 @@ class Twice:
 
     def __init__(self, m: Machine) -> None:
         self.m = m
-        self.again = UnchangedReader(BytesReader(memoryview(m.ram), BASE))  # type: ignore[arg-type]
+        self.again = UnchangedReader(BytesReader(memoryview(m.ram), BASE))
 
     def looks(self, info=None) -> Snapshot:
         """Both, which are equal."""
-        kept, fresh = (take(reader, info or self.m.info, Stop(), HARTS, **CONSTANTS)    # type: ignore[arg-type]
-                       for reader in (self.again, BytesReader(memoryview(self.m.ram), BASE)))   # type: ignore[arg-type]
+        kept, fresh = (take(reader, info or self.m.info, Stop(), HARTS, **CONSTANTS)
+                       for reader in (self.again, BytesReader(memoryview(self.m.ram), BASE)))
         assert kept == fresh
         return kept
 

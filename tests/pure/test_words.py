@@ -25,7 +25,8 @@ HALF_MADE = Reason(Kind.HALF_MADE, 4)
 K = Kind
 
 OPS = (Op(0, Do.FORK, 2), Op(2, Do.FORK, 3), Op(3, Do.EXEC), Op(3, Do.EXEC), Op(3, Do.EXEC), Op(2, Do.EXIT), Op(0, Do.WAIT))
-EVERY_OP = tuple(Op(3, each, 1, "FRY") for each in Do) + (Op(3, Do.EXEC_FAILS, 0), Op(3, Do.EXEC_FAILS, 2))
+EVERY_OP = tuple(Op(3, each, 1, "FRY") for each in Do) + tuple(Op(3, Do.EXEC_FAILS, n) for n in (0, 2, 3, 4)) + (
+    Op(3, Do.EXEC, 2), Op(2, Do.WAIT))
 THIRD = Cell(3, "SHRIMP")
 OF_SEGMENT = Cell(3, "", 2, 1, 1)
 DIVERGENCES = [
@@ -43,6 +44,10 @@ DIVERGENCES = [
     Divergence(Differs.CONTENT, OPS, THIRD, seen=0, expected=7, index=3, written=True),
     Divergence(Differs.CONTENT, OPS, THIRD, "zeroed", seen=7, expected=0, index=3),
     Divergence(Differs.CROWD, EVERY_OP, Cell(3, "FRY"), seen=FRAME, expected=WANTED, pid=30),
+    Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), "zeroed", seen=FRAME, expected=0, pid=30, index=0),
+    Divergence(Differs.CROWD, (Op(2, Do.CHAIN, 16),), Cell(2, "FRY"), seen=FRAME, expected=WANTED, pid=30),
+    Divergence(Differs.ANSWER, (Op(2, Do.CHURN, 150),), Cell(2), seen=7, expected=150),
+    Divergence(Differs.STATUS, OPS, Cell(2), seen=0, expected=42),
     Divergence(Differs.CROWD, OPS, Cell(3, "FRY"), seen=0, pid=30), Divergence(Differs.LEAK, OPS, seen=2),
     Divergence(Differs.FLAGS, OPS, OF_SEGMENT, "segments", seen=0x17), Divergence(Differs.MAPPED, OPS, OF_SEGMENT, "segments", seen=FRAME),
     Divergence(Differs.MISCOUNTED, OPS, Cell(3, segment=2), "segments", seen=1, expected=2),

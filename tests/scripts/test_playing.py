@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lab.judging import checking, player, playing
+from lab.judging.scenarios import POINTS
 from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
@@ -88,6 +89,13 @@ def test_a_kernel_that_maps_the_two_pages_when_they_are_touched_is_right_where_t
     assert found.divergence is None and {(one.what, one.beyond) for one in found.noted} == {(Differs.MISSING, AT_ONCE)}
     strict = perform(late, COVERING[:1]).divergence
     assert (strict.what, strict.ops, strict.beyond) == (Differs.MISSING, (START,), AT_ONCE)
+
+
+def test_a_kernel_whose_child_maps_shrimp_itself_before_user_code_runs_is_right():
+    late = variant.build("mapped-by-the-child", [ROOT / "tests/gdb/variants/mapped-by-the-child.patch"])
+    report = checking.check(late, 3, only=["fork"])
+    assert report.status == PASS, [one.verdict for one in report.failures]
+    assert POINTS["can-run"] in [one.point for one in report.outcomes[0].judgements]
 
 
 def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):

@@ -226,7 +226,8 @@ def test_a_finger_goes_through_the_steps(chromium: Chromium):
     chromium.cdp("Emulation.setTouchEmulationEnabled", enabled=True)
     y = chromium.js("const b = document.querySelector('#step-4 .caption').getBoundingClientRect(); return Math.round(b.y + b.height / 2)")
     for start, end, expected in (((300, y), (100, y + 10), 5), ((100, y), (300, y + 10), 4), ((200, y), (210, y - 150), 4)):
-        for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+        touches: tuple[tuple[str, list[tuple[int, int]]], ...] = (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", []))
+        for kind, points in touches:
             chromium.cdp("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y} for x, y in points])
         assert chromium.shown == [expected]
     chromium.cdp("Emulation.setTouchEmulationEnabled", enabled=False)

@@ -14,7 +14,8 @@ A mistake is a patch. Before the patch comes what it is and what must be found:
     plays: OPERATION shows WHAT of PAGE beyond PROMISE, look at FUNCTION
                                                   what the rule `specification` must find when the player plays: after which
                                                   operation, of spec.Do, and what, of spec.Differs; the last three only where it
-                                                  has them. `plays: nothing`: it agrees. The mistakes in further/ have this
+                                                  has them, and where no function is said any near the mistake may be
+                                                  named. `plays: nothing`: it agrees. The mistakes in further/ have this
 
 WHO is a role that the scenario gives (orphan, grandchild), a process's name (`?`: it has none yet), `frame` for
 what is no process's, or `kernel`. WHERE is FRY, SHRIMP, TRAPFRAME, TRAMPOLINE, a number, or `-` for no address.
@@ -204,7 +205,8 @@ def compare(mistake: Mistake, report: Report) -> Finding:
     ended = [(outcome.name, outcome.hindrance) for outcome in report.outcomes if outcome.hindrance]
     met = {expected for expected in mistake.fails if any(expected.is_met_by(*stop) for stop in stops)}
     come = {end for end in mistake.ends if any(end.is_met_by(*one) for one in ended)}
-    played = {Plays.of(one) for one, *_ in stops}
+    played = {Plays.of(one) for one, *_ in stops} - {None}
+    played |= {replace(one, function="") for one in played if one}      # whether one is named depends on what came before, here
     missed = [str(one) for one in mistake.fails if one not in met] + [
         str(one) for one in mistake.ends if one.must and one not in come] + [str(one) for one in mistake.plays if one not in played]
     allowed = {one.rule for one in mistake.fails} | mistake.also | {"no-panic" for end in mistake.ends if end.kind == "panicked"} | {

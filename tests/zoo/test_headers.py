@@ -64,7 +64,7 @@ def test_what_the_player_finds_is_compared(tmp_path):
 
 
 # Found by a scenario's rules, by one that needs no operation, or because what a program waits for never comes.
-NOT_BY_PLAYING = ("failed-fork-keeps-files-open", "mapped-when-it-first-runs", "shrimp-apart-from-fry")
+NOT_BY_PLAYING = ("failed-fork-keeps-files-open", "shrimp-apart-from-fry")
 
 
 @pytest.mark.parametrize("mistake", FURTHER, ids=lambda one: one.name)

@@ -580,16 +580,16 @@ static int attach_high(void) {
   return 1;
 }
 
-static int small; // one page, attached in the upper half of that
+static int upper; // one page, attached in the upper half of that
 
 static int remap_high(void) {
-  int before = attached(small);
+  int before = attached(upper);
   uint64 at = shmat(inherited, HIGH, SHM_REMAP);
   if (at == -(uint64)ENOMEM) {
-    must(attached(inherited) == 0 && attached(small) == before && *(volatile char *)(HIGH + PGSIZE) == 's');
+    must(attached(inherited) == 0 && attached(upper) == before && *(volatile char *)(HIGH + PGSIZE) == 's');
     return 0;
   }
-  must(at == HIGH && attached(inherited) == 1 && attached(small) == before - 1);
+  must(at == HIGH && attached(inherited) == 1 && attached(upper) == before - 1);
   must_detach((void *)at);
   return 1;
 }
@@ -613,11 +613,11 @@ static void get_without_memory(void) {
 static void attach_without_memory(void) {
   inherited = must_get(2 * PGSIZE);
   starve(attach_high);
-  small = must_get(1);
-  must(shmat(small, HIGH + PGSIZE, 0) == HIGH + PGSIZE);
+  upper = must_get(1);
+  must(shmat(upper, HIGH + PGSIZE, 0) == HIGH + PGSIZE);
   *(volatile char *)(HIGH + PGSIZE) = 's';
   starve(remap_high);
-  must_remove(small);
+  must_remove(upper);
   must_remove(inherited);
 }
 

@@ -10,7 +10,7 @@ from ..memory.sv39 import root_of
 from ..records import Runs
 from ..words import findings as said
 from . import processes
-from .processes import Shape
+from .processes import Shape, Table
 from .debuginfo import DebugInfo, Type
 from .stacks import FP, RA, SP, Stack, StackAt, Unwinder
 from .variables import Variables, word
@@ -61,8 +61,8 @@ class Slots(Variables):
         if state is not None and table is not None:     # most slots are not in use
             unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
             slots = [one for one in slots if word(one[2], state.offset, state.type.size) != unused]
-        found = (self.reader.remembered(one, lambda one=one: read(*one)) for one in slots)    # type: ignore[misc]
-        return [p for p in found if p.state != "UNUSED"]
+        known = (self.reader.remembered(one, lambda one=one: read(*one)) for one in slots)    # type: ignore[misc]
+        return [p for p in known if p.state != "UNUSED"]
 
     @property
     def shape(self) -> Optional[Shape]:
@@ -93,9 +93,10 @@ class Slots(Variables):
         table = processes.table(self.info, kind) if kind else None
         if kind is None or table is None:
             return ()
-        return self.reader.remembered(("idle pointers", tuple(p.address for p in used)), lambda: self._idle(kind, table, used))
+        array = kind, table
+        return self.reader.remembered(("idle pointers", tuple(p.address for p in used)), lambda: self._idle(*array, used))
 
-    def _idle(self, kind: Shape, table: processes.Table, used: Sequence[Proc]) -> Runs:
+    def _idle(self, kind: Shape, table: Table, used: Sequence[Proc]) -> Runs:
         taken = {p.address for p in used}
         data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
         pointers = [f.offset for f in self.info.structs.get(kind.struct, {}).values() if f.type.kind == "ptr"]

@@ -122,15 +122,17 @@ class Variables:
         """Variable `name`, and the fields and elements it has by value, two
         structs deep; of an array longer than a table of harts, only itself."""
         symbol = self.info.symbol(name)
-        return () if symbol is None else self._learnt(
-            ("parts of", name), lambda: list(self._parts_of(Place(name, symbol.address, symbol.type), 3)))
+        if symbol is None:
+            return ()
+        place = Place(name, symbol.address, symbol.type)
+        return self._learnt(("parts of", name), lambda: list(self._parts_of(place, 3)))
 
     def _learnt(self, what: Hashable, find: Callable[[], List[T]]) -> List[T]:
         """What the debugging information alone says, found once."""
         known = self.info.learnt
         if what not in known:
             known[what] = find()
-        return known[what]      # type: ignore[no-any-return]
+        return known[what]
 
     def _parts_of(self, place: Place, depth: int) -> Iterator[Place]:
         yield place

@@ -62,12 +62,12 @@ class UnchangedReader(Reader):
         if kept is None or not self._are_same(kept.pages):
             kept, holds = self._made(make)
             if not holds:
-                return kept.result      # type: ignore[no-any-return]
+                return kept.result
         if self._making:
             self._making[-1].pages.update(kept.pages)
             self._making[-1].parts.append(key)
         self._keep(key, kept)
-        return kept.result      # type: ignore[no-any-return]
+        return kept.result
 
     def _keep(self, key: Hashable, kept: _Kept) -> None:
         self._kept[key] = kept

@@ -132,7 +132,8 @@ class _Taking:
             root = next((r for h in harts if h.privilege == "S" for r in [sv39.root_of(h.satp)] if r), None)
         if root is None:
             return KernelTable()
-        return self.reader.remembered(("kernel's table", root), lambda: self._walk_of_kernel(root))
+        table = root
+        return self.reader.remembered(("kernel's table", table), lambda: self._walk_of_kernel(table))
 
     def _walk_of_kernel(self, root: int) -> KernelTable:
         walk = sv39.walk(self.reader, root, devices=True, runs=True)

@@ -18,6 +18,7 @@ class Differs(str, enum.Enum):
     LIVES = "lives"                 # cell.process, or seen: the pid of one that should not be there
     PARENT = "wrong-parent"         # cell.process, seen: the pid of its parent
     ANSWER = "wrong-answer"         # cell.process, seen, expected
+    STATUS = "wrong-status"         # cell.process, which waited; seen and expected: what its child exited with
     SEEN = "seen-by-user"           # cell: what user code reads there is not what was written; seen, expected
     SATP = "other-tables"           # a hart that runs cell.process walks the table seen, its struct proc names expected
     MISSING = "not-mapped"          # cell
@@ -28,7 +29,8 @@ class Differs(str, enum.Enum):
     MISCOUNTED = "miscounted"       # of cell.segment the kernel counts seen attachments, and there are expected
     MOVED = "moved"                 # cell: its frame was expected, and is seen
     CONTENT = "wrong-content"       # cell: its word `index` is seen, expected; written: whether anybody has written it
-    CROWD = "crowd"                 # a child (pid) of cell.process that only stands still has not its FRY, or not one of its own
+    CROWD = "crowd"                 # a child (pid) of cell.process that only stands still has not its FRY, or not one of its own;
+                                    # index: a word of that is seen, and not zero
     LEAK = "leak"                   # seen: frames that each repetition loses
 
 
@@ -63,6 +65,12 @@ class Played:
     divergence: Optional[Divergence] = one(Divergence, default=None)
     noted: Tuple[Divergence, ...] = many(Divergence)
     left_out: int = 0
+
+    def then(self, later: Played) -> Played:
+        """Both, where nothing differed the first time."""
+        new = [one for one in later.noted if (one.what, one.beyond) not in [(each.what, each.beyond) for each in self.noted]]
+        return Played(self.n_sequences + later.n_sequences, self.n_ops + later.n_ops, later.divergence, (*self.noted, *new),
+                      self.left_out + later.left_out)
 
     @property
     def differences(self) -> Tuple[Divergence, ...]:

@@ -26,24 +26,31 @@ class Do(str, enum.Enum):
     """What a process can be told to do."""
 
     FORK = "fork"               # makes process number `n`
-    EXEC = "exec"               # runs the same program anew; n 1: the path stands in its FRY
-    EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2)
+    EXEC = "exec"               # runs the same program anew; n 1, 2: by another name, which stands in its FRY, in its SHRIMP
+    EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2); a
+                                # directory (3); what is not there, with more arguments than any kernel takes (4)
     FORK_HUNGRY = "fork-hungry"     # makes process `n`, with all memory taken and given back frame by frame until it works
+    FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
     EXIT = "exit"
     FAULT = "fault"             # loads from where nothing is, and ends by it
-    WAIT = "wait"               # where a child has exited, or there is none
-    KILL = "kill"               # process number `n`, which sleeps
+    WAIT = "wait"               # where a child has exited, or there is none; page: the status goes to its word `n`
+    KILL = "kill"               # process number `n`, which sleeps, or has exited
+    KILL_WAITING = "kill-waiting"   # process number `n`, while it waits for a child that lives
+    KILL_RUNNING = "kill-running"   # process number `n`, while it is in user mode
     LOAD = "load"               # word `n` of `page`
     STORE = "store"
     READ = "read"               # a system call that writes word `n` of `page`: read() of a pipe
     WRITE = "write"             # a system call that reads it: write() to a pipe
+    READ_FILE = "read-file"     # all of `page` is read from a file
     READ_BOTH = "read-both"     # the same across the two pages: the last word of the lower, the first of the upper
     WRITE_BOTH = "write-both"
     WAIT_BADLY = "wait-badly"   # with a place for the status that is none
     SBRK = "sbrk"               # `n` bytes, or ABSURD fewer
     CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
-    DISPERSE = "disperse"       # they exit, and it waits for them
+    CHAIN = "chain"             # forks a child, which forks a child, and so on: `n` generations that stand still
+    DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
+    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for
 
     # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
     SHM_GET = "shm-get"         # makes it, with a key
@@ -59,12 +66,21 @@ class Do(str, enum.Enum):
 
 
 _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.SHM_WRITE, Do.SHM_VIOLATE))
+FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
+"""The operations that make process number `n`."""
+
+KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_RUNNING))
+"""The operations of which `n` is another process that ends."""
+
 SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
 """The operations on segments."""
 
 SEGMENT_PAGES = 2
 """Of each segment that is played."""
 _MOST_ATTACHED = 4
+
+STATUS = 42
+"""What exits with exit() tells its parent. Of who is killed, or ends by a fault, the model has no opinion."""
 
 
 @record
@@ -136,10 +152,11 @@ class Process:
         self.number = number
         self.parent = parent
         self.is_zombie = False
+        self.status: Optional[int] = None               # of a zombie, where it is known
         self.fry = Page()                               # promise 1: a frame of its own, zeroed
         self.shrimp = shrimp
         self.beyond: Dict[str, Optional[str]] = {"FRY": None, "SHRIMP": None}
-        self.crowd = 0                                  # children that only stand still
+        self.crowd = 0                                  # children that only stand still, or generations of them
         self.heap = 0                                   # bytes that sbrk has given it
         self.attached: List[Attachment] = []            # the oldest first
 
@@ -186,19 +203,31 @@ class Model:
         if not self.is_alive(op.actor) or op.actor == 1:
             return False
         mine = self.children(op.actor)
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
-            return op.n not in self.processes
+        if op.do in FORKS:
+            return op.n not in self.processes and (op.do is not Do.FORK_AND_EXIT or op.actor != 0 and not self.processes[op.actor].crowd)
         if op.do in (Do.EXIT, Do.FAULT, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
             return op.actor != 0 and not self.processes[op.actor].crowd
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
-        if op.do is Do.KILL:
-            return op.n not in (0, 1, op.actor) and self.is_alive(op.n) and not self.processes[op.n].crowd
+        if op.do in KILLS:
+            return op.n not in (0, 1, op.actor) and op.n in self.processes and self._can_be_killed(op)
         if op.do is Do.SBRK:
             return op.actor != 0 and (op.n <= ABSURD or self.processes[op.actor].heap + op.n >= 0)
         if op.do is Do.DISPERSE:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
+        if op.do is Do.READ_FILE:
+            return op.actor != 0
+        if op.do in (Do.CROWD, Do.CHAIN):
+            return not self.processes[op.actor].crowd
+        if op.do is Do.CHURN:
+            return not mine and not self.processes[op.actor].crowd
         return op.do not in SHM or self._can_share(op, self.processes[op.actor])
+
+    def _can_be_killed(self, op: Op) -> bool:
+        victim, its = self.processes[op.n], self.children(op.n)
+        if op.do is Do.KILL_WAITING and (not its or any(one.is_zombie for one in its)):
+            return False
+        return not victim.crowd and (op.do is Do.KILL or not victim.is_zombie)
 
     def _can_share(self, op: Op, actor: Process) -> bool:
         """Of what POSIX leaves open nothing is asked: to attach a segment that was removed, or to remove it again."""
@@ -229,18 +258,22 @@ class Model:
         """Plays it. Of wait, the numbers of the processes of which one is the answer: `buried` is told which. A wait that
         has no place for the status may answer -1 instead, and the child can be waited for again."""
         actor = self.processes[op.actor]
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+        if op.do in FORKS:
             self._fork(actor, op.n)
+            if op.do is Do.FORK_AND_EXIT:
+                self.do(Op(op.actor, Do.EXIT))
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             self._exec(actor)
         elif op.do in (Do.EXIT, Do.FAULT, Do.SHM_VIOLATE):
+            actor.status = STATUS if op.do is Do.EXIT else None
             self._exit(actor)
-        elif op.do is Do.KILL:
-            self._exit(self.processes[op.n])
+        elif op.do in KILLS:
+            if self.is_alive(op.n):
+                self._exit(self.processes[op.n])
         elif op.do in (Do.WAIT, Do.WAIT_BADLY):
             return tuple(one.number for one in self.children(op.actor) if one.is_zombie)
-        elif op.do is Do.CROWD:
-            actor.crowd += op.n
+        elif op.do in (Do.CROWD, Do.CHAIN):
+            actor.crowd = op.n
         elif op.do is Do.SBRK and op.n > ABSURD:
             actor.heap += op.n
         elif op.do is Do.DISPERSE:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from .model import SHM, Do, Model, Op
+from .model import FORKS, KILLS, SHM, Do, Model, Op
 
 Sequence = Tuple[Op, ...]
 
@@ -17,7 +17,6 @@ FIRST = 2
 START = Op(0, Do.FORK, FIRST)
 
 _STRUCTURAL = (Do.FORK, Do.EXEC, Do.EXIT, Do.WAIT, Do.KILL)
-_FORKS = (Do.FORK, Do.FORK_HUNGRY)
 _MOST_SEGMENTS = 3      # at a time
 _ANYTHING = _STRUCTURAL + (Do.EXEC_FAILS, Do.FAULT, Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH,
                             Do.WAIT_BADLY, Do.SBRK)
@@ -205,8 +204,63 @@ def borders() -> List[Border]:
                (*family, Op(child, Do.FORK_HUNGRY, grandchild), Op(child, Do.EXEC_HUNGRY), Op(child, Do.FORK, grandchild + 1))),
         Border("five execs, then two forks", (*family, *again(5, Op(parent, Do.EXEC)), Op(parent, Do.FORK, grandchild),
                                               Op(parent, Do.FORK, grandchild + 1))),
+        *_more_borders(),
     ]
     return found
+
+
+def _more_borders() -> List[Border]:
+    """Long lives and large families, orders of ending, and system calls that are not a pipe's."""
+    parent, child, other, third = FIRST, FIRST + 1, FIRST + 2, FIRST + 3
+    family = (START, Op(parent, Do.FORK, child))
+    orphans = (*family, Op(parent, Do.FORK, other), Op(parent, Do.EXIT))
+    own, shared = ("FRY", "SHRIMP")
+    return [
+        Border("17 execs in one life, by two names",
+               (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
+        Border("more than 256 children in one life",
+               (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 150), Op(parent, Do.FORK, child))),
+        Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
+        Border("an exec of what is no program, and with more arguments than any kernel takes",
+               (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (3, 4)), Op(child, Do.FORK, other))),
+        Border("four children that end in another order than they came, with waits between",
+               (*family, *(Op(parent, Do.FORK, child + n) for n in (1, 2, 3)), Op(other, Do.EXIT), Op(parent, Do.WAIT),
+                Op(child, Do.EXIT), Op(third + 1, Do.EXIT), Op(parent, Do.FORK, third + 2), Op(parent, Do.WAIT), Op(third, Do.EXIT),
+                *[Op(parent, Do.WAIT)] * 2, Op(third + 2, Do.EXIT), *[Op(parent, Do.WAIT)] * 2)),
+        Border("a parent that exits before its child has run",
+               (START, Op(parent, Do.STORE, 0, own), Op(parent, Do.FORK_AND_EXIT, child), Op(0, Do.WAIT),
+                Op(child, Do.FORK_AND_EXIT, other), Op(other, Do.EXEC), Op(other, Do.FORK, third))),
+        Border("two orphans of one parent, whose slot is used again",
+               (*orphans, Op(0, Do.WAIT), Op(0, Do.FORK, third), Op(third, Do.FORK, third + 1), Op(child, Do.EXEC), Op(other, Do.EXEC, 2),
+                Op(child, Do.STORE, 0, shared), Op(other, Do.FORK, third + 2))),
+        Border("system calls of an orphan", (*orphans, *(Op(child, do, 4, shared) for do in (Do.READ, Do.WRITE, Do.READ_FILE, Do.STORE)),
+                                             Op(child, Do.EXEC, 2), Op(other, Do.READ_FILE, 0, own))),
+        Border("a file that is read into a page",
+               (*family, *(Op(who, Do.READ_FILE, 0, page) for who in (child, parent) for page in (own, shared)), Op(child, Do.EXEC),
+                Op(child, Do.FORK, other))),
+        Border("a status that goes to a page",
+               (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
+                   Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))))),
+        Border("kills of one that waits, that runs, and that has exited",
+               (*family, Op(child, Do.FORK, other), Op(parent, Do.FORK, third), *[Op(0, Do.KILL, third)] * 2, Op(parent, Do.WAIT),
+                Op(0, Do.KILL_WAITING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, other))),
+        Border("a heap of more than one table",
+               (*family, Op(child, Do.SBRK, 520 << 12), Op(child, Do.FORK, other), Op(other, Do.SBRK, -(520 << 12)), Op(other, Do.EXEC),
+                Op(child, Do.EXEC))),
+    ]
+
+
+def on_several_harts() -> List[Sequence]:
+    """What is played once more on as many harts as there are: all else is played on one, which does not show what a kernel keeps for
+    each hart."""
+    parent, child, grandchild = FIRST, FIRST + 1, FIRST + 2
+    family = (START, Op(parent, Do.FORK, child))
+    calls = [Op(who, do, n, page) for n, page in enumerate(("FRY", "SHRIMP")) for who in (child, parent)
+             for do in (Do.READ, Do.WRITE, Do.READ_FILE, Do.STORE)]
+    return [(*family, *calls, Op(child, Do.FORK, grandchild), Op(child, Do.EXEC), *calls[:8], Op(grandchild, Do.EXIT), Op(child, Do.WAIT),
+             Op(parent, Do.EXIT), *calls[8:11], Op(child, Do.EXEC, 2)),
+            (START, Op(parent, Do.CROWD, 9), Op(parent, Do.DISPERSE), Op(parent, Do.CHURN, 20), Op(parent, Do.FORK, child),
+             Op(0, Do.KILL_RUNNING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, parent))]
 
 
 def sharing() -> List[Border]:
@@ -272,7 +326,7 @@ def shorter(ops: Sequence) -> List[Sequence]:
     """Sequences that are shorter by one operation, or of one process fewer, and can be played; the shortest first."""
     found = []
     for at, op in enumerate(ops):
-        if op.do in _FORKS and op.n != FIRST:
+        if op.do in FORKS and op.n != FIRST:
             found += [_without(ops, op.n), _renamed(ops[:at] + ops[at + 1:], op.n, op.actor)]
         else:
             found.append(ops[:at] + ops[at + 1:])
@@ -285,10 +339,10 @@ def _without(ops: Sequence, number: int) -> Sequence:
     gone = {number}
     kept = []
     for op in ops:
-        if op.actor in gone or op.do is Do.KILL and op.n in gone:
-            if op.do in _FORKS:
+        if op.actor in gone or op.do in KILLS and op.n in gone:
+            if op.do in FORKS:
                 gone.add(op.n)
-        elif not (op.do in _FORKS and op.n in gone):
+        elif not (op.do in FORKS and op.n in gone):
             kept.append(op)
     return tuple(kept)
 
@@ -296,13 +350,13 @@ def _without(ops: Sequence, number: int) -> Sequence:
 def _renamed(ops: Sequence, number: int, other: int) -> Sequence:
     """What one process does, done by another."""
     return tuple(replace(op, actor=other if op.actor == number else op.actor,
-                             n=other if op.do is Do.KILL and op.n == number else op.n) for op in ops)
+                             n=other if op.do in KILLS and op.n == number else op.n) for op in ops)
 
 
 def _renumbered(ops: Sequence) -> Sequence:
     """With processes numbered as they come."""
     numbers = {0: 0}
     for op in ops:
-        if op.do in _FORKS:
+        if op.do in FORKS:
             numbers[op.n] = FIRST + len(numbers) - 1
-    return tuple(replace(op, actor=numbers[op.actor], n=numbers[op.n] if op.do in (*_FORKS, Do.KILL) else op.n) for op in ops)
+    return tuple(replace(op, actor=numbers[op.actor], n=numbers[op.n] if op.do in FORKS | KILLS else op.n) for op in ops)

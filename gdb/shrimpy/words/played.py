@@ -24,28 +24,36 @@ def who(number: int) -> str:
     return _FIRST if number == 0 else f"the player's child {number}" if number == 1 else str(number)
 
 
-_VAIN = ("a file that is not there", "with more arguments than fit", "with an argument that is nowhere")
+_VAIN = ("a file that is not there", "with more arguments than fit", "with an argument that is nowhere", "a directory",
+         "with more arguments than any kernel takes")
+_NAMED = ("", " by a path that stands in its FRY", " by a path that stands in its SHRIMP")
 
 _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.FORK: lambda op: f"{who(op.actor)} forks {op.n}",
-    Do.EXEC: lambda op: f"{who(op.actor)} execs" + (" by a path that stands in its FRY" if op.n else ""),
+    Do.FORK_AND_EXIT: lambda op: f"{who(op.actor)} forks {op.n} and exits before that has run",
+    Do.EXEC: lambda op: f"{who(op.actor)} execs" + _NAMED[op.n],
     Do.EXEC_FAILS: lambda op: f"{who(op.actor)} tries to exec {_VAIN[op.n]}",
     Do.FORK_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to fork {op.n}, a frame is given back, and so on until it can",
     Do.EXEC_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to exec, a frame is given back, and so on until it can",
     Do.FAULT: lambda op: f"{who(op.actor)} loads from where nothing is mapped",
     Do.EXIT: lambda op: f"{who(op.actor)} exits",
-    Do.WAIT: lambda op: f"{who(op.actor)} waits",
+    Do.WAIT: lambda op: f"{who(op.actor)} waits" + (f", with word {op.n} of its {op.page} for the status" if op.page else ""),
     Do.KILL: lambda op: f"{who(op.actor)} kills {op.n}",
+    Do.KILL_WAITING: lambda op: f"{who(op.actor)} kills {op.n}, which waits for a child",
+    Do.KILL_RUNNING: lambda op: f"{who(op.actor)} kills {op.n}, which runs in user mode",
     Do.LOAD: lambda op: f"{who(op.actor)} loads word {op.n} of {op.page}",
     Do.STORE: lambda op: f"{who(op.actor)} stores to word {op.n} of {op.page}",
     Do.READ: lambda op: f"{who(op.actor)} reads from a pipe into word {op.n} of {op.page}",
     Do.WRITE: lambda op: f"{who(op.actor)} writes word {op.n} of {op.page} to a pipe",
+    Do.READ_FILE: lambda op: f"{who(op.actor)} reads a page of a file into {op.page}",
     Do.READ_BOTH: lambda op: f"{who(op.actor)} reads from a pipe across the two pages",
     Do.WRITE_BOTH: lambda op: f"{who(op.actor)} writes to a pipe from across the two pages",
     Do.WAIT_BADLY: lambda op: f"{who(op.actor)} waits, with an address for the status that is none",
     Do.SBRK: lambda op: f"{who(op.actor)} calls sbrk({op.n})",
     Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
+    Do.CHAIN: lambda op: f"{who(op.actor)} forks a child, which forks a child, and so on, {op.n} generations",
     Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
+    Do.CHURN: lambda op: f"{who(op.actor)} forks {op.n} children that look at both pages, each once the last has been waited for",
     Do.SHM_GET: lambda op: f"{who(op.actor)} makes segment {op.n}",
     Do.SHM_FIND: lambda op: f"{who(op.actor)} looks for segment {op.n} by its key",
     Do.SHM_ATTACH: lambda op: f"{who(op.actor)} attaches segment {op.n}",
@@ -80,7 +88,9 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
     Differs.PARENT: lambda d: f"{_cell(d)} has another parent",
-    Differs.ANSWER: lambda d: f"the system call of {_cell(d)} returns something else",
+    Differs.ANSWER: lambda d: f"a child of {_cell(d)} does not find its parent's page, or is not waited for"
+                              if d.ops[-1].do is Do.CHURN else f"the system call of {_cell(d)} returns something else",
+    Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",
     Differs.MISSING: lambda d: f"{_cell(d)} is not mapped" + (" before it is touched" if d.beyond == AT_ONCE else ""),
@@ -91,10 +101,18 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.MISCOUNTED: lambda d: f"the kernel's count of attachments of segment {d.cell.segment if d.cell else '?'} is wrong",
     Differs.MOVED: lambda d: f"{_cell(d)} is in another frame than before",
     Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + ("lost" if d.written else "not zero, and nobody has written it"),
-    Differs.CROWD: lambda d: f"of the children of {who(d.cell.process) if d.cell else 'a process'} one, pid {d.pid}, does not share "
-                             "its FRY",
+    Differs.CROWD: lambda d: _of_crowd(d),
     Differs.LEAK: lambda d: "each time frames are lost",
 }
+
+
+def _of_crowd(d: Divergence) -> str:
+    kin = "descendants" if d.ops and d.ops[-1].do is Do.CHAIN else "children"
+    first = f"of the {kin} of {who(d.cell.process) if d.cell else 'a process'} one, pid {d.pid}, "
+    if d.index is not None:
+        return first + f"has something in word {d.index} of FRY, and nobody has written it"
+    return first + ("does not share its FRY" if kin == "children" else "does not share its parent's FRY")
+
 
 def _answer(expected: Optional[int], of_segment: bool) -> str:
     """Of calls about segments POSIX says that they fail; with which number less than 0, kernels say in their own way."""
@@ -116,8 +134,8 @@ _EXPECTED: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.MAPPED: lambda d: "no entry",
     Differs.SHARED: lambda d: "two frames",
     Differs.LEAK: lambda d: "as many free frames as before",
-    Differs.CROWD: lambda d: "SHRIMP in its parent's FRY frame" + (f", {d.expected:#x}," if d.expected else "") +
-                             " and a FRY frame of its own",
+    Differs.CROWD: lambda d: "0" if d.index is not None else "SHRIMP in its parent's FRY frame" + (
+        f", {d.expected:#x}," if d.expected else "") + " and a FRY frame of its own",
     Differs.ANSWER: lambda d: _answer(d.expected, d.beyond == SEGMENTS),
     Differs.NOT_SHARED: lambda d: f"frame {d.expected:#x}",
     Differs.MOVED: lambda d: f"frame {d.expected:#x}",
@@ -135,7 +153,7 @@ _SEEN: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.SHARED: lambda d: f"frame {d.seen:#x} for both",
     Differs.MAPPED: lambda d: f"frame {d.seen:#x}",
     Differs.LEAK: lambda d: f"{d.seen} fewer, three times running",
-    Differs.CROWD: lambda d: f"frame {d.seen:#x}" if d.seen else "no entry",
+    Differs.CROWD: lambda d: _number(d.seen) if d.index is not None else f"frame {d.seen:#x}" if d.seen else "no entry",
     Differs.NOT_SHARED: lambda d: f"frame {d.seen:#x}",
     Differs.MOVED: lambda d: f"frame {d.seen:#x}",
 }

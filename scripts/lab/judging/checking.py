@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -250,7 +250,7 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
                 is_there = outcome.name != "boot"
                 yield outcome
             if is_there and n_hung < _MOST_HUNG and (not only or PLAY in only):
-                yield from _played(gdb, kernel, place.path, profile, on_fail)
+                yield from _played(gdb, kernel, cpus, place.path, profile, on_fail)
     finally:
         place.remove()
 
@@ -483,9 +483,19 @@ class ScenarioRun:
         is_forks = there.state == "RUNNABLE" and there.lock_held and (holder is None or holder == forks)
         if is_forks and not (held and watch.run_alone_to_change(watch.hart, held, _ALONE_S)):
             return False
+        self._run_to_user_mode(child)
         self._judgements.pop()
         self._look(POINTS["can-run"], _KNOWN._replace(can_run=frozenset((there.pid,))), attempts=1)
         return True
+
+    def _run_to_user_mode(self, child: int) -> None:
+        """Has another hart run a child while the one that forks stands still, as far as the child's first instruction: a kernel
+        may have the child itself map SHRIMP, before user code can see that it was not there."""
+        place = self._watch.value(f"((struct proc *){child:#x})->trapframe->epc")
+        forks = self._watch.hart
+        others = [(one.pid is not None, one.hart) for one in self._watch.look("", attempts=1).snapshot.harts if one.hart != forks]
+        if place and others:
+            self._watch.run_alone_to(min(others)[1], f"*{place:#x}", _ALONE_S)
 
     def _speaks(self) -> Callable[[], None]:
         """Raises _AtPrompt once the program has said something, or ended, since now."""
@@ -571,20 +581,27 @@ def _judged_anew(outcomes: list[Outcome]) -> list[Outcome]:
             for one in outcomes]
 
 
-def _played(gdb: debugger.Session, kernel: Kernel, place: Path, profile: str, on_fail: OnFail) -> Iterator[Outcome]:
-    """The specification played on a machine of its own, with one hart; nothing of a kernel without FRY and SHRIMP."""
+def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profile: str, on_fail: OnFail) -> Iterator[Outcome]:
+    """The specification played on a machine of its own, with one hart, and a little of it on as many as there are to be; nothing of
+    a kernel without FRY and SHRIMP."""
     seed = os.environ.get("PLAY") or _SEED
     said = (PLAY, "the specification, operation by operation")
 
     def look(machine: Machine, unmasked: Callable[[str], str], found: spec.Played) -> Judgement:
         with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", known=Known(played=found), attempts=_ATTEMPTS, on_fail=on_fail)
+
+    def perform(facts: player.Facts, played: Iterable[spec.Sequence], harts: int) -> tuple[spec.Played, Judgement, str]:
+        return playing.perform(kernel, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
     try:
         facts = player.facts(gdb)
         if facts is None:
             return
-        found, judgement, console = playing.perform(kernel, facts, sequences(seed), seed=seed, look=look, within=place,
-                                                      handout=profile == HANDOUT)
+        found, judgement, console = perform(facts, sequences(seed), 1)
+        if found.divergence is None and cpus > 1:
+            again, judged, printed = perform(facts, spec.on_several_harts(), cpus)
+            found = found.then(again)
+            judgement, console = (judged, printed) if again.divergence else (judgement, console)
     except Trouble as error:
         yield Outcome(*said, (), _hindrance(error), "")
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import mmap
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
 MEMBERS = 5                 # slots for processes that are told what to do, as in player.c
 HELPER = MEMBERS
 CONDUCTOR, NOBODY = MEMBERS + 3, MEMBERS + 4
+_USUAL = ("forktest", "grind", "stressfs", "usertests")    # programs that xv6 has
 _MAIL = 0x3000              # where player.ld puts it
 _WORD = (1 << 64) - 1
 _SHARES = frozenset(f"-DSYS_{call}" for call in ("shmget", "shmat", "shmdt", "shmctl"))
@@ -55,17 +57,18 @@ _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M |
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The player, for one kernel. name: what it is called on the disk, anew each time; code: its first segment; shares: whether
-    the kernel has System V's calls for shared memory."""
+    """The player, for one kernel. name: what it is called on the disk, anew each time; other: what it is called there as well, as
+    a program of the tree's own is; code: its first segment; shares: whether the kernel has System V's calls for shared memory."""
 
     name: str
+    other: str
     file: bytes
     code: bytes
     shares: bool = False
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
-        return text.replace(self.name, NAME)
+        return re.sub(rf"\b{self.other}\b", NAME, text.replace(self.name, NAME))
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -96,14 +99,15 @@ def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Pr
     """The player for a kernel, with a name that is new; typed: one that is told by the console. Raises Trouble when it does not
     build."""
     name = scenarios.a_name()
-    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(name)}",
-             f"-DTYPED={typed:d}"]
+    other = secrets.choice([one for one in _USUAL if kernel.has_program(one)] or [scenarios.a_name()])
+    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(other)}",
+             f'-DOTHER="{other}"', f"-DTYPED={typed:d}"]
     numbers = scenarios.numbers(kernel)
     shares = {word.partition("=")[0] for word in numbers} >= _SHARES
     numbers = [word for word in numbers if shares or word.partition("=")[0] not in _SHARES]
     file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *numbers], folder).read_bytes()
     first = next(one for one in Elf(file).segments if one.is_load)
-    return Program(name, file, file[first.offset:first.offset + first.file_size], shares)
+    return Program(name, other, file, file[first.offset:first.offset + first.file_size], shares)
 
 
 def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
@@ -111,7 +115,7 @@ def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
     if not kernel.disks:
         raise Trouble("this kernel has no disk")
     image = folder / "played"
-    disk.with_files(kernel.disks[0], {program.name: program.file}, image, scenarios.NEEDED)
+    disk.with_files(kernel.disks[0], dict.fromkeys((program.name, program.other), program.file), image, scenarios.NEEDED)
     return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]))
 
 
@@ -169,7 +173,9 @@ class Player:
         self.typed, self.members = typed, MEMBERS - typed
         self._limit_s = _TYPED_LIMIT_S if typed else _LIMIT_S
         self.machine, self._program, self.unmasked = machine, program, program.unmasked
-        self.path = program.name.encode().ljust(16, b"\0")     # as exec takes it
+        self.names = (program.name, program.other)
+        self.path = program.other.encode().ljust(16, b"\0")    # as exec takes it
+        self.file = program.file[:PAGE]
         self.ram = Ram(machine.ram_file)
         self.view = View(self.ram, known.info)
         self._number = 0

@@ -24,7 +24,8 @@ from shrimpy.memory.unchanged import UnchangedReader
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.taking import take
 from shrimpy.spec import (
-    AT_ONCE, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Sequence)
+    AT_ONCE, FORKS, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page,
+    Played, Sequence)
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
@@ -43,9 +44,10 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 12                  # of FRY, where an exec may have its path
 
-_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E", Do.EXIT: "x", Do.FAULT: "l",
-            Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W",
-            Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.SBRK: "b", Do.CROWD: "c", Do.DISPERSE: "d",
+_LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E",
+            Do.EXIT: "x", Do.FAULT: "l", Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k",
+            Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
+            Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
@@ -91,6 +93,7 @@ class Stage:
         self.machine = play.machine
         self.noted: list[Divergence] = []
         self.n_ops = 0
+        self._kills = True          # until it is known that this kernel cannot
         self._begin()
 
     # A sequence
@@ -136,7 +139,7 @@ class Stage:
     def _is_new(self, cell: Cell) -> bool:
         """Whether a page has come with the last operation. What is in an older one has been seen to be as it should."""
         last = self._done[-1]
-        return cell == Cell(last.n, "FRY") and last.do in (Do.FORK, Do.FORK_HUNGRY)
+        return cell == Cell(last.n, "FRY") and last.do in FORKS
 
     def _begin(self) -> None:
         self._model = Model(self._handout)
@@ -193,11 +196,22 @@ class Stage:
         slot = self._slots[op.actor]
         a, b, c = self._arguments(op)
         waits = op.do not in _ENDS
+        if op.do in (Do.KILL_WAITING, Do.KILL_RUNNING):
+            self._occupy(op)
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
         said = play.tell(slot, _LETTERS[op.do], a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
+
+    def _occupy(self, op: Op) -> None:
+        """The one that is to be killed waits for a child, or is in user mode."""
+        cell, slot = Cell(op.n, "FRY"), self._slots[op.n]
+        if op.do is Do.KILL_WAITING:
+            self._player.tell(slot, "w", waits=False)
+        else:
+            self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
+        self._player.ping()     # by then it has begun, or will before it ends
 
     def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
         """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
@@ -218,8 +232,10 @@ class Stage:
         return said
 
     def _still_there(self, op: Op) -> None:
-        """Raises _Differs when whoever was told has ended instead of answering."""
+        """Raises _Differs when whoever was told has ended instead of answering; not of what is to end it."""
         pid = self._pids[op.actor]
+        if op.do in _ENDS or op.do is Do.FORK_AND_EXIT:
+            return      # on another hart it may have ended before who passed it on has said so
         there = [one for one in self._player.view.processes() if one.pid == pid]
         if not there or there[0].state == "ZOMBIE":
             raise _Differs(Differs.DIED, Cell(op.actor, op.page))
@@ -230,19 +246,27 @@ class Stage:
         return max(0, min(slots, (self.n_free() or 0) // _PLENTY))
 
     def _arguments(self, op: Op) -> tuple[int, int, int]:
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
-            return self._free_slot(), 0, 0
+        if op.do in FORKS:
+            return self._free_slot(), STATUS, 0
         if op.do is Do.FAULT:
             return _NOWHERE, 0, 0
         if op.do is Do.EXEC:
-            return op.n and self._places["FRY"] + 8 * _PATH, 0, 0
-        if op.do is Do.KILL:
+            return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
+        if op.do in KILLS:
             return self._pids[op.n], 0, 0
+        if op.do is Do.EXIT:
+            return STATUS, 0, 0
+        if op.do is Do.WAIT:
+            return self._places[op.page] + 8 * op.n if op.page else 0, 0, 0
+        if op.do is Do.READ_FILE:
+            return self._places[op.page], 0, len(self._player.file)
         if op.do in _ON_PAGES:
             self._counter += 2
             both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
             place = max(self._places.values()) - 8 if both else self._places[op.page] + 8 * op.n
             return place, _VALUES + self._counter, 16 if both else 8
+        if op.do is Do.CHURN:
+            return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
             return self._model.processes[op.actor].crowd, 0, 0
         return self._shared_arguments(op) if op.do in SHM else (op.n, 0, 0)
@@ -275,7 +299,12 @@ class Stage:
         return [(Cell(op.actor, op.page), op.n)]
 
     def _has_place(self, op: Op) -> bool:
-        """Whether there is such a place: nothing is across two pages that do not touch."""
+        """Whether there is such a place: an orphan may have no SHRIMP, and nothing is across two pages that do not touch."""
+        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
+        if page and self._model.page(Cell(op.actor, page)) is None:
+            return False
+        if op.do in KILLS and not self._kills:
+            return False
         return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
 
     def _free_slot(self) -> int:
@@ -287,7 +316,7 @@ class Stage:
 
     def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
         model, value = self._model, said[0]
-        if op.do in (Do.FORK, Do.FORK_HUNGRY):
+        if op.do in FORKS:
             if value <= 0:
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
             slot = self._free_slot()
@@ -300,43 +329,64 @@ class Stage:
             if buried is None and (mine and op.do is Do.WAIT or value != -1):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
             if buried is not None:
+                self._told_status(op, said[1], model.processes[buried].status)
                 model.buried(buried)
         elif op.do in _ON_PAGES:
-            cells = self._cells(op)
-            if op.do not in (Do.LOAD, Do.STORE) and value != 8 * len(cells):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=8 * len(cells))
-            for n, (cell, at) in enumerate(cells):
-                if op.do in (Do.STORE, Do.READ, Do.READ_BOTH):
-                    model.write(cell, at, _VALUES + self._counter + n)
-                    continue
-                seen = said[n if op.do is Do.LOAD else n + 1]
-                expected = model.word_at(cell, at)
-                if expected is not None and seen != signed(expected, 64):
-                    raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+            self._passed_words(op, said)
+        elif op.do is Do.READ_FILE:
+            self._expect(op, value, len(self._player.file))
+            for at, word in enumerate(array.array("Q", self._player.file)):
+                model.write(Cell(op.actor, op.page), at, word)
         elif op.do is Do.EXEC_FAILS:
-            if value != -1:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=-1)
+            self._expect(op, value, -1)
             model.do(op)
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
-            if value != self._pids[op.actor]:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=self._pids[op.actor])
+            self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
             if op.do is Do.EXEC and op.n:
                 for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(Cell(op.actor, "FRY"), _PATH + n, word)
-        elif op.do is Do.CROWD:
+                    model.write(Cell(op.actor, ORDER[op.n - 1]), _PATH + n, word)
+        elif op.do is Do.CHURN:
+            self._expect(op, value, op.n)
+        elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
             model.crowded(op.actor, value)
         elif op.do is Do.DISPERSE:
-            if value != model.processes[op.actor].crowd:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=model.processes[op.actor].crowd)
+            self._expect(op, value, model.processes[op.actor].crowd)
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
-        elif op.do not in (Do.SBRK, Do.KILL) or value != -1:    # a kernel may have neither
+        elif value == -1 and op.do in (Do.SBRK, Do.KILL):       # a kernel may have neither
+            self._kills = self._kills and op.do is not Do.KILL
+        else:
             model.do(op)
+
+    def _expect(self, op: Op, seen: int, expected: int) -> None:
+        if seen != expected:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=seen, expected=expected)
+
+    def _passed_words(self, op: Op, said: tuple[int, int, int]) -> None:
+        """What a load, a store or a system call has read of a process's pages, or written to them."""
+        model, cells = self._model, self._cells(op)
+        if op.do not in (Do.LOAD, Do.STORE):
+            self._expect(op, said[0], 8 * len(cells))
+        for n, (cell, at) in enumerate(cells):
+            if op.do in (Do.STORE, Do.READ, Do.READ_BOTH):
+                model.write(cell, at, _VALUES + self._counter + n)
+                continue
+            seen, expected = said[n if op.do is Do.LOAD else n + 1], model.word_at(cell, at)
+            if expected is not None and seen != signed(expected, 64):
+                raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+
+    def _told_status(self, op: Op, seen: int, expected: int | None) -> None:
+        """What wait has said of how a child has ended; where that went to a page, it stands there from now on."""
+        if op.do is Do.WAIT and expected is not None and seen != expected:
+            raise _Differs(Differs.STATUS, Cell(op.actor), seen=seen, expected=expected)
+        cell = Cell(op.actor, op.page)
+        if op.page and (before := self._model.word_at(cell, op.n)) is not None:
+            self._model.write(cell, op.n, before >> 32 << 32 | seen & 0xffffffff)
 
     def _shared(self, op: Op, said: tuple[int, int, int]) -> None:
         """The answer of an operation on a segment. What failed has returned something negative: -1, or why."""
@@ -374,8 +424,8 @@ class Stage:
 
     def _family(self, everyone: list[Proc]) -> list[Proc]:
         """Whoever is of the player's, but for the first: its children, and who has its program's name."""
-        first = self._player.conductor
-        return [one for one in everyone if one.address != first.address and (one.parent == first.address or one.name == first.name)]
+        first, names = self._player.conductor, self._player.names
+        return [one for one in everyone if one.address != first.address and (one.parent == first.address or one.name in names)]
 
     def _await_family(self) -> dict[int, Proc]:
         """The living processes by number, once all are as the model has them and stand still."""
@@ -402,11 +452,15 @@ class Stage:
     def _stands(self, wanted: dict, there: dict[int, Proc], by_address: dict[int, Proc], crowds: dict[int, int],
                 extra: list[Proc]) -> bool:
         found: dict[int, int] = {}
+        pids = {one.pid for one in extra}
         for one in extra:
-            parent = by_address.get(one.parent)
-            if parent is None or parent.pid not in crowds or one.state != "SLEEPING":
+            first = by_address.get(one.parent)
+            for _ in extra:             # up a chain, if it is one
+                if first and first.pid in pids:
+                    first = by_address.get(first.parent)
+            if first is None or first.pid not in crowds or one.state != "SLEEPING":
                 return False
-            found[parent.pid] = found.get(parent.pid, 0) + 1
+            found[first.pid] = found.get(first.pid, 0) + 1
         if found != crowds:
             return False
         for pid, process in wanted.items():
@@ -461,8 +515,9 @@ class Stage:
             mine = [one for one in cells if one in frames]
             for one in mine[1:]:
                 if frames[one] != frames[mine[0]]:
-                    self._differs(_Differs(Differs.NOT_SHARED, self._accused(mine[0], one), other=mine[0], seen=frames[one],
-                                           expected=frames[mine[0]]))
+                    accused = self._accused(mine[0], one)
+                    other = mine[0] if accused == one else one
+                    self._differs(_Differs(Differs.NOT_SHARED, accused, other=other, seen=frames[accused], expected=frames[other]))
         for number in there:
             fry = frames.get(Cell(number, "FRY"))
             if fry is not None and self._frames.setdefault(number, fry) != fry:
@@ -526,7 +581,11 @@ class Stage:
             raise _Differs(Differs.NOT_SHARED, Cell(0, "SHRIMP"), seen=frame, expected=wanted[0] & -PAGE)
 
     def _accused(self, one: Cell, other: Cell) -> Cell:
-        """Of two that should be as they are not, the one that the model is less sure of, or the younger."""
+        """Of two that should be as they are not, the one that has just come, or that the model is less sure of, or the younger."""
+        last = self._done[-1] if self._done else None
+        for cell in (other, one):
+            if last and last.do in FORKS and cell.process == last.n:
+                return cell
         for cell in (other, one):
             if self._model.beyond(cell):
                 return cell
@@ -537,21 +596,35 @@ class Stage:
         if not crowds:
             return
         taken = set(frames.values())
-        known = set(self._pids.values())
+        everyone = {one.address: one for one in self._player.view.processes()}
+        left = [one for one in self._family(list(everyone.values())) if one.pid not in self._pids.values()]
         at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
-        for one in self._player.view.processes():
-            number = crowds.get(one.parent)
-            if number is None or one.pid in known:
+        for one in left:
+            fry, shrimp, wanted = (self._ram.leaf(process.root, self._places[page]) for process, page in (
+                (one, "FRY"), (one, "SHRIMP"), (everyone[one.parent], "FRY")))
+            if at_touch and (fry is None or shrimp is None) or wanted is None:
                 continue
-            fry, shrimp = (self._ram.leaf(one.root, self._places[name]) for name in ORDER)
-            cell = Cell(number, "FRY")
-            if at_touch and (fry is None or shrimp is None) or cell not in frames:
-                continue
-            if shrimp is None or shrimp[0] & -PAGE != frames[cell]:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=frames[cell])
+            cell = Cell(self._in_crowd_of(one, everyone, crowds), "FRY")
+            if shrimp is None or shrimp[0] & -PAGE != wanted[0] & -PAGE:
+                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted[0] & -PAGE)
             if fry is None or fry[0] & -PAGE in taken:
                 raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
             taken.add(fry[0] & -PAGE)
+            self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+
+    def _in_crowd_of(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> int:
+        """The number of the process that a crowd, or a chain, is of."""
+        while one.parent not in crowds:
+            one = everyone[one.parent]
+        return crowds[one.parent]
+
+    def _compare_untouched(self, cell: Cell, pid: int, frame: int) -> None:
+        """Nobody has written to the page of one that only stands still."""
+        found = self._ram.read(frame, PAGE)
+        if found != bytes(PAGE):
+            words = array.array("Q", found)
+            at = next(at for at, word in enumerate(words) if word)
+            self._differs(_Differs(Differs.CROWD, cell, "zeroed", pid=pid, index=at, seen=words[at], expected=0))
 
     def _compare_contents(self, frames: dict[Cell, int]) -> None:
         """The whole of each page, as far as the model knows it."""
@@ -582,7 +655,7 @@ class Stage:
 
     def _touch(self, frames: dict[Cell, int]) -> None:
         """The host writes a word into each frame; each process loads it from each of its pages, and stores one of its own."""
-        at = self._dice.randrange(_NONCES, PAGE // 8)
+        at = self._dice.choice((1, 0, PAGE // 8 - 1, *[self._dice.randrange(_NONCES, PAGE // 8)] * 3))  # most often what kernels use
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
             if cell is not None and not self._player.typed:
@@ -593,16 +666,20 @@ class Stage:
             if number == 1 or not self._model.is_alive(number):
                 continue
             self._counter += 2
-            place = _STAMPS + 4 * (number % 56)
+            place = self._stamp_of(number)
             stamp = 0x57a3000000000000 + self._counter
             cells = [one for one in self._model.cells(number) if one.segment is None]
             if any(one not in frames for one in cells):
                 continue
-            seen = self._player.tell(slot, "u", at if len(cells) > 1 else -at, place, stamp,
+            seen = self._player.tell(slot, "u", at if len(cells) > 1 else ~at, place, stamp,
                                      alive=lambda: self._still_there(Op(number, Do.LOAD)))
             self._stamped(cells, at, seen, place, stamp)
             for had in self._model.processes[number].attached:
                 self._touch_shared(number, slot, had, at, place)
+
+    def _stamp_of(self, number: int) -> int:
+        """The first of the words that a process stamps, of each page."""
+        return _STAMPS + 4 * (number % 56)
 
     def _touch_shared(self, number: int, slot: int, had: Attachment, at: int, place: int) -> None:
         self._counter += SEGMENT_PAGES
@@ -793,7 +870,7 @@ def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[St
                 seen(stage, None)
                 found = stage.play(ops, lambda op: seen(stage, op))
                 seen(stage, found.ops[-1] if found else None)
-                return found
+    return found
 
 
 class _Theatre:

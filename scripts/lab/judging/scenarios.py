@@ -11,6 +11,7 @@ import dataclasses
 import re
 import secrets
 import string
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,9 @@ _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
 _SEGMENTS = ("shmget", "shmat", "shmdt", "shmctl")
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "write", "close", *_SEGMENTS)
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
+_PT_LOAD = 1
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,23 @@ def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
     programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
     cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])),
                 tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs)))
+    files = {names[0]: programs[0].read_bytes()}
+    files.update((names[1] + letter, _shorter(programs[1], n)) for n, letter in enumerate("abcd"))
     try:
-        said = disk.with_files(kernel.disks[0], {name: path.read_bytes() for name, path in zip(names, programs)}, image, NEEDED)
+        said = disk.with_files(kernel.disks[0], files, image, NEEDED)
     except Trouble as trouble:
         raise Trouble(cast.unmasked(str(trouble))) from None
     return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]), notes=(said,) if said else ()), cast
+
+
+def _shorter(program: Path, n: int) -> bytes:
+    """A program's file whose last segment ends n pages sooner (ELF-64: p_memsz of the last program header that is loaded)."""
+    data = bytearray(program.read_bytes())
+    first, (size, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
+    loaded = [at for at in range(first, first + size * count, size) if struct.unpack_from("<I", data, at)[0] == _PT_LOAD]
+    length = struct.unpack_from("<Q", data, loaded[-1] + 40)[0]
+    struct.pack_into("<Q", data, loaded[-1] + 40, length - n * PAGE)
+    return bytes(data)
 
 
 def a_name() -> str:

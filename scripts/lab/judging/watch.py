@@ -146,6 +146,11 @@ class Watch(AbstractContextManager):
         with self._alone(hart, f"tbreak {place}"):
             return self._stops("continue", limit_s) and self._stops("finish", limit_s)
 
+    def run_alone_to(self, hart: int, place: str, limit_s: float) -> bool:
+        """Has a hart run to place while the others stand still; whether it came there."""
+        with self._alone(hart, f"tbreak {place}"):
+            return self._stops("continue", limit_s)
+
     def run_alone_to_change(self, hart: int, address: int, limit_s: float) -> bool:
         """Has a hart run until it has changed the int at a physical address, while the others stand still; whether it did."""
         with self._alone(hart, f"watch *(int *){address:#x}"):

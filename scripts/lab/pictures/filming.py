@@ -14,7 +14,7 @@ from pathlib import Path
 from shrimpy.snapshot import Snapshot
 from shrimpy.snapshot.changes import Change, between
 from shrimpy.snapshot.model import Place
-from shrimpy.spec import Divergence, Do, Op
+from shrimpy.spec import FORKS, Divergence, Do, Op
 from shrimpy.step import film
 from shrimpy.step.events import Cast, Step, pairing
 from shrimpy.words import played
@@ -31,6 +31,7 @@ _ENDS = re.compile(r"^(.*): (\d+) steps$", re.M)
 _LONGEST = 60   # characters of a step's title
 
 _PHASES = {Do.EXEC: "exec", Do.EXEC_FAILS: "exec", Do.EXEC_HUNGRY: "exec", Do.EXIT: "exit", Do.KILL: "exit", Do.FAULT: "exit",
+           Do.KILL_WAITING: "exit", Do.KILL_RUNNING: "exit",
            Do.WAIT: "wait", Do.WAIT_BADLY: "wait"}
 
 
@@ -95,16 +96,18 @@ def story_file(told: Divergence, taken: Sequence[tuple[Op | None, Snapshot]], pi
                           pairing(snapshot, _cast(parent, child, snapshot)), snapshot=snapshot))
         before = snapshot
     text = json.dumps(film.film(steps, told.ops[-1].do.value, parent, child), separators=(",", ":")) + "\n"
-    player_s = taken[0][1].process(pids[0])
-    return text.replace(player_s.name, player.NAME) if player_s and player_s.name else text     # the name is another each time
+    played_by = {process.name for _, snapshot in taken for process in snapshot.processes if process.pid in pids.values()}
+    for name in played_by - {"", "init"}:       # it is another each time
+        text = text.replace(name, player.NAME)
+    return text
 
 
 def _pair(told: Divergence, last: Snapshot, pids: Mapping[int, int]) -> tuple[int, int]:
     """(pid of the child, pid of its parent) that the film looks at: the one that something differs of, or that did it last."""
-    forked_by = {op.n: op.actor for op in told.ops if op.do in (Do.FORK, Do.FORK_HUNGRY) and op.n in pids}
+    forked_by = {op.n: op.actor for op in told.ops if op.do in FORKS and op.n in pids}
     op = told.ops[-1]
     number = told.cell.process if told.cell else op.actor
-    if op.n in forked_by and op.do in (Do.FORK, Do.FORK_HUNGRY) and number == op.actor:
+    if op.n in forked_by and op.do in FORKS and number == op.actor:
         number = op.n
     process = last.process(pids[number])
     parent = pids.get(forked_by.get(number, -1)) or (process.parent if process else None)

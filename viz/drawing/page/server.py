@@ -34,7 +34,7 @@ Act = Callable[[], None]
 
 def _drawn(index: Index, name: str, slot: int, va: str) -> Drawing:
     """slot: of the process that a figure of one is drawn of; va: the address that is walked. Raises VizError."""
-    of_all = {"family": family.draw, "matrix": matrix.draw, "ram": ram.draw, "fault": fault.draw}
+    of_all: dict[str, Callable[[Index], Drawing]] = {"family": family.draw, "matrix": matrix.draw, "ram": ram.draw, "fault": fault.draw}
     if name in of_all:
         return of_all[name](index)
     process = next((p for p in index.processes if p.slot == slot), None)
