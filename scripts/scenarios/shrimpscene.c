@@ -467,10 +467,15 @@ static void loadshigh(void) {
 
 static void heap(void) {
   begin();
-  int grown = child(grows), high = child(loadshigh);
-  told();
+  int grown = child(grows);
   told();
   point("heap");
+  role("grown", grown);
+  look();
+  begin();
+  int high = child(loadshigh); // a kernel without a bound may panic here
+  told();
+  point("loaded");
   role("grown", grown);
   role("high", high);
   look();

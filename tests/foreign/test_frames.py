@@ -66,7 +66,8 @@ def test_a_leak_is_found_in_such_a_kernel(checked, edits):
 ])
 def test_a_missing_bound_is_found_where_the_kernel_has_it(checked, edits, page, function):
     report = checked(trees.imitate, edits, only=["heap"])
-    assert [one.hindrance for one in report.outcomes if one.hindrance] == []
+    # A program that ends at the bound of a kernel whose bound is too high has it map the lower page twice.
+    assert {one.hindrance.kind for one in report.outcomes if one.hindrance} <= ({"panicked"} if page == "fry" else set())
     found = [one for one in report.failures if one.outcome.name == "heap" and ("grown", one.verdict.pid) in one.judgement.roles]
     assert [(one.verdict.rule, one.verdict.va, one.verdict.function) for one in found] == [
         ("heap-below-shrimp", getattr(found[0].judgement.snapshot.layout, page), function)]

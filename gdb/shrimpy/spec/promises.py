@@ -31,7 +31,7 @@ PROMISES = (
     Promise("A process's FRY frame stays the same while it lives, across exec too.", False, ("_exec",), ("exec-keeps",), (Do.EXEC,)),
     Promise("fork makes PHY(child, SHRIMP) = PHY(parent, FRY).", True,
             ("_fork", "pages"), ("shrimp-pair", "shrimp-flags"), (Do.FORK, Do.CROWD, Do.CHURN)),
-    Promise("Both pages are mapped before user code of the process runs, not when it touches them.", False,
+    Promise("Both pages are mapped before the process can run, not when it touches them.", False,
             ("_fork", "pages"), ("shrimp-pair", "fry-flags"), (Do.FORK, Do.CROWD)),
     Promise("All children of one parent see the same frame; a grandchild sees its own parent's.", True,
             ("_fork", "pages"), ("shrimp-siblings", "shrimp-pair"), (Do.FORK, Do.CHAIN)),

@@ -483,19 +483,22 @@ class ScenarioRun:
         is_forks = there.state == "RUNNABLE" and there.lock_held and (holder is None or holder == forks)
         if is_forks and not (held and watch.run_alone_to_change(watch.hart, held, _ALONE_S)):
             return False
-        self._run_to_user_mode(child)
         self._judgements.pop()
-        self._look(POINTS["can-run"], _KNOWN._replace(can_run=frozenset((there.pid,))), attempts=1)
+        judgement = self._look(POINTS["can-run"], _KNOWN._replace(can_run=frozenset((there.pid,))), attempts=1)
+        if self._maps_shrimp_itself(child):     # late, but no program sees it: only we ask for more
+            self._judgements[-1] = replace(judgement, known=judgement.known._replace(at_touch=True))
         return True
 
-    def _run_to_user_mode(self, child: int) -> None:
-        """Has another hart run a child while the one that forks stands still, as far as the child's first instruction: a kernel
-        may have the child itself map SHRIMP, before user code can see that it was not there."""
+    def _maps_shrimp_itself(self, child: int) -> bool:
+        """Has another hart run a child while the one that forks stands still, as far as the child's first instruction; whether
+        SHRIMP is mapped then."""
         place = self._watch.value(f"((struct proc *){child:#x})->trapframe->epc")
-        forks = self._watch.hart
-        others = [(one.pid is not None, one.hart) for one in self._watch.look("", attempts=1).snapshot.harts if one.hart != forks]
-        if place and others:
-            self._watch.run_alone_to(min(others)[1], f"*{place:#x}", _ALONE_S)
+        snapshot, forks = self._watch.look("", attempts=1).snapshot, self._watch.hart
+        others = [(one.pid is not None, one.hart) for one in snapshot.harts if one.hart != forks]
+        if not place or not others or not self._watch.run_alone_to(min(others)[1], f"*{place:#x}", _ALONE_S):
+            return False
+        return any(one.proc == child and any(each.va == snapshot.layout.shrimp for each in one.mappings)
+                   for one in self._watch.look("", attempts=1).snapshot.processes)
 
     def _speaks(self) -> Callable[[], None]:
         """Raises _AtPrompt once the program has said something, or ended, since now."""
