@@ -222,6 +222,20 @@ def test_runs_of_a_full_table_equal_runs_of_its_entries():
                          for one in m.walk(devices=True).leaves]
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_table_that_is_one_run_costs_one_leaf(level):
+    m, pages = Memory(), 1 << 9 * level
+    m.put(m.frames[0], 0, pointer(m.frames[1]))
+    if level == 0:
+        m.put(m.frames[1], 0, pointer(m.frames[2]))
+    for i in range(512):
+        m.put(m.frames[2 - level], i, leaf((1 << 30) + i * pages * PAGE, R | W))
+    budget = Budget(10, 10)
+    w = m.walk(runs=True, devices=True, budget=budget)
+    assert [(one.va, one.pa, one.level, one.n_pages) for one in w.leaves] == [(0, 1 << 30, level, 512 * pages)]
+    assert w.complete and budget.n_leaves == 9
+
+
 def test_device_registers_are_no_findings_in_the_kernels_table():
     m = Memory()
     m.chain(0x10000000, leaf(0x10000000, R | W))
