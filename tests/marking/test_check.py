@@ -31,7 +31,7 @@ def told(out: Path) -> dict:
     (["PROFILE=lax"], "PROFILE=lax: expected handout or strict"),
     (["POINTS=points"], "POINTS=points needs OUT="),
     (["OUT=marks", "CORE=core"], "OUT=marks cannot be combined"),
-    (["OUT=scripts"], "OUT=scripts contains autograder"),
+    (["OUT=scripts"], "OUT=scripts contains "),
     (["OUT=Makefile"], "OUT=Makefile exists"),
     (["OUT=build/new", "POINTS=Makefile"], "POINTS=Makefile, line 3: expected a rule and its points"),
     (["OUT=build/new", "KERNEL=/nowhere"], "KERNEL=/nowhere: no such file or folder"),
