@@ -16,9 +16,10 @@ from ..machines import debugger, plugin
 from ..machines.machine import Machine, Panicked, Silent
 from ..machines.qmp import Gone
 
-_LINES = ("ls | cat | wc", "echo shrimp > shrimp.tmp", "cat shrimp.tmp | wc", "ls & ls | wc", "mkdir shrimp.dir",
-          "rm shrimp.tmp shrimp.dir")
-"""What is typed, of programs that every xv6 has; by it processes are made, sleep, share files and are buried."""
+_LINES = ("ls | cat | wc", "echo shrimp > shrimp.tmp", "cat shrimp.tmp | wc", "ls > shrimp.out & ls | wc", "mkdir shrimp.dir",
+          "rm shrimp.tmp shrimp.dir shrimp.out")
+"""What is typed, of programs that every xv6 has; by it processes are made, sleep, share files and are buried. What runs in the
+background prints nothing: that would come in the middle of the next line's echo."""
 
 
 @dataclass(frozen=True)
