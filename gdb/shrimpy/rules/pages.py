@@ -102,9 +102,9 @@ def _lost_shrimp(bench: Bench, p: Process) -> Verdict:
 
 
 def has_run_exec(view: View, p: Process) -> bool:
-    """Whether exec has given `p` another table, or another name, since the earlier snapshot."""
+    """Whether exec has given `p` another table, or another name, since the earlier snapshot, or is known to have run."""
     then = view.earlier(p)
-    return then is not None and (then.root != p.root or then.name != p.name)
+    return p.pid in view.known.execed or then is not None and (then.root != p.root or then.name != p.name)
 
 
 def _who_mapped(view: View, p: Process, is_right: Callable[[Optional[Mapping], Optional[Mapping]], bool]) -> Optional[str]:

@@ -343,6 +343,7 @@ class ScenarioRun:
         self._before: Judgement | None = None
         self._judgements: list[Judgement] = []
         self._notes: list[str] = []
+        self._execed: frozenset[int] = frozenset()  # who has run exec, by what was announced
 
     def outcome(self) -> Outcome:
         """Plays it to its end, or as far as the kernel goes."""
@@ -399,7 +400,8 @@ class ScenarioRun:
                 expected.pop("can-run", None)
                 continue
             runner = dict(roles).get("runner")
-            known = _KNOWN._replace(reading=_who(roles, scenarios.READING), execed=_who(roles, scenarios.EXECED))
+            self._execed |= _who(roles, scenarios.EXECED)
+            known = _KNOWN._replace(reading=_who(roles, scenarios.READING), execed=self._execed)
             judgement = self._look(POINTS[name], known, roles=roles, enough=lambda one: runner is None or one.runs_user_code(runner))
             self._confirm(name, judgement)
             if runner is not None:
