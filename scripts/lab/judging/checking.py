@@ -245,7 +245,7 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
         with debugger.Session(kernel.elf, walls=kernel.walled, within=place.path) as gdb, \
                 Boots(kernel, cpus, within=place.path, plugged=plugin.asked(kernel, ["WHO"])) as boots:
             n_hung, is_there = 0, True
-            for outcome in _check_with(gdb, boots, cast, only, on_fail):
+            for outcome in _check_with(gdb, boots, cast, only, profile, on_fail):
                 n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
                 is_there = outcome.name != "boot"
                 yield outcome
@@ -255,7 +255,8 @@ def _check_scenarios(kernel: Kernel, cpus: int, cast: Cast, only: Collection[str
         place.remove()
 
 
-def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collection[str], on_fail: OnFail) -> Iterator[Outcome]:
+def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collection[str], profile: str,
+                on_fail: OnFail) -> Iterator[Outcome]:
     left = [one for one in cast.scenarios if not only or one.name in only]
     hung: Outcome | None = None  # what came of the first that is left, when it hung
     n_hung = 0
@@ -276,7 +277,7 @@ def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collectio
                     yield unseen
                     return
                 while left:
-                    outcome = ScenarioRun(left[0], watch, cast, on_fail).outcome()
+                    outcome = ScenarioRun(left[0], watch, cast, on_fail, profile).outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
                         hung = outcome
                         break
@@ -333,7 +334,8 @@ class _AtPrompt(Exception):
 class ScenarioRun:
     """One scenario on a machine whose shell waits for a line."""
 
-    def __init__(self, scenario: Scenario, watch: Watch, cast: Cast, on_fail: OnFail = lambda *_: None) -> None:
+    def __init__(self, scenario: Scenario, watch: Watch, cast: Cast, on_fail: OnFail = lambda *_: None,
+                 profile: str = STRICT) -> None:
         self._scenario = scenario
         self._cast = cast
         self._on_fail = on_fail
@@ -343,6 +345,7 @@ class ScenarioRun:
         self._before: Judgement | None = None
         self._judgements: list[Judgement] = []
         self._notes: list[str] = []
+        self._profile = profile
         self._execed: frozenset[int] = frozenset()  # who has run exec, by what was announced
 
     def outcome(self) -> Outcome:
@@ -487,7 +490,8 @@ class ScenarioRun:
             return False
         self._judgements.pop()
         judgement = self._look(POINTS["can-run"], _KNOWN._replace(can_run=frozenset((there.pid,))), attempts=1)
-        if self._maps_shrimp_itself(child):     # late, but no program sees it: only we ask for more
+        # Late, but no program sees it: only we ask for more. (To let a hart go alone is not asked of GDB without need.)
+        if self._profile == HANDOUT and self._maps_shrimp_itself(child):
             self._judgements[-1] = replace(judgement, known=judgement.known._replace(at_touch=True))
         return True
 
