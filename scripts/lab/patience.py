@@ -57,9 +57,8 @@ class Patience:
     def __init__(self, limit: float | None, *pids: int) -> None:
         """limit: in seconds; None: limit_s()."""
         self.limit_s = limit_s() if limit is None else limit
-        self._pids = (os.getpid(), *pids)
         self._begun = time.monotonic()
-        self._before = {pid: _times(pid) for pid in self._pids}
+        self._before = {pid: _times(pid) for pid in (os.getpid(), *pids)}
         self._earliest = self._begun + self.limit_s
 
     @property
