@@ -19,14 +19,13 @@ from ..model.errors import VizError
 from ..model.kit import Index
 from .board import Board
 from .parts import Parts, change
-from .sheet import html
+from .sheet import FIGURES, html
 
 _ALIVE_S = 15.0         # between two signs of life to a page that there is nothing to tell
 _STUCK_S = 20.0         # after which a browser that takes nothing is let go
 _LAST_S = 2.0           # for pages to take what was posted last
 _MOST_PAGES = 16
 
-FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
 _FIGURE = re.compile(rf"figure-(\d{{1,9}})-({'|'.join(FIGURES)})\.(svg|pdf|png|dot)(?:\?slot=(\d{{1,18}})&va=(\w{{1,20}})?)?")
 
 Act = Callable[[], None]

@@ -31,7 +31,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 <h1>{in_html(title)}</h1>
 <p id="lamp" role="status"></p>
 <p id="now"></p>
-{_CONTROLS.replace("{figures}", "".join(f"<option>{name}" for name in _FIGURES))}
+{_CONTROLS.replace("{figures}", "".join(f"<option>{name}" for name in FIGURES))}
 </header>
 <noscript><p>This page needs its own script to show anything.</p></noscript>
 <ul id="cautions"></ul>
@@ -59,7 +59,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 """
 
 
-_FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
+FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
 
 _NO_ICON = '<link rel="icon" href="data:,">'    # else the browser asks the server for one
 
