@@ -156,6 +156,10 @@ NETWORK = (" -netdev user,id=net0,hostfwd=udp::$(GDBPORT)-:2000 -device e1000,ne
 NO_FRY = [("kernel/memlayout.h", r"#define (FRY|SHRIMP)\b.*\n", ""),
           ("kernel/*.c", r"\bSHRIMP\b", "TRAPFRAME")]
 UNSIZED = [("*/*.S", r"\n *\.(type|size) .*", "")]
+# The disk's driver agrees on no feature above 31, and so not on VIRTIO_F_VERSION_1, though it speaks the modern transport and has
+# each part of its queue in a page of its own.
+XV6S_DISK = [("kernel/virtio_disk.c", r"word < 2; word\+\+", "word < 1; word++"),
+             ("kernel/virtio_disk.c", r"struct vq_avail avail;", "struct vq_avail avail __attribute__((aligned(PGSIZE)));")]
 # Who counts no users of a frame cannot share a segment's.
 NO_SEGMENTS = [("kernel/syscall.c", r" X\(shm\w+\)", ""), ("kernel/syscall.h", r"#define SYS_shm.*\n", ""), ("user/usys.S", r"stub shm.*\n", "")]
 NO_PMP = [("kernel/start.c", r".*csr_write\(pmp.*\n", "")]
@@ -166,9 +170,9 @@ ALL_RWX = [("kernel/exec.c", r"int perm = PTE_R \| PTE_U", "int perm = PTE_R | P
            ("kernel/exec.c", r"PTE_R \| PTE_W \| PTE_U", "PTE_R | PTE_W | PTE_X | PTE_U"),
            ("kernel/proc.c", r"(end, )PTE_R \| PTE_W \| PTE_U", r"\1PTE_R | PTE_W | PTE_X | PTE_U")]
 LEGACY_DISK = [
+    ("kernel/virtio_disk.c", r"struct vq_avail avail .*;", "struct vq_avail avail;"),
     ("kernel/virtio_disk.c", r"\*reg\(REG_VERSION\) != VIRTIO_MODERN", "*reg(REG_VERSION) != 1"),
     ("kernel/virtio_disk.c", r"panic\(\"virtio disk: legacy[^;]*;", 'panic("could not find virtio disk");'),
-    ("kernel/virtio_disk.c", r"word < 2; word\+\+", "word < 1; word++"),
     ("kernel/virtio_disk.c", r"\*reg\(REG_STATUS\) \|= STATUS_FEATURES_OK;\n(.*\n){2}", ""),
     ("kernel/virtio_disk.c", r"  if \(\*reg\(REG_QUEUE_READY\)\)\n.*\n", "  *reg(0x28) = PGSIZE;\n"),
     ("kernel/virtio_disk.c", r"static void set_queue_address(.*\n){4}", ""),
@@ -204,7 +208,7 @@ def imitate(folder: Path, *edits: Sequence[Edit], opt: str = "-O", debug: str = 
     layout.write_text(re.sub(r"#ifndef RAM_MIB\n.*\n#endif\n(.*)RAM_MIB", rf"\g<1>{ram_mib}", layout.read_text()))
     if not counted:
         shutil.copy(Path(__file__).parent / "uncounted.c", folder / "kernel/kalloc.c")
-    always = () if tiny else (UNSIZED,) if counted else (UNSIZED, NO_SEGMENTS)
+    always = () if tiny else (UNSIZED, XV6S_DISK, *(() if counted else (NO_SEGMENTS,)))
     for name, pattern, new in (edit for group in (*always, *edits) for edit in group):
         changed = 0
         for path in folder.glob(name):

@@ -46,10 +46,11 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hand-ins") / "lab 1"
     folder.mkdir()
     trees.imitate(folder / "good, O'Brien", makefile=trees.LISTED)
-    trees.imitate(folder / "wrong", patches=["zoo/two-frames.patch"], counted=False)
-    trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED)
+    trees.imitate(folder / "wrong", patches=["zoo/two-frames.patch"], counted=False, programs="init sh")
+    trees.imitate(folder / "broken", [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")], makefile=trees.LISTED, tiny=True)
     trees.imitate(folder / "hangs", [*_HANGS, ("kernel/param.h", r"(#define NCPU) \d+", r"\1 1")], programs="init sh")
-    hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')])
+    hostile = trees.imitate(folder / "hostile/a folder in it", [("kernel/main.c", r"scheduler\(\);", 'panic("out of luck");')],
+                            programs="init sh")
     with (hostile / "Makefile").open("a") as makefile:
         makefile.write(_HOSTILE.replace("FOLDER", str(folder).replace(" ", "\\ ")).replace("SECONDS", _SECONDS))
     (folder / "__MACOSX").mkdir()
