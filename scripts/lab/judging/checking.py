@@ -382,8 +382,9 @@ class ScenarioRun:
         expected = {name: phrase for name, phrase, _ in self._scenario.points}
         watch.go()
         machine.send(line)
-        machine.wait_for(re.escape(line) + r" *(?=\n)", point_s(), what=f"the echo of {line!r}")
-        while said := machine.wait_for_either(_SAID % self._cast.nonce, point_s(), what=f"the next point of {line!r}"):
+        limit_s = point_s(machine.kernel.ram_bytes)
+        machine.wait_for(re.escape(line) + r" *(?=\n)", limit_s, what=f"the echo of {line!r}")
+        while said := machine.wait_for_either(_SAID % self._cast.nonce, limit_s, what=f"the next point of {line!r}"):
             kind, text = said[1], said[2]
             if kind == "cannot":
                 raise _DidNotRun(f"the scenario {self._scenario.name!r} cannot {text}" + machine.tail())

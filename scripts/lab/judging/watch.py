@@ -107,7 +107,7 @@ class Watch(AbstractContextManager):
     def _go_on(self, command: str, until: list[str], alive: Callable[[], object]) -> None:
         self._gdb.ask(*until)
         try:
-            self._run(command, alive, point_s())
+            self._run(command, alive, point_s(self.machine.kernel.ram_bytes))
         finally:
             self._gdb.ask("delete")
 
