@@ -42,17 +42,22 @@ _REPETITIONS = 3
 
 # Words of a page: 0 to 15 are for operations; each process has two for what it stamps; the host writes to the rest.
 _STAMPS, _NONCES = 16, 256
-_PATH = 12                  # of FRY, where an exec may have its path
+_PATH = 240                 # where an exec may have its path
+_ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
+_CALLED = 8                 # words that fstat() and pipe() have
 
 _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E",
             Do.EXIT: "x", Do.FAULT: "l", Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k",
             Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
+            Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.FORSAKE: "x", Do.GATHER: "o",
             Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
 
-_ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH))
+_ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER))
+_OVER, _BOTH = frozenset((Do.READ_OVER, Do.WRITE_OVER)), frozenset((Do.READ_BOTH, Do.WRITE_BOTH))
+_OF_FILES = frozenset((Do.READ_FILE, Do.WRITE_FILE))
 _HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
 _MOST_FRAMES = 500          # that fork or exec may need
@@ -66,7 +71,7 @@ _IPC_CREAT, _IPC_EXCL, _SHM_RDONLY, _MODE = 0o1000, 0o2000, 0o10000, 0o600
 _SHM_KEY = 0x5ca1ab00               # of segment 0
 _SHM_SIZE = (SEGMENT_PAGES - 1) * PAGE + 8  # bytes: of the last page only so many are asked for
 _SHM_WORD = 5                       # of its last page, that system calls read and write
-_ENDS = frozenset((Do.EXIT, Do.FAULT, Do.SHM_VIOLATE))
+_ENDS = frozenset((Do.EXIT, Do.FAULT, Do.KILL_SELF, Do.FORSAKE, Do.SHM_VIOLATE))
 
 
 class _Differs(Exception):
@@ -89,6 +94,8 @@ class Stage:
         self._ram = play.ram
         self._again = UnchangedReader(play.ram)
         self._places = {"FRY": known.fry, "SHRIMP": known.shrimp}
+        self._order = sorted(self._places, key=self._places.__getitem__)    # the lower page first
+        self._written = play.written    # to the file
         self._dice = random.Random(seed)
         self.machine = play.machine
         self.noted: list[Divergence] = []
@@ -130,7 +137,7 @@ class Stage:
         cell = error.cell
         if error.beyond or cell is None or not self._model.is_alive(cell.process):
             return error.beyond
-        if error.what is Differs.CROWD:
+        if error.what is Differs.CROWD or "pid" in error.found:
             return None     # whoever has a crowd does not exec: its children have been forked since
         if error.what is Differs.CONTENT and self._is_new(cell) and not error.found.get("written"):
             return "zeroed"
@@ -169,6 +176,8 @@ class Stage:
     def _end(self) -> None:
         """All that a sequence has made exits and is waited for."""
         model = self._model
+        if model.forsaken:
+            self._do(Op(0, Do.GATHER))
         for process in model.living():
             if process.crowd:
                 self._do(Op(process.number, Do.DISPERSE))
@@ -242,7 +251,7 @@ class Stage:
 
     def _room(self) -> int:
         """For how many more processes there are slots, and memory in plenty; 0 where that is not known."""
-        slots = self._player.view.n_slots() - len(self._model.processes) - 2     # init and the shell
+        slots = self._player.view.n_slots() - len(self._model.processes) - self._model.forsaken - 2     # init and the shell
         return max(0, min(slots, (self.n_free() or 0) // _PLENTY))
 
     def _arguments(self, op: Op) -> tuple[int, int, int]:
@@ -254,17 +263,20 @@ class Stage:
             return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
         if op.do in KILLS:
             return self._pids[op.n], 0, 0
-        if op.do is Do.EXIT:
+        if op.do in (Do.EXIT, Do.KILL_SELF, Do.FORSAKE):
             return STATUS, 0, 0
+        if op.do is Do.GATHER:
+            return self._model.forsaken, 0, 0
         if op.do is Do.WAIT:
             return self._places[op.page] + 8 * op.n if op.page else 0, 0, 0
-        if op.do is Do.READ_FILE:
-            return self._places[op.page], 0, len(self._player.file)
+        if op.do in _OF_FILES:
+            return self._places[op.page or self._order[0]], 0, PAGE * len(self._cells(op))
+        if op.do is Do.CALLS:
+            return self._places[op.page] + 8 * op.n, 0, 0
         if op.do in _ON_PAGES:
             self._counter += 2
-            both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
-            place = max(self._places.values()) - 8 if both else self._places[op.page] + 8 * op.n
-            return place, _VALUES + self._counter, 16 if both else 8
+            place = self._places[op.page] + 8 * op.n if op.page else self._places[self._order[1]] + (PAGE if op.do in _OVER else 0) - 8
+            return place, _VALUES + self._counter, 8 if op.page else 16
         if op.do is Do.CHURN:
             return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
@@ -292,20 +304,28 @@ class Stage:
         return found
 
     def _cells(self, op: Op) -> list[tuple[Cell, int]]:
-        """(a page, the word of it) that an operation reads or writes."""
-        if op.do in (Do.READ_BOTH, Do.WRITE_BOTH):
-            lower, upper = sorted(self._places, key=self._places.__getitem__)
+        """(a page, the word of it) that an operation reads or writes: the first of them, of a file."""
+        lower, upper = self._order
+        if op.do in _BOTH:
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
-        return [(Cell(op.actor, op.page), op.n)]
+        if op.do in _OVER:
+            return [(Cell(op.actor, upper), PAGE // 8 - 1)]
+        if op.do in _OF_FILES and not op.page:
+            return [(Cell(op.actor, lower), 0), (Cell(op.actor, upper), 0)]
+        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
+        return [(Cell(op.actor, page), op.n)] if page else []
 
     def _has_place(self, op: Op) -> bool:
-        """Whether there is such a place: an orphan may have no SHRIMP, and nothing is across two pages that do not touch."""
-        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
-        if page and self._model.page(Cell(op.actor, page)) is None:
+        """Whether there is such a place: an orphan may have no SHRIMP, nothing is across two pages that do not touch, and beyond
+        the upper one there may be more that user code can reach."""
+        cells = self._cells(op)
+        if any(self._model.page(cell) is None for cell, _ in cells) or op.do in KILLS and not self._kills:
             return False
-        if op.do in KILLS and not self._kills:
-            return False
-        return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
+        lower, upper = (self._places[page] for page in self._order)
+        if op.do in _OVER:
+            beyond = self._ram.leaf(self._player.conductor.root, upper + PAGE)
+            return beyond is None or not beyond[1] & sv39.U
+        return len(cells) < 2 or upper - lower == PAGE
 
     def _free_slot(self) -> int:
         taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
@@ -333,10 +353,11 @@ class Stage:
                 model.buried(buried)
         elif op.do in _ON_PAGES:
             self._passed_words(op, said)
-        elif op.do is Do.READ_FILE:
-            self._expect(op, value, len(self._player.file))
-            for at, word in enumerate(array.array("Q", self._player.file)):
-                model.write(Cell(op.actor, op.page), at, word)
+        elif op.do in _OF_FILES:
+            self._passed_file(op, said)
+        elif op.do is Do.CALLS:
+            self._expect(op, value, 1)
+            self._take_words(Cell(op.actor, op.page), range(op.n, op.n + _CALLED))
         elif op.do is Do.EXEC_FAILS:
             self._expect(op, value, -1)
             model.do(op)
@@ -344,17 +365,18 @@ class Stage:
             self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
-            if op.do is Do.EXEC and op.n:
+            for cell, _ in self._cells(op):
                 for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(Cell(op.actor, ORDER[op.n - 1]), _PATH + n, word)
+                    model.write(cell, _PATH + n, word)
+                self._take_words(cell, _ARGUMENT)
         elif op.do is Do.CHURN:
             self._expect(op, value, op.n)
         elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
             model.crowded(op.actor, value)
-        elif op.do is Do.DISPERSE:
-            self._expect(op, value, model.processes[op.actor].crowd)
+        elif op.do in (Do.DISPERSE, Do.GATHER):
+            self._expect(op, value, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
@@ -370,6 +392,9 @@ class Stage:
     def _passed_words(self, op: Op, said: tuple[int, int, int]) -> None:
         """What a load, a store or a system call has read of a process's pages, or written to them."""
         model, cells = self._model, self._cells(op)
+        if op.do in _OVER:
+            self._passed_over(op, said)
+            return
         if op.do not in (Do.LOAD, Do.STORE):
             self._expect(op, said[0], 8 * len(cells))
         for n, (cell, at) in enumerate(cells):
@@ -379,6 +404,41 @@ class Stage:
             seen, expected = said[n if op.do is Do.LOAD else n + 1], model.word_at(cell, at)
             if expected is not None and seen != signed(expected, 64):
                 raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+
+    def _passed_over(self, op: Op, said: tuple[int, int, int]) -> None:
+        """A system call has failed, or has got as far as the end of the page."""
+        [(cell, at)] = self._cells(op)
+        if not -1 <= said[0] <= 8:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=said[0], expected=-1)
+        if op.do is Do.READ_OVER:
+            if (new := _VALUES + self._counter) == self._words(cell)[at]:
+                self._model.write(cell, at, new)
+        elif said[0] == 8 and (expected := self._model.word_at(cell, at)) is not None and said[1] != signed(expected, 64):
+            raise _Differs(Differs.SEEN, cell, expected=expected, seen=said[1])
+
+    def _passed_file(self, op: Op, said: tuple[int, int, int]) -> None:
+        """A page, or both, was read from the file, or written to it."""
+        cells = [cell for cell, _ in self._cells(op)]
+        self._expect(op, said[0], PAGE * len(cells))
+        if op.do is Do.WRITE_FILE:
+            self._expect(op, said[1], PAGE * len(cells))
+            self._written = b"".join(self._words(cell).tobytes() for cell in cells) + self._written[PAGE * len(cells):]
+            return
+        for n, cell in enumerate(cells):
+            for at, word in enumerate(array.array("Q", self._written[n * PAGE:(n + 1) * PAGE])):
+                self._model.write(cell, at, word)
+
+    def _words(self, cell: Cell) -> array.array[int]:
+        """What memory has there; nothing but zeros where nothing is mapped."""
+        root = next((one.root for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
+        leaf = root and self._ram.leaf(root, self._place(cell))
+        return array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE) if leaf else bytes(PAGE))
+
+    def _take_words(self, cell: Cell, which: range) -> None:
+        """What is in these words is taken to have been written."""
+        found = self._words(cell)
+        for at in which:
+            self._model.write(cell, at, found[at])
 
     def _told_status(self, op: Op, seen: int, expected: int | None) -> None:
         """What wait has said of how a child has ended; where that went to a page, it stands there from now on."""
@@ -432,6 +492,8 @@ class Stage:
         model = self._model
         wanted = {self._pids[number]: one for number, one in model.processes.items()}
         crowds = {self._pids[number]: one.crowd for number, one in model.processes.items() if one.crowd}
+        if model.forsaken:
+            crowds[self._pids[INIT]] = model.forsaken
         there: dict[int, Proc] = {}
         by_address: dict[int, Proc] = {}
         extra: list[Proc] = []
@@ -485,6 +547,11 @@ class Stage:
                 return _Differs(Differs.PARENT, cell, seen=parent.pid if parent else 0)
             if process.number and one.state not in ("SLEEPING", "ZOMBIE"):
                 return _Differs(Differs.HANGS, cell)
+        left = self._model.forsaken_by
+        for one in extra if left else ():
+            parent = by_address.get(one.parent)
+            if parent is None or parent.pid != self._pids[INIT]:
+                return _Differs(Differs.PARENT, Cell(left.number, ""), pid=one.pid, seen=parent.pid if parent else 0)
         return _Differs(Differs.LIVES, None, seen=extra[0].pid if extra else 0)
 
     # Comparing
@@ -593,30 +660,57 @@ class Stage:
 
     def _compare_crowds(self, there: dict[int, Proc], frames: dict[Cell, int]) -> None:
         crowds = {there[number].address: number for number in there if self._model.processes[number].crowd}
-        if not crowds:
-            return
         taken = set(frames.values())
+        if self._model.forsaken and not self._handout:
+            taken.add(self._compare_forsaken(frames))
+        elif not crowds and not self._model.forsaken:
+            return
         everyone = {one.address: one for one in self._player.view.processes()}
-        left = [one for one in self._family(list(everyone.values())) if one.pid not in self._pids.values()]
-        at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
-        for one in left:
-            fry, shrimp, wanted = (self._ram.leaf(process.root, self._places[page]) for process, page in (
-                (one, "FRY"), (one, "SHRIMP"), (everyone[one.parent], "FRY")))
-            if at_touch and (fry is None or shrimp is None) or wanted is None:
-                continue
-            cell = Cell(self._in_crowd_of(one, everyone, crowds), "FRY")
-            if shrimp is None or shrimp[0] & -PAGE != wanted[0] & -PAGE:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted[0] & -PAGE)
-            if fry is None or fry[0] & -PAGE in taken:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
-            taken.add(fry[0] & -PAGE)
-            self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+        for one in self._family(list(everyone.values())):
+            if one.pid not in self._pids.values():
+                self._compare_one_of_many(one, everyone, crowds, taken)
 
-    def _in_crowd_of(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> int:
-        """The number of the process that a crowd, or a chain, is of."""
+    def _compare_one_of_many(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int], taken: set[int]) -> None:
+        fry, shrimp = (self._ram.leaf(one.root, self._places[page]) for page in ORDER)
+        number, wanted, beyond = self._page_of_many(one, everyone, crowds)
+        at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
+        if at_touch and (fry is None or shrimp is None) or not wanted and not beyond:
+            return
+        cell = Cell(number, "FRY")
+        if wanted and (shrimp is None or shrimp[0] & -PAGE != wanted):
+            raise _Differs(Differs.CROWD, cell, beyond, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted)
+        if fry is None or fry[0] & -PAGE in taken:
+            raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
+        for page, leaf in zip(ORDER, (fry, shrimp)):
+            if leaf and leaf[1] & _FLAGS != _EXACTLY:
+                raise _Differs(Differs.FLAGS, Cell(number, page), pid=one.pid, seen=leaf[1] & 0xff)
+        taken.add(fry[0] & -PAGE)
+        self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+
+    def _compare_forsaken(self, frames: dict[Cell, int]) -> int:
+        """The frame of the page whose owner has gone and that a crowd still has: nobody's FRY, and with all that was in it."""
+        left = self._model.forsaken_by
+        assert left is not None, "somebody has left them"
+        cell, frame = Cell(left.number, "FRY"), self._frames[left.number]
+        if other := next((one for one, its in frames.items() if its == frame and one.page == "FRY"), None):
+            raise _Differs(Differs.SHARED, other, "orphan", other=cell, seen=frame)
+        found = array.array("Q", self._ram.read(frame, PAGE))
+        for at, word in enumerate(found if left.fry.known else ()):
+            if word != left.fry.words.get(at, 0):
+                raise _Differs(Differs.CONTENT, cell, "orphan", index=at, seen=word, expected=left.fry.words.get(at, 0), written=True)
+        return frame
+
+    def _page_of_many(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> tuple[int, int, str | None]:
+        """Of one of a crowd, of a chain or of the orphans that a crowd has become: (the number of the process that forked it, or its
+        elders; the frame that SHRIMP is to be in, 0 where there is no opinion; why that goes beyond the handout)."""
+        parent = everyone[one.parent]
+        left = self._model.forsaken_by
+        if left and parent.pid == self._pids[INIT]:
+            return left.number, 0 if self._handout else self._frames.get(left.number, 0), "orphan"
+        wanted = self._ram.leaf(parent.root, self._places["FRY"])
         while one.parent not in crowds:
             one = everyone[one.parent]
-        return crowds[one.parent]
+        return crowds[one.parent], wanted[0] & -PAGE if wanted else 0, None
 
     def _compare_untouched(self, cell: Cell, pid: int, frame: int) -> None:
         """Nobody has written to the page of one that only stands still."""

@@ -37,7 +37,8 @@ _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
 _SEGMENTS = ("shmget", "shmat", "shmdt", "shmctl")
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close", *_SEGMENTS)
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close",
+          "fstat", "dup", "uptime", "chdir", "unlink", "link", "mkdir", "mknod", "sleep", "pause", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
 _PT_LOAD = 1
 
@@ -198,13 +199,25 @@ def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
 
 
 def _shorter(program: Path, n: int) -> bytes:
-    """A program's file whose last segment ends n pages sooner (ELF-64: p_memsz of the last program header that is loaded)."""
+    """A program's file whose last segment ends n pages sooner."""
     data = bytearray(program.read_bytes())
-    first, (size, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
-    loaded = [at for at in range(first, first + size * count, size) if struct.unpack_from("<I", data, at)[0] == _PT_LOAD]
-    length = struct.unpack_from("<Q", data, loaded[-1] + 40)[0]
-    struct.pack_into("<Q", data, loaded[-1] + 40, length - n * PAGE)
+    at = _last_segment(data) + 40   # ELF-64: p_memsz
+    struct.pack_into("<Q", data, at, struct.unpack_from("<Q", data, at)[0] - n * PAGE)
     return bytes(data)
+
+
+def with_more_in_the_file(program: bytes) -> bytes:
+    """A program's file of whose last segment more is in the file than in memory, which no kernel loads."""
+    data = bytearray(program)
+    at = _last_segment(data) + 32   # ELF-64: p_filesz, and p_memsz after it
+    struct.pack_into("<Q", data, at, struct.unpack_from("<Q", data, at + 8)[0] + PAGE)
+    return bytes(data)
+
+
+def _last_segment(data: bytearray) -> int:
+    """Where the last program header that is loaded stands in an ELF-64's file."""
+    first, (size, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
+    return [at for at in range(first, first + size * count, size) if struct.unpack_from("<I", data, at)[0] == _PT_LOAD][-1]
 
 
 def a_name() -> str:
