@@ -101,6 +101,16 @@ def test_a_child_that_maps_shrimp_itself_before_user_code_runs_is_late_beyond_th
         ("shrimp-pair", POINTS["can-run"], told)}
 
 
+def test_of_a_first_process_that_starts_no_other_shell_there_is_no_opinion():
+    """The mistake that is seen where it does is the zoo's second-shell."""
+    report = checking.check(variant.build("one-shell", [ROOT / "tests/gdb/variants/one-shell.patch"]), 1, only=["shell", "exec", "heap"])
+    found = {one.name: one for one in report.outcomes}
+    assert report.status == PASS and [one for one in report.outcomes if one.hindrance] == []
+    assert [one.point for one in found["shell"].judgements] == ["before the shell ends"]
+    assert found["shell"].notes[0].startswith("no shell comes after one that has ended: waited ")
+    assert found["heap"].judgements, "on a machine of its own"
+
+
 def test_the_stop_after_playing_is_judged_by_the_specification_too(kernel):
     report = checking.check(wrong("exec-renews"), 1, only=["play"])
     failed = [one.verdict for one in report.failures if one.verdict.rule == "specification"]

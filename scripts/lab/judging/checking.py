@@ -277,14 +277,15 @@ def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collectio
                     yield unseen
                     return
                 while left:
-                    outcome = ScenarioRun(left[0], watch, cast, on_fail, profile).outcome()
+                    run = ScenarioRun(left[0], watch, cast, on_fail, profile)
+                    outcome = run.outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
                         hung = outcome
                         break
                     scenario, outcome, hung = left.pop(0), _of_both(hung, outcome), None
                     yield outcome
                     n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
-                    if outcome.status != PASS or scenario.stays or n_hung == _MOST_HUNG:
+                    if outcome.status != PASS or scenario.stays or run.is_spent or n_hung == _MOST_HUNG:
                         break
         if n_hung == _MOST_HUNG:
             why = Hindrance("not played", f"not played: {n_hung} scenarios before it hang")
@@ -346,14 +347,15 @@ class ScenarioRun:
         self._judgements: list[Judgement] = []
         self._notes: list[str] = []
         self._profile = profile
+        self.is_spent = False   # whether the machine is of no more use
         self._execed: frozenset[int] = frozenset()  # who has run exec, by what was announced
 
     def outcome(self) -> Outcome:
         """Plays it to its end, or as far as the kernel goes."""
         hindrance = None
         try:
-            self._play()
-            self._machine.check(last_chance=True)
+            self._renew_shell() if self._scenario.ends_shell else self._play()
+            self._machine.check(last_chance=not self.is_spent)
         except (Panicked, Silent, _DidNotRun) as error:
             hindrance = _hindrance(error)
             try:
@@ -422,6 +424,26 @@ class ScenarioRun:
         there = {one[0] for one in self._before.processes}
         self._look(POINTS[GONE], _KNOWN._replace(before=self._before.snapshot), attempts=_MOST_STOPS,
                    enough=lambda judgement: judgement.quiet and {one[0] for one in judgement.processes} == there)
+
+    def _renew_shell(self) -> None:
+        """The shell ends; the next is judged. Of a shell that does not end, and of a first process that starts no other, there is no
+        opinion: what was there before is all there is to judge."""
+        watch = self._watch
+        before = watch.look("before the shell ends", known=_KNOWN, enough=lambda judgement: judgement.quiet, attempts=_MOST_STOPS)
+        watch.go()
+        try:
+            self._machine.end_shell(point_s())
+            judgement = watch.look(POINTS["anew"], known=_KNOWN, on_fail=self._on_fail)
+            if {pid for pid, *_ in judgement.processes} - {pid for pid, *_ in before.processes}:
+                self._judgements.append(judgement)
+                return
+            self._notes.append("the shell does not end at Ctrl-D: no other is judged")
+        except Endless:
+            raise
+        except (Silent, Gone) as error:
+            self._notes.append(f"no shell comes after one that has ended: {str(error).partition(chr(10))[0]}")
+        self._judgements.append(before)
+        self.is_spent = True
 
     def _confirm(self, point: str, judgement: Judgement) -> None:
         """Raises Trouble where memory knows nothing of what the console said. What failed there has failed all the same."""

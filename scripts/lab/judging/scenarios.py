@@ -51,6 +51,7 @@ class Scenario:
     points    the name by which the program announces each, what the machine has come to there, and the roles that processes
               play in it
     stays     whether the machine is of no use after its last point, because processes would take long to end
+    ends_shell  whether the shell is ended instead, and nothing is run
     needs     system calls that not every xv6 has: it is played where the kernel's header numbers them
     """
 
@@ -59,6 +60,7 @@ class Scenario:
     points: tuple[tuple[str, str, str], ...]
     stays: bool = False
     needs: tuple[str, ...] = ()
+    ends_shell: bool = False
 
 
 SCENARIOS = (
@@ -88,6 +90,8 @@ SCENARIOS = (
     Scenario("segments", "segments of shared memory that are attached, inherited, detached and removed", (
         ("attached", "each has attached what it asked for, and one has run exec since", "parent writer reader heir execed grower"),
         ("removed", "two have let go, and the segments are removed", "parent writer reader heir")), needs=_SEGMENTS),
+    Scenario("shell", "a shell that ends, and that the first process starts anew", (
+        ("anew", "the next shell waits for a line", ""),), ends_shell=True),
     Scenario("memory", "sbrk, fork and exec without memory: fork and exec fail at each of their allocations", (
         ("memory-full", "sbrk has taken all memory, and given it back", "owner"),
         ("memory-fork", "fork has failed for want of each frame in turn", "owner"),
