@@ -78,6 +78,9 @@ _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.S
 FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
 """The operations that make process number `n`."""
 
+MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.EXEC, Do.EXEC_HUNGRY}
+"""The operations that map the two pages of somebody."""
+
 KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_RUNNING))
 """The operations of which `n` is another process that ends."""
 

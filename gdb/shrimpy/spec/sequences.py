@@ -219,7 +219,7 @@ def _more_borders() -> List[Border]:
         Border("17 execs in one life, by two names",
                (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
         Border("more than 256 children in one life",
-               (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 150), Op(parent, Do.FORK, child))),
+               (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 500), Op(parent, Do.FORK, child))),
         Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
         Border("an exec of what is no program, and with more arguments than any kernel takes",
                (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (3, 4)), Op(child, Do.FORK, other))),

@@ -91,14 +91,21 @@ def _number(value: object) -> str:
     return hex(value) if isinstance(value, int) and abs(value) > 4095 else str(value)
 
 
+_ANSWERS = {
+    Do.CHURN: "a child of {} does not find its parent's page, or is not waited for",
+    Do.WRITE_FILE: "not all bytes that {} writes are in the file",
+    Do.CALLS: "{} does not find in its page what fstat says",
+    Do.READ_OVER: "a read of {} goes beyond the page",
+    Do.WRITE_OVER: "a write of {} goes beyond the page",
+}
+
 _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.PANICKED: lambda d: "the kernel panics",
     Differs.HANGS: lambda d: "the machine gives no answer" if d.cell is None else f"{_cell(d)} does not come to rest",
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
     Differs.PARENT: lambda d: f"{_kin(d)} has another parent",
-    Differs.ANSWER: lambda d: f"a child of {_cell(d)} does not find its parent's page, or is not waited for"
-                              if d.ops[-1].do is Do.CHURN else f"the system call of {_cell(d)} returns something else",
+    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do if d.ops else None, "the system call of {} returns something else").format(_cell(d)),
     Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",

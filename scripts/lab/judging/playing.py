@@ -596,7 +596,9 @@ class Stage:
             other = owners.setdefault(frame, cell)
             if of_page[other] != of_page[cell]:
                 accused = self._accused(other, cell)
-                raise _Differs(Differs.SHARED, accused, other=other if accused == cell else cell, seen=frame)
+                its = other if accused == cell else cell
+                of_orphan = its.page == "SHRIMP" and self._model.beyond(its) == "orphan"    # of the handout it may be nobody's
+                raise _Differs(Differs.SHARED, accused, "orphan" if of_orphan else None, other=its, seen=frame)
         if Cell(0, "SHRIMP") in frames:
             self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
         return frames

@@ -98,7 +98,8 @@ SCENARIOS = (
         ("memory-exec", "exec has failed for want of each frame in turn", "owner trier"))),
     Scenario("heap", "a heap as high as the kernel lets it grow, and a program that reaches up to TRAPFRAME", (
         ("heap", "the heap has grown as high as it may", "grown"),
-        ("loaded", "a program that reaches too high was run, if the kernel does that", "grown high")), stays=True),
+        ("loaded", "a heap has shrunk from there, and a program that reaches too high was run, if the kernel does that",
+         "grown shrunk high")), stays=True),
 )
 
 NAMES = frozenset(one.name for one in SCENARIOS)
