@@ -200,6 +200,25 @@ static Answer writefile(char *from, int n) {
   return said;
 }
 
+// For so many ticks, where there is a call for that.
+static void doze(int ticks) {
+#if defined(SYS_sleep)
+  call(SYS_sleep, ticks, 0, 0);
+#elif defined(SYS_pause)
+  call(SYS_pause, ticks, 0, 0);
+#endif
+}
+
+// -2 where there is no such device.
+static long console(char *at, long n, int writes) {
+  enum { READ_WRITE = 2 };
+  close(ends[ANSWERS][0]);
+  int file = open("console", READ_WRITE);
+  long done = file < 0 ? -2 : writes ? write(file, at, n) : read(file, at, n);
+  close(file);
+  return done;
+}
+
 // Whether fstat() fills at, of 8 words, as it fills a buffer of this program's. pipe() leaves two descriptors there. All that is
 // asked for besides changes nothing, or fails.
 static long calls(volatile long *at) {
@@ -240,12 +259,7 @@ static long calls(volatile long *at) {
 #ifdef SYS_mknod
   call(SYS_mknod, (long)"nosuch/device", 1, 0);
 #endif
-#ifdef SYS_sleep
-  call(SYS_sleep, 1, 0, 0);
-#endif
-#ifdef SYS_pause
-  call(SYS_pause, 1, 0, 0);
-#endif
+  doze(1);
   return differ == 0;
 }
 
@@ -254,6 +268,13 @@ static long grow(long n) {
   if (was != -1 && n > 0 && n < 1 << 24)
     for (long at = was; at < was + n; at += 4096)
       *(volatile char *)at = 1;
+  return was;
+}
+
+static long growlazily(long n) {
+  long was = (long)sbrk(n, LAZILY);
+  for (long at = was; was != -1 && at < was + n; at += 2 * 4096)
+    *(volatile char *)at = 1;
   return was;
 }
 
@@ -304,6 +325,22 @@ static Answer does(Command it, int slot) {
   case 'K':
     kill(getpid());
     exit(it.a);
+  case 'z': // until it is killed
+    for (;;)
+      doze(1000);
+  case 'i':
+    asm volatile(".word 0");
+    break;
+  case 'j':
+    *word = it.b; // ret
+    ((void (*)(void))word)();
+    break;
+  case 'B':
+    said.said[0] = growlazily(it.a);
+    break;
+  case 'q':
+    said.said[0] = console((char *)it.a, it.c, it.b);
+    break;
   case 'l':
     said.said[0] = *word;
     break;

@@ -34,11 +34,13 @@ class Do(str, enum.Enum):
     FORK_HUNGRY = "fork-hungry"     # makes process `n`, with all memory taken and given back frame by frame until it works
     FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
-    EXIT = "exit"
-    FAULT = "fault"             # loads from where nothing is, and ends by it
+    EXIT = "exit"               # with status `n`, or STATUS when that is 0
+    FAULT = "fault"             # loads from where nothing is, and ends by it; n 1: stores there; 2: an instruction that is none; 3: an
+                                # instruction in FRY, which nobody may execute
     WAIT = "wait"               # where a child has exited, or there is none; page: the status goes to its word `n`
     KILL = "kill"               # process number `n`, which sleeps, or has exited
     KILL_WAITING = "kill-waiting"   # process number `n`, while it waits for a child that lives
+    KILL_SLEEPING = "kill-sleeping"     # process number `n`, while it sleeps for a time
     KILL_RUNNING = "kill-running"   # process number `n`, while it is in user mode
     KILL_SELF = "kill-self"
     LOAD = "load"               # word `n` of `page`
@@ -53,7 +55,10 @@ class Do(str, enum.Enum):
     READ_BOTH = "read-both"     # the same across the two pages: the last word of the lower, the first of the upper
     WRITE_BOTH = "write-both"
     WAIT_BADLY = "wait-badly"   # with a place for the status that is none
+    READ_CONSOLE = "read-console"       # read() of a line typed at the console into word `n` of `page`
+    WRITE_CONSOLE = "write-console"     # write() of that word to the console
     SBRK = "sbrk"               # `n` bytes, or ABSURD fewer
+    SBRK_LAZY = "sbrk-lazy"     # `n` bytes whose pages a kernel may bring later; only each second is touched
     CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
     CHAIN = "chain"             # forks a child, which forks a child, and so on: `n` generations that stand still
     DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
@@ -81,7 +86,7 @@ FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
 MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.EXEC, Do.EXEC_HUNGRY}
 """The operations that map the two pages of somebody."""
 
-KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_RUNNING))
+KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
 """The operations of which `n` is another process that ends."""
 
 SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
@@ -228,11 +233,11 @@ class Model:
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
         if op.do in KILLS:
             return op.n not in (0, 1, op.actor) and op.n in self.processes and self._can_be_killed(op)
-        if op.do is Do.SBRK:
+        if op.do in (Do.SBRK, Do.SBRK_LAZY):
             return op.actor != 0 and (op.n <= ABSURD or self.processes[op.actor].heap + op.n >= 0)
         if op.do is Do.DISPERSE:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
-        if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.CALLS):
+        if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
         if op.do in (Do.CROWD, Do.CHAIN):
             return not self.processes[op.actor].crowd
@@ -288,7 +293,7 @@ class Model:
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             self._exec(actor)
         elif op.do in (Do.EXIT, Do.FAULT, Do.KILL_SELF, Do.FORSAKE, Do.SHM_VIOLATE):
-            actor.status = STATUS if op.do in (Do.EXIT, Do.FORSAKE) else None
+            actor.status = (op.n or STATUS) if op.do in (Do.EXIT, Do.FORSAKE) else None
             if op.do is Do.FORSAKE:
                 self.forsaken, self.forsaken_by = actor.crowd, actor
             self._exit(actor)
@@ -301,7 +306,7 @@ class Model:
             return tuple(one.number for one in self.children(op.actor) if one.is_zombie)
         elif op.do in (Do.CROWD, Do.CHAIN):
             actor.crowd, actor.is_chain = op.n, op.do is Do.CHAIN
-        elif op.do is Do.SBRK and op.n > ABSURD:
+        elif op.do in (Do.SBRK, Do.SBRK_LAZY) and op.n > ABSURD:
             actor.heap += op.n
         elif op.do is Do.DISPERSE:
             actor.crowd = 0

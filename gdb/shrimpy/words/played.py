@@ -29,6 +29,9 @@ _VAIN = ("a file that is not there", "with more arguments than fit", "with an ar
          "a program whose last segment has more bytes in the file than in memory")
 _NAMED = ("", " by a path that stands in its FRY", " by a path that stands in its SHRIMP")
 
+_FAULTS = ("loads from where nothing is mapped", "stores to where nothing is mapped", "executes what is no instruction",
+           "executes an instruction in its FRY")
+
 _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.FORK: lambda op: f"{who(op.actor)} forks {op.n}",
     Do.FORK_AND_EXIT: lambda op: f"{who(op.actor)} forks {op.n} and exits before that has run",
@@ -36,11 +39,14 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.EXEC_FAILS: lambda op: f"{who(op.actor)} tries to exec {_VAIN[op.n]}",
     Do.FORK_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to fork {op.n}, a frame is given back, and so on until it can",
     Do.EXEC_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to exec, a frame is given back, and so on until it can",
-    Do.FAULT: lambda op: f"{who(op.actor)} loads from where nothing is mapped",
-    Do.EXIT: lambda op: f"{who(op.actor)} exits",
+    Do.FAULT: lambda op: f"{who(op.actor)} {_FAULTS[op.n]}",
+    Do.EXIT: lambda op: f"{who(op.actor)} exits" + (f" with status {op.n}" if op.n else ""),
     Do.WAIT: lambda op: f"{who(op.actor)} waits" + (f", with word {op.n} of its {op.page} for the status" if op.page else ""),
     Do.KILL: lambda op: f"{who(op.actor)} kills {op.n}",
     Do.KILL_WAITING: lambda op: f"{who(op.actor)} kills {op.n}, which waits for a child",
+    Do.KILL_SLEEPING: lambda op: f"{who(op.actor)} kills {op.n}, which sleeps for a time",
+    Do.READ_CONSOLE: lambda op: f"{who(op.actor)} reads a line from the console into word {op.n} of {op.page}",
+    Do.WRITE_CONSOLE: lambda op: f"{who(op.actor)} writes word {op.n} of {op.page} to the console",
     Do.KILL_RUNNING: lambda op: f"{who(op.actor)} kills {op.n}, which runs in user mode",
     Do.LOAD: lambda op: f"{who(op.actor)} loads word {op.n} of {op.page}",
     Do.STORE: lambda op: f"{who(op.actor)} stores to word {op.n} of {op.page}",
@@ -57,6 +63,7 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.WRITE_BOTH: lambda op: f"{who(op.actor)} writes to a pipe from across the two pages",
     Do.WAIT_BADLY: lambda op: f"{who(op.actor)} waits, with an address for the status that is none",
     Do.SBRK: lambda op: f"{who(op.actor)} calls sbrk({op.n})",
+    Do.SBRK_LAZY: lambda op: f"{who(op.actor)} calls sbrk({op.n}) for pages that may come later, and touches each second",
     Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
     Do.CHAIN: lambda op: f"{who(op.actor)} forks a child, which forks a child, and so on, {op.n} generations",
     Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
@@ -94,6 +101,7 @@ def _number(value: object) -> str:
 _ANSWERS = {
     Do.CHURN: "a child of {} does not find its parent's page, or is not waited for",
     Do.WRITE_FILE: "not all bytes that {} writes are in the file",
+    Do.WRITE_CONSOLE: "what {} writes to the console does not come there",
     Do.CALLS: "{} does not find in its page what fstat says",
     Do.READ_OVER: "a read of {} goes beyond the page",
     Do.WRITE_OVER: "a write of {} goes beyond the page",

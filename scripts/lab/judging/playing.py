@@ -29,7 +29,8 @@ from shrimpy.spec import (
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
-from ..machines.machine import Machine, Panicked
+from ..machines.machine import Machine, Panicked, Silent
+from ..patience import point_s
 from ..replay.boots import Boots
 from . import player
 from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
@@ -44,12 +45,15 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 240                 # where an exec may have its path
 _ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
+_RETURN = 0x8082            # the instruction, and nothing after it
+_LINE = b"shrimpy\n"        # a word, typed at the console
 _CALLED = 8                 # words that fstat() and pipe() have
 
 _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E",
             Do.EXIT: "x", Do.FAULT: "l", Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k",
             Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
-            Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.FORSAKE: "x", Do.GATHER: "o",
+            Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.KILL_SLEEPING: "k",
+            Do.READ_CONSOLE: "q", Do.WRITE_CONSOLE: "q", Do.SBRK_LAZY: "B", Do.FORSAKE: "x", Do.GATHER: "o",
             Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
@@ -57,6 +61,8 @@ _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "
 
 _ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER))
 _OVER, _BOTH = frozenset((Do.READ_OVER, Do.WRITE_OVER)), frozenset((Do.READ_BOTH, Do.WRITE_BOTH))
+_OF_CONSOLE = frozenset((Do.READ_CONSOLE, Do.WRITE_CONSOLE))
+_FAULTS = ("l", "s", "i", "j")
 _OF_FILES = frozenset((Do.READ_FILE, Do.WRITE_FILE))
 _HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
@@ -205,22 +211,38 @@ class Stage:
         slot = self._slots[op.actor]
         a, b, c = self._arguments(op)
         waits = op.do not in _ENDS
-        if op.do in (Do.KILL_WAITING, Do.KILL_RUNNING):
+        if op.do in (Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING):
             self._occupy(op)
+        if op.do in _OF_CONSOLE:
+            self._at_console(op)
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
-        said = play.tell(slot, _LETTERS[op.do], a, b, c, waits=waits, alive=lambda: self._still_there(op))
+        letter = _FAULTS[op.n] if op.do is Do.FAULT else _LETTERS[op.do]
+        said = play.tell(slot, letter, a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
 
     def _occupy(self, op: Op) -> None:
-        """The one that is to be killed waits for a child, or is in user mode."""
+        """The one that is to be killed waits for a child, sleeps, or is in user mode."""
         cell, slot = Cell(op.n, "FRY"), self._slots[op.n]
-        if op.do is Do.KILL_WAITING:
-            self._player.tell(slot, "w", waits=False)
+        if op.do is not Do.KILL_RUNNING:
+            self._player.tell(slot, "w" if op.do is Do.KILL_WAITING else "z", waits=False)
         else:
             self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
         self._player.ping()     # by then it has begun, or will before it ends
+
+    def _at_console(self, op: Op) -> None:
+        """A line is typed, or is in the word that is to be printed."""
+        if op.do is Do.READ_CONSOLE:
+            self.machine.type(_LINE.decode())
+            return
+        self._counter += 1
+        self._printed = f"@{self._counter:06x}\n"
+        [(cell, at)], word = self._cells(op), int.from_bytes(self._printed.encode(), "little")
+        root = next(one.root for one in self._player.view.processes() if one.pid == self._pids[op.actor])
+        if leaf := self._ram.leaf(root, self._place(cell)):
+            self._ram.set_word((leaf[0] & -PAGE) + 8 * at, word)
+            self._model.write(cell, at, word)
 
     def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
         """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
@@ -258,13 +280,15 @@ class Stage:
         if op.do in FORKS:
             return self._free_slot(), STATUS, 0
         if op.do is Do.FAULT:
-            return _NOWHERE, 0, 0
+            return (self._places["FRY"], _RETURN, 0) if _FAULTS[op.n] == "j" else (_NOWHERE, 0, 0)
+        if op.do in _OF_CONSOLE:
+            return self._places[op.page] + 8 * op.n, op.do is Do.WRITE_CONSOLE, len(_LINE)
         if op.do is Do.EXEC:
             return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
         if op.do in KILLS:
             return self._pids[op.n], 0, 0
         if op.do in (Do.EXIT, Do.KILL_SELF, Do.FORSAKE):
-            return STATUS, 0, 0
+            return op.n or STATUS, 0, 0
         if op.do is Do.GATHER:
             return self._model.forsaken, 0, 0
         if op.do is Do.WAIT:
@@ -321,6 +345,8 @@ class Stage:
         cells = self._cells(op)
         if any(self._model.page(cell) is None for cell, _ in cells) or op.do in KILLS and not self._kills:
             return False
+        if op.do in _OF_CONSOLE and self._player.typed:
+            return False
         lower, upper = (self._places[page] for page in self._order)
         if op.do in _OVER:
             beyond = self._ram.leaf(self._player.conductor.root, upper + PAGE)
@@ -355,6 +381,8 @@ class Stage:
             self._passed_words(op, said)
         elif op.do in _OF_FILES:
             self._passed_file(op, said)
+        elif op.do in _OF_CONSOLE:
+            self._passed_console(op, value)
         elif op.do is Do.CALLS:
             self._expect(op, value, 1)
             self._take_words(Cell(op.actor, op.page), range(op.n, op.n + _CALLED))
@@ -380,9 +408,11 @@ class Stage:
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
-        elif value == -1 and op.do in (Do.SBRK, Do.KILL):       # a kernel may have neither
+        elif value == -1 and op.do in (Do.SBRK, Do.SBRK_LAZY, Do.KILL):     # a kernel may have neither
             self._kills = self._kills and op.do is not Do.KILL
         else:
+            if op.do is Do.FAULT and _FAULTS[op.n] == "j":
+                model.write(Cell(op.actor, "FRY"), 0, _RETURN)
             model.do(op)
 
     def _expect(self, op: Op, seen: int, expected: int) -> None:
@@ -415,6 +445,20 @@ class Stage:
                 self._model.write(cell, at, new)
         elif said[0] == 8 and (expected := self._model.word_at(cell, at)) is not None and said[1] != signed(expected, 64):
             raise _Differs(Differs.SEEN, cell, expected=expected, seen=said[1])
+
+    def _passed_console(self, op: Op, value: int) -> None:
+        """A line has come from the console, or gone there. Of a kernel that calls it otherwise there is no opinion."""
+        if value == -2:
+            return
+        self._expect(op, value, len(_LINE))
+        if op.do is Do.READ_CONSOLE:
+            [(cell, at)] = self._cells(op)
+            self._model.write(cell, at, int.from_bytes(_LINE, "little"))
+            return
+        try:
+            self.machine.wait_until(lambda text: self._printed in text, point_s(), "what was written to the console")
+        except Silent:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=0, expected=len(_LINE)) from None
 
     def _passed_file(self, op: Op, said: tuple[int, int, int]) -> None:
         """A page, or both, was read from the file, or written to it."""
