@@ -30,7 +30,8 @@ def perform(kernel, sequences, cpus=1, **how):
     with debugger.Session(kernel.elf) as gdb:
         known = player.facts(gdb)
     assert known is not None
-    return playing.perform(kernel, known, sequences, cpus, **how)[0]
+    with playing.equipped(kernel, known) as at:
+        return playing.perform(at, known, sequences, cpus, **how)[0]
 
 
 def wrong(name):

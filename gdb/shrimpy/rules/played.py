@@ -9,12 +9,12 @@ from ..spec import Cell, Differs, Divergence, Do
 from .verdict import Bench, Rule, Verdict
 
 _DOES = {
-    "fork": (Do.FORK, Do.FORK_HUNGRY, Do.CROWD, Do.CHAIN), "exec": (Do.EXEC, Do.EXEC_HUNGRY, Do.EXEC_FAILS), "exit": (Do.EXIT, Do.FAULT, Do.FORSAKE),
+    "fork": (Do.FORK, Do.FORK_HUNGRY, Do.CROWD, Do.CHAIN), "exec": (Do.EXEC, Do.EXEC_HUNGRY, Do.EXEC_FAILS),
+    "exit": (Do.EXIT, Do.FAULT, Do.FORSAKE),
     "wait": (Do.WAIT, Do.WAIT_BADLY, Do.DISPERSE), "growproc": (Do.SBRK,), "copyout": (Do.READ, Do.READ_BOTH),
     "copyin": (Do.WRITE, Do.WRITE_BOTH)}
-_DEEP = (Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER, Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE,
-         Do.CALLS,
-         Do.FORK_HUNGRY, Do.EXEC_HUNGRY)
+_DEEP = (Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER, Do.READ_FILE, Do.WRITE_FILE,
+         Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS, Do.FORK_HUNGRY, Do.EXEC_HUNGRY)
 """Operations of which any function that is called may be what fails."""
 
 _OF_TABLES = (Differs.MISSING, Differs.FLAGS, Differs.NOT_SHARED, Differs.SHARED)

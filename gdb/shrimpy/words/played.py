@@ -113,7 +113,7 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
     Differs.PARENT: lambda d: f"{_kin(d)} has another parent",
-    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do if d.ops else None, "the system call of {} returns something else").format(_cell(d)),
+    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do, "the system call of {} returns something else").format(_cell(d)),
     Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",

@@ -622,17 +622,19 @@ def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profi
         with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", known=Known(played=found), attempts=_ATTEMPTS, on_fail=on_fail)
 
-    def perform(facts: player.Facts, played: Iterable[spec.Sequence], harts: int) -> tuple[spec.Played, Judgement, str]:
-        return playing.perform(kernel, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
+    def perform(facts: player.Facts, at: playing.Equipped, played: Iterable[spec.Sequence],
+                harts: int) -> tuple[spec.Played, Judgement, str]:
+        return playing.perform(at, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
     try:
         facts = player.facts(gdb)
         if facts is None:
             return
-        found, judgement, console = perform(facts, sequences(seed), 1)
-        if found.divergence is None and cpus > 1:
-            again, judged, printed = perform(facts, spec.on_several_harts(), cpus)
-            found = found.then(again)
-            judgement, console = (judged, printed) if again.divergence else (judgement, console)
+        with playing.equipped(kernel, facts) as at:
+            found, judgement, console = perform(facts, at, sequences(seed), 1)
+            if found.divergence is None and cpus > 1:
+                again, judged, printed = perform(facts, at, spec.on_several_harts(), cpus)
+                found = found.then(again)
+                judgement, console = (judged, printed) if again.divergence else (judgement, console)
     except Trouble as error:
         yield Outcome(*said, (), _hindrance(error), "")
         return

@@ -73,7 +73,8 @@ class Program:
     @property
     def files(self) -> dict[str, bytes]:
         """What it needs on the disk, by name."""
-        return {self.name: self.file, self.other: self.file, self.broken: scenarios.with_more_in_the_file(self.file), self.data: self.written}
+        broken = scenarios.with_more_in_the_file(self.file)
+        return {self.name: self.file, self.other: self.file, self.broken: broken, self.data: self.written}
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""

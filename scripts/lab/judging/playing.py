@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
@@ -591,10 +591,9 @@ class Stage:
                 return _Differs(Differs.PARENT, cell, seen=parent.pid if parent else 0)
             if process.number and one.state not in ("SLEEPING", "ZOMBIE"):
                 return _Differs(Differs.HANGS, cell)
-        left = self._model.forsaken_by
-        for one in extra if left else ():
-            parent = by_address.get(one.parent)
-            if parent is None or parent.pid != self._pids[INIT]:
+        for one in extra:
+            left, parent = self._model.forsaken_by, by_address.get(one.parent)
+            if left and (parent is None or parent.pid != self._pids[INIT]):
                 return _Differs(Differs.PARENT, Cell(left.number, ""), pid=one.pid, seen=parent.pid if parent else 0)
         return _Differs(Differs.LIVES, None, seen=extra[0].pid if extra else 0)
 
@@ -972,44 +971,52 @@ class Stage:
 T = TypeVar("T")
 
 
-def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
+class Equipped(NamedTuple):
+    """A kernel with the player on its disk."""
+
+    kernel: Kernel
+    program: player.Program
+
+
+@contextmanager
+def equipped(kernel: Kernel, known: player.Facts) -> Iterator[Equipped]:
+    """Its disk is gone afterwards. Raises Trouble where the player cannot be built or put on the disk."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        program = player.build(kernel, known, Path(folder))
+        with program.named():
+            yield Equipped(player.equip(kernel, program, Path(folder)), program)
+
+
+def perform(at: Equipped, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
             seed: str = "", most_tries: int = 30, within: Path | None = None,
             look: Callable[[Machine, Callable[[str], str], Played], T] = lambda *_: None) -> tuple[Played, T, str]:    # type: ignore
     """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console). look: is also
     given what takes the program's name of this run out of what people read, and what came of it, not yet cut short.
 
     They are played on one machine until something differs; that is cut short on machines of their own, most_tries of them.
-    handout: only what the handout promises counts. Raises Trouble where the player cannot be built or put on the disk, and
-    what Machine raises where it does not boot. within: see Machine.
+    handout: only what the handout promises counts. Raises what Machine raises where it does not boot. within: see Machine.
     """
-    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        program = player.build(kernel, known, Path(folder))
-        with program.named():
-            equipped = player.equip(kernel, program, Path(folder))
-            if handout or not program.shares:
-                sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
-            with Boots(equipped, cpus, within=within) as boots:
-                theatre = _Theatre(boots, program, known, handout, seed)
-                with theatre.stage() as stage:
-                    found = stage.play_all(sequences)
-                    looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
-                if found.divergence is not None:
-                    found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
-        return found, looked, program.unmasked(console)
+    program = at.program
+    if handout or not program.shares:
+        sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
+    with Boots(at.kernel, cpus, within=within) as boots:
+        theatre = _Theatre(boots, program, known, handout, seed)
+        with theatre.stage() as stage:
+            found = stage.play_all(sequences)
+            looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
+        if found.divergence is not None:
+            found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
+    return found, looked, program.unmasked(console)
 
 
 def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[Stage, Op | None], object], *,
           handout: bool = False) -> Divergence | None:
     """What differs when one sequence is played on a machine of its own. seen: is called before it, with None; after each
     operation, the one that something differs after as well; and, where nothing does, with None once all have exited."""
-    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        program = player.build(kernel, known, Path(folder))
-        with program.named():
-            with Boots(player.equip(kernel, program, Path(folder)), 1) as boots, \
-                    _Theatre(boots, program, known, handout, "").stage() as stage:
-                seen(stage, None)
-                found = stage.play(ops, lambda op: seen(stage, op))
-                seen(stage, found.ops[-1] if found else None)
+    with equipped(kernel, known) as at, Boots(at.kernel, 1) as boots, _Theatre(boots, at.program, known, handout, "").stage() as stage:
+        seen(stage, None)
+        found = stage.play(ops, lambda op: seen(stage, op))
+        seen(stage, found.ops[-1] if found else None)
     return found
 
 
