@@ -25,7 +25,7 @@ from shrimpy.snapshot.index import Index
 
 from .. import Trouble
 from ..kernels.tree import Kernel
-from ..machines import debugger, plugin, scene
+from ..machines import debugger, panics, plugin, scene
 from ..machines.machine import Endless, Machine, Panicked, Silent
 from ..machines.qmp import Gone, Qmp
 from ..machines.rundir import RunDir
@@ -357,7 +357,7 @@ class ScenarioRun:
             self._renew_shell() if self._scenario.ends_shell else self._play()
             self._machine.check(last_chance=not self.is_spent)
         except (Panicked, Silent, _DidNotRun) as error:
-            hindrance = _hindrance(error)
+            hindrance = _hindrance(self._heard_out(error))
             try:
                 self._look(_stopped(error), Known(), attempts=1)
             except Trouble:
@@ -369,6 +369,20 @@ class ScenarioRun:
             hindrance = replace(hindrance, text=unmasked(hindrance.text), words=unmasked(hindrance.words))
         return Outcome(self._scenario.name, self._scenario.looks_at, tuple(self._judgements), hindrance,
                        unmasked(self._machine.console[self._start:]), tuple(map(unmasked, self._notes)))
+
+    def _heard_out(self, error: Trouble) -> Trouble:
+        """The same; of a kernel that stood still between its panic and the words about it, with these words."""
+        if not isinstance(error, Panicked) or error.words != panics.NOTHING:
+            return error
+        try:
+            self._watch.halt()
+            self._watch.go()
+            self._machine.wait_until(lambda _: None, point_s(), "what the kernel panics with")
+        except Panicked as said:
+            return said
+        except Trouble:
+            pass
+        return error
 
     def _look(self, point: str, known: Known = _KNOWN, **how: Any) -> Judgement:
         last = self._judgements[-1] if self._judgements else self._before
