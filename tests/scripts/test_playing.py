@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lab.judging import checking, player, playing
 from lab.judging.scenarios import POINTS
+from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
 from shrimpy.reasons import Kind
