@@ -37,7 +37,8 @@ def _to_look_at(one: Divergence) -> Optional[str]:
     """The function that does the last operation, where the mistake must be in that: all before it are forks, which the story
     needs for its processes, or of its kind. Any other may have left behind what shows now: then nobody is accused. Of a new
     process's own page it is the function that makes it. Nor is anybody accused where what is done has other parts: an exit after
-    an exit, as the first process may bury one of the two; a fault, which a trap handles before the process ends; a system call that fails; what frees all frames in the end; and of
+    an exit, as the first process may bury one of the two; a fault, which a trap handles
+    before the process ends; a system call that fails; what frees all frames in the end; and of
     tables that were there before the first operation; nor where user code sees something else than memory holds, by other tables
     than are walked or by old entries, but for the system call that has read it."""
     if one.what is Differs.SATP:
