@@ -38,6 +38,8 @@ Mail __attribute__((section(".mail"))) mail;
 static int ends[PIPES][2];
 static const char *program;
 static const char other[] = OTHER; // the same program by another name
+static const char broken[] = BROKEN; // the same, but its last segment cannot be loaded
+static const char data[] = DATA;     // a file of two pages
 
 // The compiler calls it to copy a struct.
 void *memcpy(void *to, const void *from, unsigned long n) {
@@ -74,18 +76,19 @@ static const char *letters(int slot, char *text) {
   return text;
 }
 
-// at: where the other name is to stand, or 0 for this program's by its own.
+// at: where the other name is to stand, and after it the argument, or 0 for this program's by its own.
 static long runs(int slot, char *at) {
-  char text[2 + 2 * PIPES];
-  const char *argv[] = {program, text, 0};
-  letters(slot, text);
+  char text[2 + 2 * PIPES], *place = at ? at + 16 : text;
+  const char *argv[] = {program, place, 0};
+  letters(slot, place);
   for (int i = 0; at && i < 16; i++)
     at[i] = i < NAME ? other[i] : 0;
   return exec(at ? at : program, argv);
 }
 
 // n 0: there is no such file. 1: arguments that fill a page but for what points to them, as the stack has no room for. 2: one
-// that is nowhere. 3: a directory. 4: arguments for which no kernel has room.
+// that is nowhere. 3: a directory. 4: arguments for which no kernel has room. 5: a path that is nowhere. 6: arguments that are
+// nowhere. 7: a file whose last segment has more bytes in the file than in memory.
 static long runsinvain(long n) {
   enum { MANY = 300 };
   static char much[2040];
@@ -97,6 +100,8 @@ static long runsinvain(long n) {
     argv[2] = n == 2 ? (const char *)-4096L : much;
     return exec(program, argv);
   }
+  if (n >= 5)
+    return exec(n == 5 ? (const char *)-4096L : n == 6 ? program : broken, n == 6 ? (const char **)-4096L : few);
   for (int i = 0; i <= MANY; i++)
     many[i] = i < MANY ? "x" : 0;
   return exec(n == 3 ? "/" : "nosuchfile", n == 4 ? many : few);
@@ -167,12 +172,95 @@ static long churn(long n, long place) {
   return n;
 }
 
-// From the program's own file. All descriptors are in use, and only who conducts reads answers.
-static long readfile(char *to, int n) {
+// The file of data, opened. All descriptors are in use, and only who conducts reads answers.
+static int opened(int how) {
   close(ends[ANSWERS][0]);
-  int file = open(program, 0), done = file < 0 ? -1 : read(file, to, n);
+  return open(data, how);
+}
+
+static long readfile(char *to, int n) {
+  int file = opened(0), done = file < 0 ? -1 : read(file, to, n);
   close(file);
   return done;
+}
+
+// said[0]: how many bytes were written; said[1]: how many of them the file has.
+static Answer writefile(char *from, int n) {
+  enum { WRITE_ONLY = 1 };
+  static char some[512];
+  Answer said = {{0}};
+  int file = opened(WRITE_ONLY);
+  said.said[0] = file < 0 ? -1 : write(file, from, n);
+  close(file);
+  file = opened(0);
+  for (int at = 0; at < n && read(file, some, sizeof(some)) == sizeof(some); at += sizeof(some))
+    for (int i = 0; i < sizeof(some); i++)
+      said.said[1] += some[i] == from[at + i];
+  close(file);
+  return said;
+}
+
+// For so many ticks, where there is a call for that.
+static void doze(int ticks) {
+#if defined(SYS_sleep)
+  call(SYS_sleep, ticks, 0, 0);
+#elif defined(SYS_pause)
+  call(SYS_pause, ticks, 0, 0);
+#endif
+}
+
+// -2 where there is no such device.
+static long console(char *at, long n, int writes) {
+  enum { READ_WRITE = 2 };
+  close(ends[ANSWERS][0]);
+  int file = open("console", READ_WRITE);
+  long done = file < 0 ? -2 : writes ? write(file, at, n) : read(file, at, n);
+  close(file);
+  return done;
+}
+
+// Whether fstat() fills at, of 8 words, as it fills a buffer of this program's. pipe() leaves two descriptors there. All that is
+// asked for besides changes nothing, or fails.
+static long calls(volatile long *at) {
+  long here[8], differ = 0;
+  for (int i = 0; i < 8; i++)
+    here[i] = at[i];
+  int file = opened(0);
+  fstat(file, here);
+  fstat(file, (void *)at);
+  for (int i = 0; i < 8; i++)
+    differ += at[i] != here[i];
+  close(ends[0][1]); // only who conducts writes to members
+#ifdef SYS_dup
+  close(call(SYS_dup, file, 0, 0));
+#endif
+  close(file);
+  if (pipe((int *)at) == 0)
+    for (int end = 0; end < 2; end++)
+      close(((volatile int *)at)[end]);
+  open("nosuchfile", 0);
+  close(-1);
+#ifdef SYS_uptime
+  call(SYS_uptime, 0, 0, 0);
+#endif
+#ifdef SYS_chdir
+  call(SYS_chdir, (long)"/", 0, 0);
+  call(SYS_chdir, (long)"nosuchfile", 0, 0);
+#endif
+#ifdef SYS_unlink
+  call(SYS_unlink, (long)"nosuchfile", 0, 0);
+#endif
+#ifdef SYS_link
+  call(SYS_link, (long)"nosuchfile", (long)"neither", 0);
+#endif
+#ifdef SYS_mkdir
+  call(SYS_mkdir, (long)"nosuch/directory", 0, 0);
+#endif
+#ifdef SYS_mknod
+  call(SYS_mknod, (long)"nosuch/device", 1, 0);
+#endif
+  doze(1);
+  return differ == 0;
 }
 
 static long grow(long n) {
@@ -180,6 +268,13 @@ static long grow(long n) {
   if (was != -1 && n > 0 && n < 1 << 24)
     for (long at = was; at < was + n; at += 4096)
       *(volatile char *)at = 1;
+  return was;
+}
+
+static long growlazily(long n) {
+  long was = (long)sbrk(n, LAZILY);
+  for (long at = was; was != -1 && at < was + n; at += 2 * 4096)
+    *(volatile char *)at = 1;
   return was;
 }
 
@@ -227,6 +322,25 @@ static Answer does(Command it, int slot) {
   case 'k':
     said.said[0] = kill(it.a);
     break;
+  case 'K':
+    kill(getpid());
+    exit(it.a);
+  case 'z': // until it is killed
+    for (;;)
+      doze(1000);
+  case 'i':
+    asm volatile(".word 0");
+    break;
+  case 'j':
+    *word = it.b; // ret
+    ((void (*)(void))word)();
+    break;
+  case 'B':
+    said.said[0] = growlazily(it.a);
+    break;
+  case 'q':
+    said.said[0] = console((char *)it.a, it.c, it.b);
+    break;
   case 'l':
     said.said[0] = *word;
     break;
@@ -245,8 +359,13 @@ static Answer does(Command it, int slot) {
     break;
   case 'W':
     said.said[0] = write(ends[CROWD][1], (void *)it.a, it.c);
-    if (said.said[0] > 0)
+    if (said.said[0] == it.c) {
       read(ends[CROWD][0], &said.said[1], said.said[0]);
+      break;
+    }
+    write(ends[CROWD][1], two, 1);
+    read(ends[CROWD][0], rest, sizeof(rest));
+    said.said[1] = rest[0];
     break;
   case 'v':
     said.said[0] = call(SYS_wait, -4096, 0, 0);
@@ -266,8 +385,18 @@ static Answer does(Command it, int slot) {
   case 'n':
     said.said[0] = churn(it.a, it.b);
     break;
+  case 'o': // whoever else reads
+    for (; said.said[0] < it.a; said.said[0]++)
+      write(ends[CROWD][1], &status, 1);
+    break;
   case 'F':
     said.said[0] = readfile((char *)it.a, it.c);
+    break;
+  case 'P':
+    said = writefile((char *)it.a, it.c);
+    break;
+  case 'm':
+    said.said[0] = calls((long *)it.a);
     break;
   case 'u': // FRY, and SHRIMP if a is not negative: what word a, or ~a, holds; then c into the words from b on
     for (int i = 0; i < (it.a < 0 ? 1 : 2); i++) {

@@ -56,6 +56,13 @@ static inline int open(const char *path, int how) { return call(SYS_open, (long)
 static inline int close(int fd) { return call(SYS_close, fd, 0, 0); }
 static inline int kill(int pid) { return call(SYS_kill, pid, 0, 0); }
 static inline int exec(const char *path, const char **argv) { return call(SYS_exec, (long)path, (long)argv, 0); }
+static inline int fstat(int fd, void *to) {
+#ifdef SYS_fstat
+  return call(SYS_fstat, fd, (long)to, 0);
+#else
+  return -1;
+#endif
+}
 static inline int getpid(void) { return call(SYS_getpid, 0, 0, 0); }
 
 // Newer kernels take in a second argument whether the pages come at once or when they are touched.

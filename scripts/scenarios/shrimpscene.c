@@ -439,17 +439,30 @@ static void memory(void) {
 
 // As much as the kernel promises, where promises cost nothing, and then more that comes at once, which goes by another bound
 // perhaps. No xv6 has more than MAXVA: who is promised that has met no bound. Steps are counted, too, for a kernel whose sizes
-// wrap around.
-static void grows(void) {
+// wrap around. Whether it has got anything.
+static int highest(void) {
   enum { STEPS = 300 }; // of 1 GiB: beyond MAXVA
   const unsigned long maxva = 1L << 38;
-  if (sbrk(1 << 30, LAZILY) != (char *)-1) {
-    for (int size = 1 << 30; size > 0; size >>= 1)
-      for (int n = 0; n < STEPS && (unsigned long)sbrk(size, LAZILY) < maxva; n++)
-        ;
-    sbrk(1 << 12, ATONCE);
-    sbrk(1, ATONCE);
-  }
+  if (sbrk(1 << 30, LAZILY) == (char *)-1)
+    return 0;
+  for (int size = 1 << 30; size > 0; size >>= 1)
+    for (int n = 0; n < STEPS && (unsigned long)sbrk(size, LAZILY) < maxva; n++)
+      ;
+  sbrk(1 << 12, ATONCE);
+  sbrk(1, ATONCE);
+  return 1;
+}
+
+static void grows(void) {
+  highest();
+  stand();
+}
+
+// From there, where what is above the heap is next to what goes.
+static void shrinks(void) {
+  if (highest())
+    for (int n = 1; n < 1 << 15; n <<= 12)
+      sbrk(-n, ATONCE);
   stand();
 }
 
@@ -473,10 +486,14 @@ static void heap(void) {
   role("grown", grown);
   look();
   begin();
+  int shrunk = child(shrinks);
+  told();
+  begin();
   int high = child(loadshigh); // a kernel without a bound may panic here
   told();
   point("loaded");
   role("grown", grown);
+  role("shrunk", shrunk);
   role("high", high);
   look();
   letgo();

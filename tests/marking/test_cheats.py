@@ -51,7 +51,8 @@ def test_a_kernel_that_is_right_for_names_of_a_kind_differs(cheat):
     with debugger.Session(kernel.elf) as gdb:
         known = player.facts(gdb)
     named = [one.ops for one in borders() if "two names" in one.about]
-    found, *_ = playing.perform(kernel, known, named, most_tries=0)
+    with playing.equipped(kernel, known) as at:
+        found, *_ = playing.perform(at, known, named, most_tries=0)
     assert len(named) == 1 and found.divergence.what is Differs.NOT_SHARED and found.divergence.ops[-1].do is Do.FORK
 
 

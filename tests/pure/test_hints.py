@@ -5,6 +5,7 @@ from judging import failed_rules, failure, kinds, statuses
 from machine import FRY, PAGE, SHRIMP, Machine, R, U, W, family
 from shrimpy.reasons import Kind, Named, Reason
 from shrimpy.rules import FAIL, PASS, SKIPPED, Known, evaluate
+from shrimpy.spec import Cell, Differs, Divergence, Do, Op, Played
 
 INIT, PARENT = Named(1, "init"), Named(3, "shrimpdemo")
 
@@ -40,6 +41,17 @@ def test_an_orphan_that_lost_its_page_is_told_of_the_frame_it_had_and_of_the_par
     assert (v.pid, v.function) == (4, "exit")
     assert v.reason == Reason(Kind.SHRIMP_LOST, wanted=had, process=INIT, other=PARENT)
     assert not has_init_s_page(v, m) and "reparent" in v.explanation
+
+
+def test_a_page_that_was_right_before_an_operation_that_maps_none_is_not_put_to_fork():
+    """wait that takes it from all children, say: none of them shows that it was right at first."""
+    m = family()
+    for child in (one for one in m.processes.values() if one.pid > 3):
+        drop(m, child, SHRIMP)
+    for last, function in ((Op(2, Do.WAIT), None), (Op(2, Do.FORK, 4), "fork")):
+        played = Played(1, 2, Divergence(Differs.MISSING, (Op(0, Do.FORK, 2), last), Cell(3, "SHRIMP")))
+        assert {one.function for one in evaluate(m.snapshot(), known=Known(played=played)) if (one.status, one.rule) == (FAIL, "shrimp-pair")} == {
+            function}
 
 
 def test_who_may_be_an_orphan_and_has_no_page_is_never_promised_the_first_process_s():

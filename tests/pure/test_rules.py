@@ -333,6 +333,14 @@ def test_who_has_a_table_freed_with_memory_in_it_is_looked_at(va, to_look_at):
     assert failure(snapshot, "no-panic").function is None
 
 
+@pytest.mark.parametrize("n_bytes, to_look_at", [(SHRIMP + PAGE, None), (4 * PAGE, "uvmcopy")])
+def test_who_copies_a_heap_that_reaches_too_high_is_not_to_blame(n_bytes, to_look_at):
+    snapshot = panicked_in(family(), "mappages", "uvmcopy", "fork", "sys_fork")
+    processes = tuple(dataclasses.replace(one, sz=n_bytes) if one.pid == 4 else one for one in snapshot.processes)
+    snapshot = dataclasses.replace(snapshot, processes=processes, panic=Panic("panic", va=SHRIMP))
+    assert failure(snapshot, "no-panic").function == to_look_at
+
+
 def test_without_a_debugger_a_running_process_is_not_at_rest():
     m = family()
     p = m.processes[4]

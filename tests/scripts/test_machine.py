@@ -15,7 +15,7 @@ import pytest
 
 from lab import Trouble
 from lab.kernels.tree import prepare
-from lab.machines import rundir
+from lab.machines import panics, rundir
 from lab.machines.machine import Machine, Panicked, Silent
 from lab.machines.qmp import Gone, Qmp
 
@@ -160,3 +160,34 @@ def test_a_note_of_a_dead_machine_is_dropped(tmp_path, monkeypatch):
     rundir.publish(mine)
     assert rundir.running() == [mine]
     assert len(list((tmp_path / "run").iterdir())) == 1
+
+
+class _Ram:
+    """A kernel whose `panicked` has been set since it began; code of a hart that stays where it is, from 0x100 on."""
+
+    def __init__(self):
+        self.panicked = False
+
+    def variables(self, name):
+        return [range(4)] if name.fullmatch("panicked") else []
+
+    def read(self, place):
+        return bytes([self.panicked, 0, 0, 0])
+
+    def code(self, pc, n):
+        return (b"\x01\xa0" if pc >= 0x100 else b"\x13\x00\x00\x00") * n
+
+    def function(self, pc):
+        return None
+
+
+def test_a_kernel_that_has_panicked_and_not_said_why_is_heard_until_a_hart_is_at_its_end():
+    """However often one looks meanwhile: on a busy host it may stand still between the two."""
+    ram, pcs = _Ram(), [0x40]
+    watched = panics.Panics(ram, lambda: pcs)
+    assert watched.shown("$ ", 2, False) is None
+    ram.panicked = True
+    assert [watched.shown(text, 2, False) for text in ("$ ", "$ \n", "$ \n", "$ \npan", "$ \npan")] == [None] * 5
+    assert [watched.shown("$ \npanic: kfree\n", 2, False) for _ in range(2)] == [None, "kfree"]
+    pcs[0] = 0x100
+    assert watched.shown("$ \n", 2, False) is None and watched.shown("$ \n", 2, False) == panics.NOTHING

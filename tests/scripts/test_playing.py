@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lab.judging import checking, player, playing
 from lab.judging.scenarios import POINTS
+from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
 from shrimpy.reasons import Kind
@@ -29,7 +30,8 @@ def perform(kernel, sequences, cpus=1, **how):
     with debugger.Session(kernel.elf) as gdb:
         known = player.facts(gdb)
     assert known is not None
-    return playing.perform(kernel, known, sequences, cpus, **how)[0]
+    with playing.equipped(kernel, known) as at:
+        return playing.perform(at, known, sequences, cpus, **how)[0]
 
 
 def wrong(name):
@@ -100,6 +102,16 @@ def test_a_child_that_maps_shrimp_itself_before_user_code_runs_is_late_beyond_th
     assert {(one.rule, judgement.point, one.status) for outcome in report.outcomes for judgement in outcome.judgements
             for one in replace(judgement, profile=profile).verdicts if one.status in (FAIL, WARNING)} == {
         ("shrimp-pair", POINTS["can-run"], told)}
+
+
+def test_of_a_first_process_that_starts_no_other_shell_there_is_no_opinion():
+    """The mistake that is seen where it does is the zoo's second-shell."""
+    report = checking.check(variant.build("one-shell", [ROOT / "tests/gdb/variants/one-shell.patch"]), 1, only=["shell", "exec", "heap"])
+    found = {one.name: one for one in report.outcomes}
+    assert report.status == PASS and [one for one in report.outcomes if one.hindrance] == []
+    assert [one.point for one in found["shell"].judgements] == ["before the shell ends"]
+    assert found["shell"].notes[0].startswith("no shell comes after one that has ended: waited ")
+    assert found["heap"].judgements, "on a machine of its own"
 
 
 def test_the_stop_after_playing_is_judged_by_the_specification_too():

@@ -11,6 +11,7 @@ from ..reasons import KERNEL, Kind, Reason, Subject
 from ..snapshot import Mapping, Process
 from ..snapshot.frames import User
 from ..snapshot.index import FRY, SHRIMP, TRAPFRAME
+from ..spec import MAPPING
 from ..words.verdicts import FLAGS
 from .verdict import Bench, Rule, Verdict, named, of_process
 from .view import PAGE, View, holder_of, pages_up
@@ -110,10 +111,14 @@ def has_run_exec(view: View, p: Process) -> bool:
 def _who_mapped(view: View, p: Process, is_right: Callable[[Optional[Mapping], Optional[Mapping]], bool]) -> Optional[str]:
     """The usual name of the function that mapped SHRIMP of `p` wrongly, by what others have: fork, where `p` has not run yet, or
     where another in which exec has not run is wrong, too; exec, where all of those are right and it may have run in `p`. None
-    where nothing tells: the page may have been right at first.
+    where nothing tells: the page may have been right at first; and where it was, as the player has compared all pages before an
+    operation that maps none.
 
     is_right: of SHRIMP of a process, and FRY of its parent.
     """
+    played = view.known.played and view.known.played.divergence
+    if played and played.ops and played.ops[-1].do not in MAPPING:
+        return None
     found = [is_right(view.leaf(q, view.layout.shrimp), shared) for q, parent in _forked(view)
              for shared in [view.leaf(parent, view.layout.fry)]
              if q is not p and shared and not _may_be_swapped(view, parent, view.phys(q, view.layout.shrimp))]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .divergence import Differs, Divergence, Played
 from .model import (
-    AT_ONCE, BEYOND, FORKS, INIT, KILLS, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Do, Model, Op, Page, Process)
+    AT_ONCE, BEYOND, FORKS, INIT, KILLS, MAPPING, ORDER, SEGMENT_PAGES, SEGMENTS, SHM, STATUS, Attachment, Cell, Do, Model, Op, Page,
+    Process)
 from .sequences import Sequence, borders, covering, on_several_harts, pairs, random_ones, sharing, sharing_covered
 
 __all__ = ["AT_ONCE", "BEYOND", "INIT", "ORDER", "SEGMENTS", "SEGMENT_PAGES", "SHM", "Attachment", "Cell", "Differs", "Divergence",
-           "Do", "FORKS", "KILLS", "Model", "Op", "Page", "Played", "Process", "STATUS", "Sequence", "borders", "covering",
+           "Do", "FORKS", "KILLS", "MAPPING", "Model", "Op", "Page", "Played", "Process", "STATUS", "Sequence", "borders", "covering",
            "on_several_harts", "pairs", "random_ones", "sharing", "sharing_covered"]

@@ -26,30 +26,44 @@ class Do(str, enum.Enum):
     """What a process can be told to do."""
 
     FORK = "fork"               # makes process number `n`
-    EXEC = "exec"               # runs the same program anew; n 1, 2: by another name, which stands in its FRY, in its SHRIMP
+    EXEC = "exec"               # runs the same program anew; n 1, 2: by another name, which stands in its FRY, in its SHRIMP, as does
+                                # its argument
     EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2); a
-                                # directory (3); what is not there, with more arguments than any kernel takes (4)
+                                # directory (3); what is not there, with more arguments than any kernel takes (4); a path that is
+                                # nowhere (5), arguments that are nowhere (6); a program whose last segment cannot be (7)
     FORK_HUNGRY = "fork-hungry"     # makes process `n`, with all memory taken and given back frame by frame until it works
     FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
-    EXIT = "exit"
-    FAULT = "fault"             # loads from where nothing is, and ends by it
+    EXIT = "exit"               # with status `n`, or STATUS when that is 0
+    FAULT = "fault"             # loads from where nothing is, and ends by it; n 1: stores there; 2: an instruction that is none; 3: an
+                                # instruction in FRY, which nobody may execute
     WAIT = "wait"               # where a child has exited, or there is none; page: the status goes to its word `n`
     KILL = "kill"               # process number `n`, which sleeps, or has exited
     KILL_WAITING = "kill-waiting"   # process number `n`, while it waits for a child that lives
+    KILL_SLEEPING = "kill-sleeping"     # process number `n`, while it sleeps for a time
     KILL_RUNNING = "kill-running"   # process number `n`, while it is in user mode
+    KILL_SELF = "kill-self"
     LOAD = "load"               # word `n` of `page`
     STORE = "store"
     READ = "read"               # a system call that writes word `n` of `page`: read() of a pipe
     WRITE = "write"             # a system call that reads it: write() to a pipe
-    READ_FILE = "read-file"     # all of `page` is read from a file
+    READ_FILE = "read-file"     # all of `page` is read from a file; without a page, of both at once
+    WRITE_FILE = "write-file"   # all of it is written to a file
+    READ_OVER = "read-over"     # read() whose buffer begins in the last word of the upper page and ends beyond, where nobody may write
+    WRITE_OVER = "write-over"   # write(), too
+    CALLS = "calls"             # fstat() and pipe() with a place in `page` from word `n` on, and all calls that no page is in
     READ_BOTH = "read-both"     # the same across the two pages: the last word of the lower, the first of the upper
     WRITE_BOTH = "write-both"
     WAIT_BADLY = "wait-badly"   # with a place for the status that is none
+    READ_CONSOLE = "read-console"       # read() of a line typed at the console into word `n` of `page`
+    WRITE_CONSOLE = "write-console"     # write() of that word to the console
     SBRK = "sbrk"               # `n` bytes, or ABSURD fewer
+    SBRK_LAZY = "sbrk-lazy"     # `n` bytes whose pages a kernel may bring later; only each second is touched
     CROWD = "crowd"             # forks `n` children that stand still, or as many as the kernel has room for
     CHAIN = "chain"             # forks a child, which forks a child, and so on: `n` generations that stand still
     DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
+    FORSAKE = "forsake"         # exits, and its crowd stays
+    GATHER = "gather"           # whoever was forsaken exits
     CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for
 
     # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
@@ -69,7 +83,10 @@ _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.S
 FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
 """The operations that make process number `n`."""
 
-KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_RUNNING))
+MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.EXEC, Do.EXEC_HUNGRY}
+"""The operations that map the two pages of somebody."""
+
+KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
 """The operations of which `n` is another process that ends."""
 
 SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
@@ -157,6 +174,7 @@ class Process:
         self.shrimp = shrimp
         self.beyond: Dict[str, Optional[str]] = {"FRY": None, "SHRIMP": None}
         self.crowd = 0                                  # children that only stand still, or generations of them
+        self.is_chain = False                           # of these two the second
         self.heap = 0                                   # bytes that sbrk has given it
         self.attached: List[Attachment] = []            # the oldest first
 
@@ -183,6 +201,8 @@ class Model:
         self.processes: Dict[int, Process] = {0: Process(0, INIT, Page(known=False))}
         self.segments: Dict[int, Segment] = {}          # that are there, removed or not
         self.made: Set[int] = set()                     # the numbers of all that have been
+        self.forsaken = 0                               # orphans that only stand still
+        self.forsaken_by: Optional[Process] = None      # the parent that they had
         self._n_attached = 0
         self._fork(self.processes[0], 1)
 
@@ -205,17 +225,19 @@ class Model:
         mine = self.children(op.actor)
         if op.do in FORKS:
             return op.n not in self.processes and (op.do is not Do.FORK_AND_EXIT or op.actor != 0 and not self.processes[op.actor].crowd)
-        if op.do in (Do.EXIT, Do.FAULT, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
+        if op.do in (Do.EXIT, Do.FAULT, Do.KILL_SELF, Do.EXEC, Do.EXEC_FAILS, Do.EXEC_HUNGRY):
             return op.actor != 0 and not self.processes[op.actor].crowd
+        if op.do in (Do.FORSAKE, Do.GATHER):
+            return self._can_forsake(op)
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
         if op.do in KILLS:
             return op.n not in (0, 1, op.actor) and op.n in self.processes and self._can_be_killed(op)
-        if op.do is Do.SBRK:
+        if op.do in (Do.SBRK, Do.SBRK_LAZY):
             return op.actor != 0 and (op.n <= ABSURD or self.processes[op.actor].heap + op.n >= 0)
         if op.do is Do.DISPERSE:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
-        if op.do is Do.READ_FILE:
+        if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
         if op.do in (Do.CROWD, Do.CHAIN):
             return not self.processes[op.actor].crowd
@@ -228,6 +250,12 @@ class Model:
         if op.do is Do.KILL_WAITING and (not its or any(one.is_zombie for one in its)):
             return False
         return not victim.crowd and (op.do is Do.KILL or not victim.is_zombie)
+
+    def _can_forsake(self, op: Op) -> bool:
+        actor = self.processes[op.actor]
+        if op.do is Do.GATHER:
+            return op.actor == 0 and self.forsaken > 0
+        return op.actor != 0 and actor.crowd > 0 and not actor.is_chain and not self.forsaken
 
     def _can_share(self, op: Op, actor: Process) -> bool:
         """Of what POSIX leaves open nothing is asked: to attach a segment that was removed, or to remove it again."""
@@ -264,17 +292,21 @@ class Model:
                 self.do(Op(op.actor, Do.EXIT))
         elif op.do in (Do.EXEC, Do.EXEC_HUNGRY):
             self._exec(actor)
-        elif op.do in (Do.EXIT, Do.FAULT, Do.SHM_VIOLATE):
-            actor.status = STATUS if op.do is Do.EXIT else None
+        elif op.do in (Do.EXIT, Do.FAULT, Do.KILL_SELF, Do.FORSAKE, Do.SHM_VIOLATE):
+            actor.status = (op.n or STATUS) if op.do in (Do.EXIT, Do.FORSAKE) else None
+            if op.do is Do.FORSAKE:
+                self.forsaken, self.forsaken_by = actor.crowd, actor
             self._exit(actor)
+        elif op.do is Do.GATHER:
+            self.forsaken, self.forsaken_by = 0, None
         elif op.do in KILLS:
             if self.is_alive(op.n):
                 self._exit(self.processes[op.n])
         elif op.do in (Do.WAIT, Do.WAIT_BADLY):
             return tuple(one.number for one in self.children(op.actor) if one.is_zombie)
         elif op.do in (Do.CROWD, Do.CHAIN):
-            actor.crowd = op.n
-        elif op.do is Do.SBRK and op.n > ABSURD:
+            actor.crowd, actor.is_chain = op.n, op.do is Do.CHAIN
+        elif op.do in (Do.SBRK, Do.SBRK_LAZY) and op.n > ABSURD:
             actor.heap += op.n
         elif op.do is Do.DISPERSE:
             actor.crowd = 0

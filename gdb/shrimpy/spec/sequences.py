@@ -187,7 +187,7 @@ def borders() -> List[Border]:
                 Op(parent, Do.WAIT_BADLY), Op(grandchild + 1, Do.EXIT), Op(parent, Do.WAIT), Op(parent, Do.WAIT))),
         Border("a heap that grows, shrinks, and is to shrink below nothing",
                (*family, Op(child, Do.SBRK, 3 << 12), Op(child, Do.SBRK, -(2 << 12)), Op(child, Do.SBRK, -(1 << 12)),
-                Op(child, Do.SBRK, -(1 << 30)), Op(child, Do.SBRK, 5), Op(child, Do.FORK, grandchild),
+                Op(child, Do.SBRK, -(1 << 30)), Op(child, Do.SBRK, 5), Op(child, Do.SBRK, 0), Op(child, Do.FORK, grandchild),
                 Op(grandchild, Do.SBRK, -(1 << 30)), Op(parent, Do.SBRK, -(1 << 31)))),
         Border("more than 6 children at once", (*family, Op(parent, Do.CROWD, 7), Op(parent, Do.DISPERSE))),
         Border("more than 16 children at once, of one that has run exec",
@@ -204,7 +204,7 @@ def borders() -> List[Border]:
                (*family, Op(child, Do.FORK_HUNGRY, grandchild), Op(child, Do.EXEC_HUNGRY), Op(child, Do.FORK, grandchild + 1))),
         Border("five execs, then two forks", (*family, *again(5, Op(parent, Do.EXEC)), Op(parent, Do.FORK, grandchild),
                                               Op(parent, Do.FORK, grandchild + 1))),
-        *_more_borders(),
+        *_more_borders(), *_other_calls(),
     ]
     return found
 
@@ -219,7 +219,7 @@ def _more_borders() -> List[Border]:
         Border("17 execs in one life, by two names",
                (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
         Border("more than 256 children in one life",
-               (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 150), Op(parent, Do.FORK, child))),
+               (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 500), Op(parent, Do.FORK, child))),
         Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
         Border("an exec of what is no program, and with more arguments than any kernel takes",
                (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (3, 4)), Op(child, Do.FORK, other))),
@@ -241,12 +241,46 @@ def _more_borders() -> List[Border]:
         Border("a status that goes to a page",
                (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
                    Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))))),
-        Border("kills of one that waits, that runs, and that has exited",
+        Border("kills of one that waits, that runs, that sleeps, and that has exited",
                (*family, Op(child, Do.FORK, other), Op(parent, Do.FORK, third), *[Op(0, Do.KILL, third)] * 2, Op(parent, Do.WAIT),
-                Op(0, Do.KILL_WAITING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, other))),
+                Op(0, Do.KILL_WAITING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third + 1),
+                Op(third + 1, Do.FORK, third + 2), Op(third + 1, Do.KILL_SELF), Op(parent, Do.WAIT), Op(third + 2, Do.KILL_SELF),
+                Op(parent, Do.FORK, third + 3), Op(0, Do.KILL_SLEEPING, third + 3))),
         Border("a heap of more than one table",
                (*family, Op(child, Do.SBRK, 520 << 12), Op(child, Do.FORK, other), Op(other, Do.SBRK, -(520 << 12)), Op(other, Do.EXEC),
                 Op(child, Do.EXEC))),
+    ]
+
+
+def _other_calls() -> List[Border]:
+    """System calls beside those of a family, ways to end and to fail, and orphans in numbers."""
+    parent, child, other, third = FIRST, FIRST + 1, FIRST + 2, FIRST + 3
+    family = (START, Op(parent, Do.FORK, child))
+    own, shared = ("FRY", "SHRIMP")
+    return [
+        Border("a fault of each kind, and an exit with a large status",
+               (*family, *(Op(child + n, Do.FORK, child + n + 1) for n in range(3)), *(Op(child + n, Do.FAULT, n + 1) for n in (2, 1, 0)),
+                Op(parent, Do.WAIT), Op(parent, Do.FORK, child + 4), Op(child + 4, Do.EXIT, 1 << 20), Op(parent, Do.WAIT))),
+        Border("an exec of a path that is nowhere, with arguments that are nowhere, and of a program that cannot be loaded",
+               (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (5, 6, 7)), Op(child, Do.FORK, other))),
+        Border("many orphans of one parent, some of which end when it has been waited for, and more of one with a child that forks",
+               (*family, Op(child, Do.CROWD, 20), Op(child, Do.FORSAKE), Op(parent, Do.WAIT), Op(parent, Do.FORK, other), Op(0, Do.GATHER),
+                Op(other, Do.FORK, third), Op(other, Do.CROWD, 3), Op(other, Do.FORSAKE), Op(third, Do.FORK, third + 1),
+                Op(third, Do.EXEC))),
+        Border("files, of one page and of both",
+               (*family, *(op for who, page in ((child, shared), (parent, own), (child, "")) for op in (
+                   Op(who, Do.STORE, 1, page or own), Op(who, Do.WRITE_FILE, 0, page), Op(who, Do.READ_FILE, 0, page))),
+                Op(parent, Do.READ_FILE), Op(child, Do.FORK, other))),
+        Border("a line that is read from the console, and written to it",
+               (*family, *(Op(who, do, 6, page) for who, page in ((child, shared), (parent, own))
+                           for do in (Do.READ_CONSOLE, Do.WRITE_CONSOLE)), Op(child, Do.FORK, other))),
+        Border("a heap that is promised and not all touched",
+               (*family, *(Op(who, Do.SBRK_LAZY, 70 << 12) for who in (child, parent)), Op(child, Do.FORK, other), Op(child, Do.EXEC),
+                Op(other, Do.SBRK, -(70 << 12)), Op(parent, Do.EXIT))),
+        Border("system calls that run out of the upper page",
+               (*family, *(Op(who, do) for who in (child, parent) for do in (Do.READ_OVER, Do.WRITE_OVER)), Op(child, Do.FORK, other))),
+        Border("all other system calls, with a place in a page where they need one",
+               (*family, *(Op(who, Do.CALLS, 0, page) for who, page in ((child, shared), (parent, own))), Op(child, Do.FORK, other))),
     ]
 
 

@@ -25,8 +25,12 @@ def who(number: int) -> str:
 
 
 _VAIN = ("a file that is not there", "with more arguments than fit", "with an argument that is nowhere", "a directory",
-         "with more arguments than any kernel takes")
+         "with more arguments than any kernel takes", "a path that is nowhere", "with arguments that are nowhere",
+         "a program whose last segment has more bytes in the file than in memory")
 _NAMED = ("", " by a path that stands in its FRY", " by a path that stands in its SHRIMP")
+
+_FAULTS = ("loads from where nothing is mapped", "stores to where nothing is mapped", "executes what is no instruction",
+           "executes an instruction in its FRY")
 
 _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.FORK: lambda op: f"{who(op.actor)} forks {op.n}",
@@ -35,24 +39,36 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.EXEC_FAILS: lambda op: f"{who(op.actor)} tries to exec {_VAIN[op.n]}",
     Do.FORK_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to fork {op.n}, a frame is given back, and so on until it can",
     Do.EXEC_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to exec, a frame is given back, and so on until it can",
-    Do.FAULT: lambda op: f"{who(op.actor)} loads from where nothing is mapped",
-    Do.EXIT: lambda op: f"{who(op.actor)} exits",
+    Do.FAULT: lambda op: f"{who(op.actor)} {_FAULTS[op.n]}",
+    Do.EXIT: lambda op: f"{who(op.actor)} exits" + (f" with status {op.n}" if op.n else ""),
     Do.WAIT: lambda op: f"{who(op.actor)} waits" + (f", with word {op.n} of its {op.page} for the status" if op.page else ""),
     Do.KILL: lambda op: f"{who(op.actor)} kills {op.n}",
     Do.KILL_WAITING: lambda op: f"{who(op.actor)} kills {op.n}, which waits for a child",
+    Do.KILL_SLEEPING: lambda op: f"{who(op.actor)} kills {op.n}, which sleeps for a time",
+    Do.READ_CONSOLE: lambda op: f"{who(op.actor)} reads a line from the console into word {op.n} of {op.page}",
+    Do.WRITE_CONSOLE: lambda op: f"{who(op.actor)} writes word {op.n} of {op.page} to the console",
     Do.KILL_RUNNING: lambda op: f"{who(op.actor)} kills {op.n}, which runs in user mode",
     Do.LOAD: lambda op: f"{who(op.actor)} loads word {op.n} of {op.page}",
     Do.STORE: lambda op: f"{who(op.actor)} stores to word {op.n} of {op.page}",
     Do.READ: lambda op: f"{who(op.actor)} reads from a pipe into word {op.n} of {op.page}",
     Do.WRITE: lambda op: f"{who(op.actor)} writes word {op.n} of {op.page} to a pipe",
-    Do.READ_FILE: lambda op: f"{who(op.actor)} reads a page of a file into {op.page}",
+    Do.KILL_SELF: lambda op: f"{who(op.actor)} kills itself",
+    Do.READ_FILE: lambda op: f"{who(op.actor)} reads a page of a file into {op.page}" if op.page else
+                             f"{who(op.actor)} reads two pages of a file into both pages",
+    Do.WRITE_FILE: lambda op: f"{who(op.actor)} writes {op.page or 'both pages'} to a file",
+    Do.READ_OVER: lambda op: f"{who(op.actor)} reads from a pipe across the end of the upper page",
+    Do.WRITE_OVER: lambda op: f"{who(op.actor)} writes to a pipe from across the end of the upper page",
+    Do.CALLS: lambda op: f"{who(op.actor)} calls fstat and pipe with a place in {op.page}, and each call that needs none",
     Do.READ_BOTH: lambda op: f"{who(op.actor)} reads from a pipe across the two pages",
     Do.WRITE_BOTH: lambda op: f"{who(op.actor)} writes to a pipe from across the two pages",
     Do.WAIT_BADLY: lambda op: f"{who(op.actor)} waits, with an address for the status that is none",
     Do.SBRK: lambda op: f"{who(op.actor)} calls sbrk({op.n})",
+    Do.SBRK_LAZY: lambda op: f"{who(op.actor)} calls sbrk({op.n}) for pages that may come later, and touches each second",
     Do.CROWD: lambda op: f"{who(op.actor)} forks {op.n} children that stand still, or as many as it can",
     Do.CHAIN: lambda op: f"{who(op.actor)} forks a child, which forks a child, and so on, {op.n} generations",
     Do.DISPERSE: lambda op: f"{who(op.actor)} has them exit, and waits for them",
+    Do.FORSAKE: lambda op: f"{who(op.actor)} exits, and they stay",
+    Do.GATHER: lambda op: "the orphans exit",
     Do.CHURN: lambda op: f"{who(op.actor)} forks {op.n} children that look at both pages, each once the last has been waited for",
     Do.SHM_GET: lambda op: f"{who(op.actor)} makes segment {op.n}",
     Do.SHM_FIND: lambda op: f"{who(op.actor)} looks for segment {op.n} by its key",
@@ -82,19 +98,27 @@ def _number(value: object) -> str:
     return hex(value) if isinstance(value, int) and abs(value) > 4095 else str(value)
 
 
+_ANSWERS = {
+    Do.CHURN: "a child of {} does not find its parent's page, or is not waited for",
+    Do.WRITE_FILE: "not all bytes that {} writes are in the file",
+    Do.WRITE_CONSOLE: "what {} writes to the console does not come there",
+    Do.CALLS: "{} does not find in its page what fstat says",
+    Do.READ_OVER: "a read of {} goes beyond the page",
+    Do.WRITE_OVER: "a write of {} goes beyond the page",
+}
+
 _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.PANICKED: lambda d: "the kernel panics",
     Differs.HANGS: lambda d: "the machine gives no answer" if d.cell is None else f"{_cell(d)} does not come to rest",
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
-    Differs.PARENT: lambda d: f"{_cell(d)} has another parent",
-    Differs.ANSWER: lambda d: f"a child of {_cell(d)} does not find its parent's page, or is not waited for"
-                              if d.ops[-1].do is Do.CHURN else f"the system call of {_cell(d)} returns something else",
+    Differs.PARENT: lambda d: f"{_kin(d)} has another parent",
+    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do, "the system call of {} returns something else").format(_cell(d)),
     Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",
     Differs.MISSING: lambda d: f"{_cell(d)} is not mapped" + (" before it is touched" if d.beyond == AT_ONCE else ""),
-    Differs.FLAGS: lambda d: f"{_cell(d)} is mapped with other rights",
+    Differs.FLAGS: lambda d: (f"{d.cell.page if d.cell else ''} of {_kin(d)}" if d.pid else _cell(d)) + " is mapped with other rights",
     Differs.NOT_SHARED: lambda d: f"{_cell(d)} is not {page(d.other)}" if d.other else f"{_cell(d)} is not its parent's FRY",
     Differs.SHARED: lambda d: f"{_cell(d)} is {page(d.other)}, too" if d.other else f"{_cell(d)} is shared",
     Differs.MAPPED: lambda d: f"{_cell(d)} is still mapped, though it was detached",
@@ -104,6 +128,10 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.CROWD: lambda d: _of_crowd(d),
     Differs.LEAK: lambda d: "each time frames are lost",
 }
+
+
+def _kin(d: Divergence) -> str:
+    return f"pid {d.pid}, which {who(d.cell.process) if d.cell else 'a process'} has forked," if d.pid else _cell(d)
 
 
 def _of_crowd(d: Divergence) -> str:

@@ -25,7 +25,7 @@ from shrimpy.snapshot.index import Index
 
 from .. import Trouble
 from ..kernels.tree import Kernel
-from ..machines import debugger, plugin, scene
+from ..machines import debugger, panics, plugin, scene
 from ..machines.machine import Endless, Machine, Panicked, Silent
 from ..machines.qmp import Gone, Qmp
 from ..machines.rundir import RunDir
@@ -277,14 +277,15 @@ def _check_with(gdb: debugger.Session, boots: Boots, cast: Cast, only: Collectio
                     yield unseen
                     return
                 while left:
-                    outcome = ScenarioRun(left[0], watch, cast, on_fail, profile).outcome()
+                    run = ScenarioRun(left[0], watch, cast, on_fail, profile)
+                    outcome = run.outcome()
                     if outcome.hindrance and outcome.hindrance.is_hang and not hung:
                         hung = outcome
                         break
                     scenario, outcome, hung = left.pop(0), _of_both(hung, outcome), None
                     yield outcome
                     n_hung += bool(outcome.hindrance and outcome.hindrance.is_hang)
-                    if outcome.status != PASS or scenario.stays or n_hung == _MOST_HUNG:
+                    if outcome.status != PASS or scenario.stays or run.is_spent or n_hung == _MOST_HUNG:
                         break
         if n_hung == _MOST_HUNG:
             why = Hindrance("not played", f"not played: {n_hung} scenarios before it hang")
@@ -346,16 +347,17 @@ class ScenarioRun:
         self._judgements: list[Judgement] = []
         self._notes: list[str] = []
         self._profile = profile
+        self.is_spent = False   # whether the machine is of no more use
         self._execed: frozenset[int] = frozenset()  # who has run exec, by what was announced
 
     def outcome(self) -> Outcome:
         """Plays it to its end, or as far as the kernel goes."""
         hindrance = None
         try:
-            self._play()
-            self._machine.check(last_chance=True)
+            self._renew_shell() if self._scenario.ends_shell else self._play()
+            self._machine.check(last_chance=not self.is_spent)
         except (Panicked, Silent, _DidNotRun) as error:
-            hindrance = _hindrance(error)
+            hindrance = _hindrance(self._heard_out(error))
             try:
                 self._look(_stopped(error), Known(), attempts=1)
             except Trouble:
@@ -367,6 +369,20 @@ class ScenarioRun:
             hindrance = replace(hindrance, text=unmasked(hindrance.text), words=unmasked(hindrance.words))
         return Outcome(self._scenario.name, self._scenario.looks_at, tuple(self._judgements), hindrance,
                        unmasked(self._machine.console[self._start:]), tuple(map(unmasked, self._notes)))
+
+    def _heard_out(self, error: Trouble) -> Trouble:
+        """The same; of a kernel that stood still between its panic and the words about it, with these words."""
+        if not isinstance(error, Panicked) or error.words != panics.NOTHING:
+            return error
+        try:
+            self._watch.halt()
+            self._watch.go()
+            self._machine.wait_until(lambda _: None, point_s(), "what the kernel panics with")
+        except Panicked as said:
+            return said
+        except Trouble:
+            pass
+        return error
 
     def _look(self, point: str, known: Known = _KNOWN, **how: Any) -> Judgement:
         last = self._judgements[-1] if self._judgements else self._before
@@ -423,6 +439,26 @@ class ScenarioRun:
         there = {one[0] for one in self._before.processes}
         self._look(POINTS[GONE], _KNOWN._replace(before=self._before.snapshot), attempts=_MOST_STOPS,
                    enough=lambda judgement: judgement.quiet and {one[0] for one in judgement.processes} == there)
+
+    def _renew_shell(self) -> None:
+        """The shell ends; the next is judged. Of a shell that does not end, and of a first process that starts no other, there is no
+        opinion: what was there before is all there is to judge."""
+        watch = self._watch
+        before = watch.look("before the shell ends", known=_KNOWN, enough=lambda judgement: judgement.quiet, attempts=_MOST_STOPS)
+        watch.go()
+        try:
+            self._machine.end_shell(point_s())
+            judgement = watch.look(POINTS["anew"], known=_KNOWN, on_fail=self._on_fail)
+            if {pid for pid, *_ in judgement.processes} - {pid for pid, *_ in before.processes}:
+                self._judgements.append(judgement)
+                return
+            self._notes.append("the shell does not end at Ctrl-D: no other is judged")
+        except Endless:
+            raise
+        except (Silent, Gone) as error:
+            self._notes.append(f"no shell comes after one that has ended: {str(error).partition(chr(10))[0]}")
+        self._judgements.append(before)
+        self.is_spent = True
 
     def _confirm(self, point: str, judgement: Judgement) -> None:
         """Raises Trouble where memory knows nothing of what the console said. What failed there has failed all the same."""
@@ -601,17 +637,19 @@ def _played(gdb: debugger.Session, kernel: Kernel, cpus: int, place: Path, profi
         with Watch(machine, gdb, unmasked) as watch:
             return watch.look("after the last operation", known=Known(played=found), attempts=_ATTEMPTS, on_fail=on_fail)
 
-    def perform(facts: player.Facts, played: Iterable[spec.Sequence], harts: int) -> tuple[spec.Played, Judgement, str]:
-        return playing.perform(kernel, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
+    def perform(facts: player.Facts, at: playing.Equipped, played: Iterable[spec.Sequence],
+                harts: int) -> tuple[spec.Played, Judgement, str]:
+        return playing.perform(at, facts, played, harts, seed=seed, look=look, within=place, handout=profile == HANDOUT)
     try:
         facts = player.facts(gdb)
         if facts is None:
             return
-        found, judgement, console = perform(facts, sequences(seed), 1)
-        if found.divergence is None and cpus > 1:
-            again, judged, printed = perform(facts, spec.on_several_harts(), cpus)
-            found = found.then(again)
-            judgement, console = (judged, printed) if again.divergence else (judgement, console)
+        with playing.equipped(kernel, facts) as at:
+            found, judgement, console = perform(facts, at, sequences(seed), 1)
+            if found.divergence is None and cpus > 1:
+                again, judged, printed = perform(facts, at, spec.on_several_harts(), cpus)
+                found = found.then(again)
+                judgement, console = (judged, printed) if again.divergence else (judgement, console)
     except Trouble as error:
         yield Outcome(*said, (), _hindrance(error), "")
         return

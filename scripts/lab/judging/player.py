@@ -32,7 +32,7 @@ from ..machines.known import known
 from ..machines.machine import Machine
 from . import scenarios
 
-NAME = "player"
+NAME, _BROKEN, _DATA = "player", "broken", "data"
 """What the program is called in all that people read: on the disk it has another name each time."""
 
 _SOURCES, _CALLS = ROOT / "scripts" / "player", ROOT / "scripts" / "scenarios"
@@ -58,17 +58,29 @@ _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M |
 @dataclasses.dataclass(frozen=True)
 class Program:
     """The player, for one kernel. name: what it is called on the disk, anew each time; other: what it is called there as well, as
-    a program of the tree's own is; code: its first segment; shares: whether the kernel has System V's calls for shared memory."""
+    a program of the tree's own is; broken: the name of one that cannot be loaded; data: that of a file of two pages, which are
+    `written`; code: its first segment; shares: whether the kernel has System V's calls for shared memory."""
 
     name: str
     other: str
+    broken: str
+    data: str
     file: bytes
     code: bytes
+    written: bytes
     shares: bool = False
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What it needs on the disk, by name."""
+        broken = scenarios.with_more_in_the_file(self.file)
+        return {self.name: self.file, self.other: self.file, self.broken: broken, self.data: self.written}
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
-        return re.sub(rf"\b{self.other}\b", NAME, text.replace(self.name, NAME))
+        for name, told in ((self.name, NAME), (self.broken, _BROKEN), (self.data, _DATA)):
+            text = text.replace(name, told)
+        return re.sub(rf"\b{self.other}\b", NAME, text)
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -98,16 +110,17 @@ def facts(gdb: debugger.Session) -> Facts | None:
 def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Program:
     """The player for a kernel, with a name that is new; typed: one that is told by the console. Raises Trouble when it does not
     build."""
-    name = scenarios.a_name()
+    name, broken, data = (scenarios.a_name() for _ in range(3))
     other = secrets.choice([one for one in _USUAL if kernel.has_program(one)] or [scenarios.a_name()])
     words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(other)}",
-             f'-DOTHER="{other}"', f"-DTYPED={typed:d}"]
+             f'-DOTHER="{other}"', f'-DBROKEN="{broken}"', f'-DDATA="{data}"', f"-DTYPED={typed:d}"]
     numbers = scenarios.numbers(kernel)
     shares = {word.partition("=")[0] for word in numbers} >= _SHARES
     numbers = [word for word in numbers if shares or word.partition("=")[0] not in _SHARES]
     file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *numbers], folder).read_bytes()
     first = next(one for one in Elf(file).segments if one.is_load)
-    return Program(name, other, file, file[first.offset:first.offset + first.file_size], shares)
+    code = file[first.offset:first.offset + first.file_size]
+    return Program(name, other, broken, data, file, code, secrets.token_bytes(2 * PAGE), shares)
 
 
 def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
@@ -115,7 +128,7 @@ def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
     if not kernel.disks:
         raise Trouble("this kernel has no disk")
     image = folder / "played"
-    disk.with_files(kernel.disks[0], dict.fromkeys((program.name, program.other), program.file), image, scenarios.NEEDED)
+    disk.with_files(kernel.disks[0], program.files, image, scenarios.NEEDED)
     return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]))
 
 
@@ -175,7 +188,7 @@ class Player:
         self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.names = (program.name, program.other)
         self.path = program.other.encode().ljust(16, b"\0")    # as exec takes it
-        self.file = program.file[:PAGE]
+        self.written = program.written
         self.ram = Ram(machine.ram_file)
         self.view = View(self.ram, known.info)
         self._number = 0

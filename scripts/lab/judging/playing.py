@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from shrimpy.kernel import Proc
 from shrimpy.memory import sv39
@@ -29,7 +29,8 @@ from shrimpy.spec import (
 from shrimpy.spec.sequences import FIRST, START, shorter
 
 from ..kernels.tree import Kernel
-from ..machines.machine import Machine, Panicked
+from ..machines.machine import Machine, Panicked, Silent
+from ..patience import point_s
 from ..replay.boots import Boots
 from . import player
 from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
@@ -42,17 +43,27 @@ _REPETITIONS = 3
 
 # Words of a page: 0 to 15 are for operations; each process has two for what it stamps; the host writes to the rest.
 _STAMPS, _NONCES = 16, 256
-_PATH = 12                  # of FRY, where an exec may have its path
+_PATH = 240                 # where an exec may have its path
+_ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
+_RETURN = 0x8082            # the instruction, and nothing after it
+_LINE = b"shrimpy\n"        # a word, typed at the console
+_CALLED = 8                 # words that fstat() and pipe() have
 
 _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "e", Do.EXEC_HUNGRY: "e", Do.EXEC_FAILS: "E",
             Do.EXIT: "x", Do.FAULT: "l", Do.WAIT: "w", Do.WAIT_BADLY: "v", Do.KILL: "k", Do.KILL_WAITING: "k", Do.KILL_RUNNING: "k",
             Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
+            Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.KILL_SLEEPING: "k",
+            Do.READ_CONSOLE: "q", Do.WRITE_CONSOLE: "q", Do.SBRK_LAZY: "B", Do.FORSAKE: "x", Do.GATHER: "o",
             Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
 
-_ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH))
+_ON_PAGES = frozenset((Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER))
+_OVER, _BOTH = frozenset((Do.READ_OVER, Do.WRITE_OVER)), frozenset((Do.READ_BOTH, Do.WRITE_BOTH))
+_OF_CONSOLE = frozenset((Do.READ_CONSOLE, Do.WRITE_CONSOLE))
+_FAULTS = ("l", "s", "i", "j")
+_OF_FILES = frozenset((Do.READ_FILE, Do.WRITE_FILE))
 _HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
 _MOST_FRAMES = 500          # that fork or exec may need
@@ -66,7 +77,7 @@ _IPC_CREAT, _IPC_EXCL, _SHM_RDONLY, _MODE = 0o1000, 0o2000, 0o10000, 0o600
 _SHM_KEY = 0x5ca1ab00               # of segment 0
 _SHM_SIZE = (SEGMENT_PAGES - 1) * PAGE + 8  # bytes: of the last page only so many are asked for
 _SHM_WORD = 5                       # of its last page, that system calls read and write
-_ENDS = frozenset((Do.EXIT, Do.FAULT, Do.SHM_VIOLATE))
+_ENDS = frozenset((Do.EXIT, Do.FAULT, Do.KILL_SELF, Do.FORSAKE, Do.SHM_VIOLATE))
 
 
 class _Differs(Exception):
@@ -89,6 +100,8 @@ class Stage:
         self._ram = play.ram
         self._again = UnchangedReader(play.ram)
         self._places = {"FRY": known.fry, "SHRIMP": known.shrimp}
+        self._order = sorted(self._places, key=self._places.__getitem__)    # the lower page first
+        self._written = play.written    # to the file
         self._dice = random.Random(seed)
         self.machine = play.machine
         self.noted: list[Divergence] = []
@@ -130,7 +143,7 @@ class Stage:
         cell = error.cell
         if error.beyond or cell is None or not self._model.is_alive(cell.process):
             return error.beyond
-        if error.what is Differs.CROWD:
+        if error.what is Differs.CROWD or "pid" in error.found:
             return None     # whoever has a crowd does not exec: its children have been forked since
         if error.what is Differs.CONTENT and self._is_new(cell) and not error.found.get("written"):
             return "zeroed"
@@ -169,6 +182,8 @@ class Stage:
     def _end(self) -> None:
         """All that a sequence has made exits and is waited for."""
         model = self._model
+        if model.forsaken:
+            self._do(Op(0, Do.GATHER))
         for process in model.living():
             if process.crowd:
                 self._do(Op(process.number, Do.DISPERSE))
@@ -196,22 +211,38 @@ class Stage:
         slot = self._slots[op.actor]
         a, b, c = self._arguments(op)
         waits = op.do not in _ENDS
-        if op.do in (Do.KILL_WAITING, Do.KILL_RUNNING):
+        if op.do in (Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING):
             self._occupy(op)
+        if op.do in _OF_CONSOLE:
+            self._at_console(op)
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
-        said = play.tell(slot, _LETTERS[op.do], a, b, c, waits=waits, alive=lambda: self._still_there(op))
+        letter = _FAULTS[op.n] if op.do is Do.FAULT else _LETTERS[op.do]
+        said = play.tell(slot, letter, a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
 
     def _occupy(self, op: Op) -> None:
-        """The one that is to be killed waits for a child, or is in user mode."""
+        """The one that is to be killed waits for a child, sleeps, or is in user mode."""
         cell, slot = Cell(op.n, "FRY"), self._slots[op.n]
-        if op.do is Do.KILL_WAITING:
-            self._player.tell(slot, "w", waits=False)
+        if op.do is not Do.KILL_RUNNING:
+            self._player.tell(slot, "w" if op.do is Do.KILL_WAITING else "z", waits=False)
         else:
             self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
         self._player.ping()     # by then it has begun, or will before it ends
+
+    def _at_console(self, op: Op) -> None:
+        """A line is typed, or is in the word that is to be printed."""
+        if op.do is Do.READ_CONSOLE:
+            self.machine.type(_LINE.decode())
+            return
+        self._counter += 1
+        self._printed = f"@{self._counter:06x}\n"
+        [(cell, at)], word = self._cells(op), int.from_bytes(self._printed.encode(), "little")
+        root = next(one.root for one in self._player.view.processes() if one.pid == self._pids[op.actor])
+        if leaf := self._ram.leaf(root, self._place(cell)):
+            self._ram.set_word((leaf[0] & -PAGE) + 8 * at, word)
+            self._model.write(cell, at, word)
 
     def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
         """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
@@ -242,29 +273,34 @@ class Stage:
 
     def _room(self) -> int:
         """For how many more processes there are slots, and memory in plenty; 0 where that is not known."""
-        slots = self._player.view.n_slots() - len(self._model.processes) - 2     # init and the shell
+        slots = self._player.view.n_slots() - len(self._model.processes) - self._model.forsaken - 2     # init and the shell
         return max(0, min(slots, (self.n_free() or 0) // _PLENTY))
 
     def _arguments(self, op: Op) -> tuple[int, int, int]:
         if op.do in FORKS:
             return self._free_slot(), STATUS, 0
         if op.do is Do.FAULT:
-            return _NOWHERE, 0, 0
+            return (self._places["FRY"], _RETURN, 0) if _FAULTS[op.n] == "j" else (_NOWHERE, 0, 0)
+        if op.do in _OF_CONSOLE:
+            return self._places[op.page] + 8 * op.n, op.do is Do.WRITE_CONSOLE, len(_LINE)
         if op.do is Do.EXEC:
             return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
         if op.do in KILLS:
             return self._pids[op.n], 0, 0
-        if op.do is Do.EXIT:
-            return STATUS, 0, 0
+        if op.do in (Do.EXIT, Do.KILL_SELF, Do.FORSAKE):
+            return op.n or STATUS, 0, 0
+        if op.do is Do.GATHER:
+            return self._model.forsaken, 0, 0
         if op.do is Do.WAIT:
             return self._places[op.page] + 8 * op.n if op.page else 0, 0, 0
-        if op.do is Do.READ_FILE:
-            return self._places[op.page], 0, len(self._player.file)
+        if op.do in _OF_FILES:
+            return self._places[op.page or self._order[0]], 0, PAGE * len(self._cells(op))
+        if op.do is Do.CALLS:
+            return self._places[op.page] + 8 * op.n, 0, 0
         if op.do in _ON_PAGES:
             self._counter += 2
-            both = op.do in (Do.READ_BOTH, Do.WRITE_BOTH)
-            place = max(self._places.values()) - 8 if both else self._places[op.page] + 8 * op.n
-            return place, _VALUES + self._counter, 16 if both else 8
+            place = self._places[op.page] + 8 * op.n if op.page else self._places[self._order[1]] + (PAGE if op.do in _OVER else 0) - 8
+            return place, _VALUES + self._counter, 8 if op.page else 16
         if op.do is Do.CHURN:
             return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
@@ -292,20 +328,30 @@ class Stage:
         return found
 
     def _cells(self, op: Op) -> list[tuple[Cell, int]]:
-        """(a page, the word of it) that an operation reads or writes."""
-        if op.do in (Do.READ_BOTH, Do.WRITE_BOTH):
-            lower, upper = sorted(self._places, key=self._places.__getitem__)
+        """(a page, the word of it) that an operation reads or writes: the first of them, of a file."""
+        lower, upper = self._order
+        if op.do in _BOTH:
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
-        return [(Cell(op.actor, op.page), op.n)]
+        if op.do in _OVER:
+            return [(Cell(op.actor, upper), PAGE // 8 - 1)]
+        if op.do in _OF_FILES and not op.page:
+            return [(Cell(op.actor, lower), 0), (Cell(op.actor, upper), 0)]
+        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
+        return [(Cell(op.actor, page), op.n)] if page else []
 
     def _has_place(self, op: Op) -> bool:
-        """Whether there is such a place: an orphan may have no SHRIMP, and nothing is across two pages that do not touch."""
-        page = ORDER[op.n - 1] if op.do is Do.EXEC and op.n else op.page
-        if page and self._model.page(Cell(op.actor, page)) is None:
+        """Whether there is such a place: an orphan may have no SHRIMP, nothing is across two pages that do not touch, and beyond
+        the upper one there may be more that user code can reach."""
+        cells = self._cells(op)
+        if any(self._model.page(cell) is None for cell, _ in cells) or op.do in KILLS and not self._kills:
             return False
-        if op.do in KILLS and not self._kills:
+        if op.do in _OF_CONSOLE and self._player.typed:
             return False
-        return op.do not in (Do.READ_BOTH, Do.WRITE_BOTH) or abs(self._places["FRY"] - self._places["SHRIMP"]) == PAGE
+        lower, upper = (self._places[page] for page in self._order)
+        if op.do in _OVER:
+            beyond = self._ram.leaf(self._player.conductor.root, upper + PAGE)
+            return beyond is None or not beyond[1] & sv39.U
+        return len(cells) < 2 or upper - lower == PAGE
 
     def _free_slot(self) -> int:
         taken = {slot for number, slot in self._slots.items() if self._model.is_alive(number)}
@@ -333,10 +379,13 @@ class Stage:
                 model.buried(buried)
         elif op.do in _ON_PAGES:
             self._passed_words(op, said)
-        elif op.do is Do.READ_FILE:
-            self._expect(op, value, len(self._player.file))
-            for at, word in enumerate(array.array("Q", self._player.file)):
-                model.write(Cell(op.actor, op.page), at, word)
+        elif op.do in _OF_FILES:
+            self._passed_file(op, said)
+        elif op.do in _OF_CONSOLE:
+            self._passed_console(op, value)
+        elif op.do is Do.CALLS:
+            self._expect(op, value, 1)
+            self._take_words(Cell(op.actor, op.page), range(op.n, op.n + _CALLED))
         elif op.do is Do.EXEC_FAILS:
             self._expect(op, value, -1)
             model.do(op)
@@ -344,23 +393,26 @@ class Stage:
             self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
-            if op.do is Do.EXEC and op.n:
+            for cell, _ in self._cells(op):
                 for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(Cell(op.actor, ORDER[op.n - 1]), _PATH + n, word)
+                    model.write(cell, _PATH + n, word)
+                self._take_words(cell, _ARGUMENT)
         elif op.do is Do.CHURN:
             self._expect(op, value, op.n)
         elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
                 raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
             model.crowded(op.actor, value)
-        elif op.do is Do.DISPERSE:
-            self._expect(op, value, model.processes[op.actor].crowd)
+        elif op.do in (Do.DISPERSE, Do.GATHER):
+            self._expect(op, value, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
             model.do(op)
         elif op.do in SHM:
             self._shared(op, said)
-        elif value == -1 and op.do in (Do.SBRK, Do.KILL):       # a kernel may have neither
+        elif value == -1 and op.do in (Do.SBRK, Do.SBRK_LAZY, Do.KILL):     # a kernel may have neither
             self._kills = self._kills and op.do is not Do.KILL
         else:
+            if op.do is Do.FAULT and _FAULTS[op.n] == "j":
+                model.write(Cell(op.actor, "FRY"), 0, _RETURN)
             model.do(op)
 
     def _expect(self, op: Op, seen: int, expected: int) -> None:
@@ -370,6 +422,9 @@ class Stage:
     def _passed_words(self, op: Op, said: tuple[int, int, int]) -> None:
         """What a load, a store or a system call has read of a process's pages, or written to them."""
         model, cells = self._model, self._cells(op)
+        if op.do in _OVER:
+            self._passed_over(op, said)
+            return
         if op.do not in (Do.LOAD, Do.STORE):
             self._expect(op, said[0], 8 * len(cells))
         for n, (cell, at) in enumerate(cells):
@@ -379,6 +434,55 @@ class Stage:
             seen, expected = said[n if op.do is Do.LOAD else n + 1], model.word_at(cell, at)
             if expected is not None and seen != signed(expected, 64):
                 raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen)
+
+    def _passed_over(self, op: Op, said: tuple[int, int, int]) -> None:
+        """A system call has failed, or has got as far as the end of the page."""
+        [(cell, at)] = self._cells(op)
+        if not -1 <= said[0] <= 8:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=said[0], expected=-1)
+        if op.do is Do.READ_OVER:
+            if (new := _VALUES + self._counter) == self._words(cell)[at]:
+                self._model.write(cell, at, new)
+        elif said[0] == 8 and (expected := self._model.word_at(cell, at)) is not None and said[1] != signed(expected, 64):
+            raise _Differs(Differs.SEEN, cell, expected=expected, seen=said[1])
+
+    def _passed_console(self, op: Op, value: int) -> None:
+        """A line has come from the console, or gone there. Of a kernel that calls it otherwise there is no opinion."""
+        if value == -2:
+            return
+        self._expect(op, value, len(_LINE))
+        if op.do is Do.READ_CONSOLE:
+            [(cell, at)] = self._cells(op)
+            self._model.write(cell, at, int.from_bytes(_LINE, "little"))
+            return
+        try:
+            self.machine.wait_until(lambda text: self._printed in text, point_s(), "what was written to the console")
+        except Silent:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=0, expected=len(_LINE)) from None
+
+    def _passed_file(self, op: Op, said: tuple[int, int, int]) -> None:
+        """A page, or both, was read from the file, or written to it."""
+        cells = [cell for cell, _ in self._cells(op)]
+        self._expect(op, said[0], PAGE * len(cells))
+        if op.do is Do.WRITE_FILE:
+            self._expect(op, said[1], PAGE * len(cells))
+            self._written = b"".join(self._words(cell).tobytes() for cell in cells) + self._written[PAGE * len(cells):]
+            return
+        for n, cell in enumerate(cells):
+            for at, word in enumerate(array.array("Q", self._written[n * PAGE:(n + 1) * PAGE])):
+                self._model.write(cell, at, word)
+
+    def _words(self, cell: Cell) -> array.array[int]:
+        """What memory has there; nothing but zeros where nothing is mapped."""
+        root = next((one.root for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
+        leaf = root and self._ram.leaf(root, self._place(cell))
+        return array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE) if leaf else bytes(PAGE))
+
+    def _take_words(self, cell: Cell, which: range) -> None:
+        """What is in these words is taken to have been written."""
+        found = self._words(cell)
+        for at in which:
+            self._model.write(cell, at, found[at])
 
     def _told_status(self, op: Op, seen: int, expected: int | None) -> None:
         """What wait has said of how a child has ended; where that went to a page, it stands there from now on."""
@@ -432,6 +536,8 @@ class Stage:
         model = self._model
         wanted = {self._pids[number]: one for number, one in model.processes.items()}
         crowds = {self._pids[number]: one.crowd for number, one in model.processes.items() if one.crowd}
+        if model.forsaken:
+            crowds[self._pids[INIT]] = model.forsaken
         there: dict[int, Proc] = {}
         by_address: dict[int, Proc] = {}
         extra: list[Proc] = []
@@ -485,6 +591,10 @@ class Stage:
                 return _Differs(Differs.PARENT, cell, seen=parent.pid if parent else 0)
             if process.number and one.state not in ("SLEEPING", "ZOMBIE"):
                 return _Differs(Differs.HANGS, cell)
+        for one in extra:
+            left, parent = self._model.forsaken_by, by_address.get(one.parent)
+            if left and (parent is None or parent.pid != self._pids[INIT]):
+                return _Differs(Differs.PARENT, Cell(left.number, ""), pid=one.pid, seen=parent.pid if parent else 0)
         return _Differs(Differs.LIVES, None, seen=extra[0].pid if extra else 0)
 
     # Comparing
@@ -529,7 +639,9 @@ class Stage:
             other = owners.setdefault(frame, cell)
             if of_page[other] != of_page[cell]:
                 accused = self._accused(other, cell)
-                raise _Differs(Differs.SHARED, accused, other=other if accused == cell else cell, seen=frame)
+                its = other if accused == cell else cell
+                of_orphan = its.page == "SHRIMP" and self._model.beyond(its) == "orphan"    # of the handout it may be nobody's
+                raise _Differs(Differs.SHARED, accused, "orphan" if of_orphan else None, other=its, seen=frame)
         if Cell(0, "SHRIMP") in frames:
             self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
         return frames
@@ -593,30 +705,57 @@ class Stage:
 
     def _compare_crowds(self, there: dict[int, Proc], frames: dict[Cell, int]) -> None:
         crowds = {there[number].address: number for number in there if self._model.processes[number].crowd}
-        if not crowds:
-            return
         taken = set(frames.values())
+        if self._model.forsaken and not self._handout:
+            taken.add(self._compare_forsaken(frames))
+        elif not crowds and not self._model.forsaken:
+            return
         everyone = {one.address: one for one in self._player.view.processes()}
-        left = [one for one in self._family(list(everyone.values())) if one.pid not in self._pids.values()]
-        at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
-        for one in left:
-            fry, shrimp, wanted = (self._ram.leaf(process.root, self._places[page]) for process, page in (
-                (one, "FRY"), (one, "SHRIMP"), (everyone[one.parent], "FRY")))
-            if at_touch and (fry is None or shrimp is None) or wanted is None:
-                continue
-            cell = Cell(self._in_crowd_of(one, everyone, crowds), "FRY")
-            if shrimp is None or shrimp[0] & -PAGE != wanted[0] & -PAGE:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted[0] & -PAGE)
-            if fry is None or fry[0] & -PAGE in taken:
-                raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
-            taken.add(fry[0] & -PAGE)
-            self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+        for one in self._family(list(everyone.values())):
+            if one.pid not in self._pids.values():
+                self._compare_one_of_many(one, everyone, crowds, taken)
 
-    def _in_crowd_of(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> int:
-        """The number of the process that a crowd, or a chain, is of."""
+    def _compare_one_of_many(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int], taken: set[int]) -> None:
+        fry, shrimp = (self._ram.leaf(one.root, self._places[page]) for page in ORDER)
+        number, wanted, beyond = self._page_of_many(one, everyone, crowds)
+        at_touch = any(one.beyond == AT_ONCE for one in self.noted)     # nobody tells these to touch theirs
+        if at_touch and (fry is None or shrimp is None) or not wanted and not beyond:
+            return
+        cell = Cell(number, "FRY")
+        if wanted and (shrimp is None or shrimp[0] & -PAGE != wanted):
+            raise _Differs(Differs.CROWD, cell, beyond, pid=one.pid, seen=shrimp[0] & -PAGE if shrimp else 0, expected=wanted)
+        if fry is None or fry[0] & -PAGE in taken:
+            raise _Differs(Differs.CROWD, cell, pid=one.pid, seen=fry[0] & -PAGE if fry else 0)
+        for page, leaf in zip(ORDER, (fry, shrimp)):
+            if leaf and leaf[1] & _FLAGS != _EXACTLY:
+                raise _Differs(Differs.FLAGS, Cell(number, page), pid=one.pid, seen=leaf[1] & 0xff)
+        taken.add(fry[0] & -PAGE)
+        self._compare_untouched(cell, one.pid, fry[0] & -PAGE)
+
+    def _compare_forsaken(self, frames: dict[Cell, int]) -> int:
+        """The frame of the page whose owner has gone and that a crowd still has: nobody's FRY, and with all that was in it."""
+        left = self._model.forsaken_by
+        assert left is not None, "somebody has left them"
+        cell, frame = Cell(left.number, "FRY"), self._frames[left.number]
+        if other := next((one for one, its in frames.items() if its == frame and one.page == "FRY"), None):
+            raise _Differs(Differs.SHARED, other, "orphan", other=cell, seen=frame)
+        found = array.array("Q", self._ram.read(frame, PAGE))
+        for at, word in enumerate(found if left.fry.known else ()):
+            if word != left.fry.words.get(at, 0):
+                raise _Differs(Differs.CONTENT, cell, "orphan", index=at, seen=word, expected=left.fry.words.get(at, 0), written=True)
+        return frame
+
+    def _page_of_many(self, one: Proc, everyone: dict[int, Proc], crowds: dict[int, int]) -> tuple[int, int, str | None]:
+        """Of one of a crowd, of a chain or of the orphans that a crowd has become: (the number of the process that forked it, or its
+        elders; the frame that SHRIMP is to be in, 0 where there is no opinion; why that goes beyond the handout)."""
+        parent = everyone[one.parent]
+        left = self._model.forsaken_by
+        if left and parent.pid == self._pids[INIT]:
+            return left.number, 0 if self._handout else self._frames.get(left.number, 0), "orphan"
+        wanted = self._ram.leaf(parent.root, self._places["FRY"])
         while one.parent not in crowds:
             one = everyone[one.parent]
-        return crowds[one.parent]
+        return crowds[one.parent], wanted[0] & -PAGE if wanted else 0, None
 
     def _compare_untouched(self, cell: Cell, pid: int, frame: int) -> None:
         """Nobody has written to the page of one that only stands still."""
@@ -832,44 +971,52 @@ class Stage:
 T = TypeVar("T")
 
 
-def perform(kernel: Kernel, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
+class Equipped(NamedTuple):
+    """A kernel with the player on its disk."""
+
+    kernel: Kernel
+    program: player.Program
+
+
+@contextmanager
+def equipped(kernel: Kernel, known: player.Facts) -> Iterator[Equipped]:
+    """Its disk is gone afterwards. Raises Trouble where the player cannot be built or put on the disk."""
+    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
+        program = player.build(kernel, known, Path(folder))
+        with program.named():
+            yield Equipped(player.equip(kernel, program, Path(folder)), program)
+
+
+def perform(at: Equipped, known: player.Facts, sequences: Iterable[Sequence], cpus: int = 1, *, handout: bool = False,
             seed: str = "", most_tries: int = 30, within: Path | None = None,
             look: Callable[[Machine, Callable[[str], str], Played], T] = lambda *_: None) -> tuple[Played, T, str]:    # type: ignore
     """(what came of playing sequences against a kernel, what `look` said of the machine at the end, its console). look: is also
     given what takes the program's name of this run out of what people read, and what came of it, not yet cut short.
 
     They are played on one machine until something differs; that is cut short on machines of their own, most_tries of them.
-    handout: only what the handout promises counts. Raises Trouble where the player cannot be built or put on the disk, and
-    what Machine raises where it does not boot. within: see Machine.
+    handout: only what the handout promises counts. Raises what Machine raises where it does not boot. within: see Machine.
     """
-    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        program = player.build(kernel, known, Path(folder))
-        with program.named():
-            equipped = player.equip(kernel, program, Path(folder))
-            if handout or not program.shares:
-                sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
-            with Boots(equipped, cpus, within=within) as boots:
-                theatre = _Theatre(boots, program, known, handout, seed)
-                with theatre.stage() as stage:
-                    found = stage.play_all(sequences)
-                    looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
-                if found.divergence is not None:
-                    found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
-        return found, looked, program.unmasked(console)
+    program = at.program
+    if handout or not program.shares:
+        sequences = (ops for ops in sequences if not any(op.do in SHM for op in ops))
+    with Boots(at.kernel, cpus, within=within) as boots:
+        theatre = _Theatre(boots, program, known, handout, seed)
+        with theatre.stage() as stage:
+            found = stage.play_all(sequences)
+            looked, console = look(stage.machine, program.unmasked, found), stage.machine.console
+        if found.divergence is not None:
+            found = replace(found, divergence=theatre.shortened(found.divergence, most_tries))
+    return found, looked, program.unmasked(console)
 
 
 def again(kernel: Kernel, known: player.Facts, ops: Sequence, seen: Callable[[Stage, Op | None], object], *,
           handout: bool = False) -> Divergence | None:
     """What differs when one sequence is played on a machine of its own. seen: is called before it, with None; after each
     operation, the one that something differs after as well; and, where nothing does, with None once all have exited."""
-    with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
-        program = player.build(kernel, known, Path(folder))
-        with program.named():
-            with Boots(player.equip(kernel, program, Path(folder)), 1) as boots, \
-                    _Theatre(boots, program, known, handout, "").stage() as stage:
-                seen(stage, None)
-                found = stage.play(ops, lambda op: seen(stage, op))
-                seen(stage, found.ops[-1] if found else None)
+    with equipped(kernel, known) as at, Boots(at.kernel, 1) as boots, _Theatre(boots, at.program, known, handout, "").stage() as stage:
+        seen(stage, None)
+        found = stage.play(ops, lambda op: seen(stage, op))
+        seen(stage, found.ops[-1] if found else None)
     return found
 
 

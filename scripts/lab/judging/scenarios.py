@@ -37,7 +37,8 @@ _SOURCES = ROOT / "scripts" / "scenarios"
 _HIGH = "shrimphigh"
 NEEDED = frozenset(("init", "sh"))  # of the tree's own programs, which stay on the disk
 _SEGMENTS = ("shmget", "shmat", "shmdt", "shmctl")
-_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close", *_SEGMENTS)
+_CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbrk", "open", "write", "close",
+          "fstat", "dup", "uptime", "chdir", "unlink", "link", "mkdir", "mknod", "sleep", "pause", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
 _PT_LOAD = 1
 
@@ -50,6 +51,7 @@ class Scenario:
     points    the name by which the program announces each, what the machine has come to there, and the roles that processes
               play in it
     stays     whether the machine is of no use after its last point, because processes would take long to end
+    ends_shell  whether the shell is ended instead, and nothing is run
     needs     system calls that not every xv6 has: it is played where the kernel's header numbers them
     """
 
@@ -58,6 +60,7 @@ class Scenario:
     points: tuple[tuple[str, str, str], ...]
     stays: bool = False
     needs: tuple[str, ...] = ()
+    ends_shell: bool = False
 
 
 SCENARIOS = (
@@ -87,13 +90,16 @@ SCENARIOS = (
     Scenario("segments", "segments of shared memory that are attached, inherited, detached and removed", (
         ("attached", "each has attached what it asked for, and one has run exec since", "parent writer reader heir execed grower"),
         ("removed", "two have let go, and the segments are removed", "parent writer reader heir")), needs=_SEGMENTS),
+    Scenario("shell", "a shell that ends, and that the first process starts anew", (
+        ("anew", "the next shell waits for a line", ""),), ends_shell=True),
     Scenario("memory", "sbrk, fork and exec without memory: fork and exec fail at each of their allocations", (
         ("memory-full", "sbrk has taken all memory, and given it back", "owner"),
         ("memory-fork", "fork has failed for want of each frame in turn", "owner"),
         ("memory-exec", "exec has failed for want of each frame in turn", "owner trier"))),
     Scenario("heap", "a heap as high as the kernel lets it grow, and a program that reaches up to TRAPFRAME", (
         ("heap", "the heap has grown as high as it may", "grown"),
-        ("loaded", "a program that reaches too high was run, if the kernel does that", "grown high")), stays=True),
+        ("loaded", "a heap has shrunk from there, and a program that reaches too high was run, if the kernel does that",
+         "grown shrunk high")), stays=True),
 )
 
 NAMES = frozenset(one.name for one in SCENARIOS)
@@ -198,13 +204,25 @@ def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
 
 
 def _shorter(program: Path, n: int) -> bytes:
-    """A program's file whose last segment ends n pages sooner (ELF-64: p_memsz of the last program header that is loaded)."""
+    """A program's file whose last segment ends n pages sooner."""
     data = bytearray(program.read_bytes())
-    first, (size, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
-    loaded = [at for at in range(first, first + size * count, size) if struct.unpack_from("<I", data, at)[0] == _PT_LOAD]
-    length = struct.unpack_from("<Q", data, loaded[-1] + 40)[0]
-    struct.pack_into("<Q", data, loaded[-1] + 40, length - n * PAGE)
+    at = _last_segment(data) + 40   # ELF-64: p_memsz
+    struct.pack_into("<Q", data, at, struct.unpack_from("<Q", data, at)[0] - n * PAGE)
     return bytes(data)
+
+
+def with_more_in_the_file(program: bytes) -> bytes:
+    """A program's file of whose last segment more is in the file than in memory, which no kernel loads."""
+    data = bytearray(program)
+    at = _last_segment(data) + 32   # ELF-64: p_filesz, and p_memsz after it
+    struct.pack_into("<Q", data, at, struct.unpack_from("<Q", data, at + 8)[0] + PAGE)
+    return bytes(data)
+
+
+def _last_segment(data: bytearray) -> int:
+    """Where the last program header that is loaded stands in an ELF-64's file."""
+    first, (size, count) = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
+    return [at for at in range(first, first + size * count, size) if struct.unpack_from("<I", data, at)[0] == _PT_LOAD][-1]
 
 
 def a_name() -> str:

@@ -37,6 +37,7 @@ _FIRST_PROMPT = "the shell's first prompt"
 _USUAL_PROMPT = "\n$ "
 _POLL_S = 0.02  # between two looks into memory while the console says nothing
 _SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows of nobody who waits
+_CTRL_D = "\x04"
 _NOTHING = "cd /\n"  # a command that no shell forks for, and that changes nothing at its start
 _LOOK_S = 0.25  # between two looks at the harts
 _BLOCK = 1 << 20  # bytes that are written at once
@@ -454,6 +455,25 @@ class Machine:
         match = self.wait_until(lambda _: self.prompted(start), limit_s, f"the prompt after {line!r}", _POLL_S)
         self._mark = match.end()
         return self._text[start:match.start()]
+
+    def end_shell(self, limit_s: float | None = None) -> None:
+        """Types Ctrl-D at the prompt, which ends a shell, and waits until a shell waits for a line: the same, or the next. As
+        wait_for()."""
+        start, waiting = len(self._text), self._waiting
+        self.type(_CTRL_D)
+
+        def waits(text: str) -> bool:
+            if waiting is None or not self._shell:
+                return self.prompted(start) is not None
+            there = waiting.readers()
+            typed = {one + self._typed & 0xffffffff for one in self._consumed}
+            if not there or not typed & waiting.consumed():
+                return False
+            self._shell = there     # the next may be elsewhere in the array
+            return True
+        self.wait_until(waits, limit_s, "the next shell's prompt", _POLL_S)
+        self._drain()
+        self._mark = len(self._text)
 
     def write(self, pa: int, word: int) -> None:
         """Puts a 32-bit word into RAM at a physical address. Raises Trouble where there is none."""

@@ -13,6 +13,7 @@ from .kernelram import KernelRam
 
 # As xv6 says it; and as others may, which memory must bear out.
 _SAID = re.compile(r"panic: ([^\n]*)")
+NOTHING = "it says nothing"
 _LAST_WORDS = 4096  # characters: what a kernel that panics says is among them
 _LIKE = re.compile(r"[^\n]*\b(?:panic\w*|oops|fatal|bug|assert\w*|die[ds]?|dead|halt\w*|abort\w*|crash\w*)\b[^\n]*", re.I)
 _PANIC_FIRST = re.compile(r"[^\na-z]*(?:kernel[ _-]?)?panic\w*\W*([^\n]*)", re.I)
@@ -56,8 +57,9 @@ class Panics:
 
     def shown(self, text: str, start: int, whole: bool) -> str | None:
         """What was said by a kernel of which memory shows that it has panicked. start: where it was well; whole: as in said()."""
-        settled, self._length = whole or len(text) == self._length, len(text)
         said = text[max(start, len(text) - _LAST_WORDS):]     # a machine may print without end
+        calm, self._length = len(text) == self._length, len(text)
+        settled = whole or calm and (bool(said.strip()) and said.endswith("\n") or self._is_at_its_end())
         if self._is_set() and settled or self._stays(said):
             return _message(said or text[-_LAST_WORDS:])
         return None
@@ -65,6 +67,10 @@ class Panics:
     def _is_set(self) -> bool:
         self._cleared |= {one for one in self._variables if not any(self._ram.read(one))}
         return any(any(self._ram.read(one)) for one in self._cleared)
+
+    def _is_at_its_end(self) -> bool:
+        """Whether a hart is where it stays: else what it has to say may be to come, on a host that lets it wait."""
+        return any(self._jumps_to_itself(pc) or self._waits_for_ever(pc) for pc in self._harts())
 
     def _stays(self, said: str) -> bool:
         """Whether a hart has said something, and stays where it is since. Without a word it hangs."""
@@ -98,7 +104,7 @@ class Panics:
 def _message(text: str) -> str:
     """The line that tells of it: the last one like a panic's, or else the last."""
     lines = [line.strip() for line in text[-_MOST_LOOKED_AT:].splitlines() if line.strip()]
-    line = next((line for line in reversed(lines) if _LIKE.fullmatch(line)), lines[-1] if lines else "it says nothing")
+    line = next((line for line in reversed(lines) if _LIKE.fullmatch(line)), lines[-1] if lines else NOTHING)
     match = _PANIC_FIRST.fullmatch(line)
     return match[1] if match and match[1] else line
 
