@@ -28,7 +28,7 @@ def gradelib(told: Told) -> str:
     lines = []
     for one in _worth(told):
         rule = rule_of(one)
-        lines.append(f"== Test {one['name']} ==")
+        lines.append(f"== Test {rule} == ")     # the same title as below, by which a test is known there
         if one["status"] == "passed":
             lines.append(f"{rule}: OK")
         else:
