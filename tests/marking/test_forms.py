@@ -93,6 +93,13 @@ def test_what_cannot_be_marked_has_no_score(tmp_path):
     assert (done.returncode, done.stdout) == (2, "") and "no such file" in done.stderr and not list(tmp_path.iterdir())
 
 
+def test_points_that_classroom_50_would_refuse_are_told_before_the_check(tmp_path):
+    (tmp_path / "points").write_text("runs 1\nshrimp-pair 2.5\n")
+    done = grade("--kernel", tmp_path / "nowhere", "--points", tmp_path / "points", "--classroom50", tmp_path / "result.json")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and "2.5 for shrimp-pair" in done.stderr
+    assert not (tmp_path / "result.json").exists()
+
+
 def grade(*words: object) -> subprocess.CompletedProcess:
     return subprocess.run([str(ROOT / "scripts/grade-lab-shrimpy"), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True)
