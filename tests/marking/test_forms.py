@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import ROOT
-from lab.courses import forms
+from lab.courses import forms, pages, shown
 from lab.kernels import variant
 
 CALLS = [{"function": "mappages", "file": "kernel/vm.c", "line": 129, "source": None},
@@ -72,6 +72,13 @@ def test_classroom_50_has_its_schema():
         "review": "c", "datetime": "2026-06-01T14:33:11Z", "score": 3.5, "max-score": 5.5}
     assert [(one["test-name"], one["passed"], one["score"], one["max-score"]) for one in made["tests"]] == [
         ("shrimp-pair", False, 0, 2), ("fry-private", True, 3.5, 3.5)]
+
+
+@pytest.mark.parametrize("one", [cause("builds"), cause("runs"), cause("shrimp-pair", to_type=["make film"])], ids=lambda one: one["rule"])
+def test_a_page_has_the_steps_that_the_mail_has(tmp_path, one):
+    of, steps = told("fail", one), forms.next_steps(one)
+    of["extra_data"] |= {"failed": [one["rule"]], "warned": [], "skipped": []}
+    assert steps and all(step in forms.mail(of, "ann", "") and shown.in_html(step) in pages.of_one("ann", of, tmp_path) for step in steps)
 
 
 @pytest.mark.limit(240)
