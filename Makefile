@@ -200,7 +200,9 @@ faults:
 	$(PYTHON) tests/faults.py
 
 matrix:
-	scripts/setup run matrix
+	scripts/setup run
+	$(PYTHON) scripts/matrix --root $(call quoted,$(ROOT)) --step $(call quoted,$(STEP)) --dry-run >/dev/null
+	scripts/setup matrix
 	$(PYTHON) scripts/matrix --root $(call quoted,$(ROOT)) --step $(call quoted,$(STEP))
 
 golden:

@@ -10,10 +10,9 @@ import subprocess
 
 from shrimpy.kernel.macros import CROSS_PREFIXES
 
-from . import Trouble
+from . import ROOT, Trouble
 
 _TOOLS = ("gcc", "as", "ld", "objcopy")
-_GDBS = ("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv64-linux-gnu-gdb", "gdb")
 OLDEST_QEMU = (6, 2)
 
 
@@ -74,11 +73,19 @@ def qemu_sandbox() -> tuple[str, ...]:
 
 
 @functools.cache
+def _gdbs() -> list[str]:
+    """The usual names of GDB, the preferred one first: the probe of the one row of tools.tsv that is for debugging."""
+    rows = (line.split("\t") for line in (ROOT / "scripts/tools.tsv").read_text(encoding="utf-8").splitlines())
+    return [name.removeprefix("riscv:") for row in rows if row[0] == "debug" for name in row[1].split("|")]
+
+
+@functools.cache
 def gdb() -> str:
     """The path of a GDB that knows RISC-V and has Python: $GDB, or one of the usual names."""
     wanted = os.environ.get("GDB")
+    names = [wanted] if wanted else _gdbs()
     without_python = None
-    for name in (wanted,) if wanted else _GDBS:
+    for name in names:
         path = shutil.which(name)
         if path is None:
             continue
@@ -93,4 +100,4 @@ def gdb() -> str:
     if without_python:
         raise Trouble(f"{without_python} was built without Python, which the kit needs: "
                       "install another one, or set GDB to it; make doctor says which are here")
-    raise Trouble(f"no GDB that knows RISC-V ({wanted or ', '.join(_GDBS)}): run scripts/setup, or set GDB")
+    raise Trouble(f"no GDB that knows RISC-V ({', '.join(names)}): run scripts/setup, or set GDB")

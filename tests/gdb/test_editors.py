@@ -7,7 +7,6 @@ import os
 import re
 import select
 import shlex
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -161,17 +160,24 @@ def in_fork(mi: Mi) -> None:
     mi.until(r"^\*stopped")
 
 
-def test_the_machine_ends_with_its_task_when_gdb_has_died(kernel, tmp_path):
+def run(one: dict, run: Path) -> int:
+    """The status of a task that ends."""
+    return subprocess.run([one["command"], *one["args"]], stdin=subprocess.DEVNULL, env={**os.environ, "SHRIMPY_RUN": str(run)}).returncode
+
+
+def test_the_machine_ends_with_the_session_when_gdb_has_died(kernel, tmp_path):
     configuration, tasks = written(tmp_path / ".vscode", place(kernel))
+    _, others = written(tmp_path / "other", place(kernel))
     with task(tasks[configuration["preLaunchTask"]], tmp_path / "run") as machine:
         pid = qemu(tmp_path / "run")
         mi = Mi(configuration)
         mi.ask(f"-target-select remote {configuration['miDebuggerServerAddress']}")
         mi.end()
-        assert is_there(pid)
-        machine.send_signal(signal.SIGTERM)
+        assert run(others[vscode.STOP], tmp_path / "run") == 0 and is_there(pid)
+        for _ in ("it is there", "it has gone"):
+            assert run(tasks[configuration["postDebugTask"]], tmp_path / "run") == 0
+            assert not is_there(pid)
         machine.wait()
-    assert not is_there(pid)
 
 
 def test_a_machine_that_cannot_be_there_ends_the_wait(kernel, tmp_path):
@@ -264,7 +270,7 @@ def test_gdbs_own_adapter_stops_in_fork_and_its_end_leaves_no_machine(kernel, tm
             dap.gdb.wait()
         finally:
             dap.end()
-        machine.send_signal(signal.SIGTERM)                      # postDebugTask
+        assert run(tasks[configuration["postDebugTask"]], tmp_path / "run") == 0
         machine.wait()
     assert not is_there(pid)
 
@@ -312,10 +318,22 @@ def test_a_session_begins_and_ends_with_the_machine(kernel):
     tasks = json.loads(files["tasks.json"])
     labels = {one["label"]: one for one in tasks["tasks"]}
     for one in json.loads(files["launch.json"])["configurations"]:
-        assert labels[one["preLaunchTask"]]["isBackground"]
-        assert labels[one["postDebugTask"]]["args"] == ["${input:stop}"]
-    ends, = tasks["inputs"]
-    assert (ends["id"], ends["command"], ends["args"]) == ("stop", "workbench.action.tasks.terminate", vscode.MACHINE)
+        assert labels[one["preLaunchTask"]]["isBackground"] and one["postDebugTask"] in labels
+    assert "${" not in files["launch.json"] + files["tasks.json"]     # nothing that VS Code must resolve, or ask for
+
+
+# What cpptools knows in a cppdbg configuration whose request is launch ("CppdbgLaunchOptions" of its OptionsSchema.json, 2026).
+CPPDBG = set("""program args targetArchitecture cwd setupCommands postRemoteConnectCommands customLaunchSetupCommands launchCompleteCommand
+visualizerFile svdPath showDisplayString environment envFile additionalSOLibSearchPath MIMode miDebuggerPath miDebuggerArgs
+miDebuggerServerAddress useExtendedRemote stopAtEntry debugServerPath debugServerArgs serverStarted filterStdout filterStderr
+serverLaunchTimeout coreDumpPath externalConsole avoidWindowsConsoleRedirection sourceFileMap logging pipeTransport symbolLoadInfo
+stopAtConnect hardwareBreakpoints unknownBreakpointHandling debuginfod variables deploySteps""".split())
+
+
+def test_each_attribute_is_one_that_the_extension_knows(kernel):
+    configuration = json.loads(vscode.files_of(place(kernel))["launch.json"])["configurations"][0]
+    assert set(configuration) - VS_CODES_OWN - CPPDBG == set() and "targetArchitecture" not in configuration
+    assert {name for one in configuration["setupCommands"] for name in one} <= {"text", "description", "ignoreFailures"}
 
 
 def test_sources_of_a_copy_are_those_of_the_tree(kernel, tmp_path):

@@ -251,8 +251,8 @@ def test_a_submission_that_kills_all_it_can_harms_itself_only(container):
 
 @pytest.fixture(scope="module")
 def wrong(container) -> Path:
-    """The container's /work with a student's repository and the kit, as GitHub's workflow has them checked out."""
-    folder = container.folder / "work"
+    """The container's /course with a student's repository and the kit, as GitHub's workflow has them checked out."""
+    folder = container.folder / "course"
     folder.mkdir()
     trees.imitate(folder / "hand-in", makefile=trees.LISTED, patches=[_MISTAKES["wrong"]])
     shutil.copytree(container.place / "source/shrimpy", folder / "shrimpy")
@@ -263,7 +263,7 @@ def test_githubs_workflow_annotates_the_line_that_is_wrong(container, wrong):
     text = (ROOT / "scripts/course/github.yml").read_text()
     steps = re.findall(r"^ +(?:- working-directory: (\S+)\n +|- )run: (.*)$", text, re.M)
     assert [place for place, _ in steps] == ["", "", "hand-in"]
-    done = [container.run("sh", "-ec", line, privileged=True, at=f"/work/{place}") for place, line in steps]
+    done = [container.run("sh", "-ec", line, privileged=True, at=f"/course/{place}") for place, line in steps]
     assert [one.returncode for one in done] == [0, 0, 1], done[-1].stdout
     annotated = re.search(r"^::error file=kernel/proc\.c,line=(\d+),title=shrimp-pair::", done[-1].stdout, re.M)
     assert annotated, done[-1].stdout
@@ -276,7 +276,7 @@ def test_classroom_50s_script_leaves_its_result(container, wrong):
     script = "".join(line[4:] for line in re.search(r"^    import subprocess, sys\n(?:    .*\n)+", text, re.M)[0].splitlines(True))
     opt = container.folder / "opt/shrimpy"
     shutil.copytree(wrong / "shrimpy", opt)
-    done = container.run("python3", "-c", script, privileged=True, at="/work/hand-in")
+    done = container.run("python3", "-c", script, privileged=True, at="/course/hand-in")
     assert done.returncode == 0, done.stdout
     told = json.loads((wrong / "hand-in/result.json").read_text())
     assert told["schema"] == "classroom50/result/v1" and 0 < told["score"] < told["max-score"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import ROOT
-from lab.courses import forms
+from lab.courses import forms, pages, shown
 from lab.kernels import variant
 
 CALLS = [{"function": "mappages", "file": "kernel/vm.c", "line": 129, "source": None},
@@ -35,8 +35,8 @@ def told(status: str = "fail", *causes: dict) -> dict:
 
 
 def test_gradelibs_form_has_what_is_worth_points():
-    assert forms.gradelib(told()) == ("== Test shrimp-pair: what it demands ==\nshrimp-pair: FAIL\n    why\n    and more\n"
-                                      "== Test fry-private: what it demands ==\nfry-private: OK\nScore: 3.5/5.5\n")
+    assert forms.gradelib(told()) == ("== Test shrimp-pair == \nshrimp-pair: FAIL\n    why\n    and more\n"
+                                      "== Test fry-private == \nfry-private: OK\nScore: 3.5/5.5\n")
 
 
 def test_a_cause_is_annotated_where_it_was_written():
@@ -74,6 +74,13 @@ def test_classroom_50_has_its_schema():
         ("shrimp-pair", False, 0, 2), ("fry-private", True, 3.5, 3.5)]
 
 
+@pytest.mark.parametrize("one", [cause("builds"), cause("runs"), cause("shrimp-pair", to_type=["make film"])], ids=lambda one: one["rule"])
+def test_a_page_has_the_steps_that_the_mail_has(tmp_path, one):
+    of, steps = told("fail", one), forms.next_steps(one)
+    of["extra_data"] |= {"failed": [one["rule"]], "warned": [], "skipped": []}
+    assert steps and all(step in forms.mail(of, "ann", "") and shown.in_html(step) in pages.of_one("ann", of, tmp_path) for step in steps)
+
+
 @pytest.mark.limit(240)
 def test_a_tree_is_graded(tmp_path):
     elf = variant.build("zoo-two-frames", [ROOT / "tests/zoo/two-frames.patch"]).elf
@@ -91,6 +98,13 @@ def test_a_tree_is_graded(tmp_path):
 def test_what_cannot_be_marked_has_no_score(tmp_path):
     done = grade("--kernel", tmp_path / "nowhere", "--classroom50", tmp_path / "result.json")
     assert (done.returncode, done.stdout) == (2, "") and "no such file" in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_points_that_classroom_50_would_refuse_are_told_before_the_check(tmp_path):
+    (tmp_path / "points").write_text("runs 1\nshrimp-pair 2.5\n")
+    done = grade("--kernel", tmp_path / "nowhere", "--points", tmp_path / "points", "--classroom50", tmp_path / "result.json")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and "2.5 for shrimp-pair" in done.stderr
+    assert not (tmp_path / "result.json").exists()
 
 
 def grade(*words: object) -> subprocess.CompletedProcess:

@@ -77,6 +77,24 @@ def test_a_word_that_is_none_is_one_line(words):
     assert repr(words[1].split(",")[-1]) in done.stderr
 
 
+def test_a_word_that_is_none_is_refused_before_anything_is_installed(tmp_path):
+    """make matrix with a set-up that only notes what it was asked for."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("matrix", "python", "lab"):
+        (tmp_path / "scripts" / name).symlink_to(ROOT / "scripts" / name)
+    (tmp_path / "scripts/setup").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n')
+    (tmp_path / "scripts/setup").chmod(0o755)
+    done = subprocess.run(["make", "matrix", "STEP=tset"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode and "'tset'" in done.stderr
+    assert (tmp_path / "asked").read_text().splitlines() == ["run"]
+
+
+def test_a_dry_run_says_what_would_be_run():
+    done = subprocess.run([ROOT / "scripts/matrix", "--root", "trixie", "--step", "check", "--dry-run"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "trixie: setup, check\n")
+
+
 def test_what_is_missing_is_one_line_and_the_way_to_get_it(monkeypatch):
     monkeypatch.setattr(roots, "_which", lambda name: None if name == "debootstrap" else "/usr/bin/" + name)
     with pytest.raises(Trouble, match="^expected debootstrap here, found none; try: scripts/setup matrix$"):

@@ -28,7 +28,7 @@ def gradelib(told: Told) -> str:
     lines = []
     for one in _worth(told):
         rule = rule_of(one)
-        lines.append(f"== Test {one['name']} ==")
+        lines.append(f"== Test {rule} == ")     # the same title as below, by which a test is known there
         if one["status"] == "passed":
             lines.append(f"{rule}: OK")
         else:
@@ -106,11 +106,16 @@ def mail(told: Told, name: str, figure: str) -> str:
     for cause in extra["causes"][:1]:
         lines += ["", _wrapped(cause["line"])]
         lines += ["", f"Figure: {figure}"] if figure else []
-        steps = [f"    {step}" for step in cause.get("to_type", ())] or [f"    {_NEXT[rule]}" for rule in _NEXT if rule == cause["rule"]]
+        steps = [f"    {step}" for step in next_steps(cause)]
         lines += ["", "Next:", *steps] if steps else []
     if len(extra["causes"]) > 1:
         lines += ["", f"The page that comes with this has {len(extra['causes']) - 1} more causes."]
     return "\n".join(lines) + "\n"
+
+
+def next_steps(cause: Mapping[str, Any]) -> list[str]:
+    """What to do about a cause, a line each: what to type, where check knows that."""
+    return list(cause.get("to_type", ())) or [_NEXT[rule] for rule in _NEXT if rule == cause["rule"]]
 
 
 def unmarked_mail(name: str, why: str) -> str:

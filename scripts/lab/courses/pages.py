@@ -24,7 +24,7 @@ _FIGURES = (f"{results.FAULT}.png", f"{marking.FILM}.html")     # the one that i
 _BESIDE = {results.TEXT: "the marks as text", f"{results.FAULT}.svg": "the figure of what is wrong",
            f"{marking.FILM}.html": "the story, as a film", results.CONSOLE: "the console", results.BUILD: "the build",
            results.CHECKPOINT: "the machine at the first failure"}
-_VERDICTS = {marking.PASSED: "pass", marking.FAILED: "FAIL", marking.WARNED: "warning", marking.SKIPPED: "not judged"}
+_VERDICTS = {marking.PASSED: "pass", marking.FAILED: "FAIL", marking.WARNED: "warning", marking.SKIPPED: "not\xa0judged"}
 _MOST_NAMES = 8     # of submissions, or rules, in one cell
 
 # No script, and nothing from elsewhere, even if a stranger's text came to be markup.
@@ -80,10 +80,10 @@ def of_one(name: str, told: Mapping[str, Any], folder: Path) -> str:
     """The page of a submission. told: its results.json; folder: where that is, and all that check left."""
     more = told["extra_data"]
     causes = more.get("causes", ())
-    to_type = [step for one in causes[:1] for step in one.get("to_type", ())]
+    steps = forms.next_steps(causes[0]) if causes else []
     parts = [f"<h1>{in_html(name)}</h1>", f"<p>{told['score']:g} of {more['max_score']:g} points</p>", *shown.parts(told, folder)]
-    if to_type:
-        parts += ["<h2>What to look at next</h2>", f"<pre>{in_html(chr(10).join(to_type))}</pre>"]
+    if steps:
+        parts += ["<h2>What to look at next</h2>", f"<pre>{in_html(chr(10).join(steps))}</pre>"]
     if len(causes) > 1:
         parts += ["<h2>The other causes</h2>", *(f"<pre>{in_html(one['text'].rstrip())}</pre>" for one in causes[1:])]
     rows = [_rule(test, more) for test in told["tests"]]
@@ -111,10 +111,10 @@ def _unmarked(name: str, why: str) -> str:
 
 def of_class(name: str, one: Summary, marked: Sequence[Marked]) -> str:
     """The page of a class. marked: the lines of its table."""
-    statuses = [f"{n} {in_html(status)}" for status, n in one.statuses]
+    statuses = [f"{in_html(status)}: {n}" for status, n in one.statuses]
     if one.unchecked:
-        statuses.append(f'<span class="bad">{len(one.unchecked)} not checked</span>')
-    parts = [f"<h1>{in_html(name)}</h1>", f"<p>{one.n} hand-ins: {', '.join(statuses)}</p>", *_points(one), *_rules(one), *_causes(one),
+        statuses.append(f'<span class="bad">not checked: {len(one.unchecked)}</span>')
+    parts = [f"<h1>{in_html(name)}</h1>", f"<p>{one.n} hand-ins ({', '.join(statuses)})</p>", *_points(one), *_rules(one), *_causes(one),
              *_unjudged(one), *_unchecked(one), *_times(one), "<h2>The hand-ins</h2>",
              _table(("hand-in", "status", "#points", "#seconds", "why"), map(_line, marked), "about")]
     return _page(name, parts)

@@ -95,15 +95,15 @@ def _tasks(place: Place) -> dict[str, Any]:
     machine = {**_task(MACHINE, "launch", *kernel, "--gdb", "--gdb-port", str(place.port)), "isBackground": True,
                "problemMatcher": {"owner": "shrimpy", "pattern": {"regexp": "^shrimpy: nothing$", "message": 0},
                                   "background": {"activeOnStart": True, "beginsPattern": "^shrimpy: nothing$", "endsPattern": _LISTENS}}}
-    stop = {"label": STOP, "type": "process", "command": "true", "args": ["${input:stop}"], "problemMatcher": [],
+    # Not VS Code's own command that terminates a task: where that has ended already, it asks which other one to terminate.
+    stop = {**_task(STOP, "launch", "--end", "--gdb-port", str(place.port)), "problemMatcher": [],
             "presentation": {"reveal": "never", "close": True}}
     written = {"owner": "shrimpy", "source": "shrimpy", "severity": "error",
                "fileLocation": ["relative", str(place.sources)],
                "pattern": {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}}
     check = {**_task(CHECK, "check", *kernel), "problemMatcher": written, "group": "test"}
     film: dict[str, Any] = {**_task(FILM, "film", *kernel), "problemMatcher": []}
-    ends = {"id": "stop", "type": "command", "command": "workbench.action.tasks.terminate", "args": MACHINE}
-    return {"version": "2.0.0", "tasks": [machine, stop, check, film], "inputs": [ends]}
+    return {"version": "2.0.0", "tasks": [machine, stop, check, film]}
 
 
 def _task(label: str, command: str, *words: str) -> dict[str, Any]:

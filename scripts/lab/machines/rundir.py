@@ -80,13 +80,14 @@ class Note:
 
 
 def started_at(pid: int) -> str | None:
-    """When process pid started, in some unit: with the pid it names one process. None: there is none."""
+    """When process pid started, in some unit: with the pid it names one process. None: there is none, or it has ended."""
     if sys.platform.startswith("linux"):
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
             return None
-        return stat.rpartition(")")[2].split()[19]  # field 22 of proc(5), counted after the name
+        state, *others = stat.rpartition(")")[2].split()    # from field 3 of proc(5) on, after the name
+        return None if state == "Z" else others[18]
     told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
     return told.stdout.strip() or None
 
