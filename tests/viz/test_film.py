@@ -464,7 +464,7 @@ def test_bad_film_is_one_clear_line_and_status_2(text: str, said: list[str], tmp
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["-", "-o", "a.dot"], [".html", "found .dot"]),
+    (["-", "-o", "a.doc"], [".html", "found .doc"]),
     (["-", "-o", "a.html", "--steps", "1,x"], ["--steps", "1,x"]),
     (["-", "-o", "a.svg", "--steps", "13"], ["--steps", "1 to 12", "found 13"]),
     (["-", "-o", "a.svg", "--steps", "0"], ["--steps", "1 to 12", "found 0"]),
