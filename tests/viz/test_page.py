@@ -4,6 +4,8 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
+import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -186,6 +188,50 @@ def test_what_a_board_keeps_has_a_limit(monkeypatch):
     assert board.n_states == 100 and board._size == 100 * 100
 
 
+def test_a_page_that_is_left_open_over_night_grows_by_nothing(monkeypatch):
+    """20,000 pictures by a pretended clock, each with a pid of its own and a snapshot to be kept."""
+    clock = [0.0]
+    monkeypatch.setattr("drawing.page.board.monotonic", lambda: clock[0])
+    board, scribe = Board(), parts.Scribe()
+    made = [index(ft.Family().add(1, None, "init").add(pid, 1)) for pid in (2, 3)]
+    told = [scribe.parts(one) for one in made]
+    sizes = []
+    for n in range(20_000):
+        clock[0] += 1 / 30
+        board.post(told[n & 1] | {"console": parts.encoded([f"{n:6}"])}, made[n & 1].snapshot)
+        if n in (9_999, 19_999):
+            sizes.append((board.n_states, board._size, sys.getallocatedblocks()))
+    (states, size, blocks), (states_then, size_then, blocks_then) = sizes
+    assert states == states_then <= 60 * 30 + 2 and size == pytest.approx(size_then, rel=0.01)
+    assert blocks_then < 1.02 * blocks
+
+
+def test_what_is_drawn_for_a_page_is_kept_of_the_last_picture_alone():
+    scribe = parts.Scribe()
+    kept = set()
+    for pid in range(2, 60):
+        scribe.parts(index(ft.Family().add(1, None, "init").add(pid, 1)))
+        kept.add((len(scribe._processes), len(scribe._figures), len(scribe._drawn), len(scribe._family._last)))
+    assert len(kept) == 1
+
+
+def test_on_a_full_disk_all_is_kept_that_is_asked_for(served):
+    """The page's server writes no file: what is kept is the browser's to write."""
+    one, board, _ = served
+    made = index(wrong())
+    board.post(parts.Scribe().parts(made), made.snapshot)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        status = {name: answer(one, f"/{one.token}/{name}").status for name in (
+            "film.html", "snapshot-1.json", *(f"figure-1-family.{kind}?slot=0&va=" for kind in ("svg", "pdf", "png", "dot")))}
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert set(status.values()) == {200}, status
+
+
 def test_any_figure_is_kept_as_any_kind_of_file(served):
     one, board, _ = served
     made = index(wrong())
@@ -359,7 +405,8 @@ def another(served) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(said)
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, *_: object) -> None:
+            """Nowhere."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Frame) as one:
         threading.Thread(target=one.serve_forever, daemon=True).start()
         yield f"http://localhost:{one.server_port}/"
