@@ -72,8 +72,8 @@ _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <label id="timeline" hidden>Time <input type="range" id="time" min="0" max="0" value="0" step="1"> <output id="when"></output></label>
 <button type="button" id="newest" aria-keyshortcuts="End" hidden>Now</button>
 <span id="keep" role="group" aria-label="Keep" hidden>Keep
-<a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">figure</button>
-<button type="button" id="keep-dot" hidden>as DOT</button>
+<a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">SVG</button>
+<button type="button" id="keep-dot" hidden>DOT</button>
 <span id="keep-file" hidden><select id="which" aria-label="Figure">{figures}</select>
 <select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select>
 <button type="button" id="keep-it">file</button></span>
