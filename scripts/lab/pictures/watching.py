@@ -145,7 +145,14 @@ class Watcher:
             except (OSError, Trouble, VizError) as error:
                 return self._say(str(error))
             if self._board.n_pages:     # at most half of a core
-                self._over.wait(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+                self._rest(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+
+    def _rest(self, seconds: float) -> None:
+        """Until then, or until the machine stops or goes on: that is to be seen at once."""
+        if monitor := self._monitor:
+            monitor.wait(seconds)
+        else:
+            self._over.wait(seconds)
 
     def _is_there(self) -> bool:
         return started_at(self._note.pid) == self._note.started and Path(self._note.ram).exists()
