@@ -145,7 +145,7 @@ def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[...
 def test_what_a_machine_prints_for_a_night_does_not_fill_the_memory_that_its_file_is_in(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(watching, "_MOST_PRINTED", 10_000)
     board, printed = Board(), tmp_path / "console"
-    watcher = SimpleNamespace(_note=SimpleNamespace(ram=str(tmp_path / "ram")), _board=board, _printed=b"")
+    watcher: Any = SimpleNamespace(_note=SimpleNamespace(ram=str(tmp_path / "ram")), _board=board, _printed=b"")
     largest = 0
     for n in range(1000):
         with printed.open("ab") as file:
