@@ -38,7 +38,7 @@ from drawing.page.board import Board                    # noqa: E402
 from drawing.page.parts import Scribe, encoded          # noqa: E402
 from drawing.page.server import Server                  # noqa: E402
 
-_PERIOD_S = 0.033       # between two pictures
+_PERIOD_S = 0.03        # between two pictures; what a busy host adds leaves 30 a second
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
 _LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
