@@ -33,6 +33,7 @@ def test_each_hart_is_told_at_its_innermost_call():
 
 def test_a_hart_without_calls_is_in_no_branch():
     assert backtrace.tree([Calls(0, None, (), False)]) == ()
+    assert said.tree((), [], family().snapshot(), Painter()) == "no hart's registers are known\n"
 
 
 def test_inlined_functions_and_those_that_jumped_on_have_their_places():

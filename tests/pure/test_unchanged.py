@@ -97,6 +97,27 @@ def test_one_change_makes_one_process_and_one_table_again():
     assert twice.n_made() == 2, "one look before is all that is kept"
 
 
+def test_of_a_machine_that_stands_still_bytes_are_compared_and_no_entry_is_decoded():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    tables = {table.pa for p in twice.looks().processes for table in p.tables}
+    before = twice.again.n_compared
+    assert twice.n_made() == 0
+    assert len(tables) <= twice.again.n_compared - before <= 2 * len(tables), "each page once"
+
+
+def test_a_frame_that_is_freed_leaves_what_is_known_of_the_processes():
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    before = twice.looks()
+    m.put(m.available[-1], 0)
+    after = twice.looks()
+    assert after.free != before.free and after.lost
+    assert all(one is other for one, other in zip(after.processes, before.processes))
+
+
 def test_a_page_that_is_a_table_of_another_process_now_is_decoded_as_that():
     m = family(n_frames=256, nproc=16)
     m.write_free_list()
@@ -153,9 +174,14 @@ def test_nothing_grows():
         m.map(child.root, 0x1000, child.pages[0x1000], (R | U, R | W | U)[i & 1])
         m.field(child, "sz", 4 * PAGE + i)
         twice.looks()
-        again = twice.again
-        n.add((len(again._seen), len(again._kept), len(again._before)))
-    assert len(n) <= 3, "a look's pages and results, and those of the look before"
+        n.add((len(twice.again._copies), sum(map(n_kept, twice.again._part.parts.values()))))
+    assert len(n) <= 3, "a look's pages and parts"
+
+
+def n_kept(part) -> int:
+    """A part and those that it was made of; what it has replaced is gone."""
+    assert not part.before
+    return 1 + sum(map(n_kept, part.parts.values()))
 
 
 class Broken(Reader):
@@ -169,19 +195,25 @@ class Broken(Reader):
         return bytes(n)
 
 
-def test_what_came_of_a_refused_read_is_not_kept():
+@pytest.mark.parametrize("who_bears_it", ["inner", "outer"])
+def test_what_came_of_a_refused_read_is_not_kept(who_bears_it):
     reader = UnchangedReader(Broken((BASE, BASE + 4 * PAGE)))
 
-    def inner() -> str:
+    def borne(by: str, make) -> str:
         try:
-            return f"read {len(reader.read(BASE, 8))}"
+            return make()
         except ReadError:
+            if by != who_bears_it:
+                raise
             return "refused"
 
+    def inner() -> str:
+        return borne("inner", lambda: f"read {len(reader.read(BASE, 8))}")
+
     def outer() -> str:
-        return reader.remembered("inner", inner)
+        return borne("outer", lambda: reader.remembered("inner", inner))
     assert reader.remembered("outer", outer) == "refused"
-    reader.look()
+    reader.look(None)
     assert reader.remembered("outer", outer) == "read 8"
-    reader.look()
+    reader.look(None)
     assert reader.remembered("outer", outer) == "read 8" and reader.n_made == 4

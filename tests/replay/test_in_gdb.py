@@ -127,3 +127,20 @@ def test_lines_back_take_few_machines_and_lead_where_instructions_do(recorded, a
     monkeypatch.setattr(trail, "STEPS", 1)
     many, again = machines("reverse-next")
     assert again == said and many > few + 2
+
+
+def test_what_people_ask_is_answered_on_a_recording_wherever_it_stands(ask):
+    there = ("xv6-fault 1", "xv6-vmprint 1", "xv6-vmprint -json 1", "xv6-locks", "xv6-find -json 'init: starting'", "xv6-vmmap 1",
+             "xv6-harts -bt")
+    said = ask("tbreak sys_wait", "continue", *there, "xv6-allocs ls", "xv6-goto START", "xv6-fault", "xv6-locks", "xv6-harts -bt",
+               "xv6-goto END", "xv6-allocs -json ls", "shrimp-attach nowhere", "xv6-harts -bt")
+    fault, printed, table, locks, found, mapped, stacks, counted = said[2:10]
+    assert "pid 1 (init): no fault" in fault and "no lock is held" in locks
+    assert printed.startswith("page table 0x") and json.loads(table)["complete"]
+    assert {one["kind"] for one in json.loads(found)["hits"]} >= {"kernel-image"} and "trampoline" in mapped
+    assert re.search(r"^init > .* > sys_wait  <- hart 0 pid 1", stacks)
+    assert "type it" not in counted and "uvmcopy" in counted and "nothing stayed" in counted
+    before, nothing, first = said[11:14]
+    assert before.startswith("error: xv6-fault: no process runs") and "no lock is held" in nothing
+    assert first == "0x1000  <- hart 0 (its callers are not known)\n"
+    assert "the recording ends before" in said[15] and said[16].startswith("error: shrimp-attach: ") and "<- hart 0" in said[17]

@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ def test_a_machine_is_followed_paused_left_alone_and_survived(browser: Any, mach
         page.until("document.querySelector('svg .glow') || document.getElementById('time').max > 0")
         paused(page, one)
         stopped_by_gdb(page, one)
+        seen_at_once(page, one, monkeypatch)
         seen = n_processes(page)
         one.stop()
         page.until(f"{SAYS}.startsWith('The machine has ended')")
@@ -71,6 +73,16 @@ def paused(page: Chromium, one: Machine) -> None:
     page.click("#pause")
     page.until(f"{SAYS} === 'Running: not exact.'")
     assert "running" in one.monitor("info status")
+
+
+def seen_at_once(page: Chromium, one: Machine, monkeypatch) -> None:
+    """That it stops and goes on is seen because QEMU tells it: the next look would come in an hour."""
+    with monkeypatch.context() as patience:
+        patience.setattr(watching, "_PERIOD_S", 3600.0)
+        one.monitor("stop")
+        page.until(f"{SAYS} === 'Stopped by a debugger: exact.'")
+        one.monitor("cont")
+        page.until(f"{SAYS} === 'Running: not exact.'")
 
 
 def stopped_by_gdb(page: Chromium, one: Machine) -> None:
@@ -128,6 +140,20 @@ def test_another_kernel_is_said_and_nothing_is_shown_of_it(machine: Callable[...
     other.write_bytes(one.kernel.elf.read_bytes().replace(one.ram.code(0x80000000, 64), os.urandom(64), 1))
     note = dataclasses.replace(one.note(), kernel=str(other))
     assert watching._runs(one.note(), one.ram) and not watching._runs(note, one.ram)
+
+
+def test_what_a_machine_prints_for_a_night_does_not_fill_the_memory_that_its_file_is_in(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(watching, "_MOST_PRINTED", 10_000)
+    board, printed = Board(), tmp_path / "console"
+    watcher: Any = SimpleNamespace(_note=SimpleNamespace(ram=str(tmp_path / "ram")), _board=board, _printed=b"")
+    largest = 0
+    for n in range(1000):
+        with printed.open("ab") as file:
+            file.write(b"line %d\n" % n * 10)
+        Watcher._console(watcher)
+        largest = max(largest, printed.stat().st_size)
+        assert json.loads(board.newest.parts["console"]) == [f"line {n - 1}"] * 6 * (n > 0) + [f"line {n}"] * 10
+    assert largest < 11_000
 
 
 STORM_LOOKS = 100_000

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -72,6 +73,16 @@ class Chromium:
             if (holds()) return done();
             const observer = new MutationObserver(() => holds() && (observer.disconnect(), done()));
             observer.observe(document, {{subtree: true, childList: true, attributes: true, characterData: true}});""")
+
+    def kept(self, folder: Path, name: str, act: Callable[[], object]) -> bytes:
+        """What of a file of that name comes into `folder` when `act` has been done."""
+        self.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        act()
+        end = monotonic() + WAIT_S
+        while not (folder / name).exists():     # the browser gives a file its name when it is complete
+            assert monotonic() < end, f"no {name} among {[one.name for one in folder.iterdir()]}"
+            self.js("return 0")
+        return (folder / name).read_bytes()
 
     def asked(self) -> list[str]:
         """What the page has asked for since the last look; not the browser's own start page."""

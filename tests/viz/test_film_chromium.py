@@ -16,7 +16,7 @@ sys.path[:0] = [str(VIZ), str(Path(__file__).parent)]
 
 import browsing                                     # noqa: E402
 import films                                        # noqa: E402
-from drawing import cli, film               # noqa: E402
+from drawing import cli, film, render               # noqa: E402
 from drawing.film import document, phrases  # noqa: E402
 from browsing import Chromium, contrasts    # noqa: E402
 from lab.pictures import filming                             # noqa: E402
@@ -261,6 +261,16 @@ def test_the_list_marks_where_the_pairing_breaks_first(chromium: Chromium):
 
 
 # Without scripts, on paper, on every size
+
+def test_a_steps_picture_is_kept_as_svg_and_dot_and_the_command_of_others_is_told(chromium: Chromium, tmp_path: Path, key):
+    chromium.open("#step-3")
+    svg = chromium.kept(tmp_path, "step-3.svg", lambda: chromium.click("#keep-svg"))
+    assert svg.startswith(b'<svg xmlns="http://www.w3.org/2000/svg"') and b"s3-" in svg
+    dot = chromium.kept(tmp_path, "step-3.dot", lambda: chromium.click("#keep-dot"))
+    assert dot.startswith(b"digraph") and b"step 3" in dot and render.run("dot", ["-Tsvg"], dot.decode(), "graphviz", "")
+    chromium.keys(key("ARROW_RIGHT"))
+    assert "--steps 4 -o step-4.pdf" in chromium.js("return document.getElementById('keep-others').textContent")
+
 
 def test_without_scripts_all_steps_are_below_each_other(chromium: Chromium):
     chromium.open(scripts=False)

@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
+import resource
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ import films                                    # noqa: E402
 import pictures                                 # noqa: E402
 from browsing import Chromium, contrasts        # noqa: E402
 from drawing import cli                         # noqa: E402
+from drawing.film import document               # noqa: E402
 from drawing.figures import family              # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.page import parts, server          # noqa: E402
@@ -183,6 +188,50 @@ def test_what_a_board_keeps_has_a_limit(monkeypatch):
     assert board.n_states == 100 and board._size == 100 * 100
 
 
+def test_a_page_that_is_left_open_over_night_grows_by_nothing(monkeypatch):
+    """20,000 pictures by a pretended clock, each with a pid of its own and a snapshot to be kept."""
+    clock = [0.0]
+    monkeypatch.setattr("drawing.page.board.monotonic", lambda: clock[0])
+    board, scribe = Board(), parts.Scribe()
+    made = [index(ft.Family().add(1, None, "init").add(pid, 1)) for pid in (2, 3)]
+    told = [scribe.parts(one) for one in made]
+    sizes = []
+    for n in range(20_000):
+        clock[0] += 1 / 30
+        board.post(told[n & 1] | {"console": parts.encoded([f"{n:6}"])}, made[n & 1].snapshot)
+        if n in (9_999, 19_999):
+            sizes.append((board.n_states, board._size, sys.getallocatedblocks()))
+    (states, size, blocks), (states_then, size_then, blocks_then) = sizes
+    assert states == states_then <= 60 * 30 + 2 and size == pytest.approx(size_then, rel=0.01)
+    assert blocks_then < 1.02 * blocks
+
+
+def test_what_is_drawn_for_a_page_is_kept_of_the_last_picture_alone():
+    scribe = parts.Scribe()
+    kept = set()
+    for pid in range(2, 60):
+        scribe.parts(index(ft.Family().add(1, None, "init").add(pid, 1)))
+        kept.add((len(scribe._processes), len(scribe._figures), len(scribe._drawn), len(scribe._family._last)))
+    assert len(kept) == 1
+
+
+def test_on_a_full_disk_all_is_kept_that_is_asked_for(served):
+    """The page's server writes no file: what is kept is the browser's to write."""
+    one, board, _ = served
+    made = index(wrong())
+    board.post(parts.Scribe().parts(made), made.snapshot)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        status = {name: answer(one, f"/{one.token}/{name}").status for name in (
+            "film.html", "snapshot-1.json", *(f"figure-1-family.{kind}?slot=0&va=" for kind in ("svg", "pdf", "png", "dot")))}
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert set(status.values()) == {200}, status
+
+
 def test_any_figure_is_kept_as_any_kind_of_file(served):
     one, board, _ = served
     made = index(wrong())
@@ -291,6 +340,17 @@ def test_all_of_it_can_be_reached_by_keys(shown):
     assert len(described) == 3 and f"Frame {FRY_OF_3}: FRY of 3; SHRIMP of 4, 5." in described[0]
 
 
+def test_a_figure_of_a_page_that_stands_alone_is_kept(shown, tmp_path: Path):
+    one = shown(films.text())
+    one.keys("\ue014")
+    for name, begins in (("family.svg", b"<svg xmlns="), ("family.dot", b"digraph")):
+        assert one.kept(tmp_path, name, lambda name=name: one.click(f"#keep-{name[7:]}")).startswith(begins)
+    scribe = parts.Scribe()
+    for step in document.parse(films.text()).steps[:2]:
+        scribe.parts(step.index)
+    assert (tmp_path / "family.dot").read_text(encoding="utf-8") == scribe.dots()[0]
+
+
 def test_what_is_wrong_is_told_with_its_addresses(shown):
     one = shown(wrong().text())
     assert one.js("return document.getElementById('lamp').className") == "fail"
@@ -330,6 +390,60 @@ def test_a_page_that_follows_fits_the_window_and_asks_nobody_else(browser, serve
                     "(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map(e => e.outerHTML)")
     assert names == [], "each has a name"
     assert page.log("browser") == [] and {url.rpartition("/")[0] for url in page.asked()} == {one.url.rstrip("/")}
+
+
+@pytest.fixture
+def another(served) -> Iterator[str]:
+    """The address of another site's page that holds the page, as VS Code's simple browser does."""
+    class Frame(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = (f'<!DOCTYPE html><link rel="icon" href="data:,"><iframe style="width: 98vw; height: 95vh" src="{served[0].url}" '
+                    'sandbox="allow-scripts allow-forms allow-same-origin allow-downloads"></iframe>').encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None:
+            """Nowhere."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Frame) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield f"http://localhost:{one.server_port}/"
+        one.shutdown()
+
+
+def test_all_of_it_works_in_a_frame_of_another_sites_page_as_in_an_editor(browser, served, another, tmp_path: Path):
+    one, board, asked = served
+    scribe, made = parts.Scribe(), ft.programs()
+    running = {"line": parts.encoded({"says": "Running: not exact.", "paused": False})}
+    board.post(scribe.parts(index(made), False) | running, index(made).snapshot)
+    browser.get_log("browser")
+    page = Chromium(browser, another).open(width=1280, height=800)
+    browser.switch_to.frame(0)
+    page.until("document.querySelectorAll('#processes button').length > 2")
+    made.process(5)["name"] = "another"
+    board.post(scribe.parts(index(made), False) | running, index(made).snapshot)
+    page.until("document.getElementById('processes').textContent.includes('another')")
+    page.click(f"#family-frame-{FRY_OF_3} text")
+    assert "family-edge-S-4" in lit(page)
+    page.click("#tab-walk")
+    page.js("document.getElementById('va').focus()")
+    page.keys("0x40000000\ue007")
+    page.until("document.querySelector('#walk .fault')?.textContent === 'page fault: the level 2 entry is not valid'")
+    page.click("#lamp")
+    page.js("document.activeElement.blur()")
+    page.keys("\ue012")
+    page.until("document.getElementById('when').textContent.endsWith(' ago')")
+    page.keys("\ue010")
+    page.until("document.getElementById('when').textContent === 'now'")
+    page.keys(" ")
+    page.js("document.getElementById('kind').value = 'dot'")
+    assert page.kept(tmp_path, "family.dot", lambda: page.click("#keep-it")).startswith(b"digraph")
+    assert json.loads(page.kept(tmp_path, "snapshot.json", lambda: page.click("#keep-snapshot")))["processes"]
+    assert page.kept(tmp_path, "film.html", lambda: page.click("#keep-film")).startswith(b"<!DOCTYPE html>")
+    assert asked == ["pause"] and page.log("browser") == []
+    browser.switch_to.default_content()
 
 
 def test_what_a_program_is_called_is_never_markup(shown):

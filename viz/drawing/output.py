@@ -10,7 +10,7 @@ from .model.errors import VizError
 from .model.kit import files
 
 SUFFIXES = (".dot", ".svg", ".pdf", ".png")
-FILM_SUFFIXES = (".html", ".svg", ".pdf", ".png")
+FILM_SUFFIXES = (".html", *SUFFIXES)
 
 
 def kind(name: Union[str, Path], suffixes: Sequence[str] = SUFFIXES) -> str:

@@ -17,8 +17,9 @@ class Xv6Allocs(Command):
     """Count the frames that are allocated and freed while the shell runs a line.
 
     COMMAND, in quotes where it has blanks, is typed at the machine's console,
-    through its UART; with -by-hand, and on a recording, it is waited for:
-    type it in the machine's terminal. What is counted begins with the next
+    through its UART; with -by-hand it is waited for: type it in the machine's
+    terminal. On a recording nothing can be typed, and it is the line that the
+    recorded shell runs next. What is counted begins with the next
     fork, and ends when who forked has waited for its child. Told are the
     calls of kalloc and kfree by function (of all processes), and which frames
     stayed: those that were free before and are not now, with who has them.
@@ -35,7 +36,8 @@ class Xv6Allocs(Command):
         session.snapshot()          # raises what keeps us from one now, and not after the line has run
         by_hand = "-by-hand" in given or session.is_recording
         if by_hand and "-json" not in given:
-            gdb.write(f"waiting for {given['COMMAND']!r}: type it in the machine's terminal\n")
+            gdb.write("the recording goes on to the line that the shell runs next\n" if session.is_recording else
+                      f"waiting for {given['COMMAND']!r}: type it in the machine's terminal\n")
             gdb.flush()
         try:
             if not by_hand:

@@ -15,7 +15,7 @@ from ..records import Runs
 from ..words import findings as said
 from .cnames import ALLOCATOR_WORDS, COUNT_WORDS, COUNTS, FREE_LISTS
 from .debuginfo import Type
-from .variables import Place, Variables, word, words_of
+from .variables import Place, Variables, of_memory, word, words_of
 
 _MAX_ORDERS = 20
 _MAX_BLOCKS = 64
@@ -75,6 +75,7 @@ class Allocator(Variables):
                     heads.update((head.name, head) for head in self._heads_in(place))
         return list(heads.values())
 
+    @of_memory
     def free_frames(self, lowest: int, end: int) -> FreeWalk:
         """The allocator's lists walked to their ends, in [lowest, end).
 
@@ -117,6 +118,7 @@ class Allocator(Variables):
         counted = self._counted(n_frames, ram_base)
         return None if counted is None else (counted.first + (frame - ram_base >> 12) * counted.stride, counted.size)
 
+    @of_memory
     def _counted(self, n_frames: int, ram_base: int) -> "Optional[_Counted]":
         for name in self._names(COUNTS, COUNT_WORDS):
             for place in self._parts(name):
@@ -125,7 +127,7 @@ class Allocator(Variables):
                     continue
                 offset, size, stride = shape
                 whole = place.type.count >= (ram_base >> 12) + n_frames
-                found = [_Counted(place.path, at + offset, size, stride, self._nonzero(data, offset, size, stride, ram_base))
+                found = [_Counted(place.path, at + offset, size, stride, self._nonzero(at, data, offset, size, stride, ram_base))
                          for first in ((0, ram_base >> 12) if whole else (0,))
                          for at in [place.address + first * stride]
                          for data in [self._in_ram(at, n_frames * stride)] if data]
@@ -133,15 +135,15 @@ class Allocator(Variables):
                     return max(found, key=lambda one: len(one.values))
         return None
 
-    def _nonzero(self, data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
-        """((frame, number), ...) of the numbers in `data`, one for each frame of RAM, that are not 0."""
+    def _nonzero(self, at: int, data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
+        """((frame, number), ...) of the numbers in `data`, what is at `at`, one for each frame of RAM, that are not 0."""
         found: List[Tuple[int, int]] = []
         zeros = bytes(512 * stride)     # of most frames, which are free
         for start in range(0, len(data), len(zeros)):
             piece = data[start:start + len(zeros)]
             if piece != zeros:
                 what = piece, offset, size, stride, ram_base + start // stride * PAGE
-                found += self.reader.remembered(what, lambda: _numbers(*what))
+                found += self.reader.remembered(at + start, lambda what=what: _numbers(*what), what)    # type: ignore[misc]
         return tuple(found)
 
     # Finding the lists

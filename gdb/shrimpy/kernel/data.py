@@ -8,12 +8,13 @@ from ..memory.readers import PAGE
 from .allocator import Allocator
 from .segments import Segments
 from .slots import Slots
-from .variables import word
+from .variables import of_memory, word
 
 
 class Kernel(Allocator, Segments, Slots):
     """The kernel's data in one stopped machine's memory: see Variables for what its methods promise."""
 
+    @of_memory
     def pipes(self) -> List[int]:
         """The frames of open pipes, ascending."""
         found = set()
@@ -33,6 +34,7 @@ class Kernel(Allocator, Segments, Slots):
                     found.add(pipe & -PAGE)
         return sorted(found)
 
+    @of_memory
     def driver_frames(self) -> List[Tuple[int, str]]:
         """(frame, the variable that points to it) of the disk's rings."""
         rings = ("disk.desc", "disk.avail", "disk.used")

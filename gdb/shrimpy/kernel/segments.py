@@ -16,7 +16,7 @@ from . import processes
 from .cnames import ATTACHMENT_FIELDS, PROT_WRITE, SEGMENT_FIELDS, SEGMENT_REMOVED, SEGMENT_WORDS, SHM_RDONLY
 from .debuginfo import Field, Type
 from .slots import Proc
-from .variables import Place, Variables, word, words_of
+from .variables import Place, Variables, of_memory, word, words_of
 
 _MOST_SEGMENTS = 1024
 _MOST_PAGES = 1 << 15
@@ -78,6 +78,7 @@ class _Records(NamedTuple):
 class Segments(Variables):
     """The segments that a kernel has."""
 
+    @of_memory
     def segments(self) -> List[Segment]:
         """Those in use, in the order of their tables."""
         return [one for table in self._tables for i, at in enumerate(self._elements(table))

@@ -10,10 +10,10 @@ from ..memory.sv39 import root_of
 from ..records import Runs
 from ..words import findings as said
 from . import processes
-from .processes import Shape, Table
+from .processes import Shape
 from .debuginfo import DebugInfo, Type
 from .stacks import FP, RA, SP, Stack, StackAt, Unwinder
-from .variables import Variables, word
+from .variables import Variables, of_memory, word
 
 _NUMBERS = ("pid", "parent", "sz", "root", "trapframe", "kstack", "killed", "chan")
 
@@ -41,6 +41,7 @@ class Proc(NamedTuple):
 class Slots(Variables):
     """Every process, what it waits in, and which hart runs it."""
 
+    @of_memory
     def processes(self) -> List[Proc]:
         """Every process, by slot: of an array, that of its place; else its address,
         in units of 16 bytes from RAM's base."""
@@ -61,7 +62,7 @@ class Slots(Variables):
         if state is not None and table is not None:     # most slots are not in use
             unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
             slots = [one for one in slots if word(one[2], state.offset, state.type.size) != unused]
-        known = (self.reader.remembered(one, lambda one=one: read(*one)) for one in slots)    # type: ignore[misc]
+        known = (self.reader.remembered(one[1], lambda one=one: read(*one), one) for one in slots)    # type: ignore[misc]
         return [p for p in known if p.state != "UNUSED"]
 
     @property
@@ -89,15 +90,14 @@ class Slots(Variables):
     def idle_pointers(self, used: Sequence[Proc]) -> Runs:
         """(frame, how many) of the pointers in slots of proc[] that are not of those in use: such a slot may keep a page, and its
         reference to it, for its next process."""
+        return self._idle_pointers([p.address for p in used])
+
+    @of_memory
+    def _idle_pointers(self, taken: Sequence[int]) -> Runs:
         kind = processes.shape(self.info)
         table = processes.table(self.info, kind) if kind else None
         if kind is None or table is None:
             return ()
-        array = kind, table
-        return self.reader.remembered(("idle pointers", tuple(p.address for p in used)), lambda: self._idle(*array, used))
-
-    def _idle(self, kind: Shape, table: Table, used: Sequence[Proc]) -> Runs:
-        taken = {p.address for p in used}
         data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
         pointers = [f.offset for f in self.info.structs.get(kind.struct, {}).values() if f.type.kind == "ptr"]
         return tuple(sorted(Counter(
@@ -132,6 +132,7 @@ class Slots(Variables):
                     words.append((name, address + at, int.from_bytes(data[at:at + 8], "little")))
         return words
 
+    @of_memory
     def cpus(self) -> List[Tuple[int, int]]:
         """(address of the struct proc running there or 0, depth of push_off) by hart."""
         symbol = self.info.symbol("cpus", "cpu")

@@ -6,7 +6,8 @@ What memory holds is never trusted: reads are bounded by the types' sizes, and w
 from __future__ import annotations
 
 from array import array
-from typing import Callable, Hashable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from functools import wraps
+from typing import Any, Callable, Hashable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from ..memory.readers import PAGE, Reader
 from ..memory.sv39 import MAXVA, Finding
@@ -15,6 +16,15 @@ from .cnames import ALLOCATOR_WORDS, FREE_LISTS, FUNCTION_NAMES, lock_name
 from .debuginfo import DebugInfo, Type
 
 T = TypeVar("T")
+
+
+def of_memory(method: Callable[..., T]) -> Callable[..., T]:
+    """A method of Variables that makes something of memory, the debugging information and its arguments alone: it is asked again only
+    where the reader does not remember what it gave, which nobody changes."""
+    @wraps(method)
+    def ask(self: "Variables", *args: Any) -> T:
+        return self.reader.remembered(method.__qualname__, lambda: method(self, *args), args)
+    return ask
 
 
 class Place(NamedTuple):
@@ -56,10 +66,10 @@ class Variables:
 
     def function_names(self) -> Tuple[Tuple[str, str], ...]:
         """(usual name, this kernel's name) of each function it has."""
-        known = {f.name for f in self.info.functions}
-        found = ((usual, next((n for n in names if n in known), None))
-                 for usual, names in FUNCTION_NAMES.items())
-        return tuple((usual, name) for usual, name in found if name)
+        def found() -> List[Tuple[str, str]]:
+            known = {f.name for f in self.info.functions}
+            return [(usual, next(n for n in names if n in known)) for usual, names in FUNCTION_NAMES.items() if not known.isdisjoint(names)]
+        return tuple(self._learnt("function names", found))
 
     def value(self, name: str) -> Optional[int]:
         """The number in variable `name`, or None when there is no such."""
@@ -68,6 +78,7 @@ class Variables:
             return None
         return self._number(symbol.address, symbol.type.size)
 
+    @of_memory
     def next_pid(self) -> Optional[int]:
         """The pid that the next process gets, where the kernel counts them."""
         last = next((p for p in self._parts("slots") if p.path == "slots.lastpid"), None)
@@ -76,14 +87,17 @@ class Variables:
         number = self._number(last.address, last.type.size)
         return None if number is None else number + 1
 
+    @of_memory
     def panicked(self) -> bool:
         """Whether the kernel has panicked."""
         return bool(self.value("panicked"))
 
+    @of_memory
     def root(self) -> Optional[int]:
         """The physical address of the kernel's root table, None before there is one."""
         return self.value("kernel_pagetable") or None
 
+    @of_memory
     def locks(self) -> List[Tuple[str, bool, Optional[int]]]:
         """(name, held, hart) of each lock that guards what the rules read."""
         names = (*self._names(FREE_LISTS, ALLOCATOR_WORDS), "wait_lock", "pid_lock", "ftable")
@@ -188,7 +202,7 @@ class Variables:
 
     def _find(self, kind: str, at: Optional[int], text: str) -> None:
         self.findings.append(Finding(kind, at, text))
-        self.reader.forget()        # whoever makes something of memory here has told of it, too
+        self.reader.forget()        # whoever makes something of memory here would have to tell of it again
 
 
 def word(data: bytes, at: int, size: int) -> int:

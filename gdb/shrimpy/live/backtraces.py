@@ -40,7 +40,7 @@ def _of_hart(taken: Snapshot, hart: Hart, registers: Registers, reader: Reader) 
         return Calls(hart.hart, hart.pid, (*names[:1], *names[-1:], hart.function or "uservec"), True)
     top = process.kstack + PAGE if process and process.kstack else None
     stack = Unwinder(reader, info, stack_at(taken.kernel_table)).follow(hart.pc, registers, True, top)
-    names = backtrace.of_kernel(stack, stop.inlined)
+    names = backtrace.of_kernel(stack, stop.inlined) or (f"{hart.pc:#x}",)      # before the kernel's first instruction
     if not stack.whole or process is None or process.trapframe is None or names[0] in OUTERMOST - {FROM_USER}:
         return Calls(hart.hart, hart.pid, names, stack.whole)
     pc, saved = trapframe.registers(reader.read(process.trapframe, trapframe.BYTES), info)

@@ -1,41 +1,42 @@
 """What was made of memory, kept as long as the pages that it was made of have the same bytes.
 
-A result is a function of its key and of the pages that were read for it, nothing else: so it may be used again where these pages
-are what they were. Pages are compared with copies, never taken to be the same; a page whose role has changed is asked for by other
-keys. What one look does not use is dropped with the next.
+A look begins by comparing the pages that the look before was made of with copies of them, in one loop; pages are never taken to be the
+same. What is made of memory is a tree: a snapshot's parts, and the parts that each was made of. A part is used again where it was
+given the same and none of its pages has changed; else it is made again, of those of its own parts that still stand. What a look does
+not use goes with it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Hashable, Optional, Set, TypeVar
 
 from .readers import PAGE, Reader, ReadError
 
 T = TypeVar("T")
 
-
-class _Kept(NamedTuple):
-    """A result; the pages that it was made of, copies by address; and the keys of results that are parts of it."""
-
-    result: Any
-    pages: Dict[int, bytes]
-    parts: List[Hashable]
+_FIRST_WORDS = -1
+"""Stands among the pages for the first word of every page."""
 
 
-class _Notes:
-    """What a result that is being made was made of, and whether it may be kept."""
+class _Part:
+    """Something made of memory. given: beside memory; pages: those that it and its parts were made of; parts: by key, and before:
+    those of the one that it replaces; holds: whether it may be used again."""
 
-    def __init__(self) -> None:
-        self.pages: Dict[int, bytes] = {}
-        self.parts: List[Hashable] = []
+    __slots__ = ("given", "result", "pages", "parts", "before", "holds")
+
+    def __init__(self, given: object, before: "Dict[Hashable, _Part]") -> None:
+        self.given, self.before = given, before
+        self.result: Any = None
+        self.pages: Set[int] = set()
+        self.parts: Dict[Hashable, _Part] = {}
         self.holds = True
 
 
 class UnchangedReader(Reader):
     """Reads one machine's memory again and again, a look at a time; what has been made of pages that did not change is not made again.
 
-    Only for snapshots: within a look a page is read once, and what is asked for later is its copy. n_made: how many results were
-    made, of all that were asked for.
+    Only for snapshots: within a look a page is read once, and what is asked for later is its copy. n_made: how many parts were made,
+    of all that were asked for; n_compared: how many pages.
     """
 
     def __init__(self, below: Reader) -> None:
@@ -43,71 +44,72 @@ class UnchangedReader(Reader):
         super().__init__(below.ram)
         self.source = below.source
         self._below = below
-        self._seen: Dict[int, bytes] = {}           # the pages read in this look
-        self._kept: Dict[Hashable, _Kept] = {}      # the results of this look
-        self._before: Dict[Hashable, _Kept] = {}    # those of the look before
-        self._making: List[_Notes] = []
+        self._copies: Dict[int, bytes] = {}     # of the pages that this look is made of
+        self._words: Optional[bytes] = None     # the first word of every page
+        self._changed: Set[int] = set()         # pages, since the look before
+        self._part = _Part(None, {})            # what is being made: at first, all of a look
         self._relied_on: Optional[object] = None
-        self.n_made = 0
+        self.n_made = self.n_compared = 0
 
-    def look(self) -> None:
-        self._seen, self._kept, self._before = {}, {}, self._kept
+    def look(self, info: object) -> None:
+        before = self._part.parts if info is self._part.given else {}
+        self._part = _Part(info, before)
+        pages: Set[int] = set().union(*(part.pages for part in before.values()))
+        if len(self._copies) != len(pages - {_FIRST_WORDS}):
+            self._copies = {pa: data for pa, data in self._copies.items() if pa in pages}
+        self._changed = set(self._below.changed(self._copies))
+        self.n_compared += len(self._copies)
+        for pa in self._changed:
+            del self._copies[pa]
+        if self._words is not None and not (_FIRST_WORDS in pages and self._below.has_first_words(self._words)):
+            self._words = None
+            self._changed.add(_FIRST_WORDS)
 
     def rely_on(self, what: object) -> None:
         if what != self._relied_on:
-            self._before, self._relied_on = {}, what
+            self._part.before, self._relied_on = {}, what
 
-    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        kept = self._kept.get(key) or self._before.get(key)
-        if kept is None or not self._are_same(kept.pages):
-            kept, holds = self._made(make)
-            if not holds:
-                return kept.result
-        if self._making:
-            self._making[-1].pages.update(kept.pages)
-            self._making[-1].parts.append(key)
-        self._keep(key, kept)
-        return kept.result
+    def remembered(self, key: Hashable, make: Callable[[], T], given: object = None) -> T:
+        above = self._part
+        part = above.parts.get(key) or above.before.get(key)
+        if part is None or not part.holds or part.given != given or not self._changed.isdisjoint(part.pages):
+            part = self._made(make, _Part(given, part.parts if part else {}))
+        above.parts[key] = part
+        above.pages |= part.pages
+        above.holds &= part.holds
+        result: T = part.result
+        return result
 
-    def _keep(self, key: Hashable, kept: _Kept) -> None:
-        self._kept[key] = kept
-        for part in kept.parts:
-            if part not in self._kept and part in self._before:
-                self._keep(part, self._before[part])
-
-    def _made(self, make: Callable[[], Any]) -> Tuple[_Kept, bool]:
-        notes = _Notes()
-        self._making.append(notes)
+    def _made(self, make: Callable[[], Any], part: _Part) -> _Part:
+        above, self._part = self._part, part
         self.n_made += 1
-        holds = False
         try:
-            result = make()
-            holds = notes.holds
+            part.result = make()
+        except BaseException:
+            above.holds = False
+            raise
         finally:
-            self._making.pop()
-            if not holds:
-                self.forget()       # neither is what it is a part of
-        return _Kept(result, notes.pages, notes.parts), holds
+            self._part = above
+            part.before = {}
+        return part
 
     def forget(self) -> None:
-        if self._making:
-            self._making[-1].holds = False
+        self._part.holds = False
 
     def page(self, pa: int) -> bytes:
-        data = self._seen.get(pa)
+        data = self._copies.get(pa)
         if data is None:
             try:
-                data = self._seen[pa] = self._below.page(pa)
+                data = self._copies[pa] = self._below.page(pa)
             except ReadError:
                 self.forget()
                 raise
-        if self._making:
-            self._making[-1].pages[pa] = data
+        self._part.pages.add(pa)
         return data
 
     def read(self, pa: int, n: int) -> bytes:
         first = pa & -PAGE
-        if not self._making or n <= 0:
+        if n <= 0:
             return self._below.read(pa, n)
         try:
             pages = b"".join(map(self.page, range(first, pa + n, PAGE)))
@@ -116,16 +118,7 @@ class UnchangedReader(Reader):
         return pages[pa - first:pa - first + n]
 
     def first_words(self) -> Optional[bytes]:
-        self.forget()       # of every page
-        return self._below.first_words()
-
-    def _are_same(self, pages: Dict[int, bytes]) -> bool:
-        seen, read = self._seen, self._below.page
-        for pa, data in pages.items():
-            now = seen.get(pa)
-            if now is None:
-                now = read(pa)
-                seen[pa] = now = data if now == data else now   # one copy of each, so that comparing it again costs nothing
-            if now is not data and now != data:
-                return False
-        return True
+        if self._words is None:
+            self._words = self._below.first_words()
+        self._part.pages.add(_FIRST_WORDS)
+        return self._words

@@ -22,7 +22,7 @@ def tree(roots: Sequence[Node], stacks: Sequence[Calls], taken: Snapshot, paint:
 
     for node in roots:
         show(node, "", "")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines or ["no hart's registers are known"]) + "\n"
 
 
 def _here(node: Node, by_hart: Dict[int, Calls], taken: Snapshot, paint: Painter) -> str:

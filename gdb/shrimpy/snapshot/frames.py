@@ -72,9 +72,18 @@ class Accounts:
         else:
             self._large[pa, n_pages].append(user)
 
-    def frames(self, known: Dict[Tuple[int, int], Frame]) -> Tuple[Frame, ...]:
-        """Every frame in use, by address. A superpage is one item unless some
-        of its frames have users of their own. known: frames of an earlier look, which are used again; afterwards those of this."""
+    def copy(self) -> "Accounts":
+        """The same, to be added to."""
+        other = Accounts(self.ram_base, self.lowest, self.end, self.free)
+        for pa, users in self._users.items():
+            other._users[pa] = users[:]
+        for place, users in self._large.items():
+            other._large[place] = users[:]
+        return other
+
+    def frames(self) -> Tuple[Frame, ...]:
+        """Every frame in use, by address. A superpage is one item unless some of its frames have users of their
+        own."""
         users: Dict[Tuple[int, int], List[User]] = {(pa, 1): u for pa, u in self._users.items()}
         for (pa, n_pages), their in self._large.items():
             parts = range(pa, pa + n_pages * PAGE, PAGE)
@@ -83,10 +92,7 @@ class Accounts:
             else:
                 for part in parts:
                     users[part, 1] = users.get((part, 1), []) + their
-        found = {place: _frame(known.get(place), *place, users[place]) for place in sorted(users)}
-        known.clear()
-        known.update(found)
-        return tuple(found.values())
+        return tuple(Frame(*place, tuple(users[place])) for place in sorted(users))
 
     def lost(self) -> Runs:
         """The allocator's frames that are neither free nor used."""
@@ -102,11 +108,6 @@ class Accounts:
     def _is_alone(self, pa: int, n_pages: int) -> bool:
         return not any(other < pa + n_pages * PAGE and pa < other + n * PAGE
                        for other, n in self._large if (other, n) != (pa, n_pages))
-
-
-def _frame(known: Optional[Frame], pa: int, n_pages: int, users: List[User]) -> Frame:
-    their = tuple(users)
-    return known if known is not None and known.users == their else Frame(pa, n_pages, their)
 
 
 def runs_of(marks: bytearray, mark: int, ram_base: int, lowest: int, end: int) -> Runs:

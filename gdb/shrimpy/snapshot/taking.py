@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Callable, Dict, Iterator, List, Mapping as Map, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,7 +19,7 @@ from ..memory.readers import PAGE, Reader
 from ..memory.sv39 import Finding, Table
 from ..reasons import Kind, Reason
 from ..records import Runs
-from .frames import Accounts, User, pages_of, runs_of
+from .frames import Accounts, Frame, User, pages_of, runs_of
 from .holders import claim
 from .index import Ranges
 from .model import Attachment, Counts, Free, FreeList, Hart, KernelTable, Layout, Lock, Mapping, Process, Segment, Snapshot, Stop
@@ -54,6 +55,7 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
             gc.enable()
 
 
+@lru_cache(maxsize=8)
 def _named(path: str) -> str:
     """What a snapshot calls a kernel: the tree's name tells kernels apart; the way to it is this machine's business."""
     return "/".join(PurePath(path).parts[-_KERNEL_PARTS:])
@@ -76,7 +78,7 @@ class _Taking:
                  fry: Tuple[Optional[int], Optional[int], Optional[str]],
                  inlined: Callable[[int], Tuple[str, ...]], harts: Sequence[Hart]) -> None:
         self.reader = reader
-        reader.look()
+        reader.look(info)
         self.inlined = inlined
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
@@ -85,12 +87,12 @@ class _Taking:
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
         self.kernel_table = self._walk_kernel(harts)
         self.layout = self._layout(*fry)
-        self.kernel_places = _Places(self.kernel_table.mappings)
+        self.kernel_places = reader.remembered("places", lambda: _Places(self.kernel_table.mappings), self.kernel_table)
         self.unwinder = Unwinder(reader, info, self.kernel_places.find)
         self.panic: Optional[Panic] = None
         self.segments = sorted(self.kernel.segments(), key=lambda one: one.id)
         self.segment_at = {pa: segment.id for segment in self.segments for pa in segment.frames}
-        reader.rely_on((info, self.layout, self.kernel_table, self.segments))
+        reader.rely_on((self.layout, self.kernel_table, self.segments))
 
     def snapshot(self, stop: Optional[Stop], harts: Sequence[Hart], walk_free: bool,
                  registers: Map[int, Registers]) -> Snapshot:
@@ -104,12 +106,8 @@ class _Taking:
             walk = kernel.free_frames(lowest, end)
         else:
             walk = FreeWalk(bytearray(), [], False, Kind.FREE_LIST_NOT_WALKED, [])
-        accounts = self._accounts(walk.marks, procs, seen)
-        if walk.complete:
-            if not layout.nproc and kernel.has_processes():
-                self._note_unseen(accounts, len(procs), any(h.privilege == "U" for h in harts))
-            claim(accounts, kernel, procs, self.kernel_places.find)
-        counts = kernel.counts((end - layout.ram_base) // PAGE, layout.ram_base)
+        frames, lost = self._frames(walk, procs, seen, any(h.privilege == "U" for h in harts))
+        counts = self._counts(procs)
         if procs and kernel.info.undescribed:
             kernel.note_undescribed()
         harts = self._with_panic(self._harts(harts, pid_at), registers, processes)
@@ -120,10 +118,10 @@ class _Taking:
             locks=locks,
             processes=tuple(processes), kernel_table=self.kernel_table,
             free=_free(walk, layout.ram_base, lowest, end, [lock.name for lock in locks]),
-            counts=self._counts(counts, kernel, procs) if counts else None,
-            frames=accounts.frames(self.reader.remembered("frames", dict)), panic=self.panic, next_pid=kernel.next_pid(),
+            counts=counts,
+            frames=frames, panic=self.panic, next_pid=kernel.next_pid(),
             segments=tuple(map(_segment, self.segments)), segment_tables=kernel.segment_tables(),
-            lost=accounts.lost() if walk.complete else (),
+            lost=lost,
             functions=self._functions(processes), findings=tuple(kernel.findings))
 
     def _walk_kernel(self, harts: Sequence[Hart]) -> KernelTable:
@@ -133,7 +131,7 @@ class _Taking:
         if root is None:
             return KernelTable()
         table = root
-        return self.reader.remembered(("kernel's table", table), lambda: self._walk_of_kernel(table))
+        return self.reader.remembered("kernel's table", lambda: self._walk_of_kernel(table), table)
 
     def _walk_of_kernel(self, root: int) -> KernelTable:
         walk = sv39.walk(self.reader, root, devices=True, runs=True)
@@ -176,7 +174,8 @@ class _Taking:
 
     def _process(self, p: Proc, pid_at: Dict[int, int]) -> "_Seen":
         parent, budget = pid_at.get(p.parent), self.budget
-        seen = self.reader.remembered((p, parent), lambda: self._seen(p, parent, sv39.Budget(budget.n_tables, budget.n_leaves)))
+        seen = self.reader.remembered(
+            p.address, lambda: self._seen(p, parent, sv39.Budget(budget.n_tables, budget.n_leaves)), (p, parent))
         if not seen.walk_ends or budget.n_tables < seen.n_tables or budget.n_leaves <= seen.n_leaves:
             return self._seen(p, parent, budget)
         budget.n_tables -= seen.n_tables
@@ -193,11 +192,10 @@ class _Taking:
             walk = sv39.walk(self.reader, p.root, budget=budget)
             tables, findings = walk.tables, walk.findings
             mappings = self._mappings(walk.leaves, p.sz)
-        running = p.state == "RUNNING" or not any(p.context)
         process = Process(
             p.slot, p.pid, parent, p.name, p.state, p.sz, p.address, p.root or None,
             p.trapframe or None, p.kstack or None, p.lock_held, p.killed, p.chan or None,
-            None if running else self._calls(p),
+            self.reader.remembered("calls", lambda: self._calls(p), p),
             self._fry_content(mappings), tuple(tables), tuple(mappings), tuple(findings),
             tuple(Attachment(*one) for one in self.kernel.attachments(p, self.segments)))
         return _Seen(process, tuple(_uses(process)), n_tables - budget.n_tables, n_leaves - budget.n_leaves,
@@ -238,17 +236,39 @@ class _Taking:
         # xv6's kalloc fills a frame with 5, its kfree with 1.
         return "junk" if tail in (b"\5" * _TAIL, b"\1" * _TAIL) else "data"
 
-    @staticmethod
-    def _counts(counts: Tuple[str, Runs], kernel: Kernel, procs: Sequence[Proc]) -> Counts:
-        counted = {pa for pa, _ in counts[1]}
-        return Counts(*counts, tuple(one for one in kernel.idle_pointers(procs) if one[0] in counted))
+    def _counts(self, procs: Sequence[Proc]) -> Optional[Counts]:
+        _, end = self._allocatable()
+        counts = self.kernel.counts((end - self.layout.ram_base) // PAGE, self.layout.ram_base)
+        if counts is None:
+            return None
+        known = counts, self.kernel.idle_pointers(procs)
+        return self.reader.remembered("counts", lambda: _counted(*known), known)
 
-    def _accounts(self, free: bytearray, procs: Sequence[Proc],
-                  seen: Sequence["_Seen"]) -> Accounts:
+    def _frames(self, walk: FreeWalk, procs: Sequence[Proc], seen: Sequence["_Seen"], some_run: bool) -> Tuple[Tuple[Frame, ...], Runs]:
+        """The frames in use, and those that nobody accounts for. some_run: whether a hart is known to run a program."""
+        kernel, remembered = self.kernel, self.reader.remembered
+        uses = [one.uses for one in seen]
+        accounts = remembered("accounts", lambda: self._accounts(walk.marks, procs, uses), (
+            walk, uses, [(p.address, p.pid, p.kstack) for p in procs], kernel.pipes(), kernel.driver_frames()))
+        frames, lost = remembered("frames", lambda: (accounts.frames(), accounts.lost()), accounts)
+        if not walk.complete:
+            return frames, ()
+        if lost:
+            return remembered("claimed", lambda: self._claimed(accounts.copy(), procs, some_run), (accounts, procs, some_run))
+        return frames, lost
+
+    def _claimed(self, accounts: Accounts, procs: Sequence[Proc], some_run: bool) -> Tuple[Tuple[Frame, ...], Runs]:
+        """The same, with the owners of frames that nobody was known to use."""
+        if not self.layout.nproc and self.kernel.has_processes():
+            self._note_unseen(accounts, len(procs), some_run)
+        claim(accounts, self.kernel, procs, self.kernel_places.find)
+        return accounts.frames(), accounts.lost()
+
+    def _accounts(self, free: bytearray, procs: Sequence[Proc], uses: Sequence["_Uses"]) -> Accounts:
         layout, kernel = self.layout, self.kernel
         accounts = Accounts(layout.ram_base, *self._allocatable(), free)
-        for one in seen:
-            accounts.add_each(one.uses)
+        for their in uses:
+            accounts.add_each(their)
         for table in self.kernel_table.tables:
             accounts.add(table.pa, User("kernel-table", None, table.va))
         stack_pids = {p.kstack: p.pid for p in procs if p.kstack}
@@ -304,7 +324,9 @@ class _Taking:
                      if h.hart in cpus else h for h in known)
 
     def _calls(self, p: Proc) -> Optional[Tuple[str, ...]]:
-        """The calls of a process that is not running; notes the panic that it is in."""
+        """The calls of a process, None of one that is running; notes the panic that it is in."""
+        if p.state == "RUNNING" or not any(p.context):
+            return None
         stack = self.kernel.stack(p, self.kernel_places.find)
         self._note_panic(stack)
         return stack.names if stack.whole else None
@@ -361,12 +383,16 @@ class _Places:
         return None if m is None else (m.pa + va - m.va, m.va + m.n_pages * PAGE - va)
 
 
+_Uses = Tuple[Tuple[int, User, int], ...]
+"""Frames that are used, as Accounts.add takes them."""
+
+
 class _Seen(NamedTuple):
-    """A process, the frames that it uses as Accounts.add takes them, and what its walk took of the budget. walk_ends: it ended before
+    """A process, the frames that it uses, and what its walk took of the budget. walk_ends: it ended before
     the budget did."""
 
     process: Process
-    uses: Tuple[Tuple[int, User, int], ...]
+    uses: "_Uses"
     n_tables: int
     n_leaves: int
     walk_ends: bool
@@ -392,6 +418,11 @@ _TAIL = 256
 
 _MAX_STACK_RUN = 64
 """Pages of a run that may be a kernel stack; a longer one is a second map of RAM."""
+
+
+def _counted(counts: Tuple[str, Runs], idle: Runs) -> Counts:
+    frames = {pa for pa, _ in counts[1]}
+    return Counts(*counts, tuple(one for one in idle if one[0] in frames))
 
 
 def _free(walk: FreeWalk, ram_base: int, lowest: int, end: int, locks: Sequence[str]) -> Free:

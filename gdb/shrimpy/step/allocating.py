@@ -9,7 +9,7 @@ import gdb
 
 from ..kernel import FUNCTION_NAMES, gdbinfo
 from ..kernel.debuginfo import DebugInfo
-from ..live import typing
+from ..live import recording, typing
 from ..live.callstack import is_on, register
 from ..live.session import session
 from ..memory.elf import Range
@@ -129,6 +129,8 @@ def _run_to(places: list[int], stack: int | None = None) -> None:
         if gdb.selected_thread() is None:
             raise Interrupted("the machine ended")
         if register("pc") not in places:
+            if session.is_recording and len({*recording.when()}) == 1:
+                raise Interrupted("the recording ends before the shell has run another line; try xv6-goto to go back")
             raise Interrupted("stopped by Ctrl-C or a breakpoint of yours before the line was done")
     finally:
         for point in points:

@@ -21,7 +21,7 @@ from shrimpy.kernel import Proc
 from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.memory import sv39
 from shrimpy.memory.elf import Elf
-from shrimpy.memory.readers import PAGE, RAM_BASE, Reader, ReadError
+from shrimpy.memory.readers import PAGE, RAM_BASE, BytesReader, ReadError
 from shrimpy.memory.riscv import signed
 
 from .. import ROOT, Trouble
@@ -132,7 +132,7 @@ def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
     return dataclasses.replace(kernel, disks=(image, *kernel.disks[1:]))
 
 
-class Ram(Reader):
+class Ram(BytesReader):
     """A running machine's RAM, that can be written to as well."""
 
     source = "ram-file"
@@ -140,14 +140,8 @@ class Ram(Reader):
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
-        super().__init__((RAM_BASE, RAM_BASE + len(self._map)))
+        super().__init__(self._map)
         self._words = memoryview(self._map).cast("Q")
-
-    def _read(self, pa: int, n: int) -> bytes:
-        return self._map[pa - RAM_BASE:pa - RAM_BASE + n]
-
-    def first_words(self) -> bytes | None:
-        return self._words[::PAGE // 8].tobytes()
 
     def word(self, pa: int) -> int:
         """The aligned word at a physical address, read at once. Raises ReadError outside RAM."""
@@ -166,6 +160,7 @@ class Ram(Reader):
         return sv39.leaf(self.word, root, va)
 
     def close(self) -> None:
+        super().close()
         self._words.release()
         self._map.close()
 

@@ -166,8 +166,8 @@ class Machine:
         if icount:
             arguments += ["-icount", "shift=0,sleep=off"]
         if self.interactive and self.logged:
-            return arguments + ["-chardev", f"stdio,id=console,mux=on,signal=off,logfile={folder}/console", "-serial", "chardev:console",
-                                "-mon", "chardev=console"]
+            return arguments + ["-chardev", f"stdio,id=console,mux=on,signal=off,logfile={folder}/console,logappend=on",
+                                "-serial", "chardev:console", "-mon", "chardev=console"]
         if self.interactive:
             return arguments + ["-serial", "mon:stdio"]
         return arguments + ["-monitor", "none", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,10 @@ class Qmp:
         """Lets the next one in."""
         self._lines.close()
         self._socket.close()
+
+    def wait(self, limit_s: float) -> None:
+        """Returns when QEMU says something unasked, as where the machine stops or goes on, or has gone; or after limit_s."""
+        select.select([self._socket], [], [], max(0.0, limit_s))
 
     def _next(self) -> dict:
         try:

@@ -6,6 +6,7 @@ and a failure when it stands in two such pairs.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -37,13 +38,14 @@ from drawing.page.board import Board                    # noqa: E402
 from drawing.page.parts import Scribe, encoded          # noqa: E402
 from drawing.page.server import Server                  # noqa: E402
 
-_PERIOD_S = 0.033       # between two pictures
+_PERIOD_S = 0.03        # between two pictures; what a busy host adds leaves 30 a second
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
 _LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
 _GAVE_UP = 12           # pairs that did not agree, one after the other: then it is said
 _MONITOR_S = 5.0
 _TAIL_BYTES, _TAIL_LINES = 4096, 16
+_MOST_PRINTED = 1 << 20     # bytes of the console's file, which is in memory where RAM is: then it is emptied
 _SAME_BYTES = 4096      # of the kernel's code, by which it is recognised
 
 _UNKNOWN = Stop(hart=None)
@@ -85,6 +87,7 @@ class Watcher:
         self._known_s, self._runs = 0.0, False
         self._shown: tuple[Snapshot, bool] | None = None
         self._n_moving = 0
+        self._printed = b""                 # the end of what stood in the console's file before it was emptied
         self.n_looks = self.n_judged = 0
         self._over = threading.Event()
         self.ended = threading.Event()      # nothing more is to be seen of it
@@ -142,7 +145,14 @@ class Watcher:
             except (OSError, Trouble, VizError) as error:
                 return self._say(str(error))
             if self._board.n_pages:     # at most half of a core
-                self._over.wait(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+                self._rest(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+
+    def _rest(self, seconds: float) -> None:
+        """Until then, or until the machine stops or goes on: that is to be seen at once."""
+        if monitor := self._monitor:
+            monitor.wait(seconds)
+        else:
+            self._over.wait(seconds)
 
     def _is_there(self) -> bool:
         return started_at(self._note.pid) == self._note.started and Path(self._note.ram).exists()
@@ -232,13 +242,18 @@ class Watcher:
         self._board.post({"harts": self._rows})
 
     def _console(self) -> None:
+        path = Path(self._note.ram).with_name("console")
         try:
-            with Path(self._note.ram).with_name("console").open("rb") as file:
-                file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-                text = file.read().decode("utf-8", "replace")
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - _TAIL_BYTES))
+                tail = (self._printed + file.read())[-_TAIL_BYTES:]
+            if size > _MOST_PRINTED:
+                os.truncate(path, 0)        # QEMU appends
+                self._printed = tail
         except OSError:
             return      # the console is elsewhere
-        lines = printable(text.replace("\r", "")).splitlines()[-_TAIL_LINES:]
+        lines = printable(tail.decode("utf-8", "replace").replace("\r", "")).splitlines()[-_TAIL_LINES:]
         self._board.post({"console": encoded(lines)})
 
 

@@ -12,7 +12,7 @@ from ..figures import Drawing, family
 from ..model import words
 from ..model.errors import VizError
 from ..model.sharing import ATTACHED, attached, has_pages
-from ..scene import svg
+from ..scene import dot, svg
 from ..scene.shapes import Scene
 from . import page, strip
 from .document import Film, Step
@@ -41,11 +41,15 @@ def draw(film: Film, steps: Optional[Sequence[int]] = None) -> Reel:
     title = _title(film)
     first, last = (words.stop_line(s.index) for s in (film.steps[0], film.steps[-1]))
     return Reel(title, f"{len(film.steps)} steps, from {first} to {last}.",
-                html=lambda: page.page(film, title, [
-                    svg.inlined(one.scene, one.description, f"s{n}-", f"{one.title}, step {n}")
-                    for n, one in enumerate(_drawings(film, cast), 1)]),
+                html=lambda: _page(film, title, _drawings(film, cast)),
                 sheets=lambda on_a4: strip.sheets(film, title, which, [
                     one.scene for one in map(_drawings(film, cast, has_legend=False).__getitem__, which)], on_a4))
+
+
+def _page(film: Film, title: str, drawings: Sequence[Drawing]) -> str:
+    named = [(f"{one.title}, step {n}", one) for n, one in enumerate(drawings, 1)]
+    return page.page(film, title, [svg.inlined(one.scene, one.description, f"s{n}-", name) for n, (name, one) in enumerate(named, 1)],
+                     [dot.write(one.scene, name) for name, one in named])
 
 
 def _title(film: Film) -> str:

@@ -23,10 +23,10 @@ _HERE = Path(__file__).parent
 
 _FLAGS = re.compile(r"\b[V-][R-][W-][X-][U-][G-][A-][D-](?![\w-])")
 
-def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
-    """HTML of the film; `pictures` are one to a step, as scene.svg's inlined() gives them."""
+def page(film: Film, title: str, pictures: Sequence[Element], dots: Sequence[str]) -> str:
+    """HTML of the film; `pictures` are one to a step, as scene.svg's inlined() gives them; dots: the same as DOT."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark()
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = web.script(_HERE / "page.js")
     n = len(film.steps)
     steps = "\n".join(_step(i, n, step, picture) for i, (step, picture) in enumerate(zip(film.steps, pictures), 1))
     return f"""{web.head(title, css, script)}<body>
@@ -46,6 +46,8 @@ def page(film: Film, title: str, pictures: Sequence[Element]) -> str:
 {steps}
 </main>
 </div>
+{_KEEP}
+{web.packed(dots)}
 <script>{script}</script>
 </body>
 </html>
@@ -83,6 +85,13 @@ first, last, <kbd>Space</kbd> play, pause, <kbd>F</kbd> full screen</p>
 <progress id="progress" max="{{n}}" value="1" aria-hidden="true"></progress>
 <p class="unseen" id="announcement" role="status"></p>
 </div>"""
+
+
+_KEEP = """<footer class="keep" id="keep" hidden>
+<p role="group" aria-label="Keep the step's picture">Keep the picture: <button type="button" id="keep-svg">SVG</button>
+<button type="button" id="keep-dot">DOT</button></p>
+<p>PDF and PNG of the film's file: <code id="keep-others"></code></p>
+</footer>"""
 
 
 _BROKEN = '<strong class="broken"><span aria-hidden="true">✕</span> the pair breaks here</strong>'

@@ -4,7 +4,7 @@ What the page shows is a state: parts by name. Of a state that follows another o
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..film import document as films
@@ -27,8 +27,12 @@ class Page:
 def draw(name: str) -> Page:
     """The page of a snapshot's file, or of a film's; "-" is standard input. Raises VizError."""
     document = documents.load(name, _parse)
-    tape, first = ([_first(document)], document) if isinstance(document, Index) else (_tape(document), document.steps[0].index)
-    return Page(title(first), words.stop_line(first), lambda: html(title(first), tape))
+    scribe = Scribe()
+    if isinstance(document, Index):
+        first, tape, dots = document, [parts.change({}, scribe.parts(document), "snapshot")], scribe.dots()
+    else:
+        first, (tape, dots) = document.steps[0].index, _tape(document, scribe)
+    return Page(title(first), words.stop_line(first), lambda: html(title(first), tape, dots=dots))
 
 
 def title(index: Index) -> str:
@@ -40,17 +44,14 @@ def _parse(text: str) -> Index | Film:
     return films.parse(text) if films.KIND.is_meant(text) else documents.parse(text)
 
 
-def _first(index: Index) -> Change:
-    return parts.change({}, Scribe().parts(index), "snapshot")
-
-
-def _tape(film: Film) -> Sequence[Change]:
-    """A state for each step; who is to come has a place from the beginning."""
-    scribe = Scribe()
+def _tape(film: Film, scribe: Scribe) -> tuple[list[Change], list[str]]:
+    """A state for each step, and the figures of each as DOT."""
     tape: list[Change] = []
+    dots: list[str] = []
     before: dict[str, str] = {}
     for n, step in enumerate(film.steps, 1):
         now = scribe.parts(step.index) | {"step": parts.told_step(step)}
         tape.append(parts.change(before, now, f"step {n} of {len(film.steps)}"))
+        dots += scribe.dots()
         before = now
-    return tape
+    return tape, dots

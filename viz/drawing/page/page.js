@@ -4,6 +4,7 @@
   const by = id => document.getElementById(id);
   const live = document.body.classList.contains("live");
   const KEPT_MS = 60_000, MOST_CHARS = 48e6, MOST_ROWS = 64, LISTED = 4, PAGE = 4096n;
+  const VIEWS = ["family", "matrix", "ram"], viewed = () => VIEWS.find(one => !by(one).hidden);
   const tape = [];          // the states, oldest first: {n, when, at, parts}; what did not change is shared between them
   let size = 0;             // characters that changed in them
   let at = -1;              // the state that is shown
@@ -317,7 +318,7 @@
     }
     if (differs("lamp")) lamp();
     if (differs("step")) step();
-    for (const view of ["family", "matrix", "ram"]) if (differs(view)) draw(view);
+    for (const view of VIEWS) if (differs(view)) draw(view);
     const people = Object.keys({...before, ...parts}).filter(name => name.startsWith("p:"));
     if (differs("order", ...people)) processes();
     if (differs(`p:${slot}`) || before.now === undefined) ofProcess();
@@ -360,30 +361,28 @@
   by("time").addEventListener("input", () => show(Number(by("time").value)));
   by("newest").addEventListener("click", () => show(tape.length - 1));
   by("pause").addEventListener("click", () => act(parts.line.paused ? "continue" : "pause"));
-  for (const view of ["family", "matrix", "ram"]) by(view).addEventListener("click", clicked);
+  for (const view of VIEWS) by(view).addEventListener("click", clicked);
 
   by("keep").hidden = false;
   for (const id of ["keep-snapshot", "keep-film"]) by(id).hidden = !live;
   by("keep-film").href = "film.html";
   by("keep-svg").addEventListener("click", () => {
-    const view = ["family", "matrix", "ram"].find(one => !by(one).hidden), svg = parts[view].svg;
+    const view = viewed(), svg = parts[view].svg;
     if (svg === undefined) return;
-    const root = new DOMParser().parseFromString(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '), "image/svg+xml");
-    save(new Blob([new XMLSerializer().serializeToString(root)], {type: "image/svg+xml"}), `${view}.svg`);
+    keeping.svg(svg, view);
   });
-
-  function save(blob, name) {
-    const url = URL.createObjectURL(blob);
-    make("a", {href: url, download: name}).click();
-    URL.revokeObjectURL(url);
-  }
+  by("keep-dot").addEventListener("click", () => {
+    const view = viewed();
+    if (parts[view].svg !== undefined) keeping.dot(VIEWS.length * at + VIEWS.indexOf(view), view);
+  });
 
   by("keep-file").hidden = !live;
   by("keep-svg").hidden = live;
+  by("keep-dot").hidden = by("dots") === null;
   by("keep-it").addEventListener("click", () => {
     const name = `${by("which").value}.${by("kind").value}`, ask = asked === null ? "" : asked;
     fetch(`figure-${tape[at].n}-${name}?slot=${slot ?? 0}&va=${ask}`).then(
-      answer => answer.ok ? answer.blob().then(blob => save(blob, name))
+      answer => answer.ok ? answer.blob().then(blob => keeping.save(blob, blob.type, name))
         : answer.text().then(said => { by("line").textContent = said; }), lost);
   });
 

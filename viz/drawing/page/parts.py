@@ -26,9 +26,11 @@ from ..model.errors import VizError
 from ..model.frame_users import called
 from ..model.kit import Index, Process, User
 from ..model.sharing import family_order, relations
-from ..scene import svg
+from ..scene import dot, svg
 
 _CHUNK = 1 << 20        # bytes of RAM whose frames are one part
+
+FIGURES = ("family", "matrix", "ram")
 
 Parts = Mapping[str, str]
 """JSON by a part's name."""
@@ -59,6 +61,7 @@ class Scribe:
 
     def __init__(self) -> None:
         self._family = family.Standing()
+        self._drawn: dict[str, Drawing] = {}                    # of the last state
         self._figures: dict[str, tuple[Drawing, str]] = {}      # as each was drawn last
         self._processes: dict[int, tuple[Process, str]] = {}    # by slot
 
@@ -85,10 +88,14 @@ class Scribe:
             said[f"p:{slot}"] = known[1]
         return said
 
+    def dots(self) -> list[str]:
+        """The figures of the last state as DOT, in the order of FIGURES; "" for one that could not be drawn."""
+        return [dot.write(one.scene, one.title) if (one := self._drawn.get(name)) else "" for name in FIGURES]
 
     def _figure(self, name: str, draw: Callable[[], Drawing]) -> str:
+        self._drawn.pop(name, None)
         try:
-            one = draw()
+            one = self._drawn[name] = draw()
         except VizError as e:
             return encoded({"why": str(e)})
         known = self._figures.get(name)

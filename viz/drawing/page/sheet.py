@@ -17,10 +17,10 @@ _VIEWS = (("family", "Family"), ("matrix", "Matrix"), ("ram", "RAM"))
 _OF_A_PROCESS = (("space", "Address space"), ("table", "Page table"), ("walk", "Walk"), ("frame", "Frame"))
 
 
-def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
-    """The page, with its first states. live: whether a server tells it of more."""
+def html(title: str, tape: Sequence[Change], live: bool = False, dots: Sequence[str] = ()) -> str:
+    """The page, with its first states. live: whether a server tells it of more; dots: the figures of each state as DOT, if known."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark(ram.DARK)
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = web.script(_HERE / "page.js")
     allowed = ("connect-src 'self'", "img-src data:") if live else ()
     also = '<meta name="referrer" content="no-referrer">\n' + (f"{_NO_ICON}\n" if live else "")
     # what could end the element, or begin a comment in it, is written otherwise
@@ -52,7 +52,9 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 </main>
 <p class="keys"><kbd>1</kbd> <kbd>2</kbd> <kbd>3</kbd> figures, <kbd>j</kbd> <kbd>k</kbd> next, previous process, \
 <kbd>←</kbd> <kbd>→</kbd> time, <kbd>End</kbd> now, <kbd>Space</kbd> pause, <kbd>Esc</kbd> nothing lit</p>
+{"" if live else _OTHERS}
 <script type="application/json" id="tape">{states}</script>
+{web.packed(dots) if dots else ''}
 <script>{script}</script>
 </body>
 </html>
@@ -61,6 +63,8 @@ def html(title: str, tape: Sequence[Change], live: bool = False) -> str:
 
 FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
 
+_OTHERS = "<p class=\"keys\">PDF, PNG and the other figures, of this page's file: <code>python3 viz FIGURE FILE -o FIGURE.pdf</code></p>"
+
 _NO_ICON = '<link rel="icon" href="data:,">'    # else the browser asks the server for one
 
 _CONTROLS = """<div class="controls" role="group" aria-label="Time">
@@ -68,7 +72,8 @@ _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <label id="timeline" hidden>Time <input type="range" id="time" min="0" max="0" value="0" step="1"> <output id="when"></output></label>
 <button type="button" id="newest" aria-keyshortcuts="End" hidden>Now</button>
 <span id="keep" role="group" aria-label="Keep" hidden>Keep
-<a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">figure</button>
+<a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">SVG</button>
+<button type="button" id="keep-dot" hidden>DOT</button>
 <span id="keep-file" hidden><select id="which" aria-label="Figure">{figures}</select>
 <select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select>
 <button type="button" id="keep-it">file</button></span>

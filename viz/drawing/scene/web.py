@@ -3,6 +3,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 from . import style
 from .text import in_html
@@ -12,6 +16,20 @@ _DARK = {style.PAPER: "#1c1f24", style.INK: "#ececea", style.QUIET: "#b7bcc2", s
          style.STRIPE: "#3a4046", style.PALE_PROCESS: "#1d3a52", style.PALE_FRAME: "#433a10",
          style.EDGE_FRAME: "#d9b84a", style.ALARM: "#ffb199", style.LINE_FRY: "#6cb8f0", style.LINE_SHRIMP: "#ff9d57",
          style.LETTER["S"]: "#ff9d57"}
+
+
+def script(file: Path) -> str:
+    """A page's script, after what all share."""
+    return Path(__file__).with_name("keep.js").read_text(encoding="utf-8") + file.read_text(encoding="utf-8")
+
+
+def packed(texts: Sequence[str]) -> str:
+    """An element that keep.js takes texts from: each line once, texts as numbers of lines, compressed. Pictures of one film differ in
+    few lines."""
+    lines: dict[str, int] = {}
+    numbered = [[lines.setdefault(line, len(lines)) for line in text.split("\n")] for text in texts]
+    data = zlib.compress(json.dumps([list(lines), numbered], separators=(",", ":")).encode("utf-8"), 9)
+    return f'<script type="text/plain" id="dots">{base64.b64encode(data).decode("ascii")}</script>'
 
 
 def policy(css: str, script: str, *more: str) -> str:
