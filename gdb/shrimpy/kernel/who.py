@@ -24,11 +24,11 @@ _WORDS = _RINGS + _MAX_HARTS * _RING_BYTES
 
 
 class LastStore(NamedTuple):
-    """pc: of the instruction, None: of one that found no room; hart; number: how many stores of the hart there were up to this one,
+    """pc: of the instruction, 0 where its place found no room; hart; number: how many stores of the hart there were up to this one,
     it included, and before them of others as far as harts have synchronised; callers: where the functions were called that the kernel
     was in, innermost first, as far back as is known."""
 
-    pc: Optional[int]
+    pc: int
     hart: int
     number: int
     callers: Tuple[int, ...] = ()
@@ -62,7 +62,7 @@ class Who:
         if not note:
             return None
         place, hart, number = note >> _PLACE_SHIFT, note >> _HART_SHIFT & _MAX_HARTS - 1, note & (1 << _HART_SHIFT) - 1
-        pc = self._word(_HEAD + (place - 1) * _PLACE) - 1 if place <= _PLACES else None
+        pc = self._word(_HEAD + (place - 1) * _PLACE) - 1 if place <= _PLACES else 0
         store = LastStore(pc, hart, number)
         return store._replace(callers=tuple(self._callers(store)))
 
@@ -72,7 +72,7 @@ class Who:
     def _callers(self, store: LastStore) -> List[int]:
         """The pc of each call that had not returned when a store was made, innermost first. They end where the kernel was entered,
         where the hart had come from another stack, or where the ring knows no more."""
-        if store.pc is None or self._info.function_at(store.pc) in (None, *OUTERMOST):
+        if self._info.function_at(store.pc) in (None, *OUTERMOST):
             return []
         at = _RINGS + store.hart * _RING_BYTES
         n = self._word(at)
