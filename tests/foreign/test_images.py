@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     pytest.param(constant("BSIZE", 4096), "", SCENARIOS, id="blocks-of-4096", marks=LONG),
     pytest.param(constant("NDIRECT", 28), "", SCENARIOS, id="inodes-of-128", marks=LONG),
     pytest.param(constant("DIRSIZ", 30), "", SCENARIOS, id="names-of-30", marks=LONG),
-    pytest.param([("mkfs/mkfs.c", r"n < next_block; n\+\+", "n < sb.size; n++")], "",
+    pytest.param([("mkfs/mkfs.c", r"n < next_block; n\+\+", "n < sb.size; n++")], "family",
                  r"lab, family: its disk is full: our copy of it has \d+ blocks more", id="full"),
     pytest.param(constant("NINODES", 16, "mkfs/mkfs.c"), "", "lab, family: its disk is full: in our copy our programs are in the place of", id="no-inode", marks=LONG),
     pytest.param(ELSEWHERE, "", SCENARIOS, id="numbers-elsewhere", marks=LONG),

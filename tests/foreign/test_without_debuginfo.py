@@ -41,7 +41,8 @@ def ask(kernel: tree.Kernel, *commands: str, elf: Path | None = None) -> list[st
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("debug,how", [("", "without -g"), ("-g1", "with -g1")], ids=["g0", "g1"])
+@pytest.mark.parametrize("debug,how", [
+    pytest.param("", "without -g", id="g0"), pytest.param("-g1", "with -g1", id="g1", marks=pytest.mark.soak)])
 def test_without_types_it_is_said_once_and_tables_are_walked(tmp_path, debug, how):
     kernel = built(tmp_path / "lab", debug=debug)
     ps, again, walk, frames, check = ask(kernel, "xv6-ps", "xv6-walk FRY 2", "xv6-walk 0x80000000 satp", "xv6-frames",
@@ -56,7 +57,7 @@ def test_without_types_it_is_said_once_and_tables_are_walked(tmp_path, debug, ho
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("name", ["proc", "kalloc"])
+@pytest.mark.parametrize("name", ["proc", pytest.param("kalloc", marks=pytest.mark.soak)])
 def test_one_object_without_it_is_named_and_costs_what_it_costs(tmp_path, name):
     kernel = built(tmp_path / "lab", makefile=without_g(name))
     ps, tree_, check = ask(kernel, "xv6-ps", "xv6-tree", "shrimp-check")
@@ -78,7 +79,7 @@ def test_a_stripped_kernel_is_said_to_be_and_its_tables_are_walked(tmp_path):
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("debug", [
-    "-ggdb -gdwarf-5 -gz=zlib", "-ggdb3 -gdwarf-4 -gsplit-dwarf",
+    "-ggdb3 -gdwarf-4 -gsplit-dwarf", pytest.param("-ggdb -gdwarf-5 -gz=zlib", marks=pytest.mark.soak),
     pytest.param("-ggdb -gdwarf-4 -gz=zlib", marks=pytest.mark.soak)])
 def test_other_forms_of_it_are_as_good(tmp_path, debug):
     kernel = built(tmp_path / "lab", debug=debug)

@@ -6,12 +6,14 @@ import dataclasses
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from lab import tools
 from lab.kernels import variant
 
+BUSY = Path(__file__).parent / "programs/busy.c"
 WITH_FRAMES = re.compile(r"^#(\d+) +(?:0x\w+ in )?(\S+) \(", re.M)
 
 
@@ -178,10 +180,10 @@ def test_of_a_kernel_whose_file_does_not_say_how_to_unwind(machine, session, ker
 
 def test_of_a_trap_to_machine_mode_goes_on_in_the_program(machine, session):
     """The vector has no stack, and ra is still that of what it interrupted."""
-    one = machine(1)
+    one = machine(1, kernel=variant.build("busy", programs=[BUSY]))
     gdb = session(one)
     gdb.ask("xv6-ps")
-    one.send("usertests")
+    one.send("busy")
     gdb.ask("tbreak *machinevec if $mepc < 0x80000000")
     gdb.ask("continue")
     found = functions(gdb.ask("bt"))

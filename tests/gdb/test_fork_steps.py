@@ -206,7 +206,7 @@ def test_what_a_child_inherits_of_segments_detaches_and_attaches_are_steps(machi
 @pytest.mark.parametrize("_try", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 40))])
 def test_other_forks_at_the_same_time_are_not_mistaken_for_this_one(machine, session, tmp_path, _try):
     """Two harts that stop at once are told as one stop: what the other did may not get lost."""
-    one = machine(4, kernel=variant.build("storm", programs=[STORM]))
+    one = machine(2, kernel=variant.build("storm", programs=[STORM]))
     one.send("storm 3 &")
     one.wait_for("storm: ready")
     gdb = session(one)

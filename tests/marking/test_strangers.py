@@ -73,6 +73,14 @@ def test_a_kernel_that_its_makefile_brings_along_is_not_its_own(lab, kernel):
     tree.discard(str(lab))
 
 
+@pytest.mark.parametrize("how", ["-gz=zlib -Wl,--compress-debug-sections=zlib", "-fdebug-prefix-map=$(CURDIR)=/src"])
+def test_a_kernel_that_was_compiled_here_is_its_own_however_it_names_its_folders(lab, how):
+    edit(lab, "-ggdb -gdwarf-2", f"-ggdb {how}")
+    edit(lab, "^LDFLAGS = ", "LDFLAGS = --compress-debug-sections=zlib " if "zlib" in how else "LDFLAGS = ")
+    assert tree.prepare(str(lab), stranger=True).elf.is_file()
+    tree.discard(str(lab))
+
+
 def test_a_tree_that_is_too_large_is_not_built(lab):
     with (lab / "huge").open("wb") as file:
         file.truncate(1 << 40)

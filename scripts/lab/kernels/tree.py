@@ -22,7 +22,7 @@ from shrimpy.memory.readers import RAM_BASE
 from .. import BUILD, ROOT, TREES, NotBuilt, Trouble, can_write, check_room, tools, typed
 from ..tools import cross_prefix
 from ..walls import sandbox
-from . import building, copying, disk, qemuline
+from . import building, compiled, copying, disk, qemuline
 from .building import Unbuilt, first_error, makefile_in
 
 OURS = ROOT / "xv6"
@@ -276,9 +276,9 @@ def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
             file = _opened(elf)
         except ElfError as error:
             raise NotBuilt(f"{source.name}: {error}", built.log) from None
-        if stranger and _is_brought(elf, copy):
+        if stranger and compiled.is_brought(elf, copy):
             raise NotBuilt(f"{source.name} does not build: its Makefile gives QEMU {elf.relative_to(copy)}, which was compiled elsewhere: "
-                           "its debugging information names no folder of the tree", built.log)
+                           "its debugging information names other folders than the tree's", built.log)
         images, made = _images(copy, built, line)
         notes += [*said, *made]
         notes += [f"{one.name} does not build: {one.why}; it is an empty file on the disk" for one in built.unbuilt]
@@ -290,12 +290,6 @@ def _from_tree(source: Path, folder: Path, stranger: bool) -> Kernel:
         kernel = _describe(copy, built.where, elf, file, images, line, notes, source.name)
         _memory_of(copy).write_text(str(elf.relative_to(copy)))
         return dataclasses.replace(kernel, log=built.log, unbuilt=built.unbuilt)
-
-
-def _is_brought(elf: Path, copy: Path) -> bool:
-    """Whether a kernel has debugging information of which nothing was compiled in a copy (DW_AT_comp_dir, DWARF 5, 3.1.1)."""
-    data = elf.read_bytes()
-    return b".debug_info" in data and not any(os.fsencode(place) in data for place in (copy, copy.resolve()))
 
 
 def discard(path: str) -> None:
