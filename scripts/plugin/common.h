@@ -94,3 +94,55 @@ static inline bool may_store(uint32_t insn) {
 static inline bool is_atomic(uint32_t insn) {
   return (insn & 0x7f) == 0x2f;
 }
+
+// "RISC-V Unprivileged" 2.7.
+static inline bool is_fence(uint32_t insn) {
+  return (insn & 0x7f) == 0x0f;
+}
+
+// What a store is encoded with. offset, size in bytes.
+struct store {
+  int base;                  // register
+  int offset;
+  int size;
+};
+
+// The bits of an instruction from one on, moved to where an offset has them.
+static inline int field(uint32_t insn, int from, int n, int to) {
+  return (insn >> from & ((1 << n) - 1)) << to;
+}
+
+// False for what is none of sb, sh, sw, sd, fsw, fsd; of the compressed:
+// 16.3, for RV64.
+static inline bool decode_store(uint32_t insn, struct store *store) {
+  int funct3 = insn >> 12 & 7, compressed = insn >> 13 & 7;
+  if ((insn & 0x7f) == 0x23 || (insn & 0x7f) == 0x27) {
+    *store = (struct store){field(insn, 15, 5, 0), ((int32_t)insn >> 25) * 32 | field(insn, 7, 5, 0), 1 << funct3};
+    return funct3 < 4 && ((insn & 0x7f) == 0x23 || funct3 >= 2);
+  }
+  if ((insn & 3) == 3 || (insn & 3) == 1 || compressed < 5)
+    return false;
+  bool is_word = compressed == 6;
+  *store = (struct store){.base = 2, .size = is_word ? 4 : 8};
+  if ((insn & 3) == 2)       // over the stack pointer
+    store->offset = is_word ? field(insn, 9, 4, 2) | field(insn, 7, 2, 6) : field(insn, 10, 3, 3) | field(insn, 7, 3, 6);
+  else {
+    store->base = 8 + field(insn, 7, 3, 0);
+    store->offset = field(insn, 10, 3, 3) | (is_word ? field(insn, 6, 1, 2) | field(insn, 5, 1, 6) : field(insn, 5, 2, 6));
+  }
+  return true;
+}
+
+// Whether an instruction that is no store may write a register: false only
+// where it does not.
+static inline bool may_write(uint32_t insn, int reg) {
+  bool is_rd = field(insn, 7, 5, 0) == reg;
+  switch (insn & 3) {
+  case 3:
+    return is_rd;
+  case 0:
+    return 8 + field(insn, 2, 3, 0) == reg;
+  default:
+    return is_rd || 8 + field(insn, 7, 3, 0) == reg;
+  }
+}

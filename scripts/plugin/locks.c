@@ -3,9 +3,10 @@
 // that means: gdb/shrimpy/kernel/accesses.py, which has its layout.
 //
 // A hart holds a lock from the store in acquire() that follows the swap, to
-// the lock's struct, up to the first in release(). Nothing is noted before a
-// program traps for the first time, of atomic instructions, and in the
-// functions that skip names.
+// the lock's struct, up to that in release() to the word that was swapped:
+// what else is stored there may lie near another lock that is held. Nothing
+// is noted before a program traps for the first time, of atomic instructions,
+// and in the functions that skip names.
 //
 // out=PATH,text=,data=,acquire=,release=START-END,first=PC,skip=START-END:...
 #include "common.h"
@@ -73,14 +74,13 @@ static void acquires(unsigned int hart, meminfo info, uint64_t va, void *is_swap
 static void releases(unsigned int hart, meminfo info, uint64_t va, void *unused) {
   (void)info;
   (void)unused;
-  int nearest = -1;          // locks may lie side by side
-  for (int i = 0; i < own[hart].n_held; i++)
-    if (va - own[hart].held[i] < LOCK_BYTES && (nearest < 0 || own[hart].held[i] > own[hart].held[nearest]))
-      nearest = i;
-  if (nearest < 0)
+  int i = 0;
+  while (i < own[hart].n_held && own[hart].held[i] != va)
+    i++;
+  if (i == own[hart].n_held)
     return;
   own[hart].n_held--;
-  for (int i = nearest; i < own[hart].n_held; i++)
+  for (; i < own[hart].n_held; i++)
     own[hart].held[i] = own[hart].held[i + 1];
 }
 

@@ -69,7 +69,8 @@ def compared(made: recording.Recording, n: int) -> tuple[int, list[object]]:
         noted.close()
     with Server(made) as server:
         said = debugger.checked(made.kernel.elf, ["set remotetimeout 600", f"python chosen, end = {chosen!r}, {made.end}",
-                                                  f"source {Path(__file__).with_name('asking.py')}"], target=server.target)
+                                                  f"source {Path(__file__).with_name('asking.py')}"], target=server.target,
+                               limit_s=120 + n)
     told = parsed(said)[-1]
     return told["n"], told["differ"]
 
@@ -91,6 +92,12 @@ def test_who_and_why_name_the_same_store_of_10_000_words(kernel, tmp_path):
 def test_a_kernel_that_is_right_lacks_no_lock(kernel):
     seen = locking.examine(kernel, 3)
     assert (seen.found, seen.hindrance, seen.notes) == ((), None, ()) and seen.n_accesses > 10_000 < seen.n_acquired * 20
+
+
+def test_a_lock_is_held_until_it_is_released_itself(kernel):
+    """The word behind wait_lock is in the first process's own lock, which is released while the other is held."""
+    seen = locking.examine(kernel, 1, "usertests -q orphans-are-buried")
+    assert (seen.found, seen.hindrance, seen.notes) == ((), None, ()) and seen.n_acquired > 1000
 
 
 def found_in(mutant, folder: Path) -> list[str]:

@@ -106,7 +106,25 @@ def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken(
     assert [questions.answers(asked, 2, 1, names) for names in (usual, other)] == [False, True]
     assert not questions.answers(asked, 1, 2, ["kdup", "fork"])
     taken = ["takefree", "kalloc", "kzalloc", "fork"]
-    assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, taken) and not questions.is_the_end(asked, other)
+    assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, 0, 1, taken) and not questions.is_the_end(asked, 2, 1, other)
+
+
+def test_who_counted_a_frame_down_before_it_was_taken_is_not_asked():
+    taken, down = ["takefree", "kalloc", "kzalloc", "fork"], ["drop", "kfree", "growproc"]
+    asked = questions.Question(What.COUNT.value, 0x80001000, 2)
+    assert questions.is_the_end(asked, 0, 1, taken) and questions.answers(asked, 0, 1, taken)
+    assert questions.answers(asked, 1, 0, down) and not questions.is_the_end(asked, 1, 0, down)
+    risen = replace(asked, rises=True)
+    assert questions.answers(risen, 0, 1, taken) and not questions.is_the_end(risen, 0, 1, taken)
+
+
+def test_of_those_that_have_one_page_the_youngest_is_asked_who_came_to_it_last():
+    m = family()
+    m.map(m.processes[4].root, FRY, m.processes[3].fry, R | W | U)
+    snapshot = m.snapshot()
+    verdict = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "fry-private" and v.pid == 3)
+    found = culprits.of(verdict, snapshot)
+    assert (found.root, found.va) == (snapshot.process(4).root, FRY)
 
 
 def an_origin() -> Origin:

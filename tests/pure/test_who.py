@@ -28,13 +28,16 @@ def ret(function: str) -> int:
 @pytest.fixture
 def noted(tmp_path):
     """noted(steps, pc, hart): what is known of WORD, stored to by hart at pc after these calls and returns, store by store."""
-    def look(steps, pc, hart=1, before=0):
+    def look(steps, pc, hart=1, before=0, place=5):
         data = bytearray(who.size(RAM[1] - RAM[0]))
-        ring = 4096 + hart * (64 + 65536 * 16)
+        places = 4096
+        rings = places + ((1 << 18) - 2) * 8
+        ring = rings + hart * (64 + 65536 * 16)
         struct.pack_into("<Q", data, ring, before + len(steps))
         for i, (number, step) in enumerate(steps):
             struct.pack_into("<QQ", data, ring + 64 + (before + i) % 65536 * 16, number, step)
-        struct.pack_into("<QQ", data, len(data) - (4096 - (WORD - RAM[0])) * 2, pc | hart + 1 << 56, 10)
+        struct.pack_into("<Q", data, places + (place - 1) * 8, pc + 1)
+        struct.pack_into("<Q", data, len(data) - (4096 - (WORD - RAM[0])), place << 46 | hart << 43 | 10)
         file = tmp_path / "who"
         file.write_bytes(data)
         one = who.Who(str(file), RAM, INFO)

@@ -54,8 +54,15 @@ def examine(name: str, patch: Path, times: int = 1, keeper: Keeper | None = None
     else:
         only = {checking.PLAY}
     report = checking.check(variant.build(f"zoo-{name}", [patch]), _HARTS, only=only or checking.scenarios.NAMES, keeper=keeper)
+    before = cpu_s()
     asked = [tracing.trace(report) for _ in range(times)]
-    return {"name": name, **judged(asked[0], patch), "others": sum(answer(one) != answer(asked[0]) for one in asked)}
+    return {"name": name, **judged(asked[0], patch), "others": sum(answer(one) != answer(asked[0]) for one in asked),
+            "cost_s": round((cpu_s() - before) / times, 1)}
+
+
+def cpu_s() -> float:
+    """CPU seconds that this process took, and those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def answer(report: checking.Report) -> list[list[Any]]:

@@ -16,8 +16,9 @@ class Xv6Who(Command):
 
     WHAT and PID are as for xv6-why. The machine must have been started with
     WHO=1; no recording is needed, and it may have several harts. Told are the
-    line, who called as far back as is known, the hart, and how many stores
-    there were before it. What is noted is the last store of an instruction to
+    line, who called as far back as is known, the hart, and the number of the
+    store: on several harts the later of two that a lock keeps apart has the
+    greater one. What is noted is the last store of an instruction to
     the aligned 8 bytes, also of the value that was there: nothing of what a
     device wrote, or the walk of a page table (bits A and D).
     """

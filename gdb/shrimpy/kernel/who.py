@@ -15,15 +15,18 @@ WORD = 8
 _RING = 65536           # calls and returns
 _MAX_HARTS = 8
 _RETURN = 1 << 63
-_HART_SHIFT = 56
-_HEAD, _STEP, _LAST = 4096, 16, 16
+_PLACES = (1 << 18) - 2
+_PLACE_SHIFT, _HART_SHIFT = 46, 43
+_HEAD, _PLACE, _STEP, _NOTE = 4096, 8, 16, 8
+_RINGS = _HEAD + _PLACES * _PLACE
 _RING_BYTES = 64 + _RING * _STEP
-_WORDS = _HEAD + _MAX_HARTS * _RING_BYTES
+_WORDS = _RINGS + _MAX_HARTS * _RING_BYTES
 
 
 class LastStore(NamedTuple):
-    """pc: of the instruction; hart; number: how many stores of all harts there were up to this one, it included; callers: where
-    the functions were called that the kernel was in, innermost first, as far back as is known."""
+    """pc: of the instruction, 0 where its place found no room; hart; number: how many stores of the hart there were up to this one,
+    it included, and before them of others as far as harts have synchronised; callers: where the functions were called that the kernel
+    was in, innermost first, as far back as is known."""
 
     pc: int
     hart: int
@@ -33,7 +36,7 @@ class LastStore(NamedTuple):
 
 def size(ram_bytes: int) -> int:
     """Of the file for so much RAM."""
-    return _WORDS + ram_bytes // WORD * _LAST
+    return _WORDS + ram_bytes // WORD * _NOTE
 
 
 class Who:
@@ -55,20 +58,24 @@ class Who:
 
     def last(self, pa: int) -> Optional[LastStore]:
         """The last store of an instruction to the 8 bytes that have an address in RAM; None: none since the start."""
-        pc, number = struct.unpack_from("<QQ", self._map, _WORDS + (pa - self._base) // WORD * _LAST)
-        if not pc:
+        note = self._word(_WORDS + (pa - self._base) // WORD * _NOTE)
+        if not note:
             return None
-        hart = (pc >> _HART_SHIFT) - 1
-        store = LastStore(pc & (1 << _HART_SHIFT) - 1, hart, number)
+        place, hart, number = note >> _PLACE_SHIFT, note >> _HART_SHIFT & _MAX_HARTS - 1, note & (1 << _HART_SHIFT) - 1
+        pc = self._word(_HEAD + (place - 1) * _PLACE) - 1 if place <= _PLACES else 0
+        store = LastStore(pc, hart, number)
         return store._replace(callers=tuple(self._callers(store)))
+
+    def _word(self, at: int) -> int:
+        return int(struct.unpack_from("<Q", self._map, at)[0])
 
     def _callers(self, store: LastStore) -> List[int]:
         """The pc of each call that had not returned when a store was made, innermost first. They end where the kernel was entered,
         where the hart had come from another stack, or where the ring knows no more."""
         if self._info.function_at(store.pc) in (None, *OUTERMOST):
             return []
-        at = _HEAD + store.hart * _RING_BYTES
-        n = struct.unpack_from("<Q", self._map, at)[0]
+        at = _RINGS + store.hart * _RING_BYTES
+        n = self._word(at)
         found: List[int] = []
         depth = 0
         for i in range(self._behind(at + 64, n, store.number) - 1, max(n - _RING, 0) - 1, -1):

@@ -115,9 +115,11 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     """Whether a store is what a question is about, or where the search for it ends. names: the functions where it was, innermost first."""
     if asked.what == What.FREED:
         return _FREES in names
+    if is_the_end(asked, old, new, names):
+        return True
     if asked.apart is not None:
         look = to_look_at(names)[0]
-        return is_the_end(asked, names) or new < old and (look is None or names[look] != asked.apart)
+        return new < old and (look is None or names[look] != asked.apart)
     if asked.what == What.COUNT:
         return new > old if asked.rises else new < old
     if asked.mapped is not None:
@@ -125,6 +127,7 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     return True
 
 
-def is_the_end(asked: Question, names: Sequence[str]) -> bool:
-    """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about."""
-    return asked.apart is not None and _TAKES in names
+def is_the_end(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
+    """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about:
+    where its last reference is wanted, or who gave it back too often."""
+    return asked.what == What.COUNT and not asked.rises and new > old and _TAKES in names

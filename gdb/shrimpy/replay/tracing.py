@@ -51,7 +51,7 @@ def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator
         if history is None:
             history = stores.last(what, info, now, functools.partial(_is_wanted, one))
         last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
-        if last is not None and questions.is_the_end(one, _names(last)):
+        if last is not None and questions.is_the_end(one, last.old, last.new, _names(last)):
             last = None
         # An entry that was never written was cleared when its table was made, which may have been clear before.
         yield history.same if last is None and one.what == What.ENTRY else last

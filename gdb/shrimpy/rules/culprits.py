@@ -40,6 +40,9 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return Culprit(proc=process.proc, value=process.root) if process is not None else None
     if why.kind == K.TABLE_SHARED:     # of the younger: the older was there first
         return next((Culprit(pte_at=one.entry) for one in (process.tables if process else ()) if one.pa == why.frame), entry)
+    if why.kind == K.FRY_NOT_PRIVATE and why.detail != "given again" and process is not None and verdict.va is not None:
+        process = _youngest(process, why, snapshot)
+        entry = _entry(process, verdict.va, None)
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:
@@ -64,6 +67,12 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _youngest(process: Process, why: Reason, snapshot: Snapshot) -> Process:
+    """Of those that have one page, who came to it last: the others were there first."""
+    others = (snapshot.process(one.pid) for one in why.processes)
+    return max((process, *(one for one in others if one is not None)), key=lambda one: one.pid)
 
 
 def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], snapshot: Snapshot) -> Culprit:

@@ -22,7 +22,7 @@ from ..kernels.tree import Kernel
 
 WHO, LOCKS = "who", "locks"
 _SOURCES = ROOT / "scripts" / "plugin"
-_OPTIONS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
+_OPTIONS = ("-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 _COMPILERS = ("cc", "gcc", "clang")
 _SPOKEN = (((9, 2), 4), ((9, 1), 3), ((9, 0), 2), ((0, 0), 1))  # the version of the API that a QEMU speaks, from which version on
 
