@@ -16,7 +16,7 @@ pytestmark = pytest.mark.limit(300)
 
 DISK = "no scenarios: the disk image "
 NOT_XV6S = DISK + "is no file system of xv6's: "
-SCENARIOS = ", 11 scenarios, "    # the specification among them
+SCENARIOS = ", 12 scenarios, "    # the specification among them
 LONG = pytest.mark.soak  # another of its kind is always tried
 
 
