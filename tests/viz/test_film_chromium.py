@@ -416,7 +416,7 @@ def test_hostile_words_run_nothing(browser: Any, tmp_path: Path):
     path.write_text(film.draw(document.parse(json.dumps(made))).html(), encoding="utf-8")
     one = Chromium(browser, path.as_uri()).open()
     assert one.shown == [1] and one.js("return document.title") != "run"
-    assert one.js("return [document.images.length, document.scripts.length]") == [0, 1]
+    assert one.js("return [document.images.length, document.scripts.length]") == [0, 2]
 
 
 def test_the_page_can_fetch_nothing_even_when_told_to(browser: Any, page_file: Path):

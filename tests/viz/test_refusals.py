@@ -55,7 +55,7 @@ REFUSED = [
     "address-space demo --pid 99", "address-space nobody", "walk programs --va pudding", "walk programs --va 0x8000000000",
     "walk programs --va 1 --va 2 --va 3 --va 4", "walk zombie --va 4:0x1000", "walk no-shrimp --va 1:shrimp", "walk demo --va x:fry", "walk demo --va 99:fry",
     "diff programs", "diff programs kernel", "diff programs machine", "diff - -", "film no-steps", "film demo", "film film --steps 13",
-    "film film --steps 1,x", "film film -o a.dot", "all demo --pid 3,99", "all demo --film nothing", "all demo -o demo"]
+    "film film --steps 1,x", "film film -o a.txt", "all demo --pid 3,99", "all demo --film nothing", "all demo -o demo"]
 
 
 def test_lines_are_as_the_golden_file_has_them(golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
