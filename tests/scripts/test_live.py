@@ -78,7 +78,7 @@ def paused(page: Chromium, one: Machine) -> None:
 def seen_at_once(page: Chromium, one: Machine, monkeypatch) -> None:
     """That it stops and goes on is seen because QEMU tells it: the next look would come in an hour."""
     with monkeypatch.context() as patience:
-        patience.setattr(watching, "_PERIOD_S", 1.0)
+        patience.setattr(watching, "_PERIOD_S", 3600.0)
         one.monitor("stop")
         page.until(f"{SAYS} === 'Stopped by a debugger: exact.'")
         one.monitor("cont")

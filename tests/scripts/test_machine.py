@@ -81,6 +81,26 @@ def test_a_monitor_that_ends_in_the_middle_of_a_command_is_told(tmp_path, answer
         served.join()
 
 
+@pytest.mark.parametrize("said", [b'{"event": "STOP"}\n{"return": {}}\n', b'{"return": {}}\n{"event": "STOP"}\n', b'{"return": {}}\n{"ev'],
+                         ids=["before", "after", "half"])
+def test_what_a_monitor_says_beside_an_answer_is_not_waited_for_again(tmp_path, said):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / "monitor"))
+        listening.listen()
+
+        def serve() -> None:
+            with listening.accept()[0] as other:
+                other.sendall(b'{"QMP": {}}\n')
+                other.recv(4096)
+                other.sendall(said)
+                other.recv(4096)
+        served = threading.Thread(target=serve)
+        served.start()
+        with Qmp(tmp_path / "monitor") as monitor:
+            monitor.wait(3600)
+        served.join()
+
+
 def test_a_qemu_that_ends_is_told(bare):
     with Machine(prepare(str(bare())), 1) as machine:
         machine.boot(20)

@@ -200,14 +200,14 @@ class PatchedReader(Reader):
     def __init__(self, below: Reader, words: Dict[int, Tuple[int, int]]) -> None:
         super().__init__(below.ram)
         self.source = below.source
-        self._below, self._copied = below, words
+        self._below, self._words = below, words
 
     def first_words(self) -> Optional[bytes]:
         return self._below.first_words()
 
     def _read(self, pa: int, n: int) -> bytes:
         data = bytearray(self._below.read(pa, n))
-        for at, (word, size) in self._copied.items():
+        for at, (word, size) in self._words.items():
             if pa <= at and at + size <= pa + n:
                 data[at - pa:at - pa + size] = word.to_bytes(size, "little")
         return bytes(data)

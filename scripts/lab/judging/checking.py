@@ -354,7 +354,10 @@ class ScenarioRun:
         """Plays it to its end, or as far as the kernel goes."""
         hindrance = None
         try:
-            self._renew_shell() if self._scenario.ends_shell else self._play()
+            if self._scenario.ends_shell:
+                self._renew_shell()
+            else:
+                self._play()
             self._machine.check(last_chance=not self.is_spent)
         except (Panicked, Silent, _DidNotRun) as error:
             hindrance = _hindrance(self._heard_out(error))

@@ -12,6 +12,9 @@ from typing import Any
 from .. import Trouble
 
 
+_MOST_AT_ONCE = 1 << 16  # bytes
+
+
 class Gone(Trouble):
     """QEMU ended by itself."""
 
@@ -29,11 +32,12 @@ class Qmp:
 
     def __init__(self, path: Path | str, limit_s: float = 300, gone: Callable[[], Trouble] = _gone) -> None:
         self._gone, self._limit_s = gone, limit_s
+        self._unread = b""
+        self._was_told = False      # something unasked, since the last wait()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(limit_s)
         try:
             self._socket.connect(str(path))
-            self._lines = self._socket.makefile("r", encoding="utf-8")
             self._next()  # the greeting
             self.execute("qmp_capabilities")
         except (OSError, Trouble):
@@ -48,23 +52,28 @@ class Qmp:
 
     def close(self) -> None:
         """Lets the next one in."""
-        self._lines.close()
         self._socket.close()
 
     def wait(self, limit_s: float) -> None:
-        """Returns when QEMU says something unasked, as where the machine stops or goes on, or has gone; or after limit_s."""
-        select.select([self._socket], [], [], max(0.0, limit_s))
+        """Returns when QEMU says something unasked, as where the machine stops or goes on, or has gone; or after limit_s. What it has
+        said so beside an answer counts, too: that may have been after what was asked."""
+        if not self._was_told and not self._unread:
+            select.select([self._socket], [], [], max(0.0, limit_s))
+        self._was_told = False
 
     def _next(self) -> dict:
-        try:
-            line = self._lines.readline()
-        except TimeoutError:
-            raise Trouble(f"QEMU's monitor has said nothing for {self._limit_s:g} s") from None
-        except OSError:  # an end with something unread is a reset
-            line = ""
-        if not line.endswith("\n"):
-            raise self._gone()
-        return json.loads(line)
+        while b"\n" not in self._unread:
+            try:
+                more = self._socket.recv(_MOST_AT_ONCE)
+            except TimeoutError:
+                raise Trouble(f"QEMU's monitor has said nothing for {self._limit_s:g} s") from None
+            except OSError:  # an end with something unread is a reset
+                more = b""
+            if not more:
+                raise self._gone()
+            self._unread += more
+        line, _, self._unread = self._unread.partition(b"\n")
+        return dict(json.loads(line))
 
     def execute(self, command: str, **arguments: object) -> Any:
         """Runs a QMP command; events on the way are dropped."""
@@ -81,6 +90,7 @@ class Qmp:
                 return reply["return"]
             if "error" in reply:
                 raise Trouble(f"QEMU refuses {command}: {reply['error'].get('desc', reply['error'])}")
+            self._was_told = True
 
     def human(self, line: str) -> str:
         """Runs a line of the human monitor and returns what it prints."""

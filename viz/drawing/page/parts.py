@@ -30,7 +30,8 @@ from ..scene import dot, svg
 
 _CHUNK = 1 << 20        # bytes of RAM whose frames are one part
 
-FIGURES = ("family", "matrix", "ram")
+VIEWS = ("family", "matrix", "ram")
+"""The figures that a page shows of a state, one at a time."""
 
 Parts = Mapping[str, str]
 """JSON by a part's name."""
@@ -89,8 +90,8 @@ class Scribe:
         return said
 
     def dots(self) -> list[str]:
-        """The figures of the last state as DOT, in the order of FIGURES; "" for one that could not be drawn."""
-        return [dot.write(one.scene, one.title) if (one := self._drawn.get(name)) else "" for name in FIGURES]
+        """The figures of the last state as DOT, in the order of VIEWS; "" for one that could not be drawn."""
+        return [dot.write(one.scene, one.title) if (one := self._drawn.get(name)) else "" for name in VIEWS]
 
     def _figure(self, name: str, draw: Callable[[], Drawing]) -> str:
         self._drawn.pop(name, None)

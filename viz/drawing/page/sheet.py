@@ -10,10 +10,10 @@ from pathlib import Path
 from ..figures import ram
 from ..scene import web
 from ..scene.text import in_html
-from .parts import Change
+from .parts import VIEWS, Change
 
 _HERE = Path(__file__).parent
-_VIEWS = (("family", "Family"), ("matrix", "Matrix"), ("ram", "RAM"))
+_VIEWS = tuple(zip(VIEWS, ("Family", "Matrix", "RAM")))
 _OF_A_PROCESS = (("space", "Address space"), ("table", "Page table"), ("walk", "Walk"), ("frame", "Frame"))
 
 
@@ -61,7 +61,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False, dots: Sequence[
 """
 
 
-FIGURES = ("family", "matrix", "ram", "fault", "address-space", "table", "walk")
+FIGURES = (*VIEWS, "fault", "address-space", "table", "walk")
 
 _OTHERS = "<p class=\"keys\">PDF, PNG and the other figures, of this page's file: <code>python3 viz FIGURE FILE -o FIGURE.pdf</code></p>"
 
