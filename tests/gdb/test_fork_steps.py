@@ -234,6 +234,16 @@ def test_ctrl_c_while_it_waits_leaves_nothing(machine, session):
     one.wait_for("\nalive")
 
 
+def test_ctrl_c_in_the_moment_of_continue_stops_the_machine(machine, session):
+    """GDB gives it to the Python that hears of the event, and would wait for ever for a stop that nobody asks for."""
+    gdb = session(machine(1))
+    gdb.ask("python\nimport os, signal\nfrom shrimpy.live.session import session\nwas = session._goes_on\n"
+            "def hit():\n  session._goes_on = was\n  os.kill(os.getpid(), signal.SIGINT)\n  was()\n"
+            "session._goes_on = hit\nend")
+    said = gdb.ask("continue")
+    assert "SIGINT" in said and "Python Exception" not in said, said
+
+
 def test_a_machine_that_ends_ends_it_in_words(machine, session):
     one = machine(1)
     gdb = session(one)

@@ -249,9 +249,9 @@ def test_qemu_gdb_and_gdb_in_two_terminals(cpus):
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("continue")
             qemu.expect(r"\$ ")
-            qemu.sendline("echo hello, world")
-            qemu.expect("\nhello, world")
-            for _ in range(3):
+            for word in "hello", "again", "and again":
+                qemu.sendline(f"echo {word}, world")
+                qemu.expect(f"\n{word}, world")    # it runs: a Ctrl-C before could be for GDB itself
                 gdb.sendcontrol("c")
                 gdb.expect(r"SIGINT.*\(gdb\) ")
                 gdb.sendline("continue")

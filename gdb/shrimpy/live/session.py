@@ -25,11 +25,16 @@ from . import parameters, recording, stop
 USUAL_RAM_BYTES = 128 << 20     # of QEMU's machine as xv6 trees start it
 
 
+def _interrupt() -> None:
+    gdb.execute("interrupt")
+
+
 class Session:
     """What is known of the one inferior that GDB has selected."""
 
     def __init__(self) -> None:
         self._moves = 0
+        self.n_resumes = 0                      # how often the machine has gone on
         self._info: tuple[tuple, DebugInfo, str | None] | None = None
         self._live: tuple[gdb.TargetConnection | None, Reader, str] | None = None
         self._again: UnchangedReader | None = None      # what snapshots of the live machine are read by, where pages cost no packets
@@ -39,13 +44,27 @@ class Session:
         self._recognised: tuple | None = None   # (connection or core, kernel)
         self.previous: Snapshot | None = None   # what xv6-diff compares with
         for event in ("stop", "memory_changed", "register_changed", "new_objfile",
-                      "inferior_deleted", "exited", "cont"):
+                      "inferior_deleted", "exited"):
             registry = getattr(gdb.events, event, None)
             if registry is not None:
                 registry.connect(self._moved)
+        gdb.events.cont.connect(self._resumed)
 
     def _moved(self, _event: object) -> None:
         self._moves += 1
+
+    def _resumed(self, _event: object) -> None:
+        """GDB gives a Ctrl-C of this moment to Python, and it would be lost: the machine runs on, and GDB does not know that
+        it was asked. The only listener to this event that there is, so that the moment is short."""
+        try:
+            self._goes_on()
+        except KeyboardInterrupt:
+            self._goes_on()
+            gdb.post_event(_interrupt)          # GDB has not told the machine to go on yet
+
+    def _goes_on(self) -> None:
+        self._moves += 1
+        self.n_resumes += 1
 
     def moves(self) -> int:
         """Grows whenever the machine may have moved or been written to."""

@@ -127,9 +127,10 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         self._programs: dict[Path, Program] = {}
         for name in ("new_objfile", "clear_objfiles"):
             getattr(gdb.events, name).connect(self._forget)
-        gdb.events.cont.connect(self._runs)
+        self._n_resumes = 0                                 # of the session, when the three were found
 
-    def _runs(self, _event: object) -> None:
+    def _forget_what_ran(self) -> None:
+        self._n_resumes = session.n_resumes
         self._users.clear()
         self._interrupted.clear()
         self._callers.clear()
@@ -161,6 +162,8 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             return None
         self._busy = True
         try:
+            if self._n_resumes != session.n_resumes:
+                self._forget_what_ran()
             return self._unwind(pending)
         except Exception:  # noqa: BLE001  whatever a stranger's memory holds: GDB knows another way, or ends the list there
             return None
