@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def source(tmp_path) -> Path:
     (folder / "kernel").mkdir(parents=True)
     (folder / "kernel/vm.c").write_text("int x;")
     put(tmp_path / "out", "ann", told(runs=1))
-    due.note(tmp_path / "out", "ann", Basis(due.digest(folder), ("--cpus", "2")))
+    due.note(tmp_path / "out", "ann", Basis(due.digest(folder), ("--cpus", "2"), due.kit()))
     return folder
 
 
@@ -177,6 +178,23 @@ def test_other_points_and_options_are_told_apart(source, tmp_path):
     assert why(source, worth={"runs": 2.0}) is Why.POINTS and why(source, options=()) is Why.OPTIONS
     due.note(tmp_path / "out", "ann", None)
     assert why(source) is Why.UNMARKED
+
+
+def test_marks_of_another_kit_are_made_again(source, tmp_path):
+    due.note(tmp_path / "out", "ann", Basis(due.digest(source), ("--cpus", "2"), "another"))
+    assert why(source) is Why.KIT
+
+
+def test_a_kit_is_its_files_but_for_what_python_compiles(tmp_path):
+    def kit(compiled: str, text: str, name: str) -> str:
+        shutil.rmtree(tmp_path / "kit", ignore_errors=True)
+        (tmp_path / "kit/gdb/__pycache__").mkdir(parents=True)
+        (tmp_path / "kit/gdb/__pycache__/load.pyc").write_text(compiled)
+        (tmp_path / "kit/gdb" / name).write_text(text)
+        due.kit.cache_clear()
+        return due.kit(tmp_path / "kit")
+    first = kit("1", "x", "load.py")
+    assert kit("2", "x", "load.py") == first and first not in (kit("1", "y", "load.py"), kit("1", "x", "run.py"))
 
 
 def test_a_file_of_any_size_can_be_compared(tmp_path):

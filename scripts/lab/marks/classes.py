@@ -85,7 +85,7 @@ def check_one(folder: Path, name: str, out: Path, options: Sequence[str], worth:
         results.claim(out / name)
         shutil.rmtree(out / name, ignore_errors=True)
         source = folder / _submissions(folder)[name]
-        basis = Basis(due.digest(source), tuple(options))   # before the check, during which files may change
+        basis = Basis(due.digest(source), tuple(options), due.kit())   # before the check, during which files may change
         with _tree(source, name) as tree:
             status, said = _check(tree, out / name, [*options, *(["--points", worth] if worth else [])])
         if status in (0, 1) and (out / name / results.GRADESCOPE).is_file():

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from shrimpy import files
 
+from .. import ROOT
 from . import results
 
+_KIT = ("gdb", "scripts", "viz")     # folders of the checkout that marks and pages are made by
 _MOST_READ = 64 << 20   # bytes of one file; of a larger one the size and the time are compared
 
 
@@ -25,14 +28,26 @@ class Why(enum.Enum):
     CHANGED = "its files have changed"
     POINTS = "the points of the rules have changed"
     OPTIONS = "the options of the check have changed"
+    KIT = "Shrimpy itself has changed"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Basis:
-    """What marks were made of. digest: of the files, see digest(); options: check's."""
+    """What marks were made of. digest: of the files, see digest(); options: check's; kit: the digest of what made them, see kit()."""
 
     digest: str
     options: tuple[str, ...]
+    kit: str
+
+
+@functools.lru_cache(maxsize=None)
+def kit(checkout: Path = ROOT) -> str:
+    """SHA-256 of a checkout's files that decide marks, but for what Python compiles."""
+    whole = hashlib.sha256()
+    for path in sorted(path for name in _KIT for path in (checkout / name).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            whole.update(os.fsencode(path.relative_to(checkout)) + b"\0" + _content(path))
+    return whole.hexdigest()
 
 
 def digest(source: Path) -> str:
@@ -74,18 +89,19 @@ def note(out: Path, name: str, basis: Basis | None) -> None:
     if basis is None:
         path.unlink(missing_ok=True)
     else:
-        files.write(str(path), json.dumps({"digest": basis.digest, "options": basis.options}) + "\n")
+        files.write(str(path), json.dumps(dataclasses.asdict(basis)) + "\n")
 
 
 def why(source: Path, out: Path, name: str, worth: Mapping[str, float], options: Sequence[str]) -> Why | None:
-    """Why a submission must be marked; None when its marks are of these files, points and options. Nothing is written.
+    """Why a submission must be marked; None when its marks are of these files, points and options, and of
+    this kit. Nothing is written.
 
     source: its folder or archive; out: the folder of all marks; worth: points by rule; options: check's, without the points
     """
     try:
         told = json.loads((out / name / results.GRADESCOPE).read_text())
         noted = json.loads(_note(out, name).read_text())
-        made_of = Basis(noted["digest"], tuple(noted["options"]))
+        made_of = Basis(noted["digest"], tuple(noted["options"]), noted.get("kit", ""))
         told_worth = {one["name"].partition(":")[0]: one["max_score"] for one in told["tests"]}
     except (OSError, ValueError, KeyError, TypeError):
         return Why.UNMARKED
@@ -93,6 +109,8 @@ def why(source: Path, out: Path, name: str, worth: Mapping[str, float], options:
         return Why.POINTS
     if made_of.options != tuple(options):
         return Why.OPTIONS
+    if made_of.kit != kit():
+        return Why.KIT
     try:
         return None if digest(source) == made_of.digest else Why.CHANGED
     except OSError:
