@@ -96,7 +96,7 @@ def test_each_has_its_folder(marked):
         told = json.loads((out / name / "results.json").read_text())
         assert f"{told['score']:g}" == row["points"]
         assert xml.parse(out / name / "results.xml").getroot().tag == "testsuites"
-    assert {"fault.svg", "fault.png"} <= {path.name for path in (out / "wrong").iterdir()}
+    assert {"fault.svg", "fault.png", "fault.pdf", "fault.dot"} <= {path.name for path in (out / "wrong").iterdir()}
     assert (out / "wrong/fault.svg").read_text().count("shrimp-pair") and not list((out / "good, O'Brien").glob("fault.*"))
     assert "panic: out of luck" in (out / "hostile/console.log").read_text()
     assert "error:" in (out / "broken/build.log").read_text()

@@ -51,7 +51,7 @@ def test_demo_judges_and_draws():
     assert done.returncode == 0, done.stderr
     assert re.search(r"^PASS: \d+", done.stdout, re.M)
     drawn = re.findall(r"^drawn: (.+)$", done.stdout, re.M)
-    assert {Path(name).suffix for name in drawn} == {".svg", ".pdf", ".png"}
+    assert {Path(name).suffix for name in drawn} == {".svg", ".pdf", ".png", ".dot"}
     assert all(Path(name).stat().st_size > 1000 for name in drawn)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -98,6 +99,30 @@ def test_what_a_monitor_says_beside_an_answer_is_not_waited_for_again(tmp_path, 
         served.start()
         with Qmp(tmp_path / "monitor") as monitor:
             monitor.wait(3600)
+        served.join()
+
+
+def test_whether_a_machine_stands_is_asked_once_and_then_heard(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(tmp_path / "monitor"))
+        listening.listen()
+        asked = []
+
+        def serve() -> None:
+            with listening.accept()[0] as other:
+                other.sendall(b'{"QMP": {}}\n')
+                for said in (b'{"return": {}}\n', b'{"return": {"running": true}}\n{"event": "STOP"}\n',
+                             b'{"event": "RESUME"}\n{"return": {"running": true}}\n'):
+                    asked.append(json.loads(other.recv(4096))["execute"])
+                    other.sendall(said)
+                other.recv(4096)
+        served = threading.Thread(target=serve)
+        served.start()
+        with Qmp(tmp_path / "monitor") as monitor:
+            assert monitor.stands() == (True, 1) == monitor.stands()
+            assert asked == ["qmp_capabilities", "query-status"]
+            assert monitor.stands(exactly=True) == (False, 2) == monitor.stands()
+            assert len(asked) == 3
         served.join()
 
 

@@ -1,7 +1,9 @@
 """A page in a real browser, headless Chromium: typed into, clicked on, and what it asks for and says on its console."""
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,10 +87,10 @@ class Chromium:
         return (folder / name).read_bytes()
 
     def asked(self) -> list[str]:
-        """What the page has asked for since the last look; not the browser's own start page."""
+        """What the page has asked for since the last look; not the browser's own start page, nor what a picture of its own is read from."""
         events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"
-                and e["params"]["documentURL"].startswith(self.url)]
+                and e["params"]["documentURL"].startswith(self.url) and not e["params"]["request"]["url"].startswith("data:")]
 
     def log(self, kind: str) -> list[dict]:
         return self.driver.get_log(kind)
@@ -126,6 +128,33 @@ def contrasts(chromium: Chromium) -> list[tuple[float, str]]:
             found.push([(a + .05) / (b + .05), `${said} (${ink} on ${ground})`]);
         }
         return found;""")
+
+
+def size_pt(svg: bytes) -> tuple[int, int]:
+    """Width and height, as an SVG document says them."""
+    _, _, width, height = re.search(rb'viewBox="([^"]+)"', svg)[1].split()
+    return round(float(width)), round(float(height))
+
+
+def is_png(png: bytes, svg: bytes) -> None:
+    """Whether a PNG file (RFC 2083) is as large as the SVG in twice the pixels of CSS, and has something on it."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = (int.from_bytes(png[at:at + 4], "big") for at in (16, 20))
+    assert all(abs(n - 2 * points * 96 / 72) < 3 for n, points in zip((width, height), size_pt(svg)))
+    assert len(png) > 10_000
+
+
+def printed(one: Chromium, button: str) -> tuple[int, int]:
+    """What comes on paper when a button asks for the print dialogue: one page, and its width and height in pt. Headless, there is no
+    dialogue: what it would print is printed in its place."""
+    one.js("window.print = () => { window.asked = document.title; }")
+    one.click(button)
+    assert one.js("return window.asked")
+    pdf = base64.b64decode(one.cdp("Page.printToPDF", preferCSSPageSize=True)["data"])
+    one.js("dispatchEvent(new Event('afterprint'))")
+    [(width, height)] = re.findall(rb"/MediaBox \[0 0 ([.\d]+) ([.\d]+)\]", pdf)
+    assert len(re.findall(rb"/Type /Page\b(?!s)", pdf)) == 1 and b"/Font" in pdf
+    return round(float(width)), round(float(height))
 
 
 @contextmanager

@@ -348,6 +348,9 @@ def test_a_figure_of_a_page_that_stands_alone_is_kept(shown, tmp_path: Path):
     scribe = parts.Scribe()
     for step in document.parse(films.text()).steps[:2]:
         scribe.parts(step.index)
+    svg = (tmp_path / "family.svg").read_bytes()
+    browsing.is_png(one.kept(tmp_path, "family.png", lambda: one.click("#keep-png")), svg)
+    assert browsing.printed(one, "#keep-pdf") == browsing.size_pt(svg)
     assert (tmp_path / "family.dot").read_text(encoding="utf-8") == scribe.dots()[0]
 
 

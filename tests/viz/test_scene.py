@@ -20,6 +20,7 @@ from drawing.figures import Drawing             # noqa: E402
 from drawing.film import document               # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.scene import dot, outline, shapes  # noqa: E402
+from drawing.scene import svg as writer         # noqa: E402
 
 
 def figures() -> dict[str, Drawing]:
@@ -49,6 +50,15 @@ def test_graphviz_puts_the_same_words_and_boxes_at_the_same_places(name: str):
     assert [g.get("id") for g in ET.fromstring(theirs).iter(pictures.SVG + "g") if g.get("id")] == \
         [g.get("id") for g in ET.fromstring(ours).iter(pictures.SVG + "g") if g.get("id")]
     assert pictures.tips(theirs) == pictures.tips(ours)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_page_is_given_the_same_whether_it_was_drawn_before_or_not(name: str):
+    one = FIGURES[name]
+    element = writer.inlined(one.scene, "what <it> is", "p-", "a & b")
+    for _ in ("at first", "again"):
+        said = writer.text(one.scene, "what <it> is", "p-", "a & b")
+        assert ET.canonicalize(said) == ET.canonicalize(ET.tostring(element, encoding="unicode"))
 
 
 @pytest.mark.parametrize("name", FIGURES)

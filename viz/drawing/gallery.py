@@ -62,7 +62,7 @@ def figures(index: Index, processes: Sequence[Process], reel: Optional[Film]) ->
              Figure("fault", "What is wrong?", lambda: fault.draw(index))]
     if reel:
         found += [Figure("diff", f"What has {reel.function} changed?", partial(_fork, reel)),
-                  Figure("film", f"How does {reel.function} build it?", partial(film.draw, reel), ("html", "pdf"),
+                  Figure("film", f"How does {reel.function} build it?", partial(film.draw, reel), ("html", "pdf", "png", "dot"),
                          partial(film.draw, reel, [_still(reel)]))]
     return found
 

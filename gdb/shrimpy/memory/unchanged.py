@@ -52,10 +52,10 @@ class UnchangedReader(Reader):
         self.n_made = self.n_compared = 0
 
     def look(self, info: object) -> None:
-        before = self._part.parts if info is self._part.given else {}
+        last = self._part
+        before, pages = (last.parts, last.pages) if info is last.given else ({}, set())
         self._part = _Part(info, before)
-        pages: Set[int] = set().union(*(part.pages for part in before.values()))
-        if len(self._copies) != len(pages - {_FIRST_WORDS}):
+        if len(self._copies) != len(pages) - (_FIRST_WORDS in pages):
             self._copies = {pa: data for pa, data in self._copies.items() if pa in pages}
         self._changed = set(self._below.changed(self._copies))
         self.n_compared += len(self._copies)

@@ -22,6 +22,8 @@ from .shown import in_html
 SUMMARY = "summary.html"
 _FIGURES = (f"{results.FAULT}.png", f"{marking.FILM}.html")     # the one that is named in a mail: the first that is there
 _BESIDE = {results.TEXT: "the marks as text", f"{results.FAULT}.svg": "the figure of what is wrong",
+           f"{results.FAULT}.pdf": "the same for paper", f"{results.FAULT}.png": "the same in pixels",
+           f"{results.FAULT}.dot": "the same for Graphviz",
            f"{marking.FILM}.html": "the story, as a film", results.CONSOLE: "the console", results.BUILD: "the build",
            results.CHECKPOINT: "the machine at the first failure"}
 _VERDICTS = {marking.PASSED: "pass", marking.FAILED: "FAIL", marking.WARNED: "warning", marking.SKIPPED: "not\xa0judged"}

@@ -34,6 +34,8 @@ class Qmp:
         self._gone, self._limit_s = gone, limit_s
         self._unread = b""
         self._was_told = False      # something unasked, since the last wait()
+        self._stands: bool | None = None
+        self._n_turns = 0           # how often it has stopped or gone on
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(limit_s)
         try:
@@ -76,7 +78,7 @@ class Qmp:
         return dict(json.loads(line))
 
     def execute(self, command: str, **arguments: object) -> Any:
-        """Runs a QMP command; events on the way are dropped."""
+        """Runs a QMP command."""
         request: dict = {"execute": command}
         if arguments:
             request["arguments"] = arguments
@@ -90,7 +92,22 @@ class Qmp:
                 return reply["return"]
             if "error" in reply:
                 raise Trouble(f"QEMU refuses {command}: {reply['error'].get('desc', reply['error'])}")
-            self._was_told = True
+            self._told(reply)
+
+    def stands(self, exactly: bool = False) -> tuple[bool, int]:
+        """Whether the machine is stopped, and how often it has stopped or gone on, by the events that have come. exactly: by all there
+        are until now, for which QEMU is asked; else it is not disturbed."""
+        if exactly or self._stands is None:
+            self._stands = not self.execute("query-status")["running"]
+        while self._unread or select.select([self._socket], [], [], 0)[0]:
+            self._told(self._next())
+        return self._stands, self._n_turns
+
+    def _told(self, event: dict) -> None:
+        self._was_told = True
+        if event.get("event") in ("STOP", "RESUME"):
+            self._stands = event["event"] == "STOP"
+            self._n_turns += 1
 
     def human(self, line: str) -> str:
         """Runs a line of the human monitor and returns what it prints."""

@@ -23,8 +23,8 @@ from .marking import FAILED, FILM, MANY, PASSED, SKIPPED, WARNED, Mark, Marks
 TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS = "results.txt", "results.xml", "results.json", "snapshot.json", "origins.json"
 FAULT, CONSOLE, BUILD, CHECKPOINT = "fault", "console.log", "build.log", "checkpoint.zip"
 PAGE, MAIL = "page.html", "mail.txt"    # of a class, made of the others
-_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, f"{FAULT}.svg", f"{FAULT}.png", f"{FILM}.json", f"{FILM}.html", CONSOLE, BUILD,
-         CHECKPOINT, f"{FILM}.svg", PAGE, MAIL}
+_OURS = {TEXT, JUNIT, GRADESCOPE, SNAPSHOT, ORIGINS, *(f"{FAULT}.{kind}" for kind in figures.FORMATS), f"{FILM}.json", f"{FILM}.html",
+         CONSOLE, BUILD, CHECKPOINT, f"{FILM}.svg", PAGE, MAIL}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _MOST_OUTPUT = 20_000  # characters of one text in a report
 
@@ -69,7 +69,7 @@ def _fill(folder: Path, marks: Marks) -> None:
         (folder / SNAPSHOT).write_text(marks.snapshot.to_json())
         if any(case.status == FAILED and case.kind == "rule" for case in marks.cases):
             try:
-                figures.draw(FAULT, folder / SNAPSHOT, *_origins(folder, marks), folder=folder, formats=("svg", "png"))
+                figures.draw(FAULT, folder / SNAPSHOT, *_origins(folder, marks), folder=folder)
             except Trouble as trouble:
                 notes.append(f"no fault diagram: {trouble}")
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import BUILD, ROOT, Trouble, cli, typed
 from ..kernels.tree import copy_of
 
-FORMATS = ("svg", "pdf", "png")
+FORMATS = ("svg", "pdf", "png", "dot")
 FOLDER = BUILD / "diagrams"
 _LIMIT_S = 600  # the programs that it runs have limits of their own
 

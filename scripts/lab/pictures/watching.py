@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, thread_time
+from typing import TypeVar
 
 from shrimpy import snapshot
 from shrimpy.memory.elf import Elf, ElfError
@@ -49,6 +50,8 @@ _MOST_PRINTED = 1 << 20     # bytes of the console's file, which is in memory wh
 _SAME_BYTES = 4096      # of the kernel's code, by which it is recognised
 
 _UNKNOWN = Stop(hart=None)
+
+T = TypeVar("T")
 
 _ENDED = {"says": "The machine has ended: this is what was seen last.", "over": True}     # no page asks then why nothing comes
 
@@ -117,7 +120,7 @@ class Watcher:
         self._ask(lambda monitor: monitor.execute("cont"))
         self._paused_here = False
 
-    def _ask(self, question: Callable[[Qmp], object]) -> object:
+    def _ask(self, question: Callable[[Qmp], T]) -> T:
         if self._monitor is None:
             raise ValueError("The machine's monitor is in use: it cannot be paused from here.")
         with self._asking:
@@ -171,14 +174,14 @@ class Watcher:
     def _look(self) -> None:
         if not self._is_known():
             return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
-        stands = self._stands()
+        stands, turns = self._stands()
         self.n_looks += 1
         try:
             seen = self._take()
             agrees = stands or seen == self._take()
         except ReadError:
             agrees = False
-        if stands != self._stands():        # stopped, or let go on, in between
+        if (stands, turns) != self._stands(exactly=stands):     # stopped, or let go on, in between
             return
         self._console()
         if not agrees:
@@ -204,13 +207,13 @@ class Watcher:
         info, fry, shrimp, origin = self._known
         return snapshot.take(self._again, info, _UNKNOWN, fry=fry, shrimp=shrimp, fry_from=origin)
 
-    def _stands(self) -> bool:
-        """Whether the machine is stopped: by us, or by GDB."""
+    def _stands(self, exactly: bool = False) -> tuple[bool, int]:
+        """As Qmp.stands: it is stopped by us, or by GDB. A machine that runs is not asked for it with each picture: that takes turns from
+        the guest, and waits for a busy host twice."""
         try:
-            said = self._ask(lambda monitor: monitor.execute("query-status"))
+            return self._ask(lambda monitor: monitor.stands(exactly))
         except ValueError:
-            return False
-        return isinstance(said, dict) and not said["running"]
+            return False, 0
 
     def _moving(self) -> None:
         self._n_moving += 1

@@ -37,7 +37,6 @@
     by("progress").value = i + 1;
     for (const id of ["first", "previous"]) by(id).setAttribute("aria-disabled", i === 0);
     for (const id of ["next", "last"]) by(id).setAttribute("aria-disabled", i === steps.length - 1);
-    by("keep-others").textContent = `python3 viz film film.json --steps ${i + 1} -o step-${i + 1}.pdf -o step-${i + 1}.png`;
     document.title = `${i + 1}. ${step.querySelector("h2").textContent} · ${title}`;
   }
 
@@ -155,7 +154,8 @@
     root.style.setProperty("--words", `${Math.ceil(Math.max(...heights))}px`);
   }
 
-  by("keep-svg").addEventListener("click", () => keeping.svg(steps[at].querySelector("figure svg").outerHTML, `step-${at + 1}`));
+  for (const kind of ["svg", "png", "pdf"])
+    by(`keep-${kind}`).addEventListener("click", () => keeping[kind](steps[at].querySelector("figure svg").outerHTML, `step-${at + 1}`));
   by("keep-dot").addEventListener("click", () => keeping.dot(at, `step-${at + 1}`));
   by("keep").hidden = false;
 

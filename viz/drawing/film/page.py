@@ -29,7 +29,7 @@ def page(film: Film, title: str, pictures: Sequence[Element], dots: Sequence[str
     script = web.script(_HERE / "page.js")
     n = len(film.steps)
     steps = "\n".join(_step(i, n, step, picture) for i, (step, picture) in enumerate(zip(film.steps, pictures), 1))
-    return f"""{web.head(title, css, script)}<body>
+    return f"""{web.head(title, css, script, "img-src data:")}<body>
 <a class="skip" href="#step-1">Skip to the steps</a>
 <header class="head">
 <h1>{in_html(title)}</h1>
@@ -89,8 +89,10 @@ first, last, <kbd>Space</kbd> play, pause, <kbd>F</kbd> full screen</p>
 
 _KEEP = """<footer class="keep" id="keep" hidden>
 <p role="group" aria-label="Keep the step's picture">Keep the picture: <button type="button" id="keep-svg">SVG</button>
+<button type="button" id="keep-png">PNG</button> <button type="button" id="keep-pdf">PDF</button>
 <button type="button" id="keep-dot">DOT</button></p>
-<p>PDF and PNG of the film's file: <code id="keep-others"></code></p>
+<p>PDF is kept by the browser's print dialogue. Several steps as a strip for paper: \
+<code>scripts/python viz film film.json -o strip.pdf</code> (or .svg, .png, .dot)</p>
 </footer>"""
 
 

@@ -366,18 +366,18 @@
   by("keep").hidden = false;
   for (const id of ["keep-snapshot", "keep-film"]) by(id).hidden = !live;
   by("keep-film").href = "film.html";
-  by("keep-svg").addEventListener("click", () => {
-    const view = viewed(), svg = parts[view].svg;
-    if (svg === undefined) return;
-    keeping.svg(svg, view);
-  });
+  for (const kind of ["svg", "png", "pdf"])
+    by(`keep-${kind}`).addEventListener("click", () => {
+      const view = viewed(), svg = parts[view].svg;
+      if (svg !== undefined) keeping[kind](svg, view);
+    });
   by("keep-dot").addEventListener("click", () => {
     const view = viewed();
     if (parts[view].svg !== undefined) keeping.dot(VIEWS.length * at + VIEWS.indexOf(view), view);
   });
 
   by("keep-file").hidden = !live;
-  by("keep-svg").hidden = live;
+  for (const kind of ["svg", "png", "pdf"]) by(`keep-${kind}`).hidden = live;
   by("keep-dot").hidden = by("dots") === null;
   by("keep-it").addEventListener("click", () => {
     const name = `${by("which").value}.${by("kind").value}`, ask = asked === null ? "" : asked;

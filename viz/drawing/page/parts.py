@@ -16,7 +16,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import tostring
 
 from ..figures import Drawing, family, matrix, ram
 from ..film import phrases
@@ -101,8 +100,7 @@ class Scribe:
             return encoded({"why": str(e)})
         known = self._figures.get(name)
         if known is None or known[0] is not one:
-            made = svg.inlined(one.scene, one.description, f"{name}-", one.title)
-            self._figures[name] = known = one, encoded({"svg": tostring(made, encoding="unicode")})
+            self._figures[name] = known = one, encoded({"svg": svg.text(one.scene, one.description, f"{name}-", one.title)})
         return known[1]
 
 

@@ -21,7 +21,7 @@ def html(title: str, tape: Sequence[Change], live: bool = False, dots: Sequence[
     """The page, with its first states. live: whether a server tells it of more; dots: the figures of each state as DOT, if known."""
     css = (_HERE / "page.css").read_text(encoding="utf-8") + web.dark(ram.DARK)
     script = web.script(_HERE / "page.js")
-    allowed = ("connect-src 'self'", "img-src data:") if live else ()
+    allowed = ("img-src data:", *(("connect-src 'self'",) if live else ()))
     also = '<meta name="referrer" content="no-referrer">\n' + (f"{_NO_ICON}\n" if live else "")
     # what could end the element, or begin a comment in it, is written otherwise
     states = f"[{','.join(one.to_json() for one in tape)}]".replace("<", "\\u003c")
@@ -63,7 +63,8 @@ def html(title: str, tape: Sequence[Change], live: bool = False, dots: Sequence[
 
 FIGURES = (*VIEWS, "fault", "address-space", "table", "walk")
 
-_OTHERS = "<p class=\"keys\">PDF, PNG and the other figures, of this page's file: <code>python3 viz FIGURE FILE -o FIGURE.pdf</code></p>"
+_OTHERS = "<p class=\"keys\">PDF is kept by the browser's print dialogue. The other figures, of a file of xv6-snapshot's or the page's \
+<em>snapshot</em>: <code>scripts/python viz FIGURE FILE -o FIGURE.pdf</code> (or .svg, .png, .dot)</p>"
 
 _NO_ICON = '<link rel="icon" href="data:,">'    # else the browser asks the server for one
 
@@ -73,6 +74,7 @@ _CONTROLS = """<div class="controls" role="group" aria-label="Time">
 <button type="button" id="newest" aria-keyshortcuts="End" hidden>Now</button>
 <span id="keep" role="group" aria-label="Keep" hidden>Keep
 <a id="keep-snapshot" download="snapshot.json">snapshot</a> <button type="button" id="keep-svg">SVG</button>
+<button type="button" id="keep-png">PNG</button> <button type="button" id="keep-pdf">PDF</button>
 <button type="button" id="keep-dot" hidden>DOT</button>
 <span id="keep-file" hidden><select id="which" aria-label="Figure">{figures}</select>
 <select id="kind" aria-label="Kind of file"><option>svg<option>pdf<option>png<option>dot</select>

@@ -10,9 +10,44 @@ const keeping = {
     URL.revokeObjectURL(url);
   },
 
-  svg(shown, name) {
+  // shown: the text of an svg element. As a document: the root, and its size in CSS pixels.
+  document(shown) {
     const root = new DOMParser().parseFromString(shown.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '), "image/svg+xml");
-    keeping.save(new XMLSerializer().serializeToString(root), "image/svg+xml", `${name}.svg`);
+    const [, , width, height] = root.documentElement.getAttribute("viewBox").split(" ").map(points => Math.ceil(points * 96 / 72));
+    return {text: new XMLSerializer().serializeToString(root), width, height};
+  },
+
+  svg(shown, name) {
+    keeping.save(keeping.document(shown).text, "image/svg+xml", `${name}.svg`);
+  },
+
+  async png(shown, name) {
+    const {text, width, height} = keeping.document(shown), image = new Image(), canvas = document.createElement("canvas");
+    image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+    await image.decode();
+    [canvas.width, canvas.height] = [2 * width, 2 * height];
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob(made => keeping.save(made, "image/png", `${name}.png`));
+  },
+
+  // A browser writes PDF only by its print dialogue: it gets a paper of the figure's size with nothing else on it.
+  pdf(shown, name) {
+    const {width, height} = keeping.document(shown), {title} = document, only = document.createElement("figure"), sheet = new CSSStyleSheet();
+    sheet.replaceSync(`@media print { @page { size: ${width}px ${height}px; margin: 0; } body > :not(#only) { display: none !important; }
+      html, body, #only { margin: 0; padding: 0; border: 0; } #only { display: block; }
+      #only svg { display: block; width: ${width}px; height: ${height - 1}px; max-width: none; } }
+      @media screen { #only { display: none; } }`);
+    only.id = "only";
+    only.innerHTML = shown;
+    document.body.append(only);
+    document.adoptedStyleSheets.push(sheet);
+    document.title = name;      // what the dialogue proposes as the file's name
+    addEventListener("afterprint", () => {
+      only.remove();
+      document.adoptedStyleSheets.pop();
+      document.title = title;
+    }, {once: true});
+    print();
   },
 
   // The text of DOT number n, of those that web.packed() wrote.

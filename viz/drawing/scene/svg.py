@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Optional
 
 from . import outline, style
 from .outline import Curve
-from .shapes import Box, Disc, Group, Line, Part, Scene, Text
+from .shapes import Box, Disc, Group, Line, Part, Scene, Shape, Text
 from .text import printable
 
 BASELINE = 0.36         # of the size of text, from the middle of its line down to its baseline
@@ -42,10 +42,46 @@ def inlined(scene: Scene, description: str, prefix: str, label: str) -> ET.Eleme
     for element in root.iter():
         if name := element.get("id"):
             element.set("id", prefix + name)
+    _describe(root, description, prefix, label)
+    return root
+
+
+def text(scene: Scene, description: str, prefix: str, label: str) -> str:
+    """What inlined() makes, written out. What was drawn in the same place before is not written again: of one picture after the
+    other most is the same."""
+    root = write(Scene().sized(scene.width, scene.height))
+    _describe(root, description, prefix, label)
+    return ET.tostring(root, encoding="unicode").removesuffix("</svg>") + "".join(_texts(scene.parts, prefix)) + "</svg>"
+
+
+def _describe(root: ET.Element, description: str, prefix: str, label: str) -> None:
     name = f"{prefix}description"
     root.insert(0, _said("desc", name, description))
     root.attrib.update({"role": "img", "aria-label": label, "aria-describedby": name})
-    return root
+
+
+def _texts(parts: Sequence[Part], prefix: str) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, Group):
+            yield _group_text(part.id and prefix + part.id, part.tip, part.kind)
+            yield from _texts(part.parts, prefix)
+            yield "</g>"
+        else:
+            yield _shape_text(part)
+
+
+@lru_cache(maxsize=1 << 13)
+def _group_text(id_: Optional[str], tip: Optional[str], kind: Optional[str]) -> str:
+    """A group's element as far as what is in it."""
+    made = group_element(ET.Element("g"), Group(id_, tip, kind, ()))
+    return ET.tostring(made, encoding="unicode", short_empty_elements=False).removesuffix("</g>")
+
+
+@lru_cache(maxsize=1 << 14)
+def _shape_text(shape: Shape) -> str:
+    above = ET.Element("g")
+    _write(above, [shape])
+    return "".join(ET.tostring(one, encoding="unicode") for one in above)
 
 
 def _said(tag: str, name: str, said: str) -> ET.Element:

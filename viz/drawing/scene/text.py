@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import lru_cache
 from html import escape
 
 from . import style
@@ -18,7 +19,12 @@ def fitting_chars(width: float, size: float = style.FONT_PT) -> int:
 
 
 def wrap(line: str, n_chars: int) -> list[str]:
-    return textwrap.wrap(line, n_chars, break_on_hyphens=False) or [""]
+    return list(_wrapped(line, n_chars))
+
+
+@lru_cache(maxsize=4096)    # a page says the same again and again
+def _wrapped(line: str, n_chars: int) -> tuple[str, ...]:
+    return tuple(textwrap.wrap(line, n_chars, break_on_hyphens=False) or [""])
 
 
 def shorten(s: str, n_chars: int) -> str:
