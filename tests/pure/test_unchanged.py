@@ -9,7 +9,7 @@ from machine import BASE, FRY, SHRIMP, Machine, family
 from shrimpy.memory.readers import PAGE, BytesReader, Reader, ReadError
 from shrimpy.memory.sv39 import R, U, W
 from shrimpy.memory.unchanged import UnchangedReader
-from shrimpy.snapshot import Hart, Snapshot, Stop, take
+from shrimpy.snapshot import Hart, Snapshot, Stop, take, taking
 
 CONSTANTS = {"fry": FRY, "shrimp": SHRIMP, "fry_from": "macro"}
 HARTS = (Hart(0, None, "S", None, None, "scheduler"),)
@@ -95,6 +95,27 @@ def test_one_change_makes_one_process_and_one_table_again():
     assert twice.n_made() == 2, "the process, and its table of the lowest addresses"
     m.map(child.root, 0x1000, child.pages[0x1000], R | W | U)
     assert twice.n_made() == 2, "one look before is all that is kept"
+
+
+def test_a_free_list_that_was_torn_while_it_was_read_has_nobody_search_all_of_ram(monkeypatch):
+    m = family(n_frames=2048, nproc=16)
+    m.write_free_list()
+
+    class Torn(BytesReader):
+        """The first frame is taken, and filled with zeros, between a look at the list's head and one at the links."""
+
+        def first_words(self) -> bytes:
+            words = super().first_words()
+            return words.translate(bytes(256)) if running else words
+    running = True
+    reader = UnchangedReader(Torn(memoryview(m.ram), BASE))
+    searched = []
+    monkeypatch.setattr(taking, "claim", lambda *_: searched.append(1))
+    with pytest.raises(ReadError, match="changed"):
+        take(reader, m.info, Stop(), HARTS, **CONSTANTS)
+    assert not searched
+    running = False
+    assert take(reader, m.info, Stop(), HARTS, **CONSTANTS) == take(BytesReader(memoryview(m.ram), BASE), m.info, Stop(), HARTS, **CONSTANTS)
 
 
 def test_of_a_machine_that_stands_still_bytes_are_compared_and_no_entry_is_decoded():

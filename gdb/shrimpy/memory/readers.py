@@ -76,6 +76,10 @@ class Reader:
     def forget(self) -> None:
         """What is being made is more than a function of what was read: it is not to be used again."""
 
+    def confirm(self) -> None:
+        """Before something that takes long: raises ReadError where what this look has read is known to have changed since, as it may
+        while a machine runs."""
+
     def close(self) -> None:
         """Give back what the reader holds; reading afterwards is an error."""
 

@@ -96,6 +96,10 @@ class UnchangedReader(Reader):
     def forget(self) -> None:
         self._part.holds = False
 
+    def confirm(self) -> None:
+        if self._below.changed(self._copies) or self._words is not None and not self._below.has_first_words(self._words):
+            raise ReadError("memory has changed while it was read")
+
     def page(self, pa: int) -> bytes:
         data = self._copies.get(pa)
         if data is None:

@@ -259,6 +259,8 @@ class _Taking:
 
     def _claimed(self, accounts: Accounts, procs: Sequence[Proc], some_run: bool) -> Tuple[Tuple[Frame, ...], Runs]:
         """The same, with the owners of frames that nobody was known to use."""
+        if sum(n for _, n in accounts.lost()) > _MANY_LOST:
+            self.reader.confirm()
         if not self.layout.nproc and self.kernel.has_processes():
             self._note_unseen(accounts, len(procs), some_run)
         claim(accounts, self.kernel, procs, self.kernel_places.find)
@@ -415,6 +417,10 @@ def _uses(process: Process) -> Iterator[Tuple[int, User, int]]:
 
 _TAIL = 256
 """Bytes at the end of FRY that say whether its frame was zeroed."""
+
+_MANY_LOST = 256
+"""Frames without an owner. To look for the owners of all of RAM takes seconds, and a free list whose first frame was taken while it was
+read can end there."""
 
 _MAX_STACK_RUN = 64
 """Pages of a run that may be a kernel stack; a longer one is a second map of RAM."""
