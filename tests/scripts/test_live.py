@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -171,9 +172,9 @@ def test_a_storm_on_8_harts_is_never_called_a_failure_and_nothing_grows(machine:
 def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_pictures: int) -> None:
     """Judges n pictures that agreed twice and are new, of processes that fork, exit and wait on 8 harts; counts what is kept. It takes
     no rest, and of ten pictures draws one: what is judged is the same, and all of it takes an hour on two cores that are idle."""
-    drawn = watching.Scribe.parts
+    drawn, turns = watching.Scribe.parts, itertools.count()
     monkeypatch.setattr(Watcher, "_rest", lambda *_: None)
-    monkeypatch.setattr(watching.Scribe, "parts", lambda scribe, index, *more: drawn(scribe, index, *more) if watcher.n_judged % 10 == 0
+    monkeypatch.setattr(watching.Scribe, "parts", lambda scribe, index, *more: drawn(scribe, index, *more) if next(turns) % 10 == 0
                         else {"now": "{}", "lamp": encoded(lamp(index))})
     one = machine(8, kernel=variant.build("programs", programs=sorted((ROOT / "tests/gdb/programs").glob("*.c"))))
     with debugger.Session(one.kernel.elf) as gdb:
