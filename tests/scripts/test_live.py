@@ -171,7 +171,7 @@ def test_a_storm_on_8_harts_is_never_called_a_failure_and_nothing_grows(machine:
 
 def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_pictures: int) -> None:
     """Judges n pictures that agreed twice and are new, of processes that fork, exit and wait on 8 harts; counts what is kept. It takes
-    no rest, and of ten pictures draws one: what is judged is the same, and all of it takes an hour on two cores that are idle."""
+    no rest, and of ten pictures draws one: what is judged is the same. 7 to 11 pictures a second beside a load of 20."""
     drawn, turns = watching.Scribe.parts, itertools.count()
     monkeypatch.setattr(Watcher, "_rest", lambda *_: None)
     monkeypatch.setattr(watching.Scribe, "parts", lambda scribe, index, *more: drawn(scribe, index, *more) if next(turns) % 10 == 0
