@@ -196,5 +196,5 @@ def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_pictures: int)
     blocks = [n for n, _ in sizes]
     first, second = blocks[:len(blocks) // 2], blocks[len(blocks) // 2:]
     assert first and max(second) < 1.5 * max(first), f"memory grows: {blocks}"
-    print(f"{watcher.n_looks} looks in {monotonic() - began:.0f} s, {watcher.n_judged} pictures that agreed and were new judged; {min(blocks)} to {max(blocks)} "
-          f"blocks of memory, at most {max(n for _, n in sizes)} states kept")
+    print(f"{watcher.n_looks} looks in {monotonic() - began:.0f} s, {watcher.n_judged} pictures that agreed and were new judged; "
+          f"{min(blocks)} to {max(blocks)} blocks of memory, at most {max(n for _, n in sizes)} states kept")
