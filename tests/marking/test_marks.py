@@ -179,6 +179,7 @@ def test_the_folder_is_whole_and_replaced_whole(tmp_path, wrong, monkeypatch):
     results.write(out, marks(outcome(wrong)))
     names = {path.name for path in out.iterdir()}
     assert names >= {"results.txt", "results.xml", "results.json", "snapshot.json", "console.log", "build.log"}
+    assert names >= {f"fault.{kind}" for kind in ("svg", "pdf", "png", "dot")}
     assert (out / "console.log").read_text() == "== family\nbooting\n$ \n" and (out / "build.log").read_text() == "make: done\n"
     assert json.loads((out / "snapshot.json").read_text())["schema"] == "shrimpy-snapshot"
     results.write(out, marking.never_ran("lab", NotBuilt("lab does not build: x", "log"), points.DEFAULT, 1))
