@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .. import Trouble
 from ..machines.qmp import Gone
-from ..patience import Patience
+from ..patience import Patience, limit_s
 from .machine import RecordedMachine
 from .wire import Closed, Wire
 
@@ -27,6 +27,7 @@ _VECTORS = ("stvec", "mtvec")  # RISC-V Privileged 3.1.7, 4.1.2
 _PC = b"p20"
 _MOST_STEPS = 4  # that lead to the next instruction
 _LOOK_S = 0.25
+_STILL = 6  # so many times sooner than it must answer a machine that runs must execute an instruction
 _WATCHED = (b"watch", b"rwatch", b"awatch")
 
 
@@ -170,7 +171,8 @@ class Place:
         return Hit(here, _watched(said)) if here < until else None
 
     def _reply(self, packet: bytes | None, runs: bool = False) -> bytes:
-        patience, came = Patience(None, self.machine.pid), -1
+        limit = limit_s() / _STILL if runs else None
+        patience, came = Patience(limit, self.machine.pid), -1
         try:
             if packet is not None:
                 self.wire.send(packet)
@@ -178,7 +180,9 @@ class Place:
                 if runs:
                     self._check_wanted()
                     if (here := self.count) > came:  # it may be a long way
-                        patience, came = Patience(None, self.machine.pid), here
+                        patience, came = Patience(limit, self.machine.pid), here
+                if patience.is_over and runs:  # what is next in the log does not come
+                    raise Trouble(f"the replay differs from the recording: it stands still at instruction {came}")
                 if patience.is_over:
                     raise Trouble(f"the recording cannot be replayed: QEMU has not answered for {patience.limit_s:g} s")
             return said
