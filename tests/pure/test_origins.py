@@ -109,6 +109,18 @@ def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken(
     assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, 0, 1, taken) and not questions.is_the_end(asked, 2, 1, other)
 
 
+def test_of_a_count_that_nobody_lowered_who_came_to_the_frame_last_is_asked():
+    m = family()
+    snapshot = m.snapshot()
+    last = snapshot.process(5)
+    frame, entry = next((one.pa, one.pte_at) for one in last.mappings if one.va == SHRIMP)
+    low = Verdict("count-matches", Subject("frames", pa=frame), FAIL, Reason(Kind.MISCOUNTED, frame=frame, label="kmem.refs", value=1, bound=2))
+    found = culprits.of(low, snapshot)
+    assert (found.uncounted, found.pte_at, found.proc, found.value) == (True, entry, last.proc, frame)
+    asked = questions.about(found, m.reader(), m.info)
+    assert [(one.what, one.instead) for one in asked][-1] == (What.ENTRY, True) and all(one.instead for one in asked if one.what != What.COUNT)
+
+
 def test_who_counted_a_frame_down_before_it_was_taken_is_not_asked():
     taken, down = ["takefree", "kalloc", "kzalloc", "fork"], ["drop", "kfree", "growproc"]
     asked = questions.Question(What.COUNT.value, 0x80001000, 2)

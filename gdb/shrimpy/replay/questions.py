@@ -25,7 +25,8 @@ class Question:
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    another function than this, since the frame was taken; label: as Origin has it
+    another function than this, since the frame was taken; instead: only where none before it of its cause is answered; label: as
+    Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -36,6 +37,7 @@ class Question:
     then: bool = False
     rises: bool = False
     apart: Optional[str] = None
+    instead: bool = False
 
 
 @record
@@ -53,21 +55,26 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     frame = culprit.frame
     if frame is not None and culprit.unmapped is not None:
         found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
-    field = _field(culprit, kernel)
-    if field is not None:
-        found.append(field)
-    entry = _entry(culprit, reader)
-    if entry is not None:
-        found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
+    if not culprit.uncounted:
+        found += _held(culprit, kernel)
     count = _count(culprit, kernel)
     if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
         found.append(Question(What.FREED.value, frame))
     found += count
+    if culprit.uncounted:
+        found += (replace(one, instead=True) for one in _held(culprit, kernel))
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and (culprit.lost or not found):
         found.append(Question(What.FRAME.value, frame))
     return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+
+
+def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    """The field of the process that holds the frame, and the entry."""
+    field, entry = _field(culprit, kernel), _entry(culprit, kernel.reader)
+    then = field is None and culprit.value is not None
+    return ([field] if field is not None else []) + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
 
 
 def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:

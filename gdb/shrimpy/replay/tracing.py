@@ -30,8 +30,12 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
             yield _origin(one, store)
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
-    told = [tuple(dict.fromkeys(origin for one in each.questions for origin in of(one, each.now))) for each in asked]
-    return [_without_taking(one) for one in told]
+
+    def told(each: Asked) -> Tuple[Origin, ...]:
+        before = [one for one in each.questions if not one.instead]
+        some = before if any(first[one, each.now] for one in before) else each.questions
+        return tuple(dict.fromkeys(origin for one in some for origin in of(one, each.now)))
+    return [_without_taking(told(each)) for each in asked]
 
 
 def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:

@@ -26,7 +26,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
         return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
-        return Culprit(frame=why.frame, count=why.label, freed=why.free)
+        return _of_count(why, snapshot)
     if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
         return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
                        late=why.functions)
@@ -80,6 +80,17 @@ def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], 
     that is right to hold it: it is the process's own page."""
     own = process is not None and any(each.va == snapshot.layout.fry != entry.va and each.pa == frame for each in process.mappings)
     return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process and not own else None, None if own else frame, frame)
+
+
+def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
+    """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last."""
+    found = Culprit(frame=why.frame, count=why.label, freed=why.free)
+    users = [(one, each) for one in snapshot.processes for each in one.mappings if each.pa == why.frame and each.n_pages == 1]
+    if not users:
+        return found
+    process, mapping = max(users, key=lambda user: user[0].pid)
+    held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
+    return replace(found, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc, value=held.value)
 
 
 def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:
