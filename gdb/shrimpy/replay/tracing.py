@@ -46,15 +46,9 @@ def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
 
 def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
     """The last store before an instruction of each, all found on one way through the run as far as they are few."""
-    if not some:
-        return
-    found = stores.few({Bytes(one.pa, one.size) for one, _ in some}, info, max(now for _, now in some))
-    for one, now in some:
-        what = Bytes(one.pa, one.size)
-        history = found[what]
-        if history is None:
-            history = stores.last(what, info, now, functools.partial(_is_wanted, one))
-        last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+    asked = [(Bytes(one.pa, one.size), now, functools.partial(_is_wanted, one)) for one, now in some]
+    for (one, _), history in zip(some, stores.lasts(asked, info) if asked else ()):
+        last = history.stores[-1] if history.stores else None
         if last is not None and questions.is_the_end(one, last.old, last.new, _names(last)):
             last = None
         # An entry that was never written was cleared when its table was made, which may have been clear before.
