@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
-from ..kernel import Kernel
+from ..kernel import Kernel, processes
 from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
@@ -55,7 +55,9 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     frame = culprit.frame
     if frame is not None and culprit.unmapped is not None:
         found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
-    if not culprit.uncounted:
+    if culprit.early:
+        found += _state(culprit, info)
+    elif not culprit.uncounted:
         found += _held(culprit, kernel)
     count = _count(culprit, kernel)
     if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
@@ -68,6 +70,12 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     if frame is not None and (culprit.lost or not found):
         found.append(Question(What.FRAME.value, frame))
     return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+
+
+def _state(culprit: Culprit, info: DebugInfo) -> List[Question]:
+    shape = processes.shape(info)
+    place = shape.direct("state") if shape else None
+    return [Question(What.FIELD.value, culprit.proc + place.offset, place.type.size, "state")] if place and culprit.proc else []
 
 
 def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:

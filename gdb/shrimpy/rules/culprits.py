@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Collection, Mapping, Optional, Sequence, Tuple
 
 from ..origins import Culprit
 from ..memory.sv39 import pa_of
@@ -17,8 +17,8 @@ _FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
 _FRAMES = (Differs.NOT_SHARED, Differs.SHARED, Differs.MOVED, Differs.CROWD)
 
 
-def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -> Optional[Culprit]:
-    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last."""
+def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), can_run: Collection[int] = ()) -> Optional[Culprit]:
+    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last; can_run: see rules.Known."""
     why = verdict.reason or Reason(K.NOTHING_HERE)
     process = snapshot.process(verdict.pid) if verdict.pid is not None else None
     entry = _entry(process, verdict.va, verdict.pte_at)
@@ -36,6 +36,10 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return Culprit(proc=process.proc, value=process.sz)
     if why.kind in (K.ROOT_SHARED, K.TABLE_SHARED) and process is not None and why.process is not None:
         process = max((one for one in (process, snapshot.process(why.process.pid)) if one is not None), key=lambda one: one.pid)
+    if process is not None and verdict.pid in can_run:     # what it lacks may come, but too late
+        return Culprit(proc=process.proc, early=True)
+    if why.kind == K.SATP_NOT_ROOT and why.frame is not None and process is not None:
+        return Culprit(root=why.frame, va=_shared_page(process, snapshot))
     if why.kind in (K.SATP_NOT_ROOT, K.ROOT_SHARED):
         return Culprit(proc=process.proc, value=process.root) if process is not None else None
     if why.kind == K.TABLE_SHARED:     # of the younger: the older was there first
@@ -67,6 +71,12 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _shared_page(process: Process, snapshot: Snapshot) -> Optional[int]:
+    """SHRIMP where a process has it, else FRY."""
+    layout = snapshot.layout
+    return layout.shrimp if any(one.va == layout.shrimp for one in process.mappings) else layout.fry
 
 
 def _youngest(process: Process, why: Reason, snapshot: Snapshot) -> Process:

@@ -186,7 +186,7 @@ class _Asking(contextlib.ExitStack):
         for one in (each for each in wanted if not each.asked):
             again = next(filter(one.is_like, replace(judgement, profile=self._profile).verdicts), None)
             if again is not None:
-                self._note(one, culprits.of(again, judgement.snapshot, earlier), machine, count)
+                self._note(one, culprits.of(again, judgement.snapshot, earlier, judgement.known.can_run), machine, count)
         if all(one.asked for one in wanted):
             raise _Enough
 
