@@ -36,11 +36,11 @@ class Culprit:
     """What of memory a failure is about, all that is known of it.
 
     pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it
-    should not; early: its state, by which it can run already. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that
+    should not. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that
     mapped it last.
     count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the frame,
-    was never counted. at: the word of a page. late: of a frame that was free already, the
-    functions that gave it back then, innermost first.
+    was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
+    first. early: the state of proc says too soon that it can run.
     """
 
     pte_at: Optional[int] = address(default=None)
@@ -48,7 +48,6 @@ class Culprit:
     va: Optional[int] = address(default=None)
     proc: Optional[int] = address(default=None)
     value: Optional[int] = address(default=None)
-    early: bool = False
     frame: Optional[int] = address(default=None)
     freed: bool = False
     lost: bool = False
@@ -58,6 +57,7 @@ class Culprit:
     uncounted: bool = False
     at: Optional[int] = address(default=None)
     late: Tuple[str, ...] = ()
+    early: bool = False
 
 
 @record

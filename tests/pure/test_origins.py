@@ -49,6 +49,25 @@ def test_a_page_that_is_missing_is_asked_of_the_entry_that_it_would_have():
     assert (found.pte_at, found.root, found.va) == (None, m.processes[4].root, SHRIMP)
 
 
+def test_a_child_that_can_run_too_early_is_asked_of_its_state():
+    m = family()
+    m.unmap(m.processes[4].root, SHRIMP)
+    snapshot = m.snapshot()
+    missing = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
+    found = culprits.of(missing, snapshot, can_run={4})
+    assert found == Culprit(proc=snapshot.process(4).proc, early=True)
+    [asked] = questions.about(found, m.reader(), m.info)
+    assert (asked.label, asked.size) == ("state", 4) and culprits.of(missing, snapshot).pte_at != found.pte_at
+
+
+def test_another_table_in_satp_is_asked_of_what_it_maps():
+    m = family()
+    other = m.processes[3].root
+    satp = Verdict("satp-is-root", Subject("process", Named(4, "sh")), FAIL, Reason(Kind.SATP_NOT_ROOT, frame=other),
+                   process=Named(4, "sh"))
+    assert culprits.of(satp, m.snapshot()) == Culprit(root=other, va=SHRIMP)
+
+
 def test_wrong_rights_are_the_entrys_alone():
     m = family()
     m.map(m.processes[4].root, FRY, m.processes[4].fry, R | W)
@@ -119,6 +138,12 @@ def test_of_a_count_that_nobody_lowered_who_came_to_the_frame_last_is_asked():
     assert (found.uncounted, found.pte_at, found.proc, found.value) == (True, entry, last.proc, frame)
     asked = questions.about(found, m.reader(), m.info)
     assert [(one.what, one.instead) for one in asked][-1] == (What.ENTRY, True) and all(one.instead for one in asked if one.what != What.COUNT)
+
+
+def test_what_clears_a_new_table_has_written_none_of_its_entries():
+    asked = questions.Question(What.ENTRY.value, 0x80001000)
+    assert questions.is_new(asked, 0, ["memset", "uvmcreate", "proc_pagetable"]) and questions.is_new(asked, 0, ["kzalloc", "walk"])
+    assert not questions.is_new(asked, 0, ["uvmunmap", "exec"]) and not questions.is_new(asked, 1, ["memset", "kfree"])
 
 
 def test_who_counted_a_frame_down_before_it_was_taken_is_not_asked():

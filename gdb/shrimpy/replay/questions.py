@@ -142,6 +142,11 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     return True
 
 
+def is_new(asked: Question, new: int, names: Sequence[str]) -> bool:
+    """Whether a store only cleared a table that was being made, in which an entry is asked about, whatever had been there."""
+    return asked.what == What.ENTRY and new == 0 and names[:1] != [] and names[0] in ALLOCATING
+
+
 def is_the_end(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about:
     where its last reference is wanted, or who gave it back too often."""

@@ -51,6 +51,8 @@ def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator
         last = history.stores[-1] if history.stores else None
         if last is not None and questions.is_the_end(one, last.old, last.new, _names(last)):
             last = None
+        if last is not None and questions.is_new(one, last.new, _names(last)):
+            last = last._replace(old=last.new)
         # An entry that was never written was cleared when its table was made, which may have been clear before.
         yield history.same if last is None and one.what == What.ENTRY else last
 
