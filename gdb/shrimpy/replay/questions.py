@@ -14,7 +14,7 @@ from ..origins import Culprit, What
 from ..records import address, many, record, word
 
 _SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
-                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
+                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
