@@ -68,6 +68,15 @@ def test_another_table_in_satp_is_asked_of_what_it_maps():
     assert culprits.of(satp, m.snapshot()) == Culprit(root=other, va=SHRIMP)
 
 
+def test_where_a_heap_and_a_segment_meet_the_later_of_size_and_entry_is_wanted():
+    m = family()
+    seen = m.snapshot().process(4)
+    meets = Verdict("segment-place", Subject("process", Named(4, "sh")), FAIL, Reason(Kind.ATTACHED_PLACE, va=0, value=seen.sz),
+                    process=Named(4, "sh"), va=0)
+    asked = questions.about(culprits.of(meets, m.snapshot()), m.reader(), m.info)
+    assert {(one.what, one.rival) for one in asked} == {(What.FIELD.value, True), (What.ENTRY.value, True)}
+
+
 def test_wrong_rights_are_the_entrys_alone():
     m = family()
     m.map(m.processes[4].root, FRY, m.processes[4].fry, R | W)

@@ -13,8 +13,9 @@ from ..memory.readers import PAGE, Reader, ReadError
 from ..origins import Culprit, What
 from ..records import address, many, record, word
 
-_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
-                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
+_SERVING = ALLOCATING | frozenset((
+    "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc", "uvmfree",
+    "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
@@ -25,8 +26,8 @@ class Question:
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    another function than this, since the frame was taken; instead: only where none before it of its cause is answered; label: as
-    Origin has it
+    another function than this, since the frame was taken; instead: only where none before it of its cause is answered; rival: of
+    these of one cause only the last store is told; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -38,6 +39,7 @@ class Question:
     rises: bool = False
     apart: Optional[str] = None
     instead: bool = False
+    rival: bool = False
 
 
 @record
@@ -82,7 +84,8 @@ def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:
     """The field of the process that holds the frame, and the entry."""
     field, entry = _field(culprit, kernel), _entry(culprit, kernel.reader)
     then = field is None and culprit.value is not None
-    return ([field] if field is not None else []) + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
+    asked = ([field] if field is not None else []) + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
+    return [replace(one, rival=culprit.rivals) for one in asked]
 
 
 def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:

@@ -31,11 +31,13 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
 
-    def told(each: Asked) -> Tuple[Origin, ...]:
+    def answer(each: Asked) -> Tuple[Origin, ...]:
         before = [one for one in each.questions if not one.instead]
         some = before if any(first[one, each.now] for one in before) else each.questions
-        return tuple(dict.fromkeys(origin for one in some for origin in of(one, each.now)))
-    return [_without_taking(told(each)) for each in asked]
+        told = [(one.rival, origin) for one in some for origin in of(one, each.now)]
+        last = max((origin.instruction for rival, origin in told if rival), default=0)
+        return tuple(dict.fromkeys(origin for rival, origin in told if not rival or origin.instruction == last))
+    return [_without_taking(answer(each)) for each in asked]
 
 
 def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
