@@ -41,6 +41,7 @@ class Culprit:
     count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the frame,
     was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
     first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
+    own: one field holds value by right, and another may, too.
     """
 
     pte_at: Optional[int] = address(default=None)
@@ -59,6 +60,7 @@ class Culprit:
     late: Tuple[str, ...] = ()
     early: bool = False
     rivals: bool = False
+    own: bool = False
 
 
 @record

@@ -32,14 +32,18 @@ def test_a_wrong_frame_is_asked_of_its_entry_and_of_the_process_that_holds_it():
     assert (found.pte_at, found.proc, found.value, found.frame) == (entry, seen.proc, wrong, wrong)
 
 
-def test_a_process_is_not_asked_why_it_holds_its_own_page():
+def test_a_process_is_not_asked_why_it_holds_its_own_page_unless_two_fields_do():
     m = family()
     process = m.processes[4]
     m.map(process.root, SHRIMP, process.fry, R | W | U)
     snapshot = m.snapshot()
     verdict = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
     found = culprits.of(verdict, snapshot)
-    assert found.pte_at is not None and (found.proc, found.value) == (None, None)
+    assert found.pte_at is not None and found.own
+    assert [one.what for one in questions.about(found, m.reader(), m.info)][:1] == [What.ENTRY]
+    for name in "fry", "shrimp":
+        m.put(snapshot.process(4).proc + m.info.field("proc", name).offset, process.fry)
+    assert [(one.what, one.rival) for one in questions.about(found, m.reader(), m.info)][:2] == [(What.FIELD, True)] * 2
 
 
 def test_a_page_that_is_missing_is_asked_of_the_entry_that_it_would_have():

@@ -82,10 +82,12 @@ def _state(culprit: Culprit, info: DebugInfo) -> List[Question]:
 
 def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:
     """The field of the process that holds the frame, and the entry."""
-    field, entry = _field(culprit, kernel), _entry(culprit, kernel.reader)
-    then = field is None and culprit.value is not None
-    asked = ([field] if field is not None else []) + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
-    return [replace(one, rival=culprit.rivals) for one in asked]
+    fields, entry = _fields(culprit, kernel), _entry(culprit, kernel.reader)
+    if culprit.own:
+        fields = [replace(one, rival=True) for one in fields] if len(fields) > 1 else []
+    then = not fields and culprit.value is not None and not culprit.own
+    asked = fields[:None if culprit.own else 1] + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
+    return [replace(one, rival=True) for one in asked] if culprit.rivals else asked
 
 
 def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
@@ -109,14 +111,15 @@ def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
     return [less] if late is None else [replace(less, apart=culprit.late[late]), less]
 
 
-def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
+def _fields(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    """Those of the process that hold the value."""
     if culprit.proc is None or not culprit.value:
-        return None
+        return []
     try:
         words = kernel.words_of_proc(culprit.proc)
     except ReadError:
-        return None
-    return next((Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value), None)
+        return []
+    return [Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value]
 
 
 def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:

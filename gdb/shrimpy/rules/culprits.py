@@ -91,10 +91,10 @@ def _youngest(process: Process, why: Reason, snapshot: Snapshot) -> Process:
 
 
 def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], snapshot: Snapshot) -> Culprit:
-    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too, unless
-    that is right to hold it: it is the process's own page."""
+    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too; of the
+    process's own page only where two do."""
     own = process is not None and any(each.va == snapshot.layout.fry != entry.va and each.pa == frame for each in process.mappings)
-    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process and not own else None, None if own else frame, frame)
+    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process else None, frame, frame, own=own)
 
 
 def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
