@@ -14,8 +14,8 @@ from ..origins import Culprit, What
 from ..records import address, many, record, word
 
 _SERVING = ALLOCATING | frozenset((
-    "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc", "uvmfree",
-    "freewalk", "copyout", "either_copyout", "setrunnable"))
+    "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc",
+    "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
