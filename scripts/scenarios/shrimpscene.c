@@ -134,7 +134,7 @@ static void withchild(void) {
   wait();
 }
 
-// In user mode until the host says so; every trap of it is the timer's.
+// In user mode until the host says so, or until it is killed; every trap of it is the timer's.
 static void runs(void) {
   letgone = 0; // in a frame of its own from now on, whatever fork shares
   tell();
@@ -165,6 +165,8 @@ static void family(void) {
   role("parent", getpid());
   role("runner", runner);
   look();
+  if (TYPED)
+    kill(runner);
   letgo();
 }
 

@@ -7,7 +7,7 @@ from shrimpy.live.callstack import place_at
 from shrimpy.live.session import session
 from shrimpy.replay import stores
 
-_AT_ONCE = 20
+_AT_ONCE = 200
 
 
 def _named(places):

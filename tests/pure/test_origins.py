@@ -32,14 +32,18 @@ def test_a_wrong_frame_is_asked_of_its_entry_and_of_the_process_that_holds_it():
     assert (found.pte_at, found.proc, found.value, found.frame) == (entry, seen.proc, wrong, wrong)
 
 
-def test_a_process_is_not_asked_why_it_holds_its_own_page():
+def test_a_process_is_not_asked_why_it_holds_its_own_page_unless_two_fields_do():
     m = family()
     process = m.processes[4]
     m.map(process.root, SHRIMP, process.fry, R | W | U)
     snapshot = m.snapshot()
     verdict = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
     found = culprits.of(verdict, snapshot)
-    assert found.pte_at is not None and (found.proc, found.value) == (None, None)
+    assert found.pte_at is not None and found.own
+    assert [one.what for one in questions.about(found, m.reader(), m.info)][:1] == [What.ENTRY]
+    for name in "fry", "shrimp":
+        m.put(snapshot.process(4).proc + m.info.field("proc", name).offset, process.fry)
+    assert [(one.what, one.rival) for one in questions.about(found, m.reader(), m.info)][:2] == [(What.FIELD, True)] * 2
 
 
 def test_a_page_that_is_missing_is_asked_of_the_entry_that_it_would_have():
@@ -47,6 +51,34 @@ def test_a_page_that_is_missing_is_asked_of_the_entry_that_it_would_have():
     m.unmap(m.processes[4].root, SHRIMP)
     found = culprits.of_divergence(Divergence(Differs.MISSING, cell=Cell(2, "SHRIMP")), m.snapshot(), {2: 4})
     assert (found.pte_at, found.root, found.va) == (None, m.processes[4].root, SHRIMP)
+
+
+def test_a_child_that_can_run_too_early_is_asked_of_its_state():
+    m = family()
+    m.unmap(m.processes[4].root, SHRIMP)
+    snapshot = m.snapshot()
+    missing = next(v for v in evaluate(snapshot) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
+    found = culprits.of(missing, snapshot, can_run={4})
+    assert found == Culprit(proc=snapshot.process(4).proc, early=True)
+    [asked] = questions.about(found, m.reader(), m.info)
+    assert (asked.label, asked.size) == ("state", 4) and culprits.of(missing, snapshot).pte_at != found.pte_at
+
+
+def test_another_table_in_satp_is_asked_of_what_it_maps():
+    m = family()
+    other = m.processes[3].root
+    satp = Verdict("satp-is-root", Subject("process", Named(4, "sh")), FAIL, Reason(Kind.SATP_NOT_ROOT, frame=other),
+                   process=Named(4, "sh"))
+    assert culprits.of(satp, m.snapshot()) == Culprit(root=other, va=SHRIMP)
+
+
+def test_where_a_heap_and_a_segment_meet_the_later_of_size_and_entry_is_wanted():
+    m = family()
+    seen = m.snapshot().process(4)
+    meets = Verdict("segment-place", Subject("process", Named(4, "sh")), FAIL, Reason(Kind.ATTACHED_PLACE, va=0, value=seen.sz),
+                    process=Named(4, "sh"), va=0)
+    asked = questions.about(culprits.of(meets, m.snapshot()), m.reader(), m.info)
+    assert {(one.what, one.rival) for one in asked} == {(What.FIELD.value, True), (What.ENTRY.value, True)}
 
 
 def test_wrong_rights_are_the_entrys_alone():
@@ -107,6 +139,24 @@ def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken(
     assert not questions.answers(asked, 1, 2, ["kdup", "fork"])
     taken = ["takefree", "kalloc", "kzalloc", "fork"]
     assert questions.answers(asked, 0, 1, taken) and questions.is_the_end(asked, 0, 1, taken) and not questions.is_the_end(asked, 2, 1, other)
+
+
+def test_of_a_count_that_nobody_lowered_who_came_to_the_frame_last_is_asked():
+    m = family()
+    snapshot = m.snapshot()
+    last = snapshot.process(5)
+    frame, entry = next((one.pa, one.pte_at) for one in last.mappings if one.va == SHRIMP)
+    low = Verdict("count-matches", Subject("frames", pa=frame), FAIL, Reason(Kind.MISCOUNTED, frame=frame, label="kmem.refs", value=1, bound=2))
+    found = culprits.of(low, snapshot)
+    assert (found.uncounted, found.pte_at, found.proc, found.value) == (True, entry, last.proc, frame)
+    asked = questions.about(found, m.reader(), m.info)
+    assert [(one.what, one.instead) for one in asked][-1] == (What.ENTRY, True) and all(one.instead for one in asked if one.what != What.COUNT)
+
+
+def test_what_clears_a_new_table_has_written_none_of_its_entries():
+    asked = questions.Question(What.ENTRY.value, 0x80001000)
+    assert questions.is_new(asked, 0, ["memset", "uvmcreate", "proc_pagetable"]) and questions.is_new(asked, 0, ["kzalloc", "walk"])
+    assert not questions.is_new(asked, 0, ["uvmunmap", "exec"]) and not questions.is_new(asked, 1, ["memset", "kfree"])
 
 
 def test_who_counted_a_frame_down_before_it_was_taken_is_not_asked():

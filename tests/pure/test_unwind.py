@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shrimpy.kernel import stacks, unwind
+from shrimpy.kernel.cnames import OUTERMOST, outermost
+from shrimpy.kernel.debuginfo import DebugInfo
+from shrimpy.memory.elf import Range
 
 START, SP, RA, FP = 0x100, 0x3fe0, 0xabc, 0x3ff0
 
@@ -96,3 +99,8 @@ def test_stores_of_integers_that_are_not_to_the_own_frame():
     assert list(stacks.stores(code)) == [(2, 9, 24, 4), (6, 18, 80, 8), (12, 8, -20, 4), (16, 11, 3, 1), (20, 14, 124, 4),
                                          (22, 14, 248, 8), (28, 5, 2047, 4)]
     assert list(stacks.stores(code[:-1]))[-1] == (22, 14, 248, 8), "cut off"
+
+
+def test_a_function_that_is_called_as_the_first_one_is_begins_no_stack():
+    functions = tuple(Range(0x80000000 + 16 * at, 16, name) for at, name in enumerate(("_entry", "start", "main", "fork", "start")))
+    assert outermost(DebugInfo(functions=functions)) == OUTERMOST - {"start"} and outermost(DebugInfo()) == OUTERMOST

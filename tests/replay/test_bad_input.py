@@ -20,8 +20,10 @@ from lab.replay import recording
 from lab.replay.place import Place
 from lab.replay.server import Server
 from lab.replay.wire import Wire
+from shrimpy.memory import elf
 
 WFI, NOP = 0x10500073, 0x00000013
+_LOOP = struct.pack("<I", 0x0000006f)  # j .
 
 
 def spoil_log(folder: Path) -> None:
@@ -78,6 +80,18 @@ def test_a_log_that_ends_early_is_told_and_does_not_hang(recorded, tmp_path):
     with Place(machine, recorded.end) as place, pytest.raises(Trouble, match="replayed"):
         place.run_to(recorded.end)
     assert not os.path.exists(f"/proc/{machine.pid}")
+
+
+def test_a_replay_that_differs_is_told_soon(recorded, kernel, tmp_path, monkeypatch):
+    """A program loops where the recorded one makes a system call: nothing that the log has next ever comes."""
+    monkeypatch.setenv("SHRIMPY_LIMIT", "6")
+    program = elf.Elf.load(kernel.elf.parent.parent / "user" / "_ls")
+    code = next(program.bytes_of(one)[program.entry - one.vaddr:][:64] for one in program.segments if one.is_code)
+    disk = tmp_path / "disk"
+    disk.write_bytes(recorded.kernel.disks[0].read_bytes().replace(code, _LOOP * (len(code) // 4)))
+    other = dataclasses.replace(recorded, kernel=dataclasses.replace(recorded.kernel, disks=(disk,)))
+    with Place(other.replay(), other.end) as place, pytest.raises(Trouble, match="differs from the recording: it stands still at"):
+        place.run_to(other.end)
 
 
 @pytest.mark.parametrize("change, said", [

@@ -6,7 +6,7 @@ usage: reach.py [--jobs N] [--times N] [NAME...]    examines these mistakes, of 
 With --times each failure is asked about so often, each time on a new recording, and each answer is to be the first one.
 
 Near is the function that the patch changes, one that calls it, and one that it calls: see callgraph.py. A mistake counts if a
-store is told of its first cause for which one is. Status 0: of those at least 95 % are near, and all answers of each are the same.
+store is told of its first cause for which one is; of an entry that nobody has written there is none that is wrong. Status 0: of those at least 95 % are near, and all answers of each are the same.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lab.judging import checking, tracing  # noqa: E402
 from lab.judging.keeping import Keeper  # noqa: E402
 from lab.kernels import variant  # noqa: E402
 from shrimpy import words  # noqa: E402
+from shrimpy.origins import What  # noqa: E402
 from shrimpy.show import text  # noqa: E402
 
 import callgraph  # noqa: E402
@@ -79,16 +80,17 @@ def judged(report: checking.Report, patch: Path) -> dict[str, Any]:
         return {"cause": causes, "why": sorted({one.untold or "" for one in traces}) or ["not-seen"], "details": [one.detail for one in traces]}
     place = first.origins[0].place
     near = callgraph.to_look_at(patch.read_text(), ROOT)
-    return {"cause": causes, "told": words.origins.lines(first), "function": place and place.function,
+    never = first.origins[0].what == What.ENTRY and first.origins[0].old == first.origins[0].new
+    return {"cause": causes, "never": never, "told": words.origins.lines(first), "function": place and place.function,
             "near": bool(place and place.function in near), "expected": sorted(near)}
 
 
 def tell(found: Sequence[dict[str, Any]]) -> int:
     """The table, and how many are near. The status."""
-    rows = [["OTHER" if one["others"] else "ok" if one.get("near") else "FAR" if "told" in one else "-", one["name"],
+    rows = [["OTHER" if one["others"] else "ok" if one.get("near") else "FAR" if "told" in one and not one["never"] else "-", one["name"],
              one["told"][0] if "told" in one else ", ".join(one["why"])] for one in sorted(found, key=lambda one: one["name"])]
     print(text.table(["", "MISTAKE", "WRITTEN"], rows), end="")
-    told = [one for one in found if "told" in one]
+    told = [one for one in found if "told" in one and (one["near"] or not one["never"])]
     near = sum(one["near"] for one in told)
     why = Counter(reason for one in found if "told" not in one for reason in one["why"])
     print(f"\n{near} of {len(told)} lines named are near the mistake" + "".join(f"; {reason}: {n}" for reason, n in sorted(why.items())))

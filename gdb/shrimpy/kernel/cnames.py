@@ -6,7 +6,8 @@ name has its names here; processes.NAMES has those of a struct proc's fields.
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence, Tuple
+from collections import Counter
+from typing import FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from ..memory.elf import Range
 from ..memory.sv39 import RSW, RSW_NAMES
@@ -133,6 +134,16 @@ REFERRING = frozenset(("kfree", "kdup"))
 
 OUTERMOST = frozenset(("usertrap", "forkret", "scheduler", "main", "start", "_entry"))
 """Functions that a kernel stack begins with."""
+
+
+def outermost(info: DebugInfo) -> FrozenSet[str]:
+    """Those of whose name there is no other function: a static one may be called so, too."""
+    if "outermost" not in info.learnt:
+        n = Counter(one.name for one in info.functions)
+        info.learnt["outermost"] = frozenset(name for name in OUTERMOST if n[name] < 2)
+    found: FrozenSet[str] = info.learnt["outermost"]
+    return found
+
 
 FROM_USER, FROM_KERNEL, SYSTEM_CALL, FIRST_RUN = "usertrap", "kerneltrap", "syscall", "forkret"
 """What handles a trap from a program and from the kernel, what a system call goes through, where a process begins."""

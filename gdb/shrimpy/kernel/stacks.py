@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory import riscv
 from ..memory.elf import Range
-from .cnames import OUTERMOST
+from .cnames import outermost
 from .debuginfo import DebugInfo
 
 RA, SP, FP, A0 = 1, 2, 8, 10
@@ -107,7 +107,7 @@ class Unwinder:
             if frames and not exact:
                 frame = frame._replace(through=self._jumped_through(frame, frames[-1].start))
             frames.append(frame)
-            if function.name in OUTERMOST or frame.cfa is not None and frame.cfa == top:
+            if function.name in outermost(self._info) or frame.cfa is not None and frame.cfa == top:
                 return Stack(tuple(frames), True)
             if frame.cfa is None:
                 ra, registers = self._by_frame_pointer(frame)

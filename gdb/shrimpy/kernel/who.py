@@ -6,7 +6,7 @@ import mmap
 import struct
 from typing import List, NamedTuple, Optional, Tuple
 
-from .cnames import OUTERMOST
+from .cnames import outermost
 from .debuginfo import DebugInfo
 
 WORD = 8
@@ -72,7 +72,7 @@ class Who:
     def _callers(self, store: LastStore) -> List[int]:
         """The pc of each call that had not returned when a store was made, innermost first. They end where the kernel was entered,
         where the hart had come from another stack, or where the ring knows no more."""
-        if self._info.function_at(store.pc) in (None, *OUTERMOST):
+        if self._info.function_at(store.pc) in (None, *outermost(self._info)):
             return []
         at = _RINGS + store.hart * _RING_BYTES
         n = self._word(at)
@@ -89,7 +89,7 @@ class Who:
                 depth -= 1
             else:
                 found.append(pc)
-                if function in OUTERMOST:
+                if function in outermost(self._info):
                     break
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
-from ..kernel import Kernel
+from ..kernel import Kernel, processes
 from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
@@ -13,8 +13,9 @@ from ..memory.readers import PAGE, Reader, ReadError
 from ..origins import Culprit, What
 from ..records import address, many, record, word
 
-_SERVING = ALLOCATING | frozenset(("memmove", "memcpy", "mappages", "kvmmap", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc",
-                                   "uvmdealloc", "uvmfree", "freewalk", "copyout", "either_copyout"))
+_SERVING = ALLOCATING | frozenset((
+    "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc",
+    "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
@@ -25,7 +26,8 @@ class Question:
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    another function than this, since the frame was taken; label: as Origin has it
+    another function than this, since the frame was taken; instead: only where none before it of its cause is answered; rival: of
+    these of one cause only the last store is told; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -36,6 +38,8 @@ class Question:
     then: bool = False
     rises: bool = False
     apart: Optional[str] = None
+    instead: bool = False
+    rival: bool = False
 
 
 @record
@@ -53,21 +57,37 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     frame = culprit.frame
     if frame is not None and culprit.unmapped is not None:
         found.append(Question(What.UNMAPPED.value, culprit.unmapped, mapped=frame))
-    field = _field(culprit, kernel)
-    if field is not None:
-        found.append(field)
-    entry = _entry(culprit, reader)
-    if entry is not None:
-        found.append(Question(What.ENTRY.value, entry, then=field is None and culprit.value is not None))
+    if culprit.early:
+        found += _state(culprit, info)
+    elif not culprit.uncounted:
+        found += _held(culprit, kernel)
     count = _count(culprit, kernel)
     if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
         found.append(Question(What.FREED.value, frame))
     found += count
+    if culprit.uncounted:
+        found += (replace(one, instead=True) for one in _held(culprit, kernel))
     if culprit.at is not None:
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and (culprit.lost or not found):
         found.append(Question(What.FRAME.value, frame))
     return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+
+
+def _state(culprit: Culprit, info: DebugInfo) -> List[Question]:
+    shape = processes.shape(info)
+    place = shape.direct("state") if shape else None
+    return [Question(What.FIELD.value, culprit.proc + place.offset, place.type.size, "state")] if place and culprit.proc else []
+
+
+def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    """The field of the process that holds the frame, and the entry."""
+    fields, entry = _fields(culprit, kernel), _entry(culprit, kernel.reader)
+    if culprit.own:
+        fields = [replace(one, rival=True) for one in fields] if len(fields) > 1 else []
+    then = not fields and culprit.value is not None and not culprit.own
+    asked = fields[:None if culprit.own else 1] + ([Question(What.ENTRY.value, entry, then=then)] if entry is not None else [])
+    return [replace(one, rival=True) for one in asked] if culprit.rivals else asked
 
 
 def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
@@ -91,14 +111,15 @@ def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
     return [less] if late is None else [replace(less, apart=culprit.late[late]), less]
 
 
-def _field(culprit: Culprit, kernel: Kernel) -> Optional[Question]:
+def _fields(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    """Those of the process that hold the value."""
     if culprit.proc is None or not culprit.value:
-        return None
+        return []
     try:
         words = kernel.words_of_proc(culprit.proc)
     except ReadError:
-        return None
-    return next((Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value), None)
+        return []
+    return [Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value]
 
 
 def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
@@ -125,6 +146,11 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     if asked.mapped is not None:
         return old & sv39.V != 0 and sv39.pa_of(old) == asked.mapped
     return True
+
+
+def is_new(asked: Question, new: int, names: Sequence[str]) -> bool:
+    """Whether a store only cleared a table that was being made, in which an entry is asked about, whatever had been there."""
+    return asked.what == What.ENTRY and new == 0 and names[:1] != [] and names[0] in ALLOCATING
 
 
 def is_the_end(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:

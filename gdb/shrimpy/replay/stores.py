@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from ..memory.readers import PAGE, Reader, ReadError
 from ..snapshot.model import Place
 from .aside import Aside, Look
 
-_FEW = 64       # stores: so many are gone through from the start sooner than the last of them is found from the end
+_FEW = 64       # stores that are looked at when the run comes to them; of those after them it is noted where they are
+_MANY = 512     # stores: the last of more is found sooner from the end
+_AT_ONCE = 8    # noted stores that one machine looks at
 _MOST_BACK = 32     # stores that are looked at, from the last one on
 _LONGEST_STRING = 40
 _STRINGS = {"exec": (0,), "open": (0,), "mknod": (0,), "unlink": (0,), "link": (0, 1), "mkdir": (0,), "chdir": (0,)}
@@ -66,87 +69,141 @@ def last(what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]
     """The last store that changed it before an instruction, `now`, and is wanted. It may be missing where one that is not wanted,
     or changes nothing, is made again and again."""
     with Aside() as machine:
-        whole = _all(machine, [what], info, now, _FEW)[what]
-        if whole is not None:
-            stores = tuple(filter(wanted, whole.stores))[-1:]
-            at = stores[-1].at if stores else -1
-            return whole._replace(stores=stores, unseen=tuple(one for one in whole.unseen if one[1] > at))
-        machine.seek(now)
-        value = what.value(machine.look()[1])
-        before = now
-        unseen: tuple[tuple[int, int], ...] = ()
-        for _ in range(_MOST_BACK):
-            found = machine.last(what.point, before)
-            if found is None:
-                break
-            machine.seek(found)
-            machine.next([what.point], found + 1)     # an interrupt may be due there
-            store = _store(machine, what, info)
-            if before == now and store.new != value:
-                unseen = ((found, now),)
-            if store.old != store.new and wanted(store):
-                return History((store,), unseen)
-            before = found
-        return History((), unseen)
+        return _last(machine, _all(machine, [what], info, now)[what], info, now, wanted)
 
 
 def all_of(what: Bytes, info: DebugInfo, now: int) -> History:
     """Each store that changed it before an instruction, `now`."""
     with Aside() as machine:
-        whole = _all(machine, [what], info, now)[what]
-        assert whole is not None, "there is no limit"
-        return whole
+        return _all(machine, [what], info, now, math.inf)[what].history(now)
 
 
 def few(some: Iterable[Bytes], info: DebugInfo, now: int) -> dict[Bytes, History | None]:
     """Each store that changed one of them before an instruction, `now`; None for those with very many."""
     with Aside() as machine:
-        return _all(machine, some, info, now, _FEW)
+        return {what: None if one.n_stores > _FEW else one.history(now) for what, one in _all(machine, some, info, now).items()}
 
 
-def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, most: int | None = None) -> dict[Bytes, History | None]:
-    """None where there are more than `most` stores."""
+def lasts(some: Iterable[tuple[Bytes, int, Callable[[Store], bool]]], info: DebugInfo) -> Iterator[History]:
+    """last() of each, (bytes, now, wanted), all on one way through the run as far as their stores are few."""
+    some = list(some)
+    with Aside() as machine:
+        passed = _all(machine, {what for what, _, _ in some}, info, max((now for _, now, _ in some), default=0))
+        for what, now, wanted in some:
+            yield _last(machine, passed[what], info, now, wanted)
+
+
+def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: float = _FEW) -> dict[Bytes, _Passed]:
+    """What a machine passes on its way to an instruction. few: after so many stores of one it is only noted where they are."""
     machine.seek(0)
     reader = machine.look()[1]
-    found: dict[Bytes, _Found | None] = {what: _Found(what.value(reader)) for what in some}
-    while points := [what.point for what, one in found.items() if one]:
+    found = {what: _Passed(what, what.value(reader)) for what in some}
+    while points := [what.point for what, one in found.items() if not one.is_left]:
         address = machine.next(points, now)
         if address is None:
             break
-        what = next(what for what, one in found.items() if one and what.pa <= address < what.pa + what.size)
-        one = found[what]
-        assert one is not None
-        one.n_stores += 1
-        if one.n_stores - 1 == most:
-            found[what] = None
-            continue
-        one.add(_store(machine, what, info))
+        one = next(one for what, one in found.items() if not one.is_left and what.pa <= address < what.pa + what.size)
+        if one.n_stores < few:
+            one.add(_store(machine, one.what, info))
+        else:
+            one.note(*_change(machine, one.what))
     reader = machine.look()[1]
-    return {what: one.history(what.value(reader), now) if one else None for what, one in found.items()}
+    for what, one in found.items():
+        one.end = what.value(reader)
+    return found
 
 
-class _Found:
-    """What was stored in some bytes so far. value: what they were then."""
+def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Callable[[Store], bool]) -> History:
+    if passed.is_left:
+        return _last_from_the_end(machine, passed.what, info, now, wanted)
+    noted = [at for at in passed.noted if at < now][-_MOST_BACK:]
+    while noted:
+        some, noted = noted[-_AT_ONCE:], noted[:-_AT_ONCE]
+        machine.seek(some[0])
+        found: Store | None = None
+        while machine.next([passed.what.point], some[-1] + 1) is not None:
+            store = _store(machine, passed.what, info)
+            found = store if store.old != store.new and wanted(store) else found
+        if found is not None:
+            return History((found,), passed.unseen_after(found.at, now))
+    stores = tuple(one for one in passed.stores if one.at < now and wanted(one))[-1:]
+    return History(stores, passed.unseen_after(stores[-1].at if stores else -1, now), passed.same)
 
-    def __init__(self, value: int) -> None:
-        self.n_stores, self._value, self._at = 0, value, 0
-        self._stores: list[Store] = []
+
+def _last_from_the_end(machine: Aside, what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]) -> History:
+    machine.seek(now)
+    value = what.value(machine.look()[1])
+    before = now
+    unseen: tuple[tuple[int, int], ...] = ()
+    for _ in range(_MOST_BACK):
+        found = machine.last(what.point, before)
+        if found is None:
+            break
+        machine.seek(found)
+        machine.next([what.point], found + 1)     # an interrupt may be due there
+        store = _store(machine, what, info)
+        if before == now and store.new != value:
+            unseen = ((found, now),)
+        if store.old != store.new and wanted(store):
+            return History((store,), unseen)
+        before = found
+    return History((), unseen)
+
+
+class _Passed:
+    """What was stored in some bytes so far. value: what they were at first; end: what they are where the machine stands at last.
+
+    stores: those that were looked at, each of which changed it; noted: the places of those after them; same: the last of the value
+    that was there; is_left: there are too many
+    """
+
+    def __init__(self, what: Bytes, value: int) -> None:
+        self.what, self.end = what, value
+        self.stores: list[Store] = []
+        self.noted: list[int] = []
+        self.same: Store | None = None
+        self.n_stores, self._n_noted, self._value, self._at = 0, 0, value, 0
         self._unseen: list[tuple[int, int]] = []
-        self._same: Store | None = None
+
+    @property
+    def is_left(self) -> bool:
+        return self._n_noted > _MANY
 
     def add(self, store: Store) -> None:
-        if store.old != self._value:
-            self._unseen.append((self._at, store.at))
-        self._at, self._value = store.at, store.new
+        self._pass(store.at, store.old, store.new)
         if store.old != store.new:
-            self._stores.append(store)
+            self.stores.append(store)
         else:
-            self._same = store
+            self.same = store
 
-    def history(self, value: int, now: int) -> History:
-        """value: what they are `now`."""
-        unseen = [(self._at, now)] if value != self._value else []
-        return History(tuple(self._stores), (*self._unseen, *unseen), self._same)
+    def note(self, at: int, old: int, new: int) -> None:
+        self._pass(at, old, new)
+        self._n_noted += 1
+        if old != new:
+            self.noted.append(at)
+
+    def _pass(self, at: int, old: int, new: int) -> None:
+        self.n_stores += 1
+        if old != self._value:
+            self._unseen.append((self._at, at))
+        self._at, self._value = at, new
+
+    def unseen_after(self, at: int, now: int) -> tuple[tuple[int, int], ...]:
+        """What was changed unseen after an instruction."""
+        last = [(self._at, now)] if self.end != self._value else []
+        return tuple(one for one in (*self._unseen, *last) if one[1] > at)
+
+    def history(self, now: int) -> History:
+        """Of all that was looked at."""
+        return History(tuple(self.stores), self.unseen_after(-1, now), self.same)
+
+
+def _change(machine: Aside, what: Bytes) -> tuple[int, int, int]:
+    """(where it is, the value before what it is about to do, and after): that is done."""
+    look, reader = machine.look()
+    old = what.value(reader)
+    machine.step()
+    return look.at, old, what.value(reader)
 
 
 def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
@@ -155,7 +212,7 @@ def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
     old = what.value(reader)
     calls, process, system_call = _who(look, reader, info)
     machine.step()
-    new = what.value(machine.look()[1])
+    new = what.value(reader)
     return Store(look.at, old, new, calls, process and process.pid, process and process.name, system_call)
 
 

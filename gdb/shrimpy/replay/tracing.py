@@ -30,8 +30,14 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
             yield _origin(one, store)
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
-    told = [tuple(dict.fromkeys(origin for one in each.questions for origin in of(one, each.now))) for each in asked]
-    return [_without_taking(one) for one in told]
+
+    def answer(each: Asked) -> Tuple[Origin, ...]:
+        before = [one for one in each.questions if not one.instead]
+        some = before if any(first[one, each.now] for one in before) else each.questions
+        told = [(one.rival, origin) for one in some for origin in of(one, each.now)]
+        last = max((origin.instruction for rival, origin in told if rival), default=0)
+        return tuple(dict.fromkeys(origin for rival, origin in told if not rival or origin.instruction == last))
+    return [_without_taking(answer(each)) for each in asked]
 
 
 def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
@@ -42,17 +48,13 @@ def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
 
 def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
     """The last store before an instruction of each, all found on one way through the run as far as they are few."""
-    if not some:
-        return
-    found = stores.few({Bytes(one.pa, one.size) for one, _ in some}, info, max(now for _, now in some))
-    for one, now in some:
-        what = Bytes(one.pa, one.size)
-        history = found[what]
-        if history is None:
-            history = stores.last(what, info, now, functools.partial(_is_wanted, one))
-        last = next((store for store in reversed(history.stores) if store.at < now and _is_wanted(one, store)), None)
+    asked = [(Bytes(one.pa, one.size), now, functools.partial(_is_wanted, one)) for one, now in some]
+    for (one, _), history in zip(some, stores.lasts(asked, info) if asked else ()):
+        last = history.stores[-1] if history.stores else None
         if last is not None and questions.is_the_end(one, last.old, last.new, _names(last)):
             last = None
+        if last is not None and questions.is_new(one, last.new, _names(last)):
+            last = last._replace(old=last.new)
         # An entry that was never written was cleared when its table was made, which may have been clear before.
         yield history.same if last is None and one.what == What.ENTRY else last
 

@@ -43,7 +43,8 @@ _FREED = (K.MISCOUNTED, K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.LI
 _SEGMENTS = (K.SEGMENT_SHARED, K.SEGMENT_KEY, K.SEGMENT_SHORT, K.ATTACHED_KEPT, K.ATTACHED_GONE, K.ATTACHED_PLACE, K.ATTACHED_STRAY,
              K.ATTACHED_PAGE, K.ATTACHED_MISCOUNTED)
 RIGHTS = (K.WRONG_FLAGS, K.ATTACHED_RIGHTS, K.KERNEL_PAGE_OPEN, K.BAD_FORM, K.WRITE_AND_EXECUTE, K.NO_GUARD)
-_REST = (K.NOT_ZEROED, K.HEAP_TOO_LARGE)
+_HEAP = (K.HEAP_TOO_LARGE,)     # which takes away what is in it when it shrinks
+_REST = (K.NOT_ZEROED,)
 LOST = (K.NEVER_MADE, K.LOST, K.MORE_LOST, K.NOT_RETURNED)
 _END = (K.PANICKED, K.DIVERGED)
 
@@ -51,7 +52,7 @@ _BY_SHARED_TABLES = frozenset(_JUNK + _FREED + LOST + (K.BAD_FORM, K.ATTACHED_PA
 """What becomes of tables that two processes free."""
 
 _RANK: Dict[K, int] = {kind: at for at, kind in enumerate(
-    _PLACES + _TABLES + _JUNK + _SHARING + _SEGMENTS + _FREED + RIGHTS + _REST + (K.SEGMENT_OVER,) + LOST + _END)}
+    _PLACES + _TABLES + _JUNK + _HEAP + _SHARING + _SEGMENTS + _FREED + RIGHTS + _REST + (K.SEGMENT_OVER,) + LOST + _END)}
 """What explains the others comes first: a wrong mapping before the count that it made wrong, a page that was freed too early
 before what its next owner wrote there, a leak late, a panic after it, as it is mostly what the kernel makes of the rest, and
 last what playing showed of all that."""

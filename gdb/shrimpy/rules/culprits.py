@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Collection, Mapping, Optional, Sequence, Tuple
 
 from ..origins import Culprit
 from ..memory.sv39 import pa_of
@@ -17,8 +17,8 @@ _FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
 _FRAMES = (Differs.NOT_SHARED, Differs.SHARED, Differs.MOVED, Differs.CROWD)
 
 
-def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -> Optional[Culprit]:
-    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last."""
+def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), can_run: Collection[int] = ()) -> Optional[Culprit]:
+    """None where it names nothing of memory. earlier: snapshots of the same run, the last one last; can_run: see rules.Known."""
     why = verdict.reason or Reason(K.NOTHING_HERE)
     process = snapshot.process(verdict.pid) if verdict.pid is not None else None
     entry = _entry(process, verdict.va, verdict.pte_at)
@@ -26,7 +26,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
         return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
-        return Culprit(frame=why.frame, count=why.label, freed=why.free)
+        return _of_count(why, snapshot)
     if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
         return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
                        late=why.functions)
@@ -36,6 +36,10 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
         return Culprit(proc=process.proc, value=process.sz)
     if why.kind in (K.ROOT_SHARED, K.TABLE_SHARED) and process is not None and why.process is not None:
         process = max((one for one in (process, snapshot.process(why.process.pid)) if one is not None), key=lambda one: one.pid)
+    if process is not None and verdict.pid in can_run:     # what it lacks may come, but too late
+        return Culprit(proc=process.proc, early=True)
+    if why.kind == K.SATP_NOT_ROOT and why.frame is not None and process is not None:
+        return Culprit(root=why.frame, va=_shared_page(process, snapshot))
     if why.kind in (K.SATP_NOT_ROOT, K.ROOT_SHARED):
         return Culprit(proc=process.proc, value=process.root) if process is not None else None
     if why.kind == K.TABLE_SHARED:     # of the younger: the older was there first
@@ -43,6 +47,11 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = ()) -
     if why.kind == K.FRY_NOT_PRIVATE and why.detail != "given again" and process is not None and verdict.va is not None:
         process = _youngest(process, why, snapshot)
         entry = _entry(process, verdict.va, None)
+    if why.kind == K.ATTACHED_PLACE and why.value and process is not None and entry is not None:
+        return replace(entry, proc=process.proc, value=process.sz, rivals=True)
+    if why.kind == K.ATTACHED_GONE and process is not None:     # the pages that are mapped there are nobody's
+        frame = next((one.pa for one in process.mappings if one.va == verdict.va), None)
+        return Culprit(frame=frame, freed=True) if frame is not None else entry
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:
@@ -69,6 +78,12 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
 
 
+def _shared_page(process: Process, snapshot: Snapshot) -> Optional[int]:
+    """SHRIMP where a process has it, else FRY."""
+    layout = snapshot.layout
+    return layout.shrimp if any(one.va == layout.shrimp for one in process.mappings) else layout.fry
+
+
 def _youngest(process: Process, why: Reason, snapshot: Snapshot) -> Process:
     """Of those that have one page, who came to it last: the others were there first."""
     others = (snapshot.process(one.pid) for one in why.processes)
@@ -76,10 +91,21 @@ def _youngest(process: Process, why: Reason, snapshot: Snapshot) -> Process:
 
 
 def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], snapshot: Snapshot) -> Culprit:
-    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too, unless
-    that is right to hold it: it is the process's own page."""
+    """An entry that leads to a frame where another belongs: the field of the process that holds the frame is asked, too; of the
+    process's own page only where two do."""
     own = process is not None and any(each.va == snapshot.layout.fry != entry.va and each.pa == frame for each in process.mappings)
-    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process and not own else None, None if own else frame, frame)
+    return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process else None, frame, frame, own=own)
+
+
+def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
+    """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last."""
+    found = Culprit(frame=why.frame, count=why.label, freed=why.free)
+    users = [(one, each) for one in snapshot.processes for each in one.mappings if each.pa == why.frame and each.n_pages == 1]
+    if not users:
+        return found
+    process, mapping = max(users, key=lambda user: user[0].pid)
+    held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
+    return replace(found, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc, value=held.value)
 
 
 def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:

@@ -427,7 +427,7 @@ class ScenarioRun:
             known = _KNOWN._replace(reading=_who(roles, scenarios.READING), execed=self._execed)
             judgement = self._look(POINTS[name], known, roles=roles, enough=lambda one: runner is None or one.runs_user_code(runner))
             self._confirm(name, judgement)
-            if runner is not None:
+            if runner is not None and not self._cast.typed:
                 machine.write(self._cast.flag(runner, judgement.snapshot) or 0, 1)
             if name == "counted":
                 self._count_moment(judgement.snapshot, dict(roles).get("parent"))

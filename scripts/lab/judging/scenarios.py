@@ -117,12 +117,14 @@ class Cast:
     nonce   what the lines that it prints begin with
     files   what processes of the cast run, whole
     scenarios  those that this kernel has the system calls for
+    typed   what runs in user mode is let go by the console, as all others are: no recording would know of what is written to memory
     """
 
     names: tuple[str, str]
     nonce: str
     files: tuple[Elf, Elf]
     scenarios: tuple[Scenario, ...] = SCENARIOS
+    typed: bool = False
 
     def unmasked(self, text: str) -> str:
         """What is of the guest, without what is of this run only."""
@@ -180,9 +182,9 @@ def has_code(code: bytes, start: int, place: Callable[[int], int | None], read: 
     return True
 
 
-def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
+def equip(kernel: Kernel, folder: Path, typed: bool = False) -> tuple[Kernel, Cast]:
     """The same kernel with the programs on its first disk, whose copy is in folder, and what they are in this run. notes:
-    what was done for that.
+    what was done for that. typed: see Cast.
 
     Raises Trouble when they do not build, or the image has another format than xv6's or no room.
     """
@@ -190,10 +192,10 @@ def equip(kernel: Kernel, folder: Path) -> tuple[Kernel, Cast]:
         raise Trouble("this kernel has no disk")
     image, names, nonce = folder / "disk", (a_name(), a_name()), secrets.token_hex(8)
     calls = numbers(kernel)
-    words = [*calls, f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"']
+    words = [*calls, f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"', f"-DTYPED={typed:d}"]
     programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
     cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])),
-                tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs)))
+                tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs)), typed)
     files = {names[0]: programs[0].read_bytes()}
     files.update((names[1] + letter, _shorter(programs[1], n)) for n, letter in enumerate("abcd"))
     try:

@@ -26,7 +26,7 @@ from ..machines import debugger
 from ..machines.machine import Machine
 from ..machines.qmp import Qmp
 from ..machines.rundir import RunDir
-from ..patience import Patience
+from ..patience import Patience, share
 from ..replay import recording
 from ..replay.machine import RecordedMachine
 from ..replay.recording import Recording
@@ -39,7 +39,7 @@ from .watch import Watch
 
 MOST = 4                        # causes that are asked about, and so a limit of what a failure costs
 _MOST_ORIGINS = 4               # of a cause
-_LIMIT_S = 30.0                 # of GDB's and our time, for one cause
+_LIMIT_S = 30.0                 # of GDB's time and a QEMU's, for one cause
 _LONGEST = 3_000_000_000        # instructions of a run that is run again
 _FAILED = (Trouble, OSError, ReadError)     # a full disk, or a stranger's pointer: the verdict that is there must not be lost
 
@@ -151,7 +151,7 @@ class _Asking(contextlib.ExitStack):
     # What is played
 
     def _scenario(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
-        equipped, cast = scenarios.equip(self._kernel, folder)
+        equipped, cast = scenarios.equip(self._kernel, folder, typed=True)
         self._unmasked = cast.unmasked
         scenario = next(one for one in scenarios.SCENARIOS if one.name == name)
 
@@ -186,7 +186,7 @@ class _Asking(contextlib.ExitStack):
         for one in (each for each in wanted if not each.asked):
             again = next(filter(one.is_like, replace(judgement, profile=self._profile).verdicts), None)
             if again is not None:
-                self._note(one, culprits.of(again, judgement.snapshot, earlier), machine, count)
+                self._note(one, culprits.of(again, judgement.snapshot, earlier, judgement.known.can_run), machine, count)
         if all(one.asked for one in wanted):
             raise _Enough
 
@@ -234,20 +234,24 @@ class _Asking(contextlib.ExitStack):
             one.traced = None if one in told else Traced(untold=Untold.NO_STORE.value)
         if not told:
             return
-        with Server(made) as server:
-            self._gdb.attach(server.target)
-            for one, origins in zip(told, self._asked([one.asked for one in told])):
-                one.traced = Traced(origins) if origins else Traced(untold=Untold.NO_STORE.value)
-            self._gdb.ask("disconnect")
-            if server.failure is not None:
-                raise server.failure
+        server = Server(made)
+        try:
+            with server:
+                self._gdb.attach(server.target)
+                for one, origins in zip(told, self._asked([one.asked for one in told])):
+                    one.traced = Traced(origins) if origins else Traced(untold=Untold.NO_STORE.value)
+                self._gdb.ask("disconnect")
+        except Trouble as trouble:
+            raise server.failure or trouble from None
+        if server.failure is not None:
+            raise server.failure
 
     def _asked(self, asked: Sequence[questions.Asked | None]) -> list[tuple[Origin, ...]]:
         path = self._gdb.folder / "asked.json"
         path.write_text(json.dumps([encode(one) for one in asked]))
         path.chmod(0o666)
         said = self._gdb.ask(f"python from shrimpy.replay import tracing; tracing.answer_file({str(path)!r})",
-                             patience=Patience(len(asked) * _LIMIT_S, self._gdb.pid))
+                             patience=Patience(len(asked) * _LIMIT_S / share(), self._gdb.pid))
         try:
             told = _printable(json.loads(self._unmasked(path.read_text())))
             return [tuple(decode(Origin, each) for each in one[:_MOST_ORIGINS]) for one in told]

@@ -40,6 +40,7 @@ _SETTLED_POLLS = 50  # of a console that ends like a prompt, though memory knows
 _CTRL_D = "\x04"
 _NOTHING = "cd /\n"  # a command that no shell forks for, and that changes nothing at its start
 _LOOK_S = 0.25  # between two looks at the harts
+_HARTS_S = 10.0  # for one of them: a QEMU that says nothing is asked again
 _BLOCK = 1 << 20  # bytes that are written at once
 _TAIL_LINES = 12
 _WIDEST = 200
@@ -325,9 +326,12 @@ class Machine:
         """Each hart's pc, now; none where QEMU does not say. This monitor is nobody else's."""
         try:
             if self._watching is None:
-                self._watching = Qmp(self.folder / "harts.sock")
+                self._watching = Qmp(self.folder / "harts.sock", _HARTS_S)
             return panics.harts_of(self._watching.human("info registers -a"))
         except (OSError, Trouble):
+            if self._watching:  # its answer may still come
+                self._watching.close()
+            self._watching = None
             return []
 
     # The shell

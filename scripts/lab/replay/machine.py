@@ -10,6 +10,7 @@ from typing import Any
 
 from shrimpy.memory.readers import PAGE
 
+from .. import Trouble
 from ..kernels.tree import Kernel
 from ..machines import sparse
 from ..machines.machine import Machine
@@ -18,6 +19,7 @@ from ..machines.qmp import Qmp
 
 LOG = "log"
 _KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; instructions in which any kernel has taken them
+_MOST_LOGGED = 8 << 20  # bytes, of a boot, which takes some thousand
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
 
@@ -28,6 +30,7 @@ class RecordedMachine(Machine):
     def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None, plugged: Plugin | None = None) -> None:
         self._recorded = log
         self._next_keys_at = 0
+        self._is_booting = log is None
         super().__init__(kernel, 1, paused=log is not None, within=within, plugged=plugged)
 
     def __enter__(self) -> RecordedMachine:
@@ -47,6 +50,17 @@ class RecordedMachine(Machine):
                 words.append(word)
         mode, name = "replay" if self._recorded else "record", str(log).replace(",", ",,")
         return [*words, "-icount", f"shift={SHIFT},rr={mode},rrfile={name}", "-no-shutdown"]
+
+    def boot(self, limit_s: float | None = None) -> RecordedMachine:
+        super().boot(limit_s)
+        self._is_booting = False
+        return self
+
+    def check(self, last_chance: bool = False) -> None:
+        """Raises Trouble, too, where a kernel traps without end before its prompt: a QEMU that records it answers nobody."""
+        if self._is_booting and self.log.is_file() and self.log.stat().st_size > _MOST_LOGGED:
+            raise Trouble("it cannot be recorded: it takes traps without end" + self.tail())
+        super().check(last_chance)
 
     def type(self, keys: str) -> None:
         """Types keys, some at a time. While QEMU records, it reads as many as the UART has room for, however many it has read

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .. import Trouble
 from ..machines.qmp import Gone
-from ..patience import Patience
+from ..patience import Patience, limit_s
 from .machine import RecordedMachine
 from .wire import Closed, Wire
 
@@ -27,6 +27,8 @@ _VECTORS = ("stvec", "mtvec")  # RISC-V Privileged 3.1.7, 4.1.2
 _PC = b"p20"
 _MOST_STEPS = 4  # that lead to the next instruction
 _LOOK_S = 0.25
+_STILL = 6  # so many times sooner than it must answer a machine that runs must execute an instruction
+_WIDEST = 16  # bytes of a store
 _WATCHED = (b"watch", b"rwatch", b"awatch")
 
 
@@ -160,17 +162,21 @@ class Place:
 
     def next_hit(self, points: Sequence[bytes], until: int) -> Hit | None:
         """The first of the points that it runs into from here on; None when it comes to the instruction `until` before. No
-        point is inserted afterwards: step() leads on."""
+        point is inserted afterwards that a step would run into again: step() leads on."""
         if self.count >= until:
             return None
         self.set_points(points)
-        said = self.run(until)
-        self.set_points(())
+        watched = _watched(self.run(until))
+        self.set_points([one for one in points if watched and not _is_near(one, watched)])
         here = self.count
-        return Hit(here, _watched(said)) if here < until else None
+        if here < until:
+            return Hit(here, watched)
+        self.set_points(())
+        return None
 
     def _reply(self, packet: bytes | None, runs: bool = False) -> bytes:
-        patience, came = Patience(None, self.machine.pid), -1
+        limit = limit_s() / _STILL if runs else None
+        patience, came = Patience(limit, self.machine.pid), -1
         try:
             if packet is not None:
                 self.wire.send(packet)
@@ -178,7 +184,9 @@ class Place:
                 if runs:
                     self._check_wanted()
                     if (here := self.count) > came:  # it may be a long way
-                        patience, came = Patience(None, self.machine.pid), here
+                        patience, came = Patience(limit, self.machine.pid), here
+                if patience.is_over and runs:  # what is next in the log does not come
+                    raise Trouble(f"the replay differs from the recording: it stands still at instruction {came}")
                 if patience.is_over:
                     raise Trouble(f"the recording cannot be replayed: QEMU has not answered for {patience.limit_s:g} s")
             return said
@@ -207,6 +215,13 @@ class Place:
 def _watched(said: bytes) -> bytes:
     """The word of a stop reply on a watchpoint: b"watch:80001000"; b"" for none."""
     return next((one for one in said.split(b";") if one.partition(b":")[0].rpartition(b"T05")[2] in _WATCHED), b"")
+
+
+def _is_near(point: bytes, watched: bytes) -> bool:
+    """Whether one instruction could run into a point beside the watched address of a stop reply."""
+    kind, address, length = point.split(b",")
+    at = int(watched.partition(b":")[2], 16)
+    return kind in (b"0", b"1") or int(address, 16) - _WIDEST < at < int(address, 16) + int(length, 16) + _WIDEST
 
 
 def _number(said: bytes) -> int:

@@ -53,7 +53,7 @@ class Recording:
     folder        where it is
     kernel        the kernel that ran, with its disks, as they are in folder
     end           how many instructions were executed
-    ram           the hash of all RAM at the end
+    ram           the hash of all RAM at the end; "" where nobody checks it
     source        the kernel's file that it was made of, and the hash of that
     program       what was typed
     panicked      what the kernel printed when it panicked, which ended the run; or None
@@ -131,17 +131,18 @@ def _recorded(kernel: Kernel, folder: Path, program: str, ready: str) -> Recordi
             return typed, None
         except Panicked as panic:
             return program, panic.words
-    made = of_run(kernel, folder, run)
+    made = of_run(kernel, folder, run, hashed=True)
     (folder / MANIFEST).write_text(json.dumps(_to_data(made), indent=1) + "\n")
     return made
 
 
 def of_run(kernel: Kernel, folder: Path, run: Callable[[RecordedMachine], tuple[str, str | None]],
-           within: Path | None = None) -> Recording:
+           within: Path | None = None, hashed: bool = False) -> Recording:
     """The recording of what is done with a machine, in a folder that is there and empty, without a manifest.
 
     run     boots it and does it; returns what is said of it: what was typed, and what a panic printed, or None
     within  see Machine
+    hashed  whether its RAM is hashed at the end
     Raises Trouble as _started() does, and what run raises.
     """
     source = (str(kernel.elf), hashing.of(kernel.elf))
@@ -151,7 +152,7 @@ def of_run(kernel: Kernel, folder: Path, run: Callable[[RecordedMachine], tuple[
         with machine.qmp() as monitor:
             monitor.execute("stop")
             end = monitor.execute("query-replay")["icount"]
-            ram = machine.ram_hash()
+            ram = machine.ram_hash() if hashed else ""
             _run_on(machine, monitor, end + _TAIL)
             monitor.execute("quit")
         machine.wait()
