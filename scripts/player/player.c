@@ -153,18 +153,43 @@ static long disperse(long n) {
   return gone == kin ? n : gone;
 }
 
-// Each child writes to its own page, and passes what is at that place of its parent's through a pipe and back. How many found
-// both as they should be.
+enum { WRONG = 1 << 20 }; // the status of a child that has not found a page as it should be
+
+// Each child writes to its own page, passes what is at that place of its parent's through a pipe and back, and exits with another
+// status. How many found both as they should be.
 static long churn(long n, long place) {
   volatile long *own = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
   long mine = *own;
   for (long i = 0; i < n; i++) {
-    int status = 0, pid = fork();
+    int status = WRONG, right = i - n / 2, pid = fork();
     if (pid == 0) {
       *own = i;
       write(ends[CROWD][1], (void *)parents, sizeof(*parents));
       read(ends[CROWD][0], (void *)parents, sizeof(*parents));
-      exit(*own != i || *parents != mine);
+      exit(*own != i || *parents != mine ? WRONG : right);
+    }
+    if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status != right)
+      return i;
+  }
+  return n;
+}
+
+// Of n children the first closes no descriptor, the second one, and so on; each forks one that looks at both pages. How many
+// found them as they should be.
+static long bare(long n, long place) {
+  volatile long *own = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
+  for (long i = 0; i < n; i++) {
+    int status = WRONG, pid = fork();
+    if (pid == 0) {
+      *own = i;
+      for (int end = 0; end < i; end++)
+        close(end);
+      pid = fork();
+      if (pid == 0) {
+        *own = ~i;
+        exit(*own != ~i || *parents != i);
+      }
+      exit(pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status);
     }
     if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status)
       return i;
@@ -240,6 +265,8 @@ static long calls(volatile long *at) {
       close(((volatile int *)at)[end]);
   open("nosuchfile", 0);
   close(-1);
+  kill(-1);
+  kill(1 << 30);
 #ifdef SYS_uptime
   call(SYS_uptime, 0, 0, 0);
 #endif
@@ -384,6 +411,9 @@ static Answer does(Command it, int slot) {
     break;
   case 'n':
     said.said[0] = churn(it.a, it.b);
+    break;
+  case 'O':
+    said.said[0] = bare(it.a, it.b);
     break;
   case 'o': // whoever else reads
     for (; said.said[0] < it.a; said.said[0]++)

@@ -26,8 +26,8 @@ class Do(str, enum.Enum):
     """What a process can be told to do."""
 
     FORK = "fork"               # makes process number `n`
-    EXEC = "exec"               # runs the same program anew; n 1, 2: by another name, which stands in its FRY, in its SHRIMP, as does
-                                # its argument
+    EXEC = "exec"               # runs the same program anew; n 1, 2, 3: by another name, which stands in its FRY, in its SHRIMP, across
+                                # the two, as does its argument
     EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2); a
                                 # directory (3); what is not there, with more arguments than any kernel takes (4); a path that is
                                 # nowhere (5), arguments that are nowhere (6); a program whose last segment cannot be (7)
@@ -35,6 +35,7 @@ class Do(str, enum.Enum):
     FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
     EXIT = "exit"               # with status `n`, or STATUS when that is 0
+    EXIT_AWAITED = "exit-awaited"       # the same, while its parent waits, which is told of it
     FAULT = "fault"             # loads from where nothing is, and ends by it; n 1: stores there; 2: an instruction that is none; 3: an
                                 # instruction in FRY, which nobody may execute
     WAIT = "wait"               # where a child has exited, or there is none; page: the status goes to its word `n`
@@ -64,7 +65,10 @@ class Do(str, enum.Enum):
     DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
     FORSAKE = "forsake"         # exits, and its crowd stays
     GATHER = "gather"           # whoever was forsaken exits
-    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for
+    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for, and exit with
+                                # as many statuses
+    BARE = "bare"               # forks `n` children, one after the other, each of which closes one file more than the last, the first
+                                # none, and forks one that looks at both pages
 
     # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
     SHM_GET = "shm-get"         # makes it, with a key
@@ -83,7 +87,7 @@ _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.S
 FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
 """The operations that make process number `n`."""
 
-MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.EXEC, Do.EXEC_HUNGRY}
+MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.BARE, Do.EXEC, Do.EXEC_HUNGRY}
 """The operations that map the two pages of somebody."""
 
 KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
@@ -91,6 +95,10 @@ KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
 
 SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
 """The operations on segments."""
+
+BY_PIPE = frozenset((Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER, Do.CROWD, Do.CHAIN, Do.CHURN,
+                     Do.SHM_READ, Do.SHM_WRITE))
+"""The operations that use the pipe at which a crowd stands, so that there is none beside."""
 
 SEGMENT_PAGES = 2
 """Of each segment that is played."""
@@ -220,7 +228,7 @@ class Model:
 
     def can(self, op: Op) -> bool:
         """Whether it is something that this family can be told: who is told lives, and nobody waits for ever."""
-        if not self.is_alive(op.actor) or op.actor == 1:
+        if not self.is_alive(op.actor) or op.actor == 1 or op.do in BY_PIPE and self._is_crowded():
             return False
         mine = self.children(op.actor)
         if op.do in FORKS:
@@ -229,6 +237,8 @@ class Model:
             return op.actor != 0 and not self.processes[op.actor].crowd
         if op.do in (Do.FORSAKE, Do.GATHER):
             return self._can_forsake(op)
+        if op.do is Do.EXIT_AWAITED:
+            return self._can_be_awaited(self.processes[op.actor])
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
         if op.do in KILLS:
@@ -239,9 +249,7 @@ class Model:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
         if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
-        if op.do in (Do.CROWD, Do.CHAIN):
-            return not self.processes[op.actor].crowd
-        if op.do is Do.CHURN:
+        if op.do in (Do.CHURN, Do.BARE):
             return not mine and not self.processes[op.actor].crowd
         return op.do not in SHM or self._can_share(op, self.processes[op.actor])
 
@@ -256,6 +264,14 @@ class Model:
         if op.do is Do.GATHER:
             return op.actor == 0 and self.forsaken > 0
         return op.actor != 0 and actor.crowd > 0 and not actor.is_chain and not self.forsaken
+
+    def _is_crowded(self) -> bool:
+        return self.forsaken > 0 or any(one.crowd for one in self.processes.values())
+
+    def _can_be_awaited(self, child: Process) -> bool:
+        """Whether its parent can be told to wait, and will be told of this child."""
+        return child.parent > 1 and not child.crowd and not self.processes[child.parent].crowd and not any(
+            one.is_zombie for one in self.children(child.parent))
 
     def _can_share(self, op: Op, actor: Process) -> bool:
         """Of what POSIX leaves open nothing is asked: to attach a segment that was removed, or to remove it again."""
@@ -297,6 +313,9 @@ class Model:
             if op.do is Do.FORSAKE:
                 self.forsaken, self.forsaken_by = actor.crowd, actor
             self._exit(actor)
+        elif op.do is Do.EXIT_AWAITED:
+            self._exit(actor)
+            self.buried(op.actor)
         elif op.do is Do.GATHER:
             self.forsaken, self.forsaken_by = 0, None
         elif op.do in KILLS:

@@ -45,6 +45,7 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 240                 # where an exec may have its path
 _ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
+_ACROSS, _BEFORE = 3, 4     # exec's n where it has them across the two pages, and how many bytes of them are in the lower
 _RETURN = 0x8082            # the instruction, and nothing after it
 _LINE = b"shrimpy\n"        # a word, typed at the console
 _CALLED = 8                 # words that fstat() and pipe() have
@@ -54,7 +55,7 @@ _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "
             Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
             Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.KILL_SLEEPING: "k",
             Do.READ_CONSOLE: "q", Do.WRITE_CONSOLE: "q", Do.SBRK_LAZY: "B", Do.FORSAKE: "x", Do.GATHER: "o",
-            Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
+            Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n", Do.BARE: "O",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
@@ -186,12 +187,12 @@ class Stage:
             self._do(Op(0, Do.GATHER))
         for process in model.living():
             if process.crowd:
+                self._bury_all(process.number)
                 self._do(Op(process.number, Do.DISPERSE))
         for process in reversed(model.living()):
             if process.number >= FIRST:
                 self._do(Op(process.number, Do.EXIT))
-        while any(one.is_zombie for one in model.children(0)):
-            self._do(Op(0, Do.WAIT))
+        self._bury_all(0)
         for number in list(model.segments):
             self._do(Op(0, Do.SHM_REMOVE, number))
         model.made.clear()
@@ -201,6 +202,10 @@ class Stage:
                 del known[number]
         for of_segments in (self._ids, self._structs, self._attached):
             of_segments.clear()
+
+    def _bury_all(self, number: int) -> None:
+        while any(one.is_zombie for one in self._model.children(number)):
+            self._do(Op(number, Do.WAIT))
 
     # An operation
 
@@ -218,6 +223,9 @@ class Stage:
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
+        if op.do is Do.EXIT_AWAITED:
+            self._answered_parent(op, slot)
+            return
         letter = _FAULTS[op.n] if op.do is Do.FAULT else _LETTERS[op.do]
         said = play.tell(slot, letter, a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
@@ -230,6 +238,19 @@ class Stage:
         else:
             self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
         self._player.ping()     # by then it has begun, or will before it ends
+
+    def _answered_parent(self, op: Op, slot: int) -> None:
+        """Its parent waits when it exits, and is told of it."""
+        parent = self._model.processes[op.actor].parent
+        self._player.tell(self._slots[parent], "w", waits=False)
+        self._player.ping()     # by then it sleeps, or will look before it does
+        self._player.tell(slot, "x", op.n or STATUS, waits=False)
+        pid, status, _ = self._player.tell(NOBODY, "w", alive=lambda: self._still_there(Op(parent, Do.WAIT)))
+        if pid != self._pids[op.actor]:
+            raise _Differs(Differs.ANSWER, Cell(parent), seen=pid, expected=self._pids[op.actor])
+        if status != (op.n or STATUS):
+            raise _Differs(Differs.STATUS, Cell(parent), seen=status, expected=op.n or STATUS)
+        self._model.do(op)
 
     def _at_console(self, op: Op) -> None:
         """A line is typed, or is in the word that is to be printed."""
@@ -284,7 +305,8 @@ class Stage:
         if op.do in _OF_CONSOLE:
             return self._places[op.page] + 8 * op.n, op.do is Do.WRITE_CONSOLE, len(_LINE)
         if op.do is Do.EXEC:
-            return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
+            across = self._places[self._order[1]] - _BEFORE
+            return op.n and (across if op.n == _ACROSS else self._places[ORDER[op.n - 1]] + 8 * _PATH), 0, 0
         if op.do in KILLS:
             return self._pids[op.n], 0, 0
         if op.do in (Do.EXIT, Do.KILL_SELF, Do.FORSAKE):
@@ -301,7 +323,7 @@ class Stage:
             self._counter += 2
             place = self._places[op.page] + 8 * op.n if op.page else self._places[self._order[1]] + (PAGE if op.do in _OVER else 0) - 8
             return place, _VALUES + self._counter, 8 if op.page else 16
-        if op.do is Do.CHURN:
+        if op.do in (Do.CHURN, Do.BARE):
             return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
             return self._model.processes[op.actor].crowd, 0, 0
@@ -330,7 +352,7 @@ class Stage:
     def _cells(self, op: Op) -> list[tuple[Cell, int]]:
         """(a page, the word of it) that an operation reads or writes: the first of them, of a file."""
         lower, upper = self._order
-        if op.do in _BOTH:
+        if op.do in _BOTH or op.do is Do.EXEC and op.n == _ACROSS:
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
         if op.do in _OVER:
             return [(Cell(op.actor, upper), PAGE // 8 - 1)]
@@ -393,11 +415,8 @@ class Stage:
             self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
-            for cell, _ in self._cells(op):
-                for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(cell, _PATH + n, word)
-                self._take_words(cell, _ARGUMENT)
-        elif op.do is Do.CHURN:
+            self._take_path(op)
+        elif op.do in (Do.CHURN, Do.BARE):
             self._expect(op, value, op.n)
         elif op.do in (Do.CROWD, Do.CHAIN):
             if value < (room := min(op.n, self._room())):
@@ -477,6 +496,16 @@ class Stage:
         root = next((one.root for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
         leaf = root and self._ram.leaf(root, self._place(cell))
         return array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE) if leaf else bytes(PAGE))
+
+    def _take_path(self, op: Op) -> None:
+        """The path that exec was given, and its argument, stand in a page, or across the two."""
+        for cell, at in self._cells(op):
+            if op.n == _ACROSS:
+                self._take_words(cell, range(at, at + 4 if at == 0 else at + 1))
+                continue
+            for n, word in enumerate(array.array("Q", self._player.path)):
+                self._model.write(cell, _PATH + n, word)
+            self._take_words(cell, _ARGUMENT)
 
     def _take_words(self, cell: Cell, which: range) -> None:
         """What is in these words is taken to have been written."""
