@@ -242,7 +242,9 @@ def _more_borders() -> List[Border]:
                 Op(child, Do.FORK, other))),
         Border("a status that goes to a page",
                (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
-                   Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))))),
+                   Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))),
+                Op(child, Do.EXIT), Op(parent, Do.WAIT, 3, own))),
+        Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, other))),
         Border("a kill of one that has exited, of an orphan that runs, and of a parent by itself",
                (*family, Op(child, Do.FORK, other), Op(child, Do.EXIT), *[Op(0, Do.KILL, child)] * 2, Op(parent, Do.WAIT),
                 Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third), Op(parent, Do.KILL_SELF), Op(third, Do.KILL_SELF))),
@@ -258,7 +260,6 @@ def _other_calls() -> List[Border]:
     family = (START, Op(parent, Do.FORK, child))
     own, shared = ("FRY", "SHRIMP")
     return [
-        Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, other))),
         Border("an exit with a large status", (*family, Op(child, Do.EXIT, 1 << 20), Op(parent, Do.WAIT))),
         Border("an exec of a path that is nowhere, with arguments that are nowhere, and of a program that cannot be loaded",
                (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (5, 6, 7)), Op(child, Do.FORK, other))),
