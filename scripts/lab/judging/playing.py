@@ -65,6 +65,7 @@ _OVER, _BOTH = frozenset((Do.READ_OVER, Do.WRITE_OVER)), frozenset((Do.READ_BOTH
 _OF_CONSOLE = frozenset((Do.READ_CONSOLE, Do.WRITE_CONSOLE))
 _FAULTS = ("l", "s", "i", "j")
 _OF_FILES = frozenset((Do.READ_FILE, Do.WRITE_FILE))
+_OF_MANY = frozenset((Do.CHURN, Do.BARE, Do.CROWD, Do.CHAIN, Do.DISPERSE, Do.GATHER))
 _HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
 _MOST_FRAMES = 500          # that fork or exec may need
@@ -385,20 +386,9 @@ class Stage:
     def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
         model, value = self._model, said[0]
         if op.do in FORKS:
-            if value <= 0:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
-            slot = self._free_slot()
-            model.do(op)
-            self._frames.pop(op.n, None)
-            self._pids[op.n], self._slots[op.n] = value, slot
+            self._forked(op, value)
         elif op.do in (Do.WAIT, Do.WAIT_BADLY):
-            mine = model.do(op)
-            buried = next((one for one in mine if self._pids[one] == value), None)
-            if buried is None and (mine and op.do is Do.WAIT or value != -1):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
-            if buried is not None:
-                self._told_status(op, said[1], model.processes[buried].status)
-                model.buried(buried)
+            self._waited(op, value, said[1])
         elif op.do in _ON_PAGES:
             self._passed_words(op, said)
         elif op.do in _OF_FILES:
@@ -416,15 +406,8 @@ class Stage:
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
             self._take_path(op)
-        elif op.do in (Do.CHURN, Do.BARE):
-            self._expect(op, value, op.n)
-        elif op.do in (Do.CROWD, Do.CHAIN):
-            if value < op.n and value < (room := min(op.n, self._room())):  # to count free frames takes long
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
-            model.crowded(op.actor, value)
-        elif op.do in (Do.DISPERSE, Do.GATHER):
-            self._expect(op, value, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
-            model.do(op)
+        elif op.do in _OF_MANY:
+            self._answered_of_many(op, value)
         elif op.do in SHM:
             self._shared(op, said)
         elif value == -1 and op.do in (Do.SBRK, Do.SBRK_LAZY, Do.KILL):     # a kernel may have neither
@@ -432,6 +415,36 @@ class Stage:
         else:
             if op.do is Do.FAULT and _FAULTS[op.n] == "j":
                 model.write(Cell(op.actor, "FRY"), 0, _RETURN)
+            model.do(op)
+
+    def _forked(self, op: Op, pid: int) -> None:
+        if pid <= 0:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=pid)
+        slot = self._free_slot()
+        self._model.do(op)
+        self._frames.pop(op.n, None)
+        self._pids[op.n], self._slots[op.n] = pid, slot
+
+    def _waited(self, op: Op, pid: int, status: int) -> None:
+        mine = self._model.do(op)
+        buried = next((one for one in mine if self._pids[one] == pid), None)
+        if buried is None and (mine and op.do is Do.WAIT or pid != -1):
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=pid)
+        if buried is not None:
+            self._told_status(op, status, self._model.processes[buried].status)
+            self._model.buried(buried)
+
+    def _answered_of_many(self, op: Op, n: int) -> None:
+        """So many of a process's children were forked, have found all as it should be, or have been waited for."""
+        model = self._model
+        if op.do in (Do.CHURN, Do.BARE):
+            self._expect(op, n, op.n)
+        elif op.do in (Do.CROWD, Do.CHAIN):
+            if n < op.n and n < (room := min(op.n, self._room())):  # to count free frames takes long
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=n, expected=room)
+            model.crowded(op.actor, n)
+        else:
+            self._expect(op, n, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
             model.do(op)
 
     def _expect(self, op: Op, seen: int, expected: int) -> None:
@@ -961,27 +974,29 @@ class Stage:
             group.append(ops)
             found = self.play(ops)
             if found is None and len(group) == _GROUP:
-                found, group, free = self._leak(group, free), [], self.n_free()
+                (found, free), group = self._leak(group, free), []
             if found is not None:
                 break
-        found = found or self._leak(group, free) or self.check_harts()
+        found = found or self._leak(group, free)[0] or self.check_harts()
+        free = self.n_free() if hungry and found is None else None
         left_out = 0
         for at, ops in enumerate(hungry if found is None else ()):
             try:
-                free = self.n_free()
-                found = self.play(ops) or self._leak([ops], free)
+                found = self.play(ops)
+                if found is None:
+                    found, free = self._leak([ops], free)
             except Unable:
                 left_out = len(hungry) - at
             if found or left_out:
                 break
         return Played(n + len(hungry) - left_out, self.n_ops, found, tuple(self.noted), left_out)
 
-    def _leak(self, group: list[Sequence], before: int | None) -> Divergence | None:
-        """The first of a group that loses frames each time, if frames have become fewer."""
+    def _leak(self, group: list[Sequence], before: int | None) -> tuple[Divergence | None, int | None]:
+        """(the first of a group that loses frames each time, if frames have become fewer; how many are free now)."""
         now = self.n_free()
         if before is None or now is None or now >= before:
-            return None
-        return next((found for ops in group if (found := self.leaks(ops))), None)
+            return None, now
+        return next((found for ops in group if (found := self.leaks(ops))), None), self.n_free()
 
     def leaks(self, ops: Sequence) -> Divergence | None:
         """Whether each time that a sequence is played, frames are lost: so three times running."""
