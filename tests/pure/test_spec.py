@@ -12,7 +12,7 @@ from shrimpy.spec import (
     INIT, ORDER, SHM, STATUS, Attachment, Cell, Differs, Divergence, Do, Model, Op, Page, Played, Process, borders, covering,
     on_several_harts, pairs, random_ones, sharing, sharing_covered)
 from shrimpy.spec import promises
-from shrimpy.spec.model import BY_PIPE, Segment
+from shrimpy.spec.model import Segment
 from shrimpy.spec.sequences import FIRST, START, bury, moves, play, shorter
 
 A, B, C = FIRST, FIRST + 1, FIRST + 2
@@ -122,12 +122,12 @@ def test_pairs_are_more_and_what_a_seed_draws_is_drawn_again():
     assert all(play(ops) is not None and len(ops) == 20 for ops in random_ones("x", 50, 20, 4))
 
 
-def test_what_a_seed_draws_is_every_operation_but_those_that_take_long_and_no_crowd_is_robbed():
+def test_what_a_seed_draws_is_every_operation_but_those_that_take_long_and_there_is_one_crowd():
     drawn = [op for ops in random_ones("x", 200, 40, 4) for op in ops]
     assert {op.do for op in drawn} == set(Do) - SHM - {Do.FORK_HUNGRY, Do.EXEC_HUNGRY}
     assert {op.actor for op in drawn if op.do is Do.KILL} > {0}, "anybody kills"
     model = after(FORK_B, Op(A, Do.CROWD, 3))
-    assert not any(model.can(Op(B, do, 1, "FRY")) for do in BY_PIPE) and model.can(Op(B, Do.READ_FILE, 0, "FRY"))
+    assert not any(model.can(Op(B, do, 1)) for do in (Do.CROWD, Do.CHAIN)) and model.can(Op(B, Do.READ, 0, "FRY"))
 
 
 def test_shorter_sequences_can_be_played_and_are_shorter():

@@ -96,10 +96,6 @@ KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
 SHM = _OF_ATTACHED | {Do.SHM_GET, Do.SHM_FIND, Do.SHM_ATTACH, Do.SHM_ATTACH_READ, Do.SHM_REMOVE}
 """The operations on segments."""
 
-BY_PIPE = frozenset((Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH, Do.READ_OVER, Do.WRITE_OVER, Do.CROWD, Do.CHAIN, Do.CHURN,
-                     Do.SHM_READ, Do.SHM_WRITE))
-"""The operations that use the pipe at which a crowd stands, so that there is none beside."""
-
 SEGMENT_PAGES = 2
 """Of each segment that is played."""
 _MOST_ATTACHED = 4
@@ -228,7 +224,7 @@ class Model:
 
     def can(self, op: Op) -> bool:
         """Whether it is something that this family can be told: who is told lives, and nobody waits for ever."""
-        if not self.is_alive(op.actor) or op.actor == 1 or op.do in BY_PIPE and self._is_crowded():
+        if not self.is_alive(op.actor) or op.actor == 1:
             return False
         mine = self.children(op.actor)
         if op.do in FORKS:
@@ -249,6 +245,8 @@ class Model:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
         if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
+        if op.do in (Do.CROWD, Do.CHAIN):   # all stand at one pipe
+            return not self.forsaken and not any(one.crowd for one in self.processes.values())
         if op.do in (Do.CHURN, Do.BARE):
             return not mine and not self.processes[op.actor].crowd
         return op.do not in SHM or self._can_share(op, self.processes[op.actor])
@@ -264,9 +262,6 @@ class Model:
         if op.do is Do.GATHER:
             return op.actor == 0 and self.forsaken > 0
         return op.actor != 0 and actor.crowd > 0 and not actor.is_chain and not self.forsaken
-
-    def _is_crowded(self) -> bool:
-        return self.forsaken > 0 or any(one.crowd for one in self.processes.values())
 
     def _can_be_awaited(self, child: Process) -> bool:
         """Whether its parent can be told to wait, and will be told of this child."""

@@ -505,9 +505,9 @@ class Stage:
                 self._model.write(cell, at, word)
 
     def _words(self, cell: Cell) -> array.array[int]:
-        """What memory has there; nothing but zeros where nothing is mapped."""
-        root = next((one.root for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
-        leaf = root and self._ram.leaf(root, self._place(cell))
+        """What memory has there, once it is mapped; nothing but zeros where nothing is."""
+        process = next((one for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
+        leaf = process and (self._ram.leaf(process.root, self._place(cell)) or self._touched(cell, process))
         return array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE) if leaf else bytes(PAGE))
 
     def _take_path(self, op: Op) -> None:
