@@ -244,7 +244,7 @@ def _more_borders() -> List[Border]:
                (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
                    Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))),
                 Op(child, Do.EXIT), Op(parent, Do.WAIT, 3, own))),
-        Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, other))),
+        Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, child, other))),
         Border("a kill of one that has exited, of an orphan that runs, and of a parent by itself",
                (*family, Op(child, Do.FORK, other), Op(child, Do.EXIT), *[Op(0, Do.KILL, child)] * 2, Op(parent, Do.WAIT),
                 Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third), Op(parent, Do.KILL_SELF), Op(third, Do.KILL_SELF))),
@@ -286,15 +286,16 @@ def _other_calls() -> List[Border]:
     ]
 
 
-def _each_end(parent: int, new: int) -> Iterator[Op]:
-    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once."""
-    ends = [Op(new, Do.EXIT_AWAITED, 7), *(Op(new, Do.FAULT, n) for n in range(4)), Op(new, Do.KILL_SELF),
-            *(Op(0, do, new) for do in (Do.KILL_WAITING, Do.KILL_RUNNING, Do.KILL_SLEEPING))]
-    for n, end in enumerate(ends):
+def _each_end(parent: int, sibling: int, new: int) -> Iterator[Op]:
+    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each of
+    these kills one."""
+    ways = (Do.EXIT_AWAITED, *[Do.FAULT] * 4, Do.KILL_SELF, Do.KILL_WAITING, Do.KILL_RUNNING, Do.KILL_SLEEPING)
+    for n, do in enumerate(ways):
         one, its = new + 2 * n, new + 2 * n + 1
+        killers = {Do.KILL_WAITING: its, Do.KILL_RUNNING: parent, Do.KILL_SLEEPING: sibling}
         yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its))
-        yield replace(end, n=one) if end.do in KILLS else replace(end, actor=one)
-        if end.do is not Do.EXIT_AWAITED:
+        yield Op(killers[do], do, one) if do in KILLS else Op(one, do, n - 1 if do is Do.FAULT else 0)
+        if do is not Do.EXIT_AWAITED:
             yield Op(parent, Do.WAIT)
         yield Op(its, Do.EXIT)
 

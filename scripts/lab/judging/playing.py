@@ -835,11 +835,12 @@ class Stage:
             page.words.clear()
 
     def _touch(self, frames: dict[Cell, int]) -> None:
-        """The host writes a word into each frame; each process loads it from each of its pages, and stores one of its own."""
+        """The host fills each frame, and writes a word into it; each process loads it from each of its pages, and stores one of its own."""
         at = self._dice.choice((1, 0, PAGE // 8 - 1, *[self._dice.randrange(_NONCES, PAGE // 8)] * 3))  # most often what kernels use
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
             if cell is not None and not self._player.typed:
+                self._fill(cell, frames[cell])
                 value = self._dice.getrandbits(63)
                 self._ram.set_word(frames[cell] + 8 * at, value)
                 self._model.write(cell, at, value)
@@ -857,6 +858,15 @@ class Stage:
             self._stamped(cells, at, seen, place, stamp)
             for had in self._model.processes[number].attached:
                 self._touch_shared(number, slot, had, at, place)
+
+    def _fill(self, cell: Cell, frame: int) -> None:
+        """Whatever becomes of a word of a page shows, once each has something in it. It has been seen to be zero."""
+        page = self._model.page(cell)
+        if page is None or page.words or not page.known:
+            return
+        for at in range(PAGE // 8):
+            page.words[at] = self._dice.getrandbits(63)
+            self._ram.set_word(frame + 8 * at, page.words[at])
 
     def _stamp_of(self, number: int) -> int:
         """The first of the words that a process stamps, of each page."""
