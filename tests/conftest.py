@@ -56,10 +56,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    names = {f"{item.path.relative_to(ROOT / 'tests')}::{item.name}": item for item in items}
+    for start in (line for line in (ROOT / "tests/soak.txt").read_text().splitlines() if line and not line.startswith("#")):
+        of_it = [item for name, item in names.items() if name == start or name.startswith(start) and name[len(start)] in "[-];"]
+        if not of_it and _are_all(config):
+            raise pytest.UsageError(f"tests/soak.txt: no test has a name that begins with {start}")
+        for item in of_it:
+            item.add_marker("soak")
     if not config.getoption("--soak"):
         for item in items:
             if item.get_closest_marker("soak"):
                 item.add_marker(pytest.mark.skip(reason="long; --soak runs it"))
+
+
+def _are_all(config: pytest.Config) -> bool:
+    """Whether all tests that there are have been collected."""
+    return [Path(one).resolve() for one in config.args] == [ROOT / "tests"]
 
 
 def _in_main_thread() -> bool:

@@ -83,7 +83,7 @@ def check_corrupted(mkfs, kernel, tmp_path, seed, n):
 
 @pytest.mark.parametrize("seed", [1])
 def test_checker_says_what_is_wrong_with_any_image(mkfs, kernel, tmp_path, seed):
-    check_corrupted(mkfs, kernel, tmp_path, seed, 200)
+    check_corrupted(mkfs, kernel, tmp_path, seed, 50)
 
 
 @pytest.mark.soak

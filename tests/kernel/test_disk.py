@@ -233,7 +233,7 @@ COMMANDS = ("stressfs", "mkdir a", "mkdir a/b", "ln README a/b/c", "cat README >
 
 
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.soak), 5])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.soak), 5, 25])
 def test_disk_is_whole_at_every_write_and_the_kernel_recovers(kernel, mkfs, boot_image, tmp_path, every):
     image, log, cut = (tmp_path / name for name in ("fs.img", "writes", "cut.img"))
     shutil.copyfile(kernel.disks[0], image)

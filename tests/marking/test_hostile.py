@@ -65,7 +65,7 @@ DOUBLING = "V0 := {first}\n" + "".join(f"V{n} {{how}} $(V{n - 1})$(V{n - 1})\n" 
 
 
 def test_a_makefile_whose_variables_double_runs_out_of_its_memory(lab, monkeypatch):
-    monkeypatch.setattr(sandbox, "LIMITS", dataclasses.replace(sandbox.LIMITS, memory=256 << 20))
+    monkeypatch.setattr(sandbox, "LIMITS", dataclasses.replace(sandbox.LIMITS, memory=64 << 20))
     (lab / "Makefile").write_text(DOUBLING.format(first="a" * 64, how=":=") + "qemu:\n\techo qemu-system-riscv64\n")
     refused(lab, "lab does not build: ")
 

@@ -57,6 +57,14 @@ def test_unused_slots_are_left_out():
     assert [p.pid for p in kernel(m).processes()] == [1, 2, 3, 5]
 
 
+def test_another_array_that_is_longer_has_copies_of_processes():
+    """As where a scheduler lays out all who can run for a program to choose from."""
+    m = family()
+    table = m.info.symbol("proc").type
+    change(m, {"all_runnable": Symbol(spare(m, PROC_SIZE), array(Type("struct", PROC_SIZE, "proc"), table.count + 1))})
+    assert [p.pid for p in kernel(m).processes()] == [1, 2, 3, 4, 5]
+
+
 def test_a_state_that_does_not_exist_is_shown_as_its_number():
     m = family()
     m.put(m.processes[4].address + 24, 77, 4)

@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory.sv39 import root_of
+from .cnames import TABLES
 from .debuginfo import DebugInfo, Field, Type
 
 MAX_PROC = 4096
@@ -174,14 +175,15 @@ class Table(NamedTuple):
 
 
 def table(info: DebugInfo, kind: Shape) -> Optional[Table]:
-    """The array of processes that a variable is, or has in it: the longest."""
+    """The array of processes that a variable is, or has in it: that of a usual name, for another may be of copies of some;
+    else the longest."""
     if "table" not in info.learnt:
         arrays = [Table(name, symbol.address + offset, min(t.count, MAX_PROC))
                   for name, symbol in info.symbols.items()
                   for offset, t in _arrays(info, symbol.type, 0, 3)
                   if t.element is not None and t.element.kind == "struct" and t.element.name == kind.struct
                   and t.element.size]
-        info.learnt["table"] = max(arrays, key=lambda one: (one.count, one.variable in ("proc", "ptable")), default=None)
+        info.learnt["table"] = max(arrays, key=lambda one: (one.variable in TABLES, one.count), default=None)
     found: Optional[Table] = info.learnt["table"]
     return found
 
