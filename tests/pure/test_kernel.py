@@ -65,6 +65,24 @@ def test_another_array_that_is_longer_has_copies_of_processes():
     assert [p.pid for p in kernel(m).processes()] == [1, 2, 3, 4, 5]
 
 
+def test_where_threads_sleep_and_run_a_process_is_as_its_liveliest():
+    """Its own state has other numbers, and says only whether there is one."""
+    m = family()
+    threads = {f"{name}_t": number for name, number in STATES.items()}
+    own = {"P_UNUSED": 0, "P_USED": 1, "P_ZOMBIE": 2}
+    proc = {name: field for name, field in m.info.structs["proc"].items() if name not in ("killed", "xstate")}
+    change(m, structs={"proc": {**proc, **fields(("threads", 40, array(Type("struct", 4, "thread"), 2)))},
+                       "thread": fields(("t_state", 0, Type("enum", 4, "threadstate")))},
+           enums={**threads, **own}, enumerators={"procstate": tuple(own), "threadstate": tuple(threads)},
+           struct_sizes={**m.info.struct_sizes, "thread": 4})
+    for pid, states in {1: "SLEEPING UNUSED", 2: "ZOMBIE RUNNING", 3: "SLEEPING RUNNABLE", 4: "USED UNUSED"}.items():
+        m.field(m.processes[pid], "state", own["P_USED"])
+        for n, state in enumerate(states.split()):
+            m.put(m.processes[pid].address + 40 + 4 * n, STATES[state], 4)
+    m.field(m.processes[5], "state", own["P_ZOMBIE"])
+    assert [p.state for p in kernel(m).processes()] == ["SLEEPING", "RUNNING", "RUNNABLE", "USED", "ZOMBIE"]
+
+
 def test_a_state_that_does_not_exist_is_shown_as_its_number():
     m = family()
     m.put(m.processes[4].address + 24, 77, 4)

@@ -56,7 +56,7 @@ class DebugInfo:
     """One kernel's symbols, layouts, enumerators and macros.
 
     structs: name -> {field name -> Field}; struct_sizes: name -> bytes.
-    enums: enumerator -> value, of every wanted enum, in one name space as in C.
+    enums: enumerator -> value, of every wanted enum, in one name space as in C; enumerators: enum -> the names of its own.
     macros: name -> value, only those that evaluate to a number.
     functions, objects: every function and data object of the ELF symbol table,
     by address (elf.symbols reads them). undescribed: (object file, why) of what has
@@ -73,6 +73,7 @@ class DebugInfo:
     functions: Tuple[Range, ...] = ()
     objects: Tuple[Range, ...] = ()
     undescribed: Tuple[Tuple[str, str], ...] = ()
+    enumerators: Dict[str, Tuple[str, ...]] = dataclasses.field(default_factory=dict)
     learnt: Dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
     # of the functions' code: `stacks` by address, `panic` which function it is; of the variables: `variables`, their parts
     _function_starts: List[int] = dataclasses.field(init=False, repr=False, compare=False)
@@ -140,6 +141,7 @@ class DebugInfo:
             "functions": [encode(f) for f in self.functions],
             "objects": [encode(o) for o in self.objects],
             "undescribed": [list(one) for one in self.undescribed],
+            "enumerators": {name: list(own) for name, own in sorted(self.enumerators.items())},
         }, indent=1) + "\n"
 
     @classmethod
@@ -164,6 +166,7 @@ class DebugInfo:
                 functions=tuple(decode(Range, f) for f in data["functions"]),
                 objects=tuple(decode(Range, o) for o in data["objects"]),
                 undescribed=tuple((name, why) for name, why in data.get("undescribed", ())),
+                enumerators={name: tuple(own) for name, own in data.get("enumerators", {}).items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"shrimpy-debuginfo: {error!r}") from error

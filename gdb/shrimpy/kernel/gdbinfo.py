@@ -117,6 +117,7 @@ class _Collector:
         self._structs: dict[str, dict[str, Field]] = {}
         self._sizes: dict[str, int] = {}
         self._enums: dict[str, int] = {}
+        self._enumerators: dict[str, tuple[str, ...]] = {}
         self._blocks = list(self._landmark_blocks())
 
     def collect(self) -> tuple[DebugInfo, str | None]:
@@ -160,7 +161,7 @@ class _Collector:
         nothing_said = any(symbol.type.kind == "other" and name in places for name, symbol in symbols.items())
         info = DebugInfo(
             kernel=self._objfile.filename, symbols=symbols, structs=self._structs,
-            struct_sizes=self._sizes, enums=self._enums, macros=values,
+            struct_sizes=self._sizes, enums=self._enums, enumerators=self._enumerators, macros=values,
             functions=tuple(functions), objects=tuple(objects),
             undescribed=self._undescribed(functions) if nothing_said or not symbols or self._everything else ())
         return info, origin
@@ -283,6 +284,7 @@ class _Collector:
             return Type("struct", real.sizeof, name=key)
         if code == gdb.TYPE_CODE_ENUM:
             self._add_enumerators(real)
+            self._enumerators[real.tag or variable] = tuple(member.name or "" for member in real.fields())
             return Type("enum", real.sizeof, name=real.tag or variable)
         return Type(_scalar_kind(real), real.sizeof)
 

@@ -8,7 +8,7 @@ such as a thread.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory.sv39 import root_of
@@ -46,6 +46,7 @@ _WORDS = {"FREE": "UNUSED", "NONE": "UNUSED", "EMBRYO": "USED", "CREATED": "USED
           "INIT": "USED", "SLEEP": "SLEEPING", "BLOCKED": "SLEEPING", "WAITING": "SLEEPING", "READY": "RUNNABLE",
           "RUN": "RUNNING", "DEAD": "ZOMBIE", "EXITED": "ZOMBIE", "TERMINATED": "ZOMBIE", "DYING": "ZOMBIE"}
 _STATES = ("UNUSED", "USED", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE", "STOPPED", "SUSPENDED")
+_RUNS = frozenset(("SLEEPING", "RUNNABLE", "RUNNING"))
 
 _MOST_NODES = 1 << 15   # structs that are looked at on the way
 _MOST_GAPS = 16         # unused slots in a row of an array that only a pointer shows
@@ -60,13 +61,32 @@ class Place(NamedTuple):
     through: Optional[int] = None
 
 
+class Threads(NamedTuple):
+    """What is in a struct of processes for each of its threads: `count` structs of `size` bytes at `offset`, and in each its state,
+    whose numbers mean `states`."""
+
+    offset: int
+    size: int
+    count: int  # type: ignore[assignment]  # hides the tuple's method
+    state: Field
+    states: Dict[int, str]
+
+    def liveliest(self, process: bytes) -> str:
+        """The state of that thread of a process which is nearest to running."""
+        at, size = self.offset + self.state.offset, self.state.type.size
+        found = {self.states.get(int.from_bytes(process[at + n * self.size:at + n * self.size + size], "little"))
+                 for n in range(self.count)}
+        return next((one for one in ("RUNNING", "RUNNABLE", "SLEEPING") if one in found), "USED")
+
+
 class Shape(NamedTuple):
     """A kernel's struct of processes: its key in DebugInfo, its bytes, its fields by
-    NAMES' keys, and its unused state."""
+    NAMES' keys, and its threads, where they are what sleeps and runs."""
 
     struct: str
     size: int
     fields: Dict[str, Place]
+    threads: Optional[Threads] = None
 
     def direct(self, name: str) -> Optional[Place]:
         """A field that is in the struct itself, or None."""
@@ -77,9 +97,25 @@ class Shape(NamedTuple):
 def shape(info: DebugInfo) -> Optional[Shape]:
     """The struct of this kernel's processes, or None when no type is like one."""
     if "processes" not in info.learnt:
-        info.learnt["processes"] = _shape(info)
+        kind = _shape(info)
+        info.learnt["processes"] = kind and kind._replace(threads=_threads(info, kind))
     found: Optional[Shape] = info.learnt["processes"]
     return found
+
+
+def _threads(info: DebugInfo, kind: Shape) -> Optional[Threads]:
+    """Those of a process whose own state says only whether there is one."""
+    own = kind.direct("state")
+    if own is None or own.type.kind != "enum" or _RUNS.intersection(_meanings(info, own.type).values()):
+        return None
+    for field in info.structs.get(kind.struct, {}).values():
+        one = field.type.element if field.type.kind == "array" else field.type
+        if one is None or one.kind != "struct" or one.name in _NOT_FOLLOWED or not one.size:
+            continue
+        state = _named(info.structs.get(one.name, {}), "state")
+        if state is not None and state.type.kind == "enum" and _RUNS <= set((known := _meanings(info, state.type)).values()):
+            return Threads(field.offset, one.size, field.type.size // one.size, state, known)
+    return None
 
 
 def _shape(info: DebugInfo) -> Optional[Shape]:
@@ -155,13 +191,27 @@ def _fits(t: Type, name: str) -> bool:
 
 def states(info: DebugInfo) -> Dict[int, str]:
     """What the numbers of this kernel's states mean, in xv6's words."""
-    known = {}
-    for name, value in info.enums.items():
-        word = name.replace("::", "_").upper().rsplit("_", 1)[-1]
-        word = _WORDS.get(word, word)
-        if word in _STATES and (name.upper() == word or value not in known):
-            known[value] = word
+    kind = shape(info)
+    place = kind.fields.get("state") if kind else None
+    known = _meanings(info, place.type) if place is not None else {}
+    if len(known) < _FEWEST:
+        known = _meaning(info, info.enums)
     return known if len(known) >= _FEWEST else dict(enumerate(_STATES[:6]))
+
+
+def _meanings(info: DebugInfo, enum: Type) -> Dict[int, str]:
+    return _meaning(info, info.enumerators.get(enum.name, ()))
+
+
+def _meaning(info: DebugInfo, enumerators: Iterable[str]) -> Dict[int, str]:
+    known: Dict[int, str] = {}
+    for name in enumerators:
+        parts = [_WORDS.get(part, part) for part in name.replace("::", "_").upper().split("_")]
+        word = next((part for part in reversed(parts) if part in _STATES), None)
+        value = info.enums.get(name)
+        if word is not None and value is not None and (name.upper() == word or value not in known):
+            known[value] = word
+    return known
 
 
 # Where they are

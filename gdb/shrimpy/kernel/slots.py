@@ -219,7 +219,10 @@ def _proc_reader(reader: Reader, info: DebugInfo, kind: processes.Shape) -> Call
         number = state(address, data)
         text = data[name.offset:name.offset + name.type.size] if name else b""
         root = root_of(root) or root
-        return Proc(slot, address, pid, parent, _printable(text), states.get(number, f"?{number}"),
+        known = states.get(number, f"?{number}")
+        if known == "USED" and kind.threads is not None:
+            known = kind.threads.liveliest(data)
+        return Proc(slot, address, pid, parent, _printable(text), known,
                     sz, root, trapframe, kstack, bool(word(data, *lock_at)), bool(killed), chan,
                     saved(address, data), data)
 
