@@ -66,6 +66,10 @@ static void answer(Answer said) { all(put, ends[ANSWERS][1], &said, sizeof(said)
 
 static void __attribute__((noreturn)) obey(int slot);
 
+// The pipe through which it passes something to itself: that by which it is told what to do, or is answered, and has been. A crowd
+// stands at another.
+static int *own(int slot) { return ends[slot < MEMBERS ? slot : ANSWERS]; }
+
 // The letters of its slot and of its pipes, for exec.
 static const char *letters(int slot, char *text) {
   *text++ = 'a' + slot;
@@ -153,18 +157,43 @@ static long disperse(long n) {
   return gone == kin ? n : gone;
 }
 
-// Each child writes to its own page, and passes what is at that place of its parent's through a pipe and back. How many found
-// both as they should be.
-static long churn(long n, long place) {
-  volatile long *own = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
-  long mine = *own;
+enum { WRONG = 1 << 20 }; // the status of a child that has not found a page as it should be
+
+// Each child writes to its own page, passes what is at that place of its parent's through a pipe and back, and exits with another
+// status. How many found both as they should be.
+static long churn(long n, long place, int *way) {
+  volatile long *mine = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
+  long was = *mine;
   for (long i = 0; i < n; i++) {
-    int status = 0, pid = fork();
+    int status = WRONG, right = i - n / 2, pid = fork();
     if (pid == 0) {
-      *own = i;
-      write(ends[CROWD][1], (void *)parents, sizeof(*parents));
-      read(ends[CROWD][0], (void *)parents, sizeof(*parents));
-      exit(*own != i || *parents != mine);
+      *mine = i;
+      write(way[1], (void *)parents, sizeof(*parents));
+      read(way[0], (void *)parents, sizeof(*parents));
+      exit(*mine != i || *parents != was ? WRONG : right);
+    }
+    if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status != right)
+      return i;
+  }
+  return n;
+}
+
+// Of n children the first closes no descriptor, the second one, and so on; each forks one that looks at both pages. How many
+// found them as they should be.
+static long bare(long n, long place) {
+  volatile long *mine = (long *)(FRY + place), *parents = (long *)(SHRIMP + place);
+  for (long i = 0; i < n; i++) {
+    int status = WRONG, pid = fork();
+    if (pid == 0) {
+      *mine = i;
+      for (int end = 0; end < i; end++)
+        close(end);
+      pid = fork();
+      if (pid == 0) {
+        *mine = ~i;
+        exit(*mine != ~i || *parents != i);
+      }
+      exit(pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status);
     }
     if (pid < 0 || call(SYS_wait, (long)&status, 0, 0) != pid || status)
       return i;
@@ -230,7 +259,7 @@ static long calls(volatile long *at) {
   fstat(file, (void *)at);
   for (int i = 0; i < 8; i++)
     differ += at[i] != here[i];
-  close(ends[0][1]); // only who conducts writes to members
+  close(ends[HELPER][1]); // only who conducts writes to it
 #ifdef SYS_dup
   close(call(SYS_dup, file, 0, 0));
 #endif
@@ -240,6 +269,8 @@ static long calls(volatile long *at) {
       close(((volatile int *)at)[end]);
   open("nosuchfile", 0);
   close(-1);
+  kill(-1);
+  kill(1 << 30);
 #ifdef SYS_uptime
   call(SYS_uptime, 0, 0, 0);
 #endif
@@ -293,7 +324,7 @@ static Answer does(Command it, int slot) {
   volatile long *word = (long *)it.a;
   Answer said = {{0}};
   long two[2], rest[3];
-  int status = 0, *place = &status;
+  int status = 0, *place = &status, *way = own(slot);
 
   switch (it.what) {
   case 'f':
@@ -350,21 +381,21 @@ static Answer does(Command it, int slot) {
   case 'r':
     two[0] = it.b;
     two[1] = it.b + 1;
-    write(ends[CROWD][1], two, it.c);
-    said.said[0] = read(ends[CROWD][0], (void *)it.a, it.c);
+    write(way[1], two, it.c);
+    said.said[0] = read(way[0], (void *)it.a, it.c);
     if (said.said[0] != it.c) { // however much it has taken, one more byte is there
-      write(ends[CROWD][1], two, 1);
-      read(ends[CROWD][0], rest, sizeof(rest));
+      write(way[1], two, 1);
+      read(way[0], rest, sizeof(rest));
     }
     break;
   case 'W':
-    said.said[0] = write(ends[CROWD][1], (void *)it.a, it.c);
+    said.said[0] = write(way[1], (void *)it.a, it.c);
     if (said.said[0] == it.c) {
-      read(ends[CROWD][0], &said.said[1], said.said[0]);
+      read(way[0], &said.said[1], said.said[0]);
       break;
     }
-    write(ends[CROWD][1], two, 1);
-    read(ends[CROWD][0], rest, sizeof(rest));
+    write(way[1], two, 1);
+    read(way[0], rest, sizeof(rest));
     said.said[1] = rest[0];
     break;
   case 'v':
@@ -383,7 +414,10 @@ static Answer does(Command it, int slot) {
     said.said[0] = disperse(it.a);
     break;
   case 'n':
-    said.said[0] = churn(it.a, it.b);
+    said.said[0] = churn(it.a, it.b, way);
+    break;
+  case 'O':
+    said.said[0] = bare(it.a, it.b);
     break;
   case 'o': // whoever else reads
     for (; said.said[0] < it.a; said.said[0]++)

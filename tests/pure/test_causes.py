@@ -7,7 +7,7 @@ from machine import FRY, PAGE, SHRIMP, R, U, W, X, family
 from shrimpy.reasons import Kind, Named, Reason, Subject
 from shrimpy.rules import FAIL, PASS, WARNING, Verdict, causes, evaluate
 from shrimpy.show import text
-from shrimpy.spec import Differs, Divergence, Do, Op
+from shrimpy.spec import Cell, Differs, Divergence, Do, Op
 
 
 def heads(verdicts):
@@ -120,6 +120,42 @@ def test_a_panic_explains_what_was_played_until_it_and_nothing_else_that_was():
         played = Verdict("specification", Subject("kernel"), FAIL, Reason(Kind.DIVERGED, played=Divergence(what, (Op(0, Do.FORK, 2),), seen=1)))
         told = causes.blocks([played, panic])
         assert (told[0].cause.example.rule, len(told)) == ("no-panic", n_blocks)
+
+
+def failed(rule, kind, **more):
+    function = more.pop("function", None)
+    return Verdict(rule, Subject("kernel"), FAIL, Reason(kind, **more), function=function)
+
+
+def differs(what, page="FRY", **more):
+    return failed("specification", Kind.DIVERGED, played=Divergence(what, (Op(0, Do.FORK, 2),), Cell(2, page), seen=1, expected=0), **more)
+
+
+def test_what_is_new_where_playing_differs_is_one_block():
+    some = [failed("shrimp-pair", Kind.SHRIMP_NOT_PARENTS, frame=0x1000), failed("frames-conserved", Kind.LOST, frame=0x9000),
+            differs(Differs.CONTENT)]
+    assert heads(some) == ["shrimp-pair", "frames-conserved", "specification"]
+    [block] = causes.blocks(some, some)
+    assert [one.example.rule for one in (block.cause, *block.symptoms)] == ["shrimp-pair", "frames-conserved", "specification"]
+
+
+def test_what_an_earlier_stop_showed_too_is_not_put_to_what_playing_shows():
+    open_page = failed("trampoline-kernel-only", Kind.KERNEL_PAGE_OPEN, va=0x3ffffff000)
+    some = [open_page, failed("shrimp-pair", Kind.SHRIMP_NOT_PARENTS, frame=0x1000), differs(Differs.CONTENT, "SHRIMP")]
+    told = causes.blocks(some, some[1:])
+    assert [[one.example.rule for one in (block.cause, *block.symptoms)] for block in told] == [
+        ["shrimp-pair", "specification"], ["trampoline-kernel-only"]]
+
+
+def test_a_page_that_is_free_explains_whatever_playing_shows_of_it_and_no_wrong_answer():
+    for what, n_blocks in ((Differs.CONTENT, 1), (Differs.SHARED, 1), (Differs.DIED, 1), (Differs.ANSWER, 2), (Differs.LEAK, 2)):
+        assert len(causes.blocks([failed("not-on-free-list", Kind.FREE_IN_USE, frame=0x1000), differs(what)])) == n_blocks
+
+
+def test_two_functions_are_two_mistakes_and_nobody_named_is_none():
+    wrong = failed("shrimp-pair", Kind.SHRIMP_NOT_PARENTS, frame=0x1000, function="fork")
+    for function, n_blocks in (("fork", 1), (None, 1), ("exec", 2)):
+        assert len(causes.blocks([wrong, differs(Differs.NOT_SHARED, "SHRIMP", function=function)])) == n_blocks
 
 
 def test_every_failure_is_in_one_block_and_what_passes_in_none():

@@ -122,6 +122,14 @@ def test_pairs_are_more_and_what_a_seed_draws_is_drawn_again():
     assert all(play(ops) is not None and len(ops) == 20 for ops in random_ones("x", 50, 20, 4))
 
 
+def test_what_a_seed_draws_is_every_operation_but_those_that_take_long_and_there_is_one_crowd():
+    drawn = [op for ops in random_ones("x", 200, 40, 4) for op in ops]
+    assert {op.do for op in drawn} == set(Do) - SHM - {Do.FORK_HUNGRY, Do.EXEC_HUNGRY}
+    assert {op.actor for op in drawn if op.do is Do.KILL} > {0}, "anybody kills"
+    model = after(FORK_B, Op(A, Do.CROWD, 3))
+    assert not any(model.can(Op(B, do, 1)) for do in (Do.CROWD, Do.CHAIN)) and model.can(Op(B, Do.READ, 0, "FRY"))
+
+
 def test_shorter_sequences_can_be_played_and_are_shorter():
     for ops in [one.ops for one in borders()] + covering(3):
         for one in shorter(ops):
@@ -303,6 +311,15 @@ class _KillOfAZombieClears(Model):
         return super().do(op)
 
 
+class _WhoWaitsForgets(Model):
+    """A parent that waits already when its child exits loses what is in its page."""
+
+    def do(self, op):
+        if op.do is Do.EXIT_AWAITED:
+            self.processes[self.processes[op.actor].parent].fry.words.clear()
+        return super().do(op)
+
+
 class _KilledWaiterClears(Model):
     def do(self, op):
         if op.do is Do.KILL_WAITING:
@@ -458,7 +475,7 @@ SHARING_MUTANTS = [_CountsProcesses, _DoesNotCountWhatIsInherited, _CountsOn, _E
 
 MUTANTS = [_CopiesAtFork, _Grandparents, _Inherits, _FirstChildOnly, _ExecRenews, _ExecDropsShrimp, _ThirdExec, _Zeroes,
            _OrphanGetsAnother, _OrphanLoses, _OrphanExecs, _NinthChild, _ExitSoils, _SixteenthExec, _OrphansExecCopies,
-           _KillOfAZombieClears, _KilledWaiterClears]
+           _KillOfAZombieClears, _KilledWaiterClears, _WhoWaitsForgets]
 
 
 def differs(mutant, sequences):

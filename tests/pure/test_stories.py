@@ -26,6 +26,7 @@ def test_what_comes_after_forks_or_its_like_is_the_last_operation_s(what, ops, f
 @pytest.mark.parametrize("what,ops", [
     (Differs.PANICKED, [START, CHILD, Op(3, Do.EXIT), Op(2, Do.WAIT)]), (CONTENT, [START, Op(2, Do.EXEC_FAILS), Op(0, Do.WAIT)]),
     (Differs.ANSWER, [START, Op(2, Do.SBRK, 4096), CHILD]), (CONTENT, [START, Op(0, Do.KILL, 2)]),
+    (Differs.ANSWER, [START, Op(2, Do.EXEC), Op(2, Do.EXEC, 3)]),
     (CONTENT, [START, CHILD, Op(2, Do.EXIT), Op(3, Do.EXIT)]), (Differs.ANSWER, [START, Op(2, Do.WRITE, 3, "FRY")])])
 def test_what_an_earlier_operation_may_have_left_behind_accuses_nobody(what, ops):
     assert accused(what, *ops, cell=FRY) is None

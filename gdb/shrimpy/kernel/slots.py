@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
+from functools import cached_property
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..memory.readers import PAGE, Reader
@@ -57,13 +59,22 @@ class Slots(Variables):
             data = self._bytes(table.address, kind.size * table.count, f"{table.variable}[]") or b""
             slots = [(i, table.address + i * kind.size, data[i * kind.size:(i + 1) * kind.size])
                      for i in range(len(data) // kind.size)]
-        read = _proc_reader(self.reader, self.info, kind)
+        read, unused = self._read_proc
         state = kind.direct("state")
         if state is not None and table is not None:     # most slots are not in use
-            unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
-            slots = [one for one in slots if word(one[2], state.offset, state.type.size) != unused]
+            at, end = state.offset, state.offset + state.type.size
+            free = unused.to_bytes(state.type.size, "little")
+            slots = [one for one in slots if one[2][at:end] != free]
         known = (self.reader.remembered(one[1], lambda one=one: read(*one), one) for one in slots)    # type: ignore[misc]
         return [p for p in known if p.state != "UNUSED"]
+
+    @cached_property
+    def _read_proc(self) -> Tuple[Callable[[int, int, bytes], Proc], int]:
+        """What makes a Proc of a slot's number, its address and its bytes; and the number of the state UNUSED."""
+        kind = processes.shape(self.info)
+        assert kind is not None, "whoever reads a process knows its shape"
+        unused = next((n for n, name in processes.states(self.info).items() if name == "UNUSED"), 0)
+        return _proc_reader(self.reader, self.info, kind), unused
 
     @property
     def shape(self) -> Optional[Shape]:
@@ -195,9 +206,13 @@ def _proc_reader(reader: Reader, info: DebugInfo, kind: processes.Shape) -> Call
     context = kind.fields.get("context")
     registers = [] if context is None else [
         processes.Place(context.offset + at, Type("uint", 8), context.through) for at in _saved_registers(info, context.type.name)]
+    in_a_row = bool(registers) and all(one.through is None and one.offset == registers[0].offset + 8 * n for n, one in enumerate(registers))
+    row = struct.Struct(f"<{len(registers)}Q")
 
-    def register(address: int, data: bytes, one: processes.Place) -> int:
-        return word(data, one.offset, 8) if one.through is None else processes.value(reader, address, one) or 0
+    def saved(address: int, data: bytes) -> Tuple[int, ...]:
+        if in_a_row and len(data) >= registers[0].offset + row.size:    # of most kernels, and many times as fast
+            return row.unpack_from(data, registers[0].offset)
+        return tuple(word(data, one.offset, 8) if one.through is None else processes.value(reader, address, one) or 0 for one in registers)
 
     def read(slot: int, address: int, data: bytes) -> Proc:
         pid, parent, sz, root, trapframe, kstack, killed, chan = (number(address, data) for number in numbers)
@@ -209,7 +224,7 @@ def _proc_reader(reader: Reader, info: DebugInfo, kind: processes.Shape) -> Call
             known = kind.threads.liveliest(data)
         return Proc(slot, address, pid, parent, _printable(text), known,
                     sz, root, trapframe, kstack, bool(word(data, *lock_at)), bool(killed), chan,
-                    tuple(register(address, data, one) for one in registers), data)
+                    saved(address, data), data)
 
     return read
 
@@ -250,4 +265,6 @@ def _saved_registers(info: DebugInfo, context: str) -> List[int]:
 
 def _printable(text: bytes) -> str:
     text = text.split(b"\0", 1)[0]
+    if text.isalnum():
+        return text.decode()
     return "".join(chr(c) if 32 <= c < 127 else f"\\x{c:02x}" for c in text)

@@ -62,21 +62,33 @@ _OF_SEGMENTS = frozenset(_SEGMENTS + (K.SEGMENT_OVER,))
 _MISSING = {K.FRY_MISSING: "FRY", K.SHRIMP_MISSING: "SHRIMP", K.SHRIMP_LOST: "SHRIMP"}
 
 
+_UNDONE = _FREED + (K.SHRIMP_LOST,)
 _PLAYED: Dict[Differs, Tuple[K, ...]] = {
-    Differs.PANICKED: (K.PANICKED,), Differs.MOVED: (K.PAGE_CHANGED,), Differs.MISSING: (K.FRY_MISSING, K.SHRIMP_MISSING, K.SHRIMP_LOST),
-    Differs.FLAGS: (K.WRONG_FLAGS,), Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS), Differs.LEAK: LOST,
-    Differs.SHARED: (K.FRY_NOT_PRIVATE,), Differs.SATP: (K.SATP_NOT_ROOT,), Differs.MISCOUNTED: (K.ATTACHED_MISCOUNTED,)}
-"""What a stop shows of what playing shows: of the same page, where it is about one."""
+    Differs.PANICKED: (K.PANICKED, *_FREED), Differs.MOVED: (K.PAGE_CHANGED, *_FREED),
+    Differs.MISSING: (K.FRY_MISSING, K.SHRIMP_MISSING, K.SHRIMP_LOST), Differs.FLAGS: (K.WRONG_FLAGS,),
+    Differs.NOT_SHARED: (K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS, *_FREED), Differs.LEAK: LOST, Differs.SHARED: _FREED,
+    Differs.CONTENT: (K.NOT_ZEROED, *_UNDONE), Differs.CROWD: (K.NOT_ZEROED, *_UNDONE), Differs.SEEN: _UNDONE, Differs.DIED: _UNDONE,
+    Differs.HANGS: _FREED, Differs.SATP: (K.SATP_NOT_ROOT,), Differs.MISCOUNTED: (K.ATTACHED_MISCOUNTED,)}
+"""What a stop shows of what playing shows: of the same page, where it is about one. Of a page that was freed too early anything may
+become."""
 
 _OF_FRY = (K.FRY_MISSING, K.FRY_NOT_PRIVATE)
 _OF_SHRIMP = (K.SHRIMP_MISSING, K.SHRIMP_LOST, K.SHRIMP_NOT_PARENTS, K.SHRIMP_NOT_SIBLINGS)
 
 
-def blocks(verdicts: Iterable[Verdict]) -> List[Block]:
-    """The failures, and warnings, of `verdicts` by cause, each in one block: causes before what they explain."""
+def blocks(verdicts: Iterable[Verdict], new: Iterable[Verdict] = ()) -> List[Block]:
+    """The failures, and warnings, of `verdicts` by cause, each in one block: causes before what they explain.
+
+    new: those of them that no stop showed before the one where playing differs from the specification. All that was played until
+    then agreed with it, so what is new there is of one cause.
+    """
     heads: List[Tuple[Alike, List[Alike]]] = []
+    since = {id(v) for v in new if v.status == FAIL}
+
+    def is_new(alike: Alike) -> bool:
+        return since.issuperset(map(id, alike.verdicts))
     for alike in sorted(_alike(verdicts), key=lambda one: _rank(one.example)):
-        mine = next((symptoms for cause, symptoms in heads if _explains(cause, alike)), None)
+        mine = next((symptoms for cause, symptoms in heads if _explains(cause, alike) or is_new(cause) and is_new(alike)), None)
         if mine is None:
             heads.append((alike, []))
         else:
@@ -142,8 +154,8 @@ def _explains(cause: Alike, other: Alike) -> bool:
         return True
     if second.played is not None:
         page = second.played.cell and second.played.cell.page
-        return first.kind in _PLAYED.get(second.played.what, ()) and _page(first) in (None, page) \
-            and cause.example.function in (None, other.example.function)
+        return first.kind in _PLAYED.get(second.played.what, ()) and (first.kind in _FREED or _page(first) in (None, page)) \
+            and (None in (functions := {cause.example.function, other.example.function}) or len(functions) == 1)
     if first.kind == second.kind == K.PAGE_CHANGED and cause.example.function == other.example.function:
         return True
     if first.kind == K.PAGE_CHANGED and first.frame is None and _MISSING.get(second.kind) == first.page:

@@ -38,7 +38,7 @@ def _to_look_at(one: Divergence) -> Optional[str]:
     needs for its processes, or of its kind. Any other may have left behind what shows now: then nobody is accused. Of a new
     process's own page it is the function that makes it. Nor is anybody accused where what is done has other parts: an exit after
     an exit, as the first process may bury one of the two; a fault, which a trap handles
-    before the process ends; a system call that fails; what frees all frames in the end; and of
+    before the process ends; a system call that fails, or exec of a path in one of the two pages; what frees all frames in the end; and of
     tables that were there before the first operation; nor where user code sees something else than memory holds, by other tables
     than are walked or by old entries, but for the system call that has read it."""
     if one.what is Differs.SATP:
@@ -53,7 +53,7 @@ def _to_look_at(one: Divergence) -> Optional[str]:
     if any(op.do not in makes and _MAKES.get(op.do) != function for op in before):
         return None
     if function == "exit" and any(_MAKES.get(op.do) == function for op in before) or one.what is Differs.LEAK and last.do not in (
-            Do.EXEC, Do.EXEC_FAILS) or one.what is Differs.ANSWER and last.do in _DEEP:
+            Do.EXEC, Do.EXEC_FAILS) or one.what is Differs.ANSWER and (last.do in _DEEP or last.do is Do.EXEC and last.n):
         return None
     if not before and one.what in _OF_TABLES and one.cell is not None and one.cell.process < last.n:
         return None

@@ -26,8 +26,8 @@ class Do(str, enum.Enum):
     """What a process can be told to do."""
 
     FORK = "fork"               # makes process number `n`
-    EXEC = "exec"               # runs the same program anew; n 1, 2: by another name, which stands in its FRY, in its SHRIMP, as does
-                                # its argument
+    EXEC = "exec"               # runs the same program anew; n 1, 2, 3: by another name, which stands in its FRY, in its SHRIMP, across
+                                # the two, as does its argument
     EXEC_FAILS = "exec-fails"   # runs what is not there (n 0), with more arguments than fit (1), or one that is nowhere (2); a
                                 # directory (3); what is not there, with more arguments than any kernel takes (4); a path that is
                                 # nowhere (5), arguments that are nowhere (6); a program whose last segment cannot be (7)
@@ -35,6 +35,7 @@ class Do(str, enum.Enum):
     FORK_AND_EXIT = "fork-and-exit"     # makes process `n`, and exits before that has run
     EXEC_HUNGRY = "exec-hungry"
     EXIT = "exit"               # with status `n`, or STATUS when that is 0
+    EXIT_AWAITED = "exit-awaited"       # the same, while its parent waits, which is told of it
     FAULT = "fault"             # loads from where nothing is, and ends by it; n 1: stores there; 2: an instruction that is none; 3: an
                                 # instruction in FRY, which nobody may execute
     WAIT = "wait"               # where a child has exited, or there is none; page: the status goes to its word `n`
@@ -64,7 +65,10 @@ class Do(str, enum.Enum):
     DISPERSE = "disperse"       # crowd or chain exits, and all are waited for
     FORSAKE = "forsake"         # exits, and its crowd stays
     GATHER = "gather"           # whoever was forsaken exits
-    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for
+    CHURN = "churn"             # forks `n` children that look at both pages, each once the last has been waited for, and exit with
+                                # as many statuses
+    BARE = "bare"               # forks `n` children, one after the other, each of which closes one file more than the last, the first
+                                # none, and forks one that looks at both pages
 
     # Segments of shared memory, where a kernel has System V's; `n` is a segment's number
     SHM_GET = "shm-get"         # makes it, with a key
@@ -83,7 +87,7 @@ _OF_ATTACHED = frozenset((Do.SHM_DETACH, Do.SHM_DETACH_INSIDE, Do.SHM_READ, Do.S
 FORKS = frozenset((Do.FORK, Do.FORK_HUNGRY, Do.FORK_AND_EXIT))
 """The operations that make process number `n`."""
 
-MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.EXEC, Do.EXEC_HUNGRY}
+MAPPING = FORKS | {Do.CROWD, Do.CHAIN, Do.CHURN, Do.BARE, Do.EXEC, Do.EXEC_HUNGRY}
 """The operations that map the two pages of somebody."""
 
 KILLS = frozenset((Do.KILL, Do.KILL_WAITING, Do.KILL_SLEEPING, Do.KILL_RUNNING))
@@ -229,6 +233,8 @@ class Model:
             return op.actor != 0 and not self.processes[op.actor].crowd
         if op.do in (Do.FORSAKE, Do.GATHER):
             return self._can_forsake(op)
+        if op.do is Do.EXIT_AWAITED:
+            return self._can_be_awaited(self.processes[op.actor])
         if op.do in (Do.WAIT, Do.WAIT_BADLY):
             return not mine and not self.processes[op.actor].crowd or any(one.is_zombie for one in mine)
         if op.do in KILLS:
@@ -239,9 +245,9 @@ class Model:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
         if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
-        if op.do in (Do.CROWD, Do.CHAIN):
-            return not self.processes[op.actor].crowd
-        if op.do is Do.CHURN:
+        if op.do in (Do.CROWD, Do.CHAIN):   # all stand at one pipe
+            return not self.forsaken and not any(one.crowd for one in self.processes.values())
+        if op.do in (Do.CHURN, Do.BARE):
             return not mine and not self.processes[op.actor].crowd
         return op.do not in SHM or self._can_share(op, self.processes[op.actor])
 
@@ -256,6 +262,11 @@ class Model:
         if op.do is Do.GATHER:
             return op.actor == 0 and self.forsaken > 0
         return op.actor != 0 and actor.crowd > 0 and not actor.is_chain and not self.forsaken
+
+    def _can_be_awaited(self, child: Process) -> bool:
+        """Whether its parent can be told to wait, and will be told of this child."""
+        return child.parent > 1 and not child.crowd and not self.processes[child.parent].crowd and not any(
+            one.is_zombie for one in self.children(child.parent))
 
     def _can_share(self, op: Op, actor: Process) -> bool:
         """Of what POSIX leaves open nothing is asked: to attach a segment that was removed, or to remove it again."""
@@ -297,6 +308,9 @@ class Model:
             if op.do is Do.FORSAKE:
                 self.forsaken, self.forsaken_by = actor.crowd, actor
             self._exit(actor)
+        elif op.do is Do.EXIT_AWAITED:
+            self._exit(actor)
+            self.buried(op.actor)
         elif op.do is Do.GATHER:
             self.forsaken, self.forsaken_by = 0, None
         elif op.do in KILLS:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from .model import FORKS, KILLS, SHM, Do, Model, Op
+from .model import FORKS, KILLS, ORDER, SHM, Do, Model, Op
 
 Sequence = Tuple[Op, ...]
 
@@ -18,8 +18,10 @@ START = Op(0, Do.FORK, FIRST)
 
 _STRUCTURAL = (Do.FORK, Do.EXEC, Do.EXIT, Do.WAIT, Do.KILL)
 _MOST_SEGMENTS = 3      # at a time
-_ANYTHING = _STRUCTURAL + (Do.EXEC_FAILS, Do.FAULT, Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.READ_BOTH, Do.WRITE_BOTH,
-                            Do.WAIT_BADLY, Do.SBRK)
+_FILES = 17             # children that close no file, one, and so on up to as many as xv6 lets a process have open
+_HUNGRY = (Do.FORK_HUNGRY, Do.EXEC_HUNGRY)     # take long
+_ANYTHING = 3 * _STRUCTURAL + tuple(one for one in Do if one not in SHM and one not in _STRUCTURAL + _HUNGRY)
+_ON_A_WORD = (Do.LOAD, Do.STORE, Do.READ, Do.WRITE, Do.CALLS, Do.READ_CONSOLE, Do.WRITE_CONSOLE)
 
 
 class Border(NamedTuple):
@@ -216,8 +218,8 @@ def _more_borders() -> List[Border]:
     orphans = (*family, Op(parent, Do.FORK, other), Op(parent, Do.EXIT))
     own, shared = ("FRY", "SHRIMP")
     return [
-        Border("17 execs in one life, by two names",
-               (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2)), Op(child, Do.FORK, other))),
+        Border("18 execs in one life, by two names",
+               (*family, *(Op(child, Do.EXEC, n) for n in (0,) * 15 + (1, 2, 3)), Op(child, Do.FORK, other))),
         Border("more than 256 children in one life",
                (START, *[Op(parent, Do.CROWD, 4096), Op(parent, Do.DISPERSE)] * 2, Op(parent, Do.CHURN, 500), Op(parent, Do.FORK, child))),
         Border("18 generations", (*family, Op(child, Do.CHAIN, 16), Op(child, Do.DISPERSE), Op(child, Do.FORK, other))),
@@ -240,12 +242,13 @@ def _more_borders() -> List[Border]:
                 Op(child, Do.FORK, other))),
         Border("a status that goes to a page",
                (*family, *(op for n, page in enumerate((own, shared, own)) for op in (
-                   Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))))),
-        Border("kills of one that waits, that runs, that sleeps, and that has exited",
-               (*family, Op(child, Do.FORK, other), Op(parent, Do.FORK, third), *[Op(0, Do.KILL, third)] * 2, Op(parent, Do.WAIT),
-                Op(0, Do.KILL_WAITING, child), Op(parent, Do.WAIT), Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third + 1),
-                Op(third + 1, Do.FORK, third + 2), Op(third + 1, Do.KILL_SELF), Op(parent, Do.WAIT), Op(third + 2, Do.KILL_SELF),
-                Op(parent, Do.FORK, third + 3), Op(0, Do.KILL_SLEEPING, third + 3))),
+                   Op(parent, Do.FORK, other + n), Op(other + n, Do.EXIT), Op(parent, Do.WAIT, n, page))),
+                Op(child, Do.EXIT), Op(parent, Do.WAIT, 3, own))),
+        Border("a kill of one that has exited, of an orphan that runs, and of a child and its parent by themselves",
+               (*family, Op(child, Do.FORK, other), Op(child, Do.EXIT), *[Op(0, Do.KILL, child)] * 2, Op(parent, Do.WAIT),
+                Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third), Op(third, Do.KILL_SELF), Op(parent, Do.WAIT),
+                Op(parent, Do.KILL_SELF))),
+        Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, child, other))),
         Border("a heap of more than one table",
                (*family, Op(child, Do.SBRK, 520 << 12), Op(child, Do.FORK, other), Op(other, Do.SBRK, -(520 << 12)), Op(other, Do.EXEC),
                 Op(child, Do.EXEC))),
@@ -258,9 +261,7 @@ def _other_calls() -> List[Border]:
     family = (START, Op(parent, Do.FORK, child))
     own, shared = ("FRY", "SHRIMP")
     return [
-        Border("a fault of each kind, and an exit with a large status",
-               (*family, *(Op(child + n, Do.FORK, child + n + 1) for n in range(3)), *(Op(child + n, Do.FAULT, n + 1) for n in (2, 1, 0)),
-                Op(parent, Do.WAIT), Op(parent, Do.FORK, child + 4), Op(child + 4, Do.EXIT, 1 << 20), Op(parent, Do.WAIT))),
+        Border("an exit with a large status", (*family, Op(child, Do.EXIT, 1 << 20), Op(parent, Do.WAIT))),
         Border("an exec of a path that is nowhere, with arguments that are nowhere, and of a program that cannot be loaded",
                (*family, *(Op(who, Do.EXEC_FAILS, how) for who in (child, parent) for how in (5, 6, 7)), Op(child, Do.FORK, other))),
         Border("many orphans of one parent, some of which end when it has been waited for, and more of one with a child that forks",
@@ -277,11 +278,27 @@ def _other_calls() -> List[Border]:
         Border("a heap that is promised and not all touched",
                (*family, *(Op(who, Do.SBRK_LAZY, 70 << 12) for who in (child, parent)), Op(child, Do.FORK, other), Op(child, Do.EXEC),
                 Op(other, Do.SBRK, -(70 << 12)), Op(parent, Do.EXIT))),
+        Border("forks of who has closed its files, one after the other",
+               (*family, Op(child, Do.BARE, _FILES), Op(child, Do.FORK, other))),
         Border("system calls that run out of the upper page",
                (*family, *(Op(who, do) for who in (child, parent) for do in (Do.READ_OVER, Do.WRITE_OVER)), Op(child, Do.FORK, other))),
         Border("all other system calls, with a place in a page where they need one",
                (*family, *(Op(who, Do.CALLS, 0, page) for who, page in ((child, shared), (parent, own))), Op(child, Do.FORK, other))),
     ]
+
+
+def _each_end(parent: int, sibling: int, new: int) -> Iterator[Op]:
+    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each of
+    these kills one."""
+    ways = (Do.EXIT_AWAITED, *[Do.FAULT] * 4, Do.KILL_SELF, Do.KILL_WAITING, Do.KILL_RUNNING, Do.KILL_SLEEPING)
+    for n, do in enumerate(ways):
+        one, its = new + 2 * n, new + 2 * n + 1
+        killers = {Do.KILL_WAITING: its, Do.KILL_RUNNING: parent, Do.KILL_SLEEPING: sibling}
+        yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its))
+        yield Op(killers[do], do, one) if do in KILLS else Op(one, do, n - 1 if do is Do.FAULT else 0)
+        if do is not Do.EXIT_AWAITED:
+            yield Op(parent, Do.WAIT)
+        yield Op(its, Do.EXIT)
 
 
 def on_several_harts() -> List[Sequence]:
@@ -323,7 +340,7 @@ def sharing() -> List[Border]:
 def random_ones(seed: str, n: int, length: int, most: int, shared: bool = False) -> Iterator[Sequence]:
     """Sequences of all operations, drawn anew from a seed each time it is asked. shared: those on segments as well."""
     for number in range(n):
-        yield _random(random.Random(f"{seed}/{number}"), length, most, (*_ANYTHING, *sorted(SHM)) if shared else _ANYTHING)
+        yield _random(random.Random(f"{seed}/{number}"), length, most, (*_ANYTHING, *3 * sorted(SHM)) if shared else _ANYTHING)
 
 
 def _random(dice: random.Random, length: int, most: int, known: Tuple[Do, ...]) -> Sequence:
@@ -331,29 +348,38 @@ def _random(dice: random.Random, length: int, most: int, known: Tuple[Do, ...]) 
     model.do(START)
     new = FIRST + 1
     while len(ops) < length:
-        actor = dice.choice(model.living()).number
-        do = dice.choice(known)
-        op = Op(actor, do)
-        if do is Do.FORK:
-            if len(model.processes) - FIRST >= most:
-                continue
-            op = replace(op, n=new)
-        elif do is Do.KILL:
-            op = replace(op, actor=0, n=dice.choice(model.living()).number)
-        elif do is Do.EXEC_FAILS:
-            op = replace(op, n=dice.randrange(3))
-        elif do is Do.SBRK:
-            op = replace(op, n=dice.choice((1, 4096, 3 << 12, -1, -4096, -(1 << 30))))
-        elif do in (Do.LOAD, Do.STORE, Do.READ, Do.WRITE):
-            op = replace(op, n=dice.randrange(16), page=dice.choice(("FRY", "SHRIMP")))
-        elif do in SHM:
-            op = replace(op, n=len(model.made) + 1 if do is Do.SHM_GET else dice.randint(1, max(1, len(model.made))))
-        if not model.can(op) or do is Do.SHM_GET and len(model.segments) >= _MOST_SEGMENTS:
+        op = _drawn(dice, model, dice.choice(known), new)
+        full = len(model.processes) - FIRST + (op.do is Do.FORK_AND_EXIT) >= most
+        if not model.can(op) or op.do in FORKS and full or op.do is Do.SHM_GET and len(model.segments) >= _MOST_SEGMENTS:
             continue
-        new += do is Do.FORK
+        new += op.do in FORKS
         bury(model, op)
         ops.append(op)
     return tuple(ops)
+
+
+_DRAWN: Dict[Do, Tuple[int, ...]] = {
+    Do.EXEC: (0, 1, 2, 3), Do.EXEC_FAILS: tuple(range(8)), Do.FAULT: (0, 1, 2, 3), Do.EXIT: (0, 1, 7, -1, 300), Do.EXIT_AWAITED: (0, 7, -1),
+    Do.SBRK: (1, 4096, 3 << 12, -1, -4096, -(1 << 30)), Do.SBRK_LAZY: (3 << 12, 5), Do.CROWD: (1, 3, 7), Do.CHAIN: (1, 3),
+    Do.CHURN: (3,), Do.BARE: (_FILES,)}
+"""How much, how or with which status each does what a seed draws."""
+
+
+def _drawn(dice: random.Random, model: Model, do: Do, new: int) -> Op:
+    """An operation of that kind, by anybody, that may be none there. new: the number of the next process."""
+    op = Op(dice.choice(model.living()).number, do)
+    if do in FORKS:
+        return replace(op, n=new)
+    if do in KILLS:
+        return replace(op, n=dice.choice(list(model.processes)))
+    if do in _ON_A_WORD:
+        return replace(op, n=dice.randrange(16), page=dice.choice(ORDER))
+    if do in (Do.WAIT, Do.READ_FILE, Do.WRITE_FILE):
+        page = dice.choice((*ORDER, ""))
+        return replace(op, n=dice.randrange(16) if do is Do.WAIT and page else 0, page=page)
+    if do in SHM:
+        return replace(op, n=len(model.made) + 1 if do is Do.SHM_GET else dice.randint(1, max(1, len(model.made))))
+    return replace(op, n=dice.choice(_DRAWN.get(do, (0,))))
 
 
 def shorter(ops: Sequence) -> List[Sequence]:

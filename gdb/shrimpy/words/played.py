@@ -27,7 +27,7 @@ def who(number: int) -> str:
 _VAIN = ("a file that is not there", "with more arguments than fit", "with an argument that is nowhere", "a directory",
          "with more arguments than any kernel takes", "a path that is nowhere", "with arguments that are nowhere",
          "a program whose last segment has more bytes in the file than in memory")
-_NAMED = ("", " by a path that stands in its FRY", " by a path that stands in its SHRIMP")
+_NAMED = ("", " by a path that stands in its FRY", " by a path that stands in its SHRIMP", " by a path that stands across the two pages")
 
 _FAULTS = ("loads from where nothing is mapped", "stores to where nothing is mapped", "executes what is no instruction",
            "executes an instruction in its FRY")
@@ -41,6 +41,7 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.EXEC_HUNGRY: lambda op: f"with all memory taken {who(op.actor)} tries to exec, a frame is given back, and so on until it can",
     Do.FAULT: lambda op: f"{who(op.actor)} {_FAULTS[op.n]}",
     Do.EXIT: lambda op: f"{who(op.actor)} exits" + (f" with status {op.n}" if op.n else ""),
+    Do.EXIT_AWAITED: lambda op: f"{who(op.actor)} exits" + (f" with status {op.n}" if op.n else "") + ", and its parent waits",
     Do.WAIT: lambda op: f"{who(op.actor)} waits" + (f", with word {op.n} of its {op.page} for the status" if op.page else ""),
     Do.KILL: lambda op: f"{who(op.actor)} kills {op.n}",
     Do.KILL_WAITING: lambda op: f"{who(op.actor)} kills {op.n}, which waits for a child",
@@ -70,6 +71,8 @@ _DOES: Mapping[Do, Callable[[Op], str]] = {
     Do.FORSAKE: lambda op: f"{who(op.actor)} exits, and they stay",
     Do.GATHER: lambda op: "the orphans exit",
     Do.CHURN: lambda op: f"{who(op.actor)} forks {op.n} children that look at both pages, each once the last has been waited for",
+    Do.BARE: lambda op: f"{who(op.actor)} forks {op.n} children, each of which closes one file more than the last and forks one that "
+                        f"looks at both pages",
     Do.SHM_GET: lambda op: f"{who(op.actor)} makes segment {op.n}",
     Do.SHM_FIND: lambda op: f"{who(op.actor)} looks for segment {op.n} by its key",
     Do.SHM_ATTACH: lambda op: f"{who(op.actor)} attaches segment {op.n}",
@@ -100,6 +103,7 @@ def _number(value: object) -> str:
 
 _ANSWERS = {
     Do.CHURN: "a child of {} does not find its parent's page, or is not waited for",
+    Do.BARE: "a child of {} that has closed {n} of its files has one that does not find its page, or is not waited for",
     Do.WRITE_FILE: "not all bytes that {} writes are in the file",
     Do.WRITE_CONSOLE: "what {} writes to the console does not come there",
     Do.CALLS: "{} does not find in its page what fstat says",
@@ -113,7 +117,7 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.DIED: lambda d: f"{_cell(d)} is not alive any more",
     Differs.LIVES: lambda d: f"{_cell(d)} lives on" if d.cell else "there is a process more than there should be",
     Differs.PARENT: lambda d: f"{_kin(d)} has another parent",
-    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do, "the system call of {} returns something else").format(_cell(d)),
+    Differs.ANSWER: lambda d: _ANSWERS.get(d.ops[-1].do, "the system call of {} returns something else").format(_cell(d), n=d.seen),
     Differs.STATUS: lambda d: f"{_cell(d)} is told another status than its child exited with",
     Differs.SEEN: lambda d: f"{_cell(d)} is not what user code sees there",
     Differs.SATP: lambda d: f"the hart that runs {who(d.cell.process) if d.cell else 'it'} walks other tables than its struct proc names",

@@ -132,7 +132,8 @@ class Report:
     def blocks(self) -> list[tuple[Block, Failure]]:
         """Each cause, of failures and of warnings, with where its example was seen."""
         failures = {id(one.verdict): one for one in (*self.failures, *self.warnings)}
-        return [(block, failures[id(block.cause.example)]) for block in causes.blocks(one.verdict for one in failures.values())]
+        new = [one.verdict for one in failures.values() if (played := one.judgement.known.played) and played.divergence]
+        return [(block, failures[id(block.cause.example)]) for block in causes.blocks((one.verdict for one in failures.values()), new)]
 
     @property
     def told_origins(self) -> tuple[OfVerdict, ...]:

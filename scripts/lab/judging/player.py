@@ -236,9 +236,7 @@ class Player:
         self._send([to, waits, ord(what), a, b, c])
         n = 0
         for _ in self.while_it_works(limit_s, what="an answer"):
-            if self.ram.leaf(self.conductor.root, _MAIL) is None:
-                alive()
-            mail = self._mail()     # fork may have moved it
+            mail = self._mail(alive)    # fork may have moved it
             if self.ram.word(mail + 8 * _DONE) == self._number:
                 first, second, third = (signed(self.ram.word(mail + 8 * (_SAID + at)), 64) for at in range(3))
                 return first, second, third
@@ -274,9 +272,10 @@ class Player:
         """Has whoever could run on the conductor's hart run."""
         self.tell(HELPER, "p")
 
-    def _mail(self) -> int:
+    def _mail(self, alive: Callable[[], object] = lambda: None) -> int:
         found = self.ram.leaf(self.conductor.root, _MAIL)
         if found is None:
+            alive()
             raise NoAnswer("the player's mailbox is not mapped any more")
         return found[0]
 

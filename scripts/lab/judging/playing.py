@@ -45,6 +45,7 @@ _REPETITIONS = 3
 _STAMPS, _NONCES = 16, 256
 _PATH = 240                 # where an exec may have its path
 _ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
+_ACROSS, _BEFORE = 3, 4     # exec's n where it has them across the two pages, and how many bytes of them are in the lower
 _RETURN = 0x8082            # the instruction, and nothing after it
 _LINE = b"shrimpy\n"        # a word, typed at the console
 _CALLED = 8                 # words that fstat() and pipe() have
@@ -54,7 +55,7 @@ _LETTERS = {Do.FORK: "f", Do.FORK_HUNGRY: "f", Do.FORK_AND_EXIT: "X", Do.EXEC: "
             Do.LOAD: "l", Do.STORE: "s", Do.READ: "r", Do.WRITE: "W", Do.READ_BOTH: "r", Do.WRITE_BOTH: "W", Do.READ_FILE: "F",
             Do.WRITE_FILE: "P", Do.READ_OVER: "r", Do.WRITE_OVER: "W", Do.CALLS: "m", Do.KILL_SELF: "K", Do.KILL_SLEEPING: "k",
             Do.READ_CONSOLE: "q", Do.WRITE_CONSOLE: "q", Do.SBRK_LAZY: "B", Do.FORSAKE: "x", Do.GATHER: "o",
-            Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n",
+            Do.SBRK: "b", Do.CROWD: "c", Do.CHAIN: "C", Do.DISPERSE: "d", Do.CHURN: "n", Do.BARE: "O",
             Do.SHM_GET: "S", Do.SHM_FIND: "S", Do.SHM_ATTACH: "A", Do.SHM_ATTACH_READ: "A", Do.SHM_DETACH: "D",
             Do.SHM_DETACH_INSIDE: "D", Do.SHM_REMOVE: "R", Do.SHM_READ: "r", Do.SHM_WRITE: "W", Do.SHM_VIOLATE: "s"}
 
@@ -64,6 +65,7 @@ _OVER, _BOTH = frozenset((Do.READ_OVER, Do.WRITE_OVER)), frozenset((Do.READ_BOTH
 _OF_CONSOLE = frozenset((Do.READ_CONSOLE, Do.WRITE_CONSOLE))
 _FAULTS = ("l", "s", "i", "j")
 _OF_FILES = frozenset((Do.READ_FILE, Do.WRITE_FILE))
+_OF_MANY = frozenset((Do.CHURN, Do.BARE, Do.CROWD, Do.CHAIN, Do.DISPERSE, Do.GATHER))
 _HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
 _MOST_FRAMES = 500          # that fork or exec may need
@@ -186,12 +188,12 @@ class Stage:
             self._do(Op(0, Do.GATHER))
         for process in model.living():
             if process.crowd:
+                self._bury_all(process.number)
                 self._do(Op(process.number, Do.DISPERSE))
         for process in reversed(model.living()):
             if process.number >= FIRST:
                 self._do(Op(process.number, Do.EXIT))
-        while any(one.is_zombie for one in model.children(0)):
-            self._do(Op(0, Do.WAIT))
+        self._bury_all(0)
         for number in list(model.segments):
             self._do(Op(0, Do.SHM_REMOVE, number))
         model.made.clear()
@@ -201,6 +203,10 @@ class Stage:
                 del known[number]
         for of_segments in (self._ids, self._structs, self._attached):
             of_segments.clear()
+
+    def _bury_all(self, number: int) -> None:
+        while any(one.is_zombie for one in self._model.children(number)):
+            self._do(Op(number, Do.WAIT))
 
     # An operation
 
@@ -218,6 +224,9 @@ class Stage:
         if op.do in _HUNGRY:
             self._answered(op, self._until_it_works(op, slot, a))
             return
+        if op.do is Do.EXIT_AWAITED:
+            self._answered_parent(op, slot)
+            return
         letter = _FAULTS[op.n] if op.do is Do.FAULT else _LETTERS[op.do]
         said = play.tell(slot, letter, a, b, c, waits=waits, alive=lambda: self._still_there(op))
         self._answered(op, said)
@@ -230,6 +239,19 @@ class Stage:
         else:
             self._player.tell(slot, "h", self._places["FRY"], self._model.word_at(cell, 0) or 0, waits=False)
         self._player.ping()     # by then it has begun, or will before it ends
+
+    def _answered_parent(self, op: Op, slot: int) -> None:
+        """Its parent waits when it exits, and is told of it."""
+        parent = self._model.processes[op.actor].parent
+        self._player.tell(self._slots[parent], "w", waits=False)
+        self._player.ping()     # by then it sleeps, or will look before it does
+        self._player.tell(slot, "x", op.n or STATUS, waits=False)
+        pid, status, _ = self._player.tell(NOBODY, "w", alive=lambda: self._still_there(Op(parent, Do.WAIT)))
+        if pid != self._pids[op.actor]:
+            raise _Differs(Differs.ANSWER, Cell(parent), seen=pid, expected=self._pids[op.actor])
+        if status != (op.n or STATUS):
+            raise _Differs(Differs.STATUS, Cell(parent), seen=status, expected=op.n or STATUS)
+        self._model.do(op)
 
     def _at_console(self, op: Op) -> None:
         """A line is typed, or is in the word that is to be printed."""
@@ -284,7 +306,8 @@ class Stage:
         if op.do in _OF_CONSOLE:
             return self._places[op.page] + 8 * op.n, op.do is Do.WRITE_CONSOLE, len(_LINE)
         if op.do is Do.EXEC:
-            return op.n and self._places[ORDER[op.n - 1]] + 8 * _PATH, 0, 0
+            across = self._places[self._order[1]] - _BEFORE
+            return op.n and (across if op.n == _ACROSS else self._places[ORDER[op.n - 1]] + 8 * _PATH), 0, 0
         if op.do in KILLS:
             return self._pids[op.n], 0, 0
         if op.do in (Do.EXIT, Do.KILL_SELF, Do.FORSAKE):
@@ -301,7 +324,7 @@ class Stage:
             self._counter += 2
             place = self._places[op.page] + 8 * op.n if op.page else self._places[self._order[1]] + (PAGE if op.do in _OVER else 0) - 8
             return place, _VALUES + self._counter, 8 if op.page else 16
-        if op.do is Do.CHURN:
+        if op.do in (Do.CHURN, Do.BARE):
             return op.n, 8 * self._stamp_of(op.actor), 0
         if op.do is Do.DISPERSE:
             return self._model.processes[op.actor].crowd, 0, 0
@@ -330,7 +353,7 @@ class Stage:
     def _cells(self, op: Op) -> list[tuple[Cell, int]]:
         """(a page, the word of it) that an operation reads or writes: the first of them, of a file."""
         lower, upper = self._order
-        if op.do in _BOTH:
+        if op.do in _BOTH or op.do is Do.EXEC and op.n == _ACROSS:
             return [(Cell(op.actor, lower), PAGE // 8 - 1), (Cell(op.actor, upper), 0)]
         if op.do in _OVER:
             return [(Cell(op.actor, upper), PAGE // 8 - 1)]
@@ -363,20 +386,9 @@ class Stage:
     def _answered(self, op: Op, said: tuple[int, int, int]) -> None:
         model, value = self._model, said[0]
         if op.do in FORKS:
-            if value <= 0:
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
-            slot = self._free_slot()
-            model.do(op)
-            self._frames.pop(op.n, None)
-            self._pids[op.n], self._slots[op.n] = value, slot
+            self._forked(op, value)
         elif op.do in (Do.WAIT, Do.WAIT_BADLY):
-            mine = model.do(op)
-            buried = next((one for one in mine if self._pids[one] == value), None)
-            if buried is None and (mine and op.do is Do.WAIT or value != -1):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value)
-            if buried is not None:
-                self._told_status(op, said[1], model.processes[buried].status)
-                model.buried(buried)
+            self._waited(op, value, said[1])
         elif op.do in _ON_PAGES:
             self._passed_words(op, said)
         elif op.do in _OF_FILES:
@@ -393,19 +405,9 @@ class Stage:
             self._expect(op, value, self._pids[op.actor])
             self._detached = [one for one in model.cells(op.actor) if one.segment is not None]
             model.do(op)
-            for cell, _ in self._cells(op):
-                for n, word in enumerate(array.array("Q", self._player.path)):
-                    model.write(cell, _PATH + n, word)
-                self._take_words(cell, _ARGUMENT)
-        elif op.do is Do.CHURN:
-            self._expect(op, value, op.n)
-        elif op.do in (Do.CROWD, Do.CHAIN):
-            if value < (room := min(op.n, self._room())):
-                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=value, expected=room)
-            model.crowded(op.actor, value)
-        elif op.do in (Do.DISPERSE, Do.GATHER):
-            self._expect(op, value, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
-            model.do(op)
+            self._take_path(op)
+        elif op.do in _OF_MANY:
+            self._answered_of_many(op, value)
         elif op.do in SHM:
             self._shared(op, said)
         elif value == -1 and op.do in (Do.SBRK, Do.SBRK_LAZY, Do.KILL):     # a kernel may have neither
@@ -413,6 +415,36 @@ class Stage:
         else:
             if op.do is Do.FAULT and _FAULTS[op.n] == "j":
                 model.write(Cell(op.actor, "FRY"), 0, _RETURN)
+            model.do(op)
+
+    def _forked(self, op: Op, pid: int) -> None:
+        if pid <= 0:
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=pid)
+        slot = self._free_slot()
+        self._model.do(op)
+        self._frames.pop(op.n, None)
+        self._pids[op.n], self._slots[op.n] = pid, slot
+
+    def _waited(self, op: Op, pid: int, status: int) -> None:
+        mine = self._model.do(op)
+        buried = next((one for one in mine if self._pids[one] == pid), None)
+        if buried is None and (mine and op.do is Do.WAIT or pid != -1):
+            raise _Differs(Differs.ANSWER, Cell(op.actor), seen=pid)
+        if buried is not None:
+            self._told_status(op, status, self._model.processes[buried].status)
+            self._model.buried(buried)
+
+    def _answered_of_many(self, op: Op, n: int) -> None:
+        """So many of a process's children were forked, have found all as it should be, or have been waited for."""
+        model = self._model
+        if op.do in (Do.CHURN, Do.BARE):
+            self._expect(op, n, op.n)
+        elif op.do in (Do.CROWD, Do.CHAIN):
+            if n < op.n and n < (room := min(op.n, self._room())):  # to count free frames takes long
+                raise _Differs(Differs.ANSWER, Cell(op.actor), seen=n, expected=room)
+            model.crowded(op.actor, n)
+        else:
+            self._expect(op, n, model.forsaken if op.do is Do.GATHER else model.processes[op.actor].crowd)
             model.do(op)
 
     def _expect(self, op: Op, seen: int, expected: int) -> None:
@@ -473,10 +505,20 @@ class Stage:
                 self._model.write(cell, at, word)
 
     def _words(self, cell: Cell) -> array.array[int]:
-        """What memory has there; nothing but zeros where nothing is mapped."""
-        root = next((one.root for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
-        leaf = root and self._ram.leaf(root, self._place(cell))
+        """What memory has there, once it is mapped; nothing but zeros where nothing is."""
+        process = next((one for one in self._player.view.processes() if one.pid == self._pids[cell.process]), None)
+        leaf = process and (self._ram.leaf(process.root, self._place(cell)) or self._touched(cell, process))
         return array.array("Q", self._ram.read(leaf[0] & -PAGE, PAGE) if leaf else bytes(PAGE))
+
+    def _take_path(self, op: Op) -> None:
+        """The path that exec was given, and its argument, stand in a page, or across the two."""
+        for cell, at in self._cells(op):
+            if op.n == _ACROSS:
+                self._take_words(cell, range(at, at + 4 if at == 0 else at + 1))
+                continue
+            for n, word in enumerate(array.array("Q", self._player.path)):
+                self._model.write(cell, _PATH + n, word)
+            self._take_words(cell, _ARGUMENT)
 
     def _take_words(self, cell: Cell, which: range) -> None:
         """What is in these words is taken to have been written."""
@@ -793,11 +835,12 @@ class Stage:
             page.words.clear()
 
     def _touch(self, frames: dict[Cell, int]) -> None:
-        """The host writes a word into each frame; each process loads it from each of its pages, and stores one of its own."""
+        """The host fills each frame, and writes a word into it; each process loads it from each of its pages, and stores one of its own."""
         at = self._dice.choice((1, 0, PAGE // 8 - 1, *[self._dice.randrange(_NONCES, PAGE // 8)] * 3))  # most often what kernels use
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
             if cell is not None and not self._player.typed:
+                self._fill(cell, frames[cell])
                 value = self._dice.getrandbits(63)
                 self._ram.set_word(frames[cell] + 8 * at, value)
                 self._model.write(cell, at, value)
@@ -815,6 +858,15 @@ class Stage:
             self._stamped(cells, at, seen, place, stamp)
             for had in self._model.processes[number].attached:
                 self._touch_shared(number, slot, had, at, place)
+
+    def _fill(self, cell: Cell, frame: int) -> None:
+        """Whatever becomes of a word of a page shows, once each has something in it. It has been seen to be zero."""
+        page = self._model.page(cell)
+        if page is None or page.words or not page.known:
+            return
+        for at in range(PAGE // 8):
+            page.words[at] = self._dice.getrandbits(63)
+            self._ram.set_word(frame + 8 * at, page.words[at])
 
     def _stamp_of(self, number: int) -> int:
         """The first of the words that a process stamps, of each page."""
@@ -932,27 +984,29 @@ class Stage:
             group.append(ops)
             found = self.play(ops)
             if found is None and len(group) == _GROUP:
-                found, group, free = self._leak(group, free), [], self.n_free()
+                (found, free), group = self._leak(group, free), []
             if found is not None:
                 break
-        found = found or self._leak(group, free) or self.check_harts()
+        found = found or self._leak(group, free)[0] or self.check_harts()
+        free = self.n_free() if hungry and found is None else None
         left_out = 0
         for at, ops in enumerate(hungry if found is None else ()):
             try:
-                free = self.n_free()
-                found = self.play(ops) or self._leak([ops], free)
+                found = self.play(ops)
+                if found is None:
+                    found, free = self._leak([ops], free)
             except Unable:
                 left_out = len(hungry) - at
             if found or left_out:
                 break
         return Played(n + len(hungry) - left_out, self.n_ops, found, tuple(self.noted), left_out)
 
-    def _leak(self, group: list[Sequence], before: int | None) -> Divergence | None:
-        """The first of a group that loses frames each time, if frames have become fewer."""
+    def _leak(self, group: list[Sequence], before: int | None) -> tuple[Divergence | None, int | None]:
+        """(the first of a group that loses frames each time, if frames have become fewer; how many are free now)."""
         now = self.n_free()
         if before is None or now is None or now >= before:
-            return None
-        return next((found for ops in group if (found := self.leaks(ops))), None)
+            return None, now
+        return next((found for ops in group if (found := self.leaks(ops))), None), self.n_free()
 
     def leaks(self, ops: Sequence) -> Divergence | None:
         """Whether each time that a sequence is played, frames are lost: so three times running."""
