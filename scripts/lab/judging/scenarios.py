@@ -194,8 +194,8 @@ def equip(kernel: Kernel, folder: Path, typed: bool = False) -> tuple[Kernel, Ca
     calls = numbers(kernel)
     words = [*calls, f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"', f"-DTYPED={typed:d}"]
     programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
-    cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])),
-                tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs)), typed)
+    fit = tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs))
+    cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])), fit, typed)
     files = {names[0]: programs[0].read_bytes()}
     files.update((names[1] + letter, _shorter(programs[1], n)) for n, letter in enumerate("abcd"))
     try:

@@ -84,12 +84,11 @@ def _of_check(kernel: tree.Kernel) -> dict[str, str]:
         raise Trouble(f"expected check of a wrong kernel to fail, found status {done.returncode}: {done.stderr}")
     said = done.stdout.replace(f" KERNEL={kernel.elf}", "")     # as for somebody who has the mistake in this checkout
     block = _first(r"(?ms)^(FAIL shrimp-pair: .*?\n)\n", said)
-    story = _first(r"(?ms)^(FAIL specification: .*?\n)\n", said)
     written = _first(r"(?ms)^(  written .*?)^  as well", block)
     head, where = _lines(block, "FAIL shrimp-pair"), _lines(block, "where", "expected", "actual")
     table = "".join(f"{line}\n" for line in said.partition("\nFAIL shrimp-pair: ")[0].splitlines())
     return {"check-written": head + where + written.partition("\n")[0] + "\n", "time-written": f"{head}  ...\n{written}",
-            "failing-check": "$ make check ONLY=family,play\n" + _in_short(table), "failing-block": block, "failing-story": story}
+            "failing-check": "$ make check ONLY=family,play\n" + _in_short(table), "failing-block": block}
 
 
 def _in_short(table: str) -> str:
