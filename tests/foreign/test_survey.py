@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -112,6 +113,14 @@ def test_a_hang_is_said_as_such():
 def test_a_tree_that_builds_by_its_own_means_only_is_a_report():
     assert known(True, "does not build", ("builds", "no rule", "")).said == ["does not build"]
     assert known(False, "does not build", ("builds", "no rule", "")).said == []
+
+
+def test_what_a_kit_that_moves_on_meanwhile_has_judged_is_kept(tmp_path, monkeypatch):
+    def judge(command, names, out, jobs, limit_s):
+        survey.write(survey.kept(out, names[0]), json.dumps(dataclasses.asdict(dataclasses.replace(known(True, "pass"), name="a", commit="-"))))
+    monkeypatch.setattr(survey.classes, "in_parallel", judge)
+    survey.run(tmp_path, tmp_path / "out", ["a", "b"], [], "1", 1)
+    assert [survey.read(tmp_path / "out", name, "-").judged.status for name in ("a", "b")] == ["pass", "not checked"]
 
 
 @pytest.mark.parametrize("line", ["ada/lab\t0123abcd\tfry-flags\ttrue", "ada/lab\t0123abcd\tfry-flags\tmaybe\twords"])

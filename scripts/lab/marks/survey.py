@@ -223,12 +223,13 @@ def run(folder: Path, out: Path, names: Sequence[str], command: Sequence[str], j
     """Finds out what is not known yet of each tree. command: does so of the one whose name follows, as one()."""
     head, start = kit(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    to_do = [name for name in names if not is_done(read(out, name, commit(folder, name)), head)]
+    before = {name: read(out, name, commit(folder, name)) for name in names}
+    to_do = [name for name in names if not is_done(before[name], head)]
     if to_do:
         classes.in_parallel(command, to_do, out, jobs, limit_s)
     for name in to_do:
         known = read(out, name, commit(folder, name))
-        if not is_done(known, head):
+        if known.judged == before[name].judged:     # a new one may be of a kit that has moved on meanwhile
             why = not_judged("its check took too long, or was ended", time.monotonic() - start)
             write(kept(out, name), json.dumps(asdict(replace(known, judged=why)), indent=1))
 
