@@ -153,6 +153,16 @@ def test_of_a_count_that_nobody_lowered_who_came_to_the_frame_last_is_asked():
     assert [(one.what, one.instead) for one in asked][-1] == (What.ENTRY, True) and all(one.instead for one in asked if one.what != What.COUNT)
 
 
+def test_a_frame_of_two_who_do_not_belong_together_was_freed_too_early():
+    m = family()
+    stale = next(one.pa for one in m.snapshot().process(5).mappings if one.va == SHRIMP)
+    m.map(m.processes[2].root, FRY, stale, R | W | U)      # who is not the parent of 5
+    low = Verdict("count-matches", Subject("frames", pa=stale), FAIL, Reason(Kind.MISCOUNTED, frame=stale, label="kmem.refs", value=1, bound=2))
+    snapshot = m.snapshot()
+    asked = questions.about(culprits.of(low, snapshot), m.reader(), m.info)
+    assert snapshot.process(5).parent != 2 and asked[0].what == What.FREED
+
+
 def test_what_clears_a_new_table_has_written_none_of_its_entries():
     asked = questions.Question(What.ENTRY.value, 0x80001000)
     assert questions.is_new(asked, 0, ["memset", "uvmcreate", "proc_pagetable"]) and questions.is_new(asked, 0, ["kzalloc", "walk"])

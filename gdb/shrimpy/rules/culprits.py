@@ -98,13 +98,17 @@ def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], 
 
 
 def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
-    """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last."""
+    """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last. Where those
+    who map it do not belong together, it was freed too early, and taken again by others."""
     found = Culprit(frame=why.frame, count=why.label, freed=why.free)
     users = [(one, each) for one in snapshot.processes for each in one.mappings if each.pa == why.frame and each.n_pages == 1]
     if not users:
         return found
     process, mapping = max(users, key=lambda user: user[0].pid)
     held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
+    owners = {one.pid for one, each in users if each.va == snapshot.layout.fry}
+    if owners and not owners.issuperset(one.parent for one, _ in users if one.pid not in owners) or len(owners) > 1:
+        found = replace(found, freed=True)
     return replace(found, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc, value=held.value)
 
 
