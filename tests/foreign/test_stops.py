@@ -42,7 +42,7 @@ def stops(kernel: tree.Kernel, n: int, seed: int):
                 yield json.loads(said.partition("@@")[2].splitlines()[0])
 
 
-@pytest.mark.parametrize("n", [50, pytest.param(1000, marks=(pytest.mark.soak, pytest.mark.limit(1800)))])
+@pytest.mark.parametrize("n", [20, pytest.param(1000, marks=(pytest.mark.soak, pytest.mark.limit(1800)))])
 @pytest.mark.parametrize("year,how", [
     pytest.param(trees.of_2020, {}, id="2020", marks=pytest.mark.soak),
     pytest.param(trees.imitate, {"opt": "-O2", "kernel_flags": trees.NEWER_NAMES}, id="2025-O2"),

@@ -8,7 +8,7 @@ from machine import FRY, SHRIMP, R, U, W, family
 from shrimpy import origins, words
 from shrimpy.kernel.panic import Panic
 from shrimpy.origins import Call, Culprit, Origin, OfVerdict, Traced, Untold, What
-from shrimpy.reasons import Kind, Named, Reason, Subject
+from shrimpy.reasons import Holder, Kind, Named, Reason, Subject
 from shrimpy.replay import questions
 from shrimpy.rules import FAIL, Verdict, causes, culprits, evaluate
 from shrimpy.snapshot import Hart
@@ -161,6 +161,10 @@ def test_a_frame_of_two_who_do_not_belong_together_was_freed_too_early():
     snapshot = m.snapshot()
     asked = questions.about(culprits.of(low, snapshot), m.reader(), m.info)
     assert snapshot.process(5).parent != 2 and asked[0].what == What.FREED
+
+    of_a_pipe = replace(low, reason=replace(low.reason, users=(Holder("pipe"),)))
+    asked = questions.about(culprits.of(of_a_pipe, family().snapshot()), m.reader(), m.info)
+    assert asked[0].what == What.FREED
 
 
 def test_what_clears_a_new_table_has_written_none_of_its_entries():

@@ -97,6 +97,10 @@ def _of_entry(entry: Culprit, process: Optional[Process], frame: Optional[int], 
     return Culprit(entry.pte_at, entry.root, entry.va, process.proc if process else None, frame, frame, own=own)
 
 
+_ALONE = ("table", "trapframe", "kstack", "pipe")
+"""Users that share a frame with nobody."""
+
+
 def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
     """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last. Where those
     who map it do not belong together, it was freed too early, and taken again by others."""
@@ -107,7 +111,8 @@ def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
     process, mapping = max(users, key=lambda user: user[0].pid)
     held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
     owners = {one.pid for one, each in users if each.va == snapshot.layout.fry}
-    if owners and not owners.issuperset(one.parent for one, _ in users if one.pid not in owners) or len(owners) > 1:
+    if owners and not owners.issuperset(one.parent for one, _ in users if one.pid not in owners) or len(owners) > 1 \
+            or any(one.kind in _ALONE for one in why.users):
         found = replace(found, freed=True)
     return replace(found, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc, value=held.value)
 
