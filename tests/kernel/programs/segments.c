@@ -6,18 +6,22 @@
 #define KEY 0x1234
 
 static void stay(void) {
-  int id = shmget(IPC_PRIVATE, 3 * 4096, 0600);
+  int id = shmget(IPC_PRIVATE, 3 * 4096, 0600), ends[2];
+  char one = 0;
 
+  pipe(ends);
   shmat(id, 0, 0);
   for (int child = 0; child < 2; child++) {
     if (fork() == 0) {
       shmat(shmget(KEY, 0, 0), 0, SHM_RDONLY);
-      printf("segments: ready\n");
+      write(ends[1], &one, 1);
       for (;;)
         pause(1000);
     }
   }
   shmctl(id, IPC_RMID, 0);
+  for (int child = 0; child < 2; child++)
+    read(ends[0], &one, 1);
   printf("segments: ready\n");
   while (wait(0) > 0)
     ;
