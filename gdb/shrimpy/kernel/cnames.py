@@ -47,7 +47,7 @@ COUNTS = ("kmem", "refs", "ref", "refcnt", "refcnts", "ref_cnt", "ref_count", "r
            "useReference", "ref_stru", "pm_ref", "phypg_refcnt", "page_info", "pageinfo",
            "share_count", "refs_count", "pa2ref", "pgref_count")
 
-TABLES = ("proc", "ptable", "procs", "proc_table", "processes", "tasks")
+PROCESS_ARRAYS = ("proc", "ptable", "procs", "proc_table", "processes", "tasks")
 """Of all processes; another array may have copies of some of them."""
 
 STATES = ("UNUSED", "USED", "EMBRYO", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE", "STOPPED",

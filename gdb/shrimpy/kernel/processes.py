@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tu
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory.sv39 import root_of
-from .cnames import TABLES
+from .cnames import PROCESS_ARRAYS
 from .debuginfo import DebugInfo, Field, Type
 
 MAX_PROC = 4096
@@ -46,7 +46,7 @@ _WORDS = {"FREE": "UNUSED", "NONE": "UNUSED", "EMBRYO": "USED", "CREATED": "USED
           "INIT": "USED", "SLEEP": "SLEEPING", "BLOCKED": "SLEEPING", "WAITING": "SLEEPING", "READY": "RUNNABLE",
           "RUN": "RUNNING", "DEAD": "ZOMBIE", "EXITED": "ZOMBIE", "TERMINATED": "ZOMBIE", "DYING": "ZOMBIE"}
 _STATES = ("UNUSED", "USED", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE", "STOPPED", "SUSPENDED")
-_RUNS = frozenset(("SLEEPING", "RUNNABLE", "RUNNING"))
+_LIVELY = ("RUNNING", "RUNNABLE", "SLEEPING")   # the nearest to running first
 
 _MOST_NODES = 1 << 15   # structs that are looked at on the way
 _MOST_GAPS = 16         # unused slots in a row of an array that only a pointer shows
@@ -76,7 +76,7 @@ class Threads(NamedTuple):
         at, size = self.offset + self.state.offset, self.state.type.size
         found = {self.states.get(int.from_bytes(process[at + n * self.size:at + n * self.size + size], "little"))
                  for n in range(self.count)}
-        return next((one for one in ("RUNNING", "RUNNABLE", "SLEEPING") if one in found), "USED")
+        return next((one for one in _LIVELY if one in found), "USED")
 
 
 class Shape(NamedTuple):
@@ -106,14 +106,14 @@ def shape(info: DebugInfo) -> Optional[Shape]:
 def _threads(info: DebugInfo, kind: Shape) -> Optional[Threads]:
     """Those of a process whose own state says only whether there is one."""
     own = kind.direct("state")
-    if own is None or own.type.kind != "enum" or _RUNS.intersection(_meanings(info, own.type).values()):
+    if own is None or own.type.kind != "enum" or set(_LIVELY).intersection(_meanings(info, own.type).values()):
         return None
     for field in info.structs.get(kind.struct, {}).values():
         one = field.type.element if field.type.kind == "array" else field.type
         if one is None or one.kind != "struct" or one.name in _NOT_FOLLOWED or not one.size:
             continue
         state = _named(info.structs.get(one.name, {}), "state")
-        if state is not None and state.type.kind == "enum" and _RUNS <= set((known := _meanings(info, state.type)).values()):
+        if state is not None and state.type.kind == "enum" and set(_LIVELY) <= set((known := _meanings(info, state.type)).values()):
             return Threads(field.offset, one.size, field.type.size // one.size, state, known)
     return None
 
@@ -233,7 +233,7 @@ def table(info: DebugInfo, kind: Shape) -> Optional[Table]:
                   for offset, t in _arrays(info, symbol.type, 0, 3)
                   if t.element is not None and t.element.kind == "struct" and t.element.name == kind.struct
                   and t.element.size]
-        info.learnt["table"] = max(arrays, key=lambda one: (one.variable in TABLES, one.count), default=None)
+        info.learnt["table"] = max(arrays, key=lambda one: (one.variable in PROCESS_ARRAYS, one.count), default=None)
     found: Optional[Table] = info.learnt["table"]
     return found
 

@@ -155,7 +155,7 @@ def _explains(cause: Alike, other: Alike) -> bool:
     if second.played is not None:
         page = second.played.cell and second.played.cell.page
         return first.kind in _PLAYED.get(second.played.what, ()) and (first.kind in _FREED or _page(first) in (None, page)) \
-            and (None in (functions := {cause.example.function, other.example.function}) or len(functions) == 1)
+            and len({cause.example.function, other.example.function} - {None}) < 2
     if first.kind == second.kind == K.PAGE_CHANGED and cause.example.function == other.example.function:
         return True
     if first.kind == K.PAGE_CHANGED and first.frame is None and _MISSING.get(second.kind) == first.page:

@@ -111,10 +111,10 @@ def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
     process, mapping = max(users, key=lambda user: user[0].pid)
     held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
     owners = {one.pid for one, each in users if each.va == snapshot.layout.fry}
-    if owners and not owners.issuperset(one.parent for one, _ in users if one.pid not in owners) or len(owners) > 1 \
-            or any(one.kind in _ALONE for one in why.users):
-        found = replace(found, freed=True)
-    return replace(found, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc, value=held.value)
+    parents = {one.parent for one, _ in users if one.pid not in owners}
+    is_one_page = len(owners) < 2 and (not owners or parents <= owners) and not any(one.kind in _ALONE for one in why.users)
+    return replace(found, freed=found.freed or not is_one_page, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc,
+                   value=held.value)
 
 
 def _of_lost(frame: Optional[int], snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:

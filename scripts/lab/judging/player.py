@@ -6,6 +6,7 @@ console, and who plays is found by what it runs.
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import mmap
 import re
@@ -154,6 +155,13 @@ class Ram(BytesReader):
         if not self.ram[0] <= pa < self.ram[1]:
             raise ReadError(f"{pa:#x} is outside RAM")
         self._words[pa - RAM_BASE >> 3] = value & _WORD
+
+    def set_words(self, pa: int, values: array.array[int]) -> None:
+        """Writes them, one word after the other."""
+        if not self.ram[0] <= pa <= self.ram[1] - 8 * len(values):
+            raise ReadError(f"{pa:#x} is outside RAM")
+        first = pa - RAM_BASE >> 3
+        self._words[first:first + len(values)] = memoryview(values)
 
     def leaf(self, root: int, va: int) -> tuple[int, int] | None:
         """See sv39.leaf."""

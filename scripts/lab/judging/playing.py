@@ -46,6 +46,7 @@ _STAMPS, _NONCES = 16, 256
 _PATH = 240                 # where an exec may have its path
 _ARGUMENT = range(_PATH + 2, _PATH + 5)     # and its argument
 _ACROSS, _BEFORE = 3, 4     # exec's n where it has them across the two pages, and how many bytes of them are in the lower
+_POSITIVE = int.from_bytes((b"\xff" * 7 + b"\x7f") * (PAGE // 8), "little")    # of a page's words what makes none negative
 _RETURN = 0x8082            # the instruction, and nothing after it
 _LINE = b"shrimpy\n"        # a word, typed at the console
 _CALLED = 8                 # words that fstat() and pipe() have
@@ -864,9 +865,9 @@ class Stage:
         page = self._model.page(cell)
         if page is None or page.words or not page.known:
             return
-        for at in range(PAGE // 8):
-            page.words[at] = self._dice.getrandbits(63)
-            self._ram.set_word(frame + 8 * at, page.words[at])
+        words = array.array("Q", (self._dice.getrandbits(8 * PAGE) & _POSITIVE).to_bytes(PAGE, "little"))
+        page.words.update(enumerate(words))
+        self._ram.set_words(frame, words)
 
     def _stamp_of(self, number: int) -> int:
         """The first of the words that a process stamps, of each page."""
