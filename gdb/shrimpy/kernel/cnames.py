@@ -47,9 +47,6 @@ COUNTS = ("kmem", "refs", "ref", "refcnt", "refcnts", "ref_cnt", "ref_count", "r
            "useReference", "ref_stru", "pm_ref", "phypg_refcnt", "page_info", "pageinfo",
            "share_count", "refs_count", "pa2ref", "pgref_count")
 
-PROCESS_ARRAYS = ("proc", "ptable", "procs", "proc_table", "processes", "tasks")
-"""Of all processes; another array may have copies of some of them."""
-
 STATES = ("UNUSED", "USED", "EMBRYO", "SLEEPING", "RUNNABLE", "RUNNING", "ZOMBIE", "STOPPED",
            "SUSPENDED")
 
@@ -183,8 +180,8 @@ GROWING = ("sys_sbrk", "sys_brk")
 NOT_GROWING = ("freeproc", "exec", "kexec", "fork", "kfork", "panic", "printf", "sleep", "yield")
 """Functions that move it for another reason."""
 
-PROCESS_TABLES = ("proc", "ptable")
-"""Variables that are an array of processes, or have one in them."""
+PROCESS_TABLES = ("proc", "ptable", "procs", "proc_table", "processes", "tasks")
+"""Variables that are the array of all processes, or have it in them; another array may have copies of some."""
 
 CACHE_WORDS = ("cache", "itable", "inode", "slab", "log", "buf", "file", "pool")
 """Variables with such a word in their names may grow with what has been read from the disk."""

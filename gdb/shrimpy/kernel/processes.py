@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tu
 
 from ..memory.readers import PAGE, Reader, ReadError
 from ..memory.sv39 import root_of
-from .cnames import PROCESS_ARRAYS
+from .cnames import PROCESS_TABLES
 from .debuginfo import DebugInfo, Field, Type
 
 MAX_PROC = 4096
@@ -233,7 +233,7 @@ def table(info: DebugInfo, kind: Shape) -> Optional[Table]:
                   for offset, t in _arrays(info, symbol.type, 0, 3)
                   if t.element is not None and t.element.kind == "struct" and t.element.name == kind.struct
                   and t.element.size]
-        info.learnt["table"] = max(arrays, key=lambda one: (one.variable in PROCESS_ARRAYS, one.count), default=None)
+        info.learnt["table"] = max(arrays, key=lambda one: (one.variable in PROCESS_TABLES, one.count), default=None)
     found: Optional[Table] = info.learnt["table"]
     return found
 
