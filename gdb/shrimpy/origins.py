@@ -18,6 +18,8 @@ class What(str, enum.Enum):
     FREED = "freed"         # a frame, by who freed it
     UNMAPPED = "unmapped"   # the last entry that mapped a frame, by who cleared it
     COUNT = "count"         # the kernel's count of a frame's users; label: its array
+    ATTACHED = "attached"   # how many attachments the kernel counts, of a segment or of a process; label: the count
+    SEGMENT = "segment"     # another part of a segment of shared memory; label: the part
     WORD = "word"           # a word of a page
     FRAME = "frame"         # a frame, by who took it
 
@@ -41,7 +43,8 @@ class Culprit:
     count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the frame,
     was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
     first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
-    own: one field holds value by right, and another may, too.
+    own: one field holds value by right, and another may, too. segment, parts: its variable, and names of parts as SEGMENT_FIELDS has
+    them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong, whoever writes to it.
     """
 
     pte_at: Optional[int] = address(default=None)
@@ -61,6 +64,10 @@ class Culprit:
     early: bool = False
     rivals: bool = False
     own: bool = False
+    segment: Optional[str] = None
+    parts: Tuple[str, ...] = ()
+    attached: bool = False
+    chosen: bool = False
 
 
 @record

@@ -20,6 +20,7 @@ from .variables import Place, Variables, of_memory, word, words_of
 
 _MOST_SEGMENTS = 1024
 _MOST_PAGES = 1 << 15
+_MOST_RECORDS = 16      # of a process, that are asked who wrote them
 _DEPTH = 3
 
 
@@ -68,10 +69,12 @@ class _Table(NamedTuple):
 
 
 class _Records(NamedTuple):
-    """Where a process keeps its attachments: the array, its length in use if that is kept, and the parts of its elements."""
+    """Where a process keeps its attachments: the array, its length in use if that is kept, and the parts of its elements; each
+    field of the process's with its name."""
 
+    name: str
     array: Field
-    used: Optional[Field]
+    used: Optional[Tuple[str, Field]]
     parts: Dict[str, Field]
 
 
@@ -95,9 +98,31 @@ class Segments(Variables):
             return []
         element = kept.array.type.element
         assert element is not None
-        number = kept.array.type.count if kept.used is None else min(_value(process.data, kept.used), kept.array.type.count)
+        number = kept.array.type.count if kept.used is None else min(_value(process.data, kept.used[1]), kept.array.type.count)
         found = [self._attachment(process.data, kept, kept.array.offset + i * element.size, segments) for i in range(number)]
         return [one for one in found if one is not None]
+
+    # Where a part of them is, in use or not: (its address, its size in bytes, what the kernel calls it)
+
+    def parts_of(self, name: str, parts: Sequence[str]) -> List[Tuple[int, int, str]]:
+        """Parts of a segment, those of SEGMENT_FIELDS that it has. name: the segment's variable."""
+        return [(address + field.offset, min(field.type.size, 8), called)
+                for table in self._tables for one, address, _ in self._elements(table) if one == name
+                for called, field in (table.fields[part] for part in parts if part in table.fields)]
+
+    def attached_in(self, process: int) -> List[Tuple[int, int, str]]:
+        """What of the struct proc at an address says how much it has attached: a number, or a word of each record."""
+        kept = self._records
+        if kept is None:
+            return []
+        if kept.used is not None:
+            name, field = kept.used
+            return [(process + field.offset, field.type.size, name)]
+        marks = [kept.parts[one] for one in ("used", "segment", "va") if one in kept.parts][:1]
+        element = kept.array.type.element
+        assert element is not None
+        return [(process + kept.array.offset + i * element.size + mark.offset, mark.type.size, kept.name)
+                for mark in marks for i in range(min(kept.array.type.count, _MOST_RECORDS))]
 
     # Where they are
 
@@ -186,8 +211,8 @@ class Segments(Variables):
             leads = target is not None and target.name in tables or "id" in parts and any(
                 one in name.lower() for one in (*SEGMENT_WORDS, "attach"))
             if "va" in parts and leads:
-                used = next((fields[one] for one in (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count") if one in fields), None)
-                return _Records(field, used, parts)
+                used = next(((one, fields[one]) for one in (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count") if one in fields), None)
+                return _Records(name, field, used, parts)
         return None
 
     def _attachment(self, data: bytes, kept: _Records, at: int, segments: Sequence[Segment]) -> Optional[Attachment]:

@@ -17,6 +17,7 @@ _SERVING = ALLOCATING | frozenset((
     "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc",
     "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
+_COUNTS = ("n_attached", "n_users")     # of a segment's parts
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
@@ -27,7 +28,7 @@ class Question:
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
     another function than this, since the frame was taken; instead: only where none before it of its cause is answered; rival: of
-    these of one cause only the last store is told; label: as Origin has it
+    these of one cause only the last store is told; outer: who does the system call is to be looked at; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -40,6 +41,7 @@ class Question:
     apart: Optional[str] = None
     instead: bool = False
     rival: bool = False
+    outer: bool = False
 
 
 @record
@@ -71,7 +73,18 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
         found.append(Question(What.WORD.value, culprit.at))
     if frame is not None and (culprit.lost or not found):
         found.append(Question(What.FRAME.value, frame))
-    return tuple(one for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+    if kept := _kept(culprit, kernel):
+        found = kept + [one if one.rival else replace(one, instead=True) for one in found]
+    return tuple(replace(one, outer=culprit.chosen) for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
+
+
+def _kept(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    """What the kernel keeps of a segment, and of what a process has attached."""
+    found = [Question(What.ATTACHED.value if name in _COUNTS else What.SEGMENT.value, at, size, label, rises=culprit.rises)
+             for name in culprit.parts if culprit.segment for at, size, label in kernel.parts_of(culprit.segment, [name])]
+    if culprit.attached and culprit.proc is not None:
+        found += (Question(What.ATTACHED.value, *one) for one in kernel.attached_in(culprit.proc))
+    return [replace(one, rival=culprit.rivals) for one in found]
 
 
 def _state(culprit: Culprit, info: DebugInfo) -> List[Question]:
@@ -122,14 +135,14 @@ def _fields(culprit: Culprit, kernel: Kernel) -> List[Question]:
     return [Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value]
 
 
-def to_look_at(names: Sequence[str]) -> Tuple[Optional[int], Optional[str]]:
+def to_look_at(names: Sequence[str], outer: bool = False) -> Tuple[Optional[int], Optional[str]]:
     """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
-    call, or handles the trap, if that is another)."""
+    call, or handles the trap, if that is another). outer: that one is to be looked at: it chose what the others were told."""
     known = [at for at, name in enumerate(names) if name]
     served = max((at for at in known if names[at] in _SERVING), default=-1)
     look = next((at for at in known if at > served), known[0] if known else None)
-    outer = [at for at in known if not names[at].startswith("sys_") and names[at] not in _OUTER]
-    return look, names[outer[-1]] if outer and outer[-1] != look else None
+    last = max((at for at in known if at > served and not names[at].startswith("sys_") and names[at] not in _OUTER), default=look)
+    return (last, None) if outer or last is None or last == look else (look, names[last])
 
 
 def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
@@ -141,7 +154,7 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     if asked.apart is not None:
         look = to_look_at(names)[0]
         return new < old and (look is None or names[look] != asked.apart)
-    if asked.what == What.COUNT:
+    if asked.what in (What.COUNT, What.ATTACHED):
         return new > old if asked.rises else new < old
     if asked.mapped is not None:
         return old & sv39.V != 0 and sv39.pa_of(old) == asked.mapped

@@ -76,6 +76,6 @@ def _names(store: Store) -> List[str]:
 
 def _origin(asked: Question, store: Store) -> Origin:
     calls = tuple(Call(one.function, one.file, one.line, one.source) for one in store.calls)
-    look, caller = to_look_at([one.function or "" for one in calls])
+    look, caller = to_look_at([one.function or "" for one in calls], asked.outer)
     return Origin(asked.what, asked.pa, asked.size, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
                   asked.label, look, caller)

@@ -10,6 +10,7 @@ from ..memory.sv39 import pa_of
 from ..reasons import Kind as K, Reason
 from ..snapshot import Process, Snapshot
 from ..spec import Differs, Divergence
+from . import segment_culprits
 from .causes import LOST, RIGHTS, is_high
 from .verdict import Verdict
 
@@ -47,11 +48,8 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     if why.kind == K.FRY_NOT_PRIVATE and why.detail != "given again" and process is not None and verdict.va is not None:
         process = _youngest(process, why, snapshot)
         entry = _entry(process, verdict.va, None)
-    if why.kind == K.ATTACHED_PLACE and why.value and process is not None and entry is not None:
-        return replace(entry, proc=process.proc, value=process.sz, rivals=True)
-    if why.kind == K.ATTACHED_GONE and process is not None:     # the pages that are mapped there are nobody's
-        frame = next((one.pa for one in process.mappings if one.va == verdict.va), None)
-        return Culprit(frame=frame, freed=True) if frame is not None else entry
+    if (found := segment_culprits.of(why, process, entry, snapshot, earlier)) is not None:
+        return found
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:

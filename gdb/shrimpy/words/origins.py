@@ -12,6 +12,8 @@ _TO: Dict[str, Callable[[Origin], str]] = {
     What.FREED: lambda o: "the frame is freed",
     What.UNMAPPED: lambda o: "the last entry that mapped the frame is cleared",
     What.COUNT: lambda o: f"the frame's count in {o.label}",
+    What.ATTACHED: lambda o: f"what is kept of its attachments, {o.label}",
+    What.SEGMENT: lambda o: f"the segment's {o.label}",
     What.WORD: lambda o: "the word",
     What.FRAME: lambda o: "the frame is taken",
 }
