@@ -208,3 +208,21 @@ def test_each_kind_of_store_and_each_reason_for_none_has_its_sentence():
     said += [words.origins.lines(Traced(untold=why.value, detail="why")) for why in Untold]
     assert len({line for lines in said for line in lines}) == len(What) + len(Untold)
     assert words.origins.place(one) == "kernel/proc.c:181 in sharefry, from fork"
+
+
+def test_a_word_that_nobody_wrote_since_its_frame_was_taken_is_asked_of_who_took_it():
+    m = family()
+    frame = m.processes[4].fry
+    word, taken = questions.about(Culprit(frame=frame, at=frame + 24), m.reader(), m.info)
+    assert (word.what, word.rival, taken.what, taken.rival, taken.taking) == (What.WORD, True, What.FRAME, True, True)
+    assert taken.pa == questions.about(replace(BY_COUNT, frame=frame), m.reader(), m.info)[0].pa != frame     # where it is counted
+
+
+def test_who_took_a_lost_frame_is_who_called_the_allocator_and_not_who_wrote_to_it_last():
+    m = family()
+    taken, written = questions.about(Culprit(frame=m.processes[4].fry, lost=True), m.reader(), m.info)
+    assert (taken.taking, taken.instead, written.taking, written.instead) == (True, False, False, True)
+    assert questions.answers(taken, 0, 1, ["takefree", "kalloc", "sys_exec"]) and not questions.answers(taken, 1, 2, ["kdup", "fork"])
+
+
+BY_COUNT = Culprit(count="kmem.refs")

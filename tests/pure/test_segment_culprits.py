@@ -19,6 +19,7 @@ from shrimpy.snapshot import Hart, Snapshot
 def asked(m: Machine, rule: str, *earlier: Snapshot) -> list[Question]:
     snapshot = m.snapshot()
     found = culprits.of(failure(snapshot, rule), snapshot, earlier)
+    assert found is not None
     return list(questions.about(found, m.reader(), m.info))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,8 @@ from lab.judging import checking, tracing
 from lab.judging.keeping import Keeper
 from lab.kernels import variant
 from shrimpy.memory.readers import ReadError
-from shrimpy.origins import Untold
+from shrimpy.origins import Traced, Untold
+from shrimpy.replay.questions import Asked
 
 
 @pytest.mark.parametrize("name", ["kill-clears-fry", *(pytest.param(one, marks=pytest.mark.soak) for one in (
@@ -42,6 +44,25 @@ def test_a_program_that_is_run_instead_is_asked_and_its_machine_is_kept(monkeypa
 def test_the_answer_is_the_same_20_times():
     found = reach.examine("kill-drops-a-reference", reach.patches()["kill-drops-a-reference"], 20)
     assert found.get("near") and found["others"] == 0, found
+
+
+def test_causes_are_asked_about_on_as_few_recordings_as_show_them():
+    def asked(found, again):
+        played = []
+
+        def ask(name, wanted):
+            played.append((name, len(wanted)))
+            for one in wanted:
+                one.asked = again.get(name)
+                one.traced = None if one.asked else Traced(untold=Untold.NOT_AGAIN.value)
+        tracing._ask_each(SimpleNamespace(ask=ask), found)
+        return played
+
+    def three():
+        return [tracing._Wanted(None, None, shown) for shown in (["fork", "exec"], ["exec"], ["orphan", "exec", "fork"])]
+    answer = Asked(1)
+    assert asked(three(), {"exec": answer}) == [("exec", 3)]
+    assert asked(three(), {"fork": answer, "orphan": answer}) == [("exec", 3), ("fork", 1), ("orphan", 1)]
 
 
 def test_what_does_not_come_again_or_cannot_be_recorded_is_told_and_changes_nothing(monkeypatch):

@@ -211,7 +211,8 @@ class Segments(Variables):
             leads = target is not None and target.name in tables or "id" in parts and any(
                 one in name.lower() for one in (*SEGMENT_WORDS, "attach"))
             if "va" in parts and leads:
-                used = next(((one, fields[one]) for one in (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count") if one in fields), None)
+                lengths = (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count")
+                used = next(((one, fields[one]) for one in lengths if one in fields), None)
                 return _Records(name, field, used, parts)
         return None
 

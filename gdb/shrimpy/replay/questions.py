@@ -27,8 +27,9 @@ class Question:
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    another function than this, since the frame was taken; instead: only where none before it of its cause is answered; rival: of
-    these of one cause only the last store is told; outer: who does the system call is to be looked at; label: as Origin has it
+    another function than this, since the frame was taken; taking: only who took a frame from the allocator; instead: only where
+    none before it of its cause is answered; rival: of these of one cause only the last store is told; outer: who does the system
+    call is to be looked at; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -39,6 +40,7 @@ class Question:
     then: bool = False
     rises: bool = False
     apart: Optional[str] = None
+    taking: bool = False
     instead: bool = False
     rival: bool = False
     outer: bool = False
@@ -69,10 +71,10 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     found += count
     if culprit.uncounted:
         found += (replace(one, instead=True) for one in _held(culprit, kernel))
-    if culprit.at is not None:
-        found.append(Question(What.WORD.value, culprit.at))
-    if frame is not None and (culprit.lost or not found):
-        found.append(Question(What.FRAME.value, frame))
+    if culprit.at is not None and frame is not None:    # what nobody has written since the frame was taken was not cleared then
+        found += (replace(one, rival=True) for one in (Question(What.WORD.value, culprit.at), _taken(frame, kernel)))
+    elif frame is not None and (culprit.lost or not found):
+        found += _taken(frame, kernel), Question(What.FRAME.value, frame, instead=True)
     if kept := _kept(culprit, kernel):
         found = kept + [one if one.rival else replace(one, instead=True) for one in found]
     return tuple(replace(one, outer=culprit.chosen) for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)
@@ -111,11 +113,20 @@ def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
     return steps[-1].pte_at if steps else None
 
 
-def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
-    if culprit.frame is None or culprit.count is None:
-        return []
+def _place_of_count(frame: int, kernel: Kernel) -> Optional[Tuple[int, int]]:
+    """(where a frame's count is, its size)."""
     base, end = kernel.reader.ram
-    place = kernel.count_of(culprit.frame, (end - base) // PAGE, base)
+    return kernel.count_of(frame, (end - base) // PAGE, base)
+
+
+def _taken(frame: int, kernel: Kernel) -> Question:
+    """Who took a frame: an allocator that counts need not write to it."""
+    at, size = _place_of_count(frame, kernel) or (frame, 8)
+    return Question(What.FRAME.value, at, size, taking=True)
+
+
+def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
+    place = None if culprit.frame is None or culprit.count is None else _place_of_count(culprit.frame, kernel)
     if place is None:
         return []
     less = Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises)
@@ -149,6 +160,8 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
     """Whether a store is what a question is about, or where the search for it ends. names: the functions where it was, innermost first."""
     if asked.what == What.FREED:
         return _FREES in names
+    if asked.taking:
+        return _TAKES in names
     if is_the_end(asked, old, new, names):
         return True
     if asked.apart is not None:

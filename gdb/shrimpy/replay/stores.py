@@ -16,8 +16,9 @@ from ..memory.readers import PAGE, Reader, ReadError
 from ..snapshot.model import Place
 from .aside import Aside, Look
 
-_FEW = 64       # stores that are looked at when the run comes to them; of those after them it is noted where they are
+_FEW = 64       # stores that are looked at when the run comes to them; of most after them it is noted where they are
 _MANY = 512     # stores: the last of more is found sooner from the end
+_PER_LOOK = 1 << 20     # instructions that are run again in about the time of a look: who is looked at now is not gone back to
 _AT_ONCE = 8    # noted stores that one machine looks at
 _MOST_BACK = 32     # stores that are looked at, from the last one on
 _LONGEST_STRING = 40
@@ -94,7 +95,8 @@ def lasts(some: Iterable[tuple[Bytes, int, Callable[[Store], bool]]], info: Debu
 
 
 def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: float = _FEW) -> dict[Bytes, _Passed]:
-    """What a machine passes on its way to an instruction. few: after so many stores of one it is only noted where they are."""
+    """What a machine passes on its way to an instruction. few: after so many stores of one it is only noted where they are, unless the
+    way back there would be longer than a look."""
     machine.seek(0)
     reader = machine.look()[1]
     found = {what: _Passed(what, what.value(reader)) for what in some}
@@ -103,7 +105,7 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
         if address is None:
             break
         one = next(one for what, one in found.items() if not one.is_left and what.pa <= address < what.pa + what.size)
-        if one.n_stores < few:
+        if one.n_stores < max(few, machine.look()[0].at // _PER_LOOK):
             one.add(_store(machine, one.what, info))
         else:
             one.note(*_change(machine, one.what))
@@ -116,7 +118,9 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
 def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Callable[[Store], bool]) -> History:
     if passed.is_left:
         return _last_from_the_end(machine, passed.what, info, now, wanted)
-    noted = [at for at in passed.noted if at < now][-_MOST_BACK:]
+    looked_at = tuple(one for one in passed.stores if one.at < now and wanted(one))[-1:]
+    since = looked_at[-1].at if looked_at else -1
+    noted = [at for at in passed.noted if since < at < now][-_MOST_BACK:]
     while noted:
         some, noted = noted[-_AT_ONCE:], noted[:-_AT_ONCE]
         machine.seek(some[0])
@@ -126,8 +130,7 @@ def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Ca
             found = store if store.old != store.new and wanted(store) else found
         if found is not None:
             return History((found,), passed.unseen_after(found.at, now))
-    stores = tuple(one for one in passed.stores if one.at < now and wanted(one))[-1:]
-    return History(stores, passed.unseen_after(stores[-1].at if stores else -1, now), passed.same)
+    return History(looked_at, passed.unseen_after(since, now), passed.same)
 
 
 def _last_from_the_end(machine: Aside, what: Bytes, info: DebugInfo, now: int, wanted: Callable[[Store], bool]) -> History:
@@ -153,7 +156,7 @@ def _last_from_the_end(machine: Aside, what: Bytes, info: DebugInfo, now: int, w
 class _Passed:
     """What was stored in some bytes so far. value: what they were at first; end: what they are where the machine stands at last.
 
-    stores: those that were looked at, each of which changed it; noted: the places of those after them; same: the last of the value
+    stores: those that were looked at, each of which changed it; noted: the places of the others; same: the last of the value
     that was there; is_left: there are too many
     """
 

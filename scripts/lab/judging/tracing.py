@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,12 @@ _FAILED = (Trouble, OSError, ReadError)     # a full disk, or a stranger's point
 
 @dataclass
 class _Wanted:
-    """A cause. verdict: its example; played: what playing had shown when it was seen; asked: once it has come again, what is asked,
-    and after how many instructions."""
+    """A cause. verdict: its example; played: what playing had shown when it was seen; shown: what it was seen in and is not played
+    again yet, its example's first; asked: once it has come again, what is asked, and after how many instructions."""
 
     verdict: Verdict
     played: Divergence | None
+    shown: list[str] = field(default_factory=list)
     asked: questions.Asked | None = None
     traced: Traced | None = None
 
@@ -73,20 +76,41 @@ class _Enough(Exception):
 
 def trace(report: Report, profile: str = rules.STRICT) -> Report:
     """The same report, with what could be said of the first causes in it."""
-    found = [(_Wanted(one.verdict, _divergence(one)), one.outcome.name) for _, one in report.blocks]
+    found = [_wanted(report, one) for _, one in report.blocks]
     if not found:
         return report
-    for wanted, _ in found[MOST:]:
+    for wanted in found[MOST:]:
         wanted.traced = Traced(untold=Untold.NOT_ASKED.value)
     try:
         recording.need_recordable(report.kernel)
         with _Asking(report.kernel, profile, report.program) as asking:
-            for name in dict.fromkeys(name for _, name in found[:MOST]):
-                asking.ask(name, [wanted for wanted, its in found[:MOST] if its == name])
+            _ask_each(asking, found[:MOST])
     except _FAILED as trouble:
-        for wanted, _ in found:
+        for wanted in found:
             wanted.traced = wanted.traced or _not_recorded(trouble)
-    return replace(report, traces={key(wanted.verdict): wanted.traced for wanted, _ in found if wanted.traced})
+    return replace(report, traces={key(wanted.verdict): wanted.traced for wanted in found if wanted.traced})
+
+
+def _ask_each(asking: _Asking, found: Sequence[_Wanted]) -> None:
+    """About all, on as few recordings as they are seen to need: each costs a boot and a replay. What does not come again in what
+    shows most of them is played in what showed it first."""
+    left = list(found)
+    while left:
+        times = Counter(name for one in left for name in one.shown)
+        name = max((name for one in left for name in one.shown), key=times.__getitem__)     # the first of those with as many
+        asking.ask(name, [one for one in left if name in one.shown])
+        for one in left:
+            one.shown = [each for each in one.shown[:1] if each != name] if name in one.shown else one.shown
+        left = [one for one in left if not one.asked and one.shown and (one.traced is None or one.traced.untold == Untold.NOT_AGAIN)]
+
+
+def _wanted(report: Report, one: Failure) -> _Wanted:
+    """What playing differed in, comes again in that alone; a rule's failure, in each scenario that it was seen in."""
+    wanted = _Wanted(one.verdict, _divergence(one), [one.outcome.name])
+    if wanted.divergence is None:
+        wanted.shown += (other.name for other in report.outcomes if other.name not in (*wanted.shown, PLAY) and any(
+            wanted.is_like(each) for judgement in other.judgements for each in judgement.verdicts))
+    return wanted
 
 
 def _divergence(one: Failure) -> Divergence | None:
@@ -137,7 +161,7 @@ class _Asking(contextlib.ExitStack):
         if name == PLAY:
             equipped, run = self._play(wanted, folder)
         elif self._program is None and name in scenarios.NAMES:
-            equipped, run = self._scenario(name, wanted, folder)
+            equipped, run = self._scenario(name, wanted)
         else:
             equipped, run = self._kernel, self._alone(wanted)
         (folder / "recording").mkdir()
@@ -150,8 +174,13 @@ class _Asking(contextlib.ExitStack):
 
     # What is played
 
-    def _scenario(self, name: str, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
-        equipped, cast = scenarios.equip(self._kernel, folder, typed=True)
+    @cached_property
+    def _equipped(self) -> tuple[Kernel, scenarios.Cast]:
+        """The kernel with the scenarios' programs on its disk."""
+        return scenarios.equip(self._kernel, self._folder, typed=True)
+
+    def _scenario(self, name: str, wanted: Sequence[_Wanted]) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
+        equipped, cast = self._equipped
         self._unmasked = cast.unmasked
         scenario = next(one for one in scenarios.SCENARIOS if one.name == name)
 
