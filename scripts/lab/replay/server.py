@@ -212,10 +212,7 @@ class _Debugging:
         """A machine at the place before the one where the run stands, and what it saw on its way. There are two places of one
         number where an interrupt is taken."""
         now, vectors = trail.look(self._here), self._here.vectors()
-        new, seen = self._at(max(0, now.at - trail.STEPS)), []
-        while new.count < now.at - 1:
-            seen.append(trail.look(new))
-            new.step()
+        new, seen = self._stepped_to(now.at - 1)
         if now.pc in vectors:
             while new.count < now.at:
                 seen.append(trail.look(new))
@@ -258,9 +255,10 @@ class _Debugging:
             self._replace(0)
             return self._stopped(_TRAP, b"replaylog:begin;")
         if not hit.watched:
-            new = self._at(hit.at)
+            new, seen = self._stepped_to(hit.at)
+            before = trail.look(new)
             new.next_hit(self._points, hit.at + 1)  # at a trap's vector it is hit once the interrupt is taken
-            self._swap(new)
+            self._swap(new, seen if new.pc() == before.pc else [*seen, before])
             return self._stopped(_TRAP)
         if hit.at + 1 < here:
             self._replace(hit.at + 1)
@@ -291,8 +289,17 @@ class _Debugging:
             raise
         return place
 
+    def _stepped_to(self, count: int) -> tuple[Place, list[Seen]]:
+        """As _at(), and what the machine saw on its last steps."""
+        new, seen = self._at(max(0, count - trail.STEPS)), []
+        while new.count < count:
+            seen.append(trail.look(new))
+            new.step()
+        return new, seen
+
     def _replace(self, count: int) -> None:
-        self._swap(self._at(count))
+        """The run stands there, and whoever steps back from there needs no machine for that."""
+        self._swap(*self._stepped_to(count))
 
     def _swap(self, new: Place, seen: Sequence[Seen] = ()) -> None:
         self._trail, self._sight = list(seen), None
