@@ -44,7 +44,8 @@ class Culprit:
     was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
     first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
     own: one field holds value by right, and another may, too. segment, parts: its variable, and names of parts as SEGMENT_FIELDS has
-    them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong, whoever writes to it.
+    them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong, whoever writes to it. other, wanted: the
+    struct proc, and what a field of it holds with which this should agree: it is wrong instead where it was written later.
     """
 
     pte_at: Optional[int] = address(default=None)
@@ -68,6 +69,8 @@ class Culprit:
     parts: Tuple[str, ...] = ()
     attached: bool = False
     chosen: bool = False
+    other: Optional[int] = address(default=None)
+    wanted: Optional[int] = address(default=None)
 
 
 @record

@@ -133,7 +133,7 @@ def test_the_line_to_look_at_is_of_who_called_what_only_serves():
 
 
 def test_who_gave_a_frame_back_beside_the_usual_way_is_asked_since_it_was_taken():
-    asked = questions.Question(What.COUNT.value, 0x80001000, 2, apart="freeproc")
+    asked = questions.Question(What.COUNT.value, 0x80001000, 2, apart=("freeproc",))
     usual, other = ["kfree", "freeproc", "wait"], ["kfree", "kill", "sys_kill"]
     assert [questions.answers(asked, 2, 1, names) for names in (usual, other)] == [False, True]
     assert not questions.answers(asked, 1, 2, ["kdup", "fork"])
@@ -226,3 +226,38 @@ def test_who_took_a_lost_frame_is_who_called_the_allocator_and_not_who_wrote_to_
 
 
 BY_COUNT = Culprit(count="kmem.refs")
+
+
+def test_a_page_of_the_heap_that_is_left_is_asked_of_its_entry_and_of_the_size_whichever_was_later():
+    m = family()
+    snapshot = m.snapshot([Hart(0, pid=4, privilege="S", function="panic", calls=("panic", "freewalk", "wait"))])
+    entry = min(snapshot.process(4).mappings, key=lambda one: one.va)
+    left = replace(snapshot, panic=Panic("panic", va=entry.va, pte_at=entry.pte_at, pte=entry.pte))
+    found = culprits.of(next(one for one in evaluate(left) if one.rule == "no-panic"), left)
+    assert (found.proc, found.value, found.rivals) == (m.processes[4].address, snapshot.process(4).sz, True)
+
+
+def test_where_a_child_has_another_page_its_parents_field_is_asked_whether_it_changed_later():
+    m = family()
+    child, parent = m.processes[4], m.processes[3]
+    m.map(child.root, SHRIMP, m.alloc(), R | W | U)
+    pair = next(v for v in evaluate(m.snapshot()) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
+    found = culprits.of(pair, m.snapshot())
+    assert (found.other, found.wanted) == (parent.address, parent.fry)
+
+
+def test_an_orphan_belongs_to_its_first_parent():
+    m = family()
+    frame = next(one.pa for one in m.snapshot().process(5).mappings if one.va == SHRIMP)
+    low = Verdict("count-matches", Subject("frames", pa=frame), FAIL, Reason(Kind.MISCOUNTED, frame=frame, label="kmem.refs", value=1, bound=2))
+    then = m.snapshot()
+    orphaned = replace(then, processes=tuple(replace(one, parent=1) if one.pid == 5 else one for one in then.processes))
+    assert [culprits.of(low, orphaned, earlier).freed for earlier in ([], [then])] == [True, False]
+
+
+def test_of_a_count_that_is_too_low_who_is_no_processs_end_is_told_first():
+    m = family()
+    found = replace(BY_COUNT, frame=m.processes[4].fry, uncounted=True)
+    other, any_of_them = questions.about(found, m.reader(), m.info)
+    end, fault = ["kfree", "freeproc", "wait"], ["kfree", "fault", "usertrap"]
+    assert [questions.answers(one, 2, 1, names) for one in (other, any_of_them) for names in (end, fault)] == [False, True, True, True]

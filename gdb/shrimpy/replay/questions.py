@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 from ..kernel import Kernel, processes
-from ..kernel.cnames import ALLOCATING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
+from ..kernel.cnames import ALLOCATING, FREEING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader, ReadError
@@ -18,6 +18,7 @@ _SERVING = ALLOCATING | frozenset((
     "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
 _FREES, _TAKES = "kfree", "kalloc"
 _COUNTS = ("n_attached", "n_users")     # of a segment's parts
+_ENDS = ("freeproc", *sorted(FREEING))
 _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 
 
@@ -27,9 +28,9 @@ class Question:
 
     pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    another function than this, since the frame was taken; taking: only who took a frame from the allocator; instead: only where
-    none before it of its cause is answered; rival: of these of one cause only the last store is told; outer: who does the system
-    call is to be looked at; label: as Origin has it
+    other functions than these, since the frame was taken; taking: only who took a frame from the allocator; instead: only where
+    none before it of its cause is answered; rival: of these of one cause only the last store is told; later: told, and alone, only
+    where it is later than all others of its cause; outer: who does the system call is to be looked at; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -39,10 +40,11 @@ class Question:
     mapped: Optional[int] = address(default=None)
     then: bool = False
     rises: bool = False
-    apart: Optional[str] = None
+    apart: Tuple[str, ...] = ()
     taking: bool = False
     instead: bool = False
     rival: bool = False
+    later: bool = False
     outer: bool = False
 
 
@@ -65,6 +67,7 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
         found += _state(culprit, info)
     elif not culprit.uncounted:
         found += _held(culprit, kernel)
+    found += (replace(one, later=True) for one in _fields(culprit.other, culprit.wanted, kernel))
     count = _count(culprit, kernel)
     if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
         found.append(Question(What.FREED.value, frame))
@@ -97,7 +100,7 @@ def _state(culprit: Culprit, info: DebugInfo) -> List[Question]:
 
 def _held(culprit: Culprit, kernel: Kernel) -> List[Question]:
     """The field of the process that holds the frame, and the entry."""
-    fields, entry = _fields(culprit, kernel), _entry(culprit, kernel.reader)
+    fields, entry = _fields(culprit.proc, culprit.value, kernel), _entry(culprit, kernel.reader)
     if culprit.own:
         fields = [replace(one, rival=True) for one in fields] if len(fields) > 1 else []
     then = not fields and culprit.value is not None and not culprit.own
@@ -131,19 +134,20 @@ def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
         return []
     less = Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises)
     late = to_look_at(culprit.late)[0]
-    # Of those who gave it back too often, the one that is alone with it is told first.
-    return [less] if late is None else [replace(less, apart=culprit.late[late]), less]
+    # Of those who gave it back too often, the one that is alone with it is told first: the others do as each process's end does.
+    usual = (culprit.late[late],) if late is not None else _ENDS if culprit.uncounted else ()
+    return [replace(less, apart=usual), less] if usual else [less]
 
 
-def _fields(culprit: Culprit, kernel: Kernel) -> List[Question]:
-    """Those of the process that hold the value."""
-    if culprit.proc is None or not culprit.value:
+def _fields(proc: Optional[int], value: Optional[int], kernel: Kernel) -> List[Question]:
+    """Those of a struct proc that hold the value."""
+    if proc is None or not value:
         return []
     try:
-        words = kernel.words_of_proc(culprit.proc)
+        words = kernel.words_of_proc(proc)
     except ReadError:
         return []
-    return [Question(What.FIELD.value, at, 8, name) for name, at, value in words if value == culprit.value]
+    return [Question(What.FIELD.value, at, 8, name) for name, at, held in words if held == value]
 
 
 def to_look_at(names: Sequence[str], outer: bool = False) -> Tuple[Optional[int], Optional[str]]:
@@ -164,9 +168,9 @@ def answers(asked: Question, old: int, new: int, names: Sequence[str]) -> bool:
         return _TAKES in names
     if is_the_end(asked, old, new, names):
         return True
-    if asked.apart is not None:
+    if asked.apart:
         look = to_look_at(names)[0]
-        return new < old and (look is None or names[look] != asked.apart)
+        return new < old and (look is None or names[look] not in asked.apart)
     if asked.what in (What.COUNT, What.ATTACHED):
         return new > old if asked.rises else new < old
     if asked.mapped is not None:

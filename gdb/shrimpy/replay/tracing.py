@@ -34,9 +34,12 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
     def answer(each: Asked) -> Tuple[Origin, ...]:
         before = [one for one in each.questions if not one.instead]
         some = before if any(first[one, each.now] for one in before) else each.questions
-        told = [(one.rival, origin) for one in some for origin in of(one, each.now)]
-        last = max((origin.instruction for rival, origin in told if rival), default=0)
-        return tuple(dict.fromkeys(origin for rival, origin in told if not rival or origin.instruction == last))
+        told = [(one, origin) for one in some for origin in of(one, each.now)]
+        newest, last = max(told, key=lambda one: one[1].instruction, default=(None, None))
+        if newest is not None and last is not None and newest.later:
+            return (last,)
+        rival = max((origin.instruction for one, origin in told if one.rival), default=0)
+        return tuple(dict.fromkeys(origin for one, origin in told if not one.later and (not one.rival or origin.instruction == rival)))
     return [_without_taking(answer(each)) for each in asked]
 
 

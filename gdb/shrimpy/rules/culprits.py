@@ -9,6 +9,7 @@ from ..origins import Culprit
 from ..memory.sv39 import pa_of
 from ..reasons import Kind as K, Reason
 from ..snapshot import Process, Snapshot
+from ..snapshot.frames import pages_of
 from ..spec import Differs, Divergence
 from . import segment_culprits
 from .causes import LOST, RIGHTS, is_high
@@ -27,7 +28,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
         found = _of_lost(why.frame if why.frame is not None else verdict.about.pa, snapshot, earlier)
         return replace(found, rises=why.kind == K.MISCOUNTED) if found else None
     if why.kind == K.MISCOUNTED:
-        return _of_count(why, snapshot)
+        return _of_count(why, snapshot, earlier)
     if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
         return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
                        late=why.functions)
@@ -48,13 +49,17 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     if why.kind == K.FRY_NOT_PRIVATE and why.detail != "given again" and process is not None and verdict.va is not None:
         process = _youngest(process, why, snapshot)
         entry = _entry(process, verdict.va, None)
+    if why.kind == K.PANICKED and entry is not None:
+        return _of_left(process, entry, snapshot)
     if (found := segment_culprits.of(why, process, entry, snapshot, earlier)) is not None:
         return found
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:
         return None if why.frame is None else Culprit(frame=why.frame)
-    return _of_entry(entry, process, why.frame, snapshot)
+    found = _of_entry(entry, process, why.frame, snapshot)
+    parent = snapshot.process(why.process.pid) if why.kind == K.SHRIMP_NOT_PARENTS and why.process else None
+    return replace(found, other=parent.proc, wanted=why.wanted) if parent else found
 
 
 def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) -> Optional[Culprit]:
@@ -74,6 +79,18 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _of_left(process: Optional[Process], entry: Culprit, snapshot: Snapshot) -> Culprit:
+    """A page that is still mapped where its table is freed: that, or what is kept of its process's memory, whichever was later."""
+    owner = next((one for one in snapshot.processes if any(each.pte_at == entry.pte_at for each in one.mappings)), process)
+    panic = snapshot.panic
+    if panic is None or panic.pte is None or owner is None:
+        return entry
+    if pa_of(panic.pte) in {pa for one in snapshot.segments for pa in pages_of(one.frames)}:
+        return replace(entry, proc=owner.proc, attached=True, rivals=True)
+    is_heap = panic.va is not None and panic.va < (snapshot.layout.shrimp or 0)
+    return replace(entry, proc=owner.proc, value=owner.sz, rivals=True) if is_heap else entry
 
 
 def _shared_page(process: Process, snapshot: Snapshot) -> Optional[int]:
@@ -99,9 +116,9 @@ _ALONE = ("table", "trapframe", "kstack", "pipe")
 """Users that share a frame with nobody."""
 
 
-def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
+def _of_count(why: Reason, snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Culprit:
     """A count that is too low: somebody counted down who should not, or else did not count up who came to the frame last. Where those
-    who map it do not belong together, it was freed too early, and taken again by others."""
+    who map it do not belong together, it was freed too early, and taken again by others; an orphan belongs to its first parent."""
     found = Culprit(frame=why.frame, count=why.label, freed=why.free)
     users = [(one, each) for one in snapshot.processes for each in one.mappings if each.pa == why.frame and each.n_pages == 1]
     if not users:
@@ -109,7 +126,8 @@ def _of_count(why: Reason, snapshot: Snapshot) -> Culprit:
     process, mapping = max(users, key=lambda user: user[0].pid)
     held = _of_entry(Culprit(pte_at=mapping.pte_at, va=mapping.va), process, why.frame, snapshot)
     owners = {one.pid for one, each in users if each.va == snapshot.layout.fry}
-    parents = {one.parent for one, _ in users if one.pid not in owners}
+    first = {one.pid: one.parent for taken in (snapshot, *reversed(earlier)) for one in taken.processes}
+    parents = {first[one.pid] for one, _ in users if one.pid not in owners}
     is_one_page = len(owners) < 2 and (not owners or parents <= owners) and not any(one.kind in _ALONE for one in why.users)
     return replace(found, freed=found.freed or not is_one_page, uncounted=True, pte_at=held.pte_at, va=held.va, proc=held.proc,
                    value=held.value)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional, Sequence, Set, Tuple
 
-from ..memory.sv39 import pa_of
 from ..origins import Culprit
 from ..reasons import Kind as K, Reason
 from ..snapshot import Process, Snapshot
 from ..snapshot.attached import attachments
-from ..snapshot.frames import pages_of
 
 _FRAMES, _COUNTS, _REMOVED = ("frames", "frame"), ("n_attached", "n_users"), ("mode", "removed")
 _PARTS = {K.SEGMENT_SHORT: _FRAMES, K.SEGMENT_KEY: ("key",)}
@@ -25,11 +23,9 @@ def of(why: Reason, process: Optional[Process], entry: Optional[Culprit], snapsh
         return Culprit(segment=why.label, parts=_REMOVED + _COUNTS, rivals=True)
     if why.kind == K.ATTACHED_MISCOUNTED:
         return _of_count(why, snapshot, earlier)
-    if why.kind == K.PANICKED and entry is not None:
-        process = _owner(process, entry, snapshot)
     if process is None or entry is None:
         return None
-    if why.kind in (K.ATTACHED_STRAY, K.PANICKED):      # the page, or that nothing is kept of it: the later of both
+    if why.kind == K.ATTACHED_STRAY:      # the page, or that nothing is kept of it: the later of both
         return replace(entry, proc=process.proc, attached=True, rivals=True)
     if why.kind == K.ATTACHED_GONE:     # who took it out of use; where that is not seen, who freed what is mapped there
         frame = next((one.pa for one in process.mappings if one.va == why.va), None)
@@ -37,14 +33,6 @@ def of(why: Reason, process: Optional[Process], entry: Optional[Culprit], snapsh
     if why.kind == K.ATTACHED_PLACE:
         return replace(entry, proc=process.proc, value=process.sz, rivals=True, chosen=True) if why.value else replace(entry, chosen=True)
     return None
-
-
-def _owner(process: Optional[Process], entry: Culprit, snapshot: Snapshot) -> Optional[Process]:
-    """Whose table an entry is in at which the kernel panicked, or else whom it served; None where it maps no page of a segment."""
-    pte = snapshot.panic.pte if snapshot.panic else None
-    if pte is None or pa_of(pte) not in {pa for one in snapshot.segments for pa in pages_of(one.frames)}:
-        return None
-    return next((one for one in snapshot.processes if any(each.pte_at == entry.pte_at for each in one.mappings)), process)
 
 
 def _of_count(why: Reason, snapshot: Snapshot, earlier: Sequence[Snapshot]) -> Optional[Culprit]:
