@@ -33,7 +33,7 @@ from ..machines.machine import Machine, Panicked, Silent
 from ..patience import point_s
 from ..replay.boots import Boots
 from . import player
-from .player import CONDUCTOR, HELPER, NOBODY, NoAnswer, Player
+from .player import CONDUCTOR, HELPER, NOBODY, Letter, NoAnswer, Player
 
 _FLAGS = sv39.V | sv39.R | sv39.W | sv39.X | sv39.U
 _EXACTLY = sv39.V | sv39.R | sv39.W | sv39.U
@@ -88,6 +88,14 @@ class _Differs(Exception):
 
     def __init__(self, what: Differs, cell: Cell | None = None, beyond: str | None = None, **found: object) -> None:
         self.what, self.cell, self.beyond, self.found = what, cell, beyond, found
+
+
+class _Touch(NamedTuple):
+    """What a process is told: to load a word from each of some pages of its own, and what it stores in each, at which word."""
+
+    letter: Letter
+    cells: list[Cell]
+    stamps: list[tuple[int, int]]
 
 
 class Unable(Exception):
@@ -845,20 +853,32 @@ class Stage:
                 value = self._dice.getrandbits(63)
                 self._ram.set_word(frames[cell] + 8 * at, value)
                 self._model.write(cell, at, value)
-        for number, slot in self._slots.items():
-            if number == 1 or not self._model.is_alive(number):
-                continue
-            self._counter += 2
-            place = self._stamp_of(number)
-            stamp = 0x57a3000000000000 + self._counter
-            cells = [one for one in self._model.cells(number) if one.segment is None]
-            if any(one not in frames for one in cells):
-                continue
-            seen = self._player.tell(slot, "u", at if len(cells) > 1 else ~at, place, stamp,
-                                     alive=lambda: self._still_there(Op(number, Do.LOAD)))
-            self._stamped(cells, at, seen, place, stamp)
-            for had in self._model.processes[number].attached:
-                self._touch_shared(number, slot, had, at, place)
+        touched = [one for number in self._slots if number != 1 and self._model.is_alive(number)
+                   for one in self._touches(number, frames, at)]
+        said = self._player.tell_all([one.letter for one in touched], alive=lambda: [
+            self._still_there(Op(number, Do.LOAD)) for number in dict.fromkeys(one.cells[0].process for one in touched)])
+        for one, seen in zip(touched, said):
+            self._stamped(one, at, seen)
+
+    def _touches(self, number: int, frames: dict[Cell, int], at: int) -> list[_Touch]:
+        """What a process is told to load and to store: from its two pages, and from each segment that it has attached."""
+        model, slot = self._model, self._slots[number]
+        place, stamp = self._stamp_of(number), self._new_stamp(2)
+        cells = [one for one in model.cells(number) if one.segment is None]
+        if any(one not in frames for one in cells):
+            return []
+        letter = Letter(slot, "u", at if len(cells) > 1 else ~at, place, stamp)
+        touches = [_Touch(letter, cells, [(place, stamp), (place + 1, stamp + 1)])]
+        for had in model.processes[number].attached:
+            base, stamp = self._attached[had.number], self._new_stamp(SEGMENT_PAGES)
+            cells = [one for one in model.cells(number) if one.segment is not None and one.attachment == had.number]
+            letter = Letter(slot, "U", base + 8 * at, had.writable and base + 8 * place, stamp)
+            touches.append(_Touch(letter, cells, [(place, stamp + n) for n in range(SEGMENT_PAGES)] if had.writable else []))
+        return touches
+
+    def _new_stamp(self, n: int) -> int:
+        self._counter += n
+        return 0x57a3000000000000 + self._counter
 
     def _fill(self, cell: Cell, frame: int) -> None:
         """Whatever becomes of a word of a page shows, once each has something in it. It has been seen to be zero."""
@@ -873,24 +893,14 @@ class Stage:
         """The first of the words that a process stamps, of each page."""
         return _STAMPS + 4 * (number % 56)
 
-    def _touch_shared(self, number: int, slot: int, had: Attachment, at: int, place: int) -> None:
-        self._counter += SEGMENT_PAGES
-        stamp, base = 0x57a3000000000000 + self._counter, self._attached[had.number]
-        cells = [one for one in self._model.cells(number) if one.segment is not None and one.attachment == had.number]
-        seen = self._player.tell(slot, "U", base + 8 * at, had.writable and base + 8 * place, stamp,
-                                 alive=lambda: self._still_there(Op(number, Do.LOAD)))
-        self._stamped(cells, at, seen, place, stamp, same=True, writes=had.writable)
-
-    def _stamped(self, cells: list[Cell], at: int, seen: tuple[int, int, int], place: int, stamp: int, *, same: bool = False,
-                 writes: bool = True) -> None:
-        """What a process has loaded from word `at` of each page; then it has stored, one word after the other, or the same of
-        each page."""
-        for n, cell in enumerate(cells):
+    def _stamped(self, touch: _Touch, at: int, seen: player.Said) -> None:
+        """What a process has loaded from word `at` of each page; then it has stored its own."""
+        for n, cell in enumerate(touch.cells):
             expected = self._model.word_at(cell, at)
             if expected is not None and seen[n] != signed(expected, 64):
                 raise _Differs(Differs.SEEN, cell, expected=expected, seen=seen[n])
-            if writes:
-                self._model.write(cell, place + n * (not same), stamp + n)
+            if touch.stamps:
+                self._model.write(cell, *touch.stamps[n])
 
     def _differs(self, error: _Differs) -> None:
         """Raises it; where only the handout counts and it goes beyond that, notes it, and the model follows the kernel."""
