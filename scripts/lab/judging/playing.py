@@ -978,7 +978,8 @@ class Stage:
         """How many frames the kernel's free lists have; None where they cannot be followed."""
         view, info = self._player.view, self._known.info
         end = min(info.macros.get("PHYSTOP", self._ram.ram[1]), self._ram.ram[1])
-        walk = view.free_frames(self._ram.ram[0], end)
+        with self.machine.held():
+            walk = view.free_frames(self._ram.ram[0], end)
         return sum(n for _, n in walk.counts) if walk.complete else None
 
     def play_all(self, sequences: Iterable[Sequence]) -> Played:
