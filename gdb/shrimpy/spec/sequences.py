@@ -249,8 +249,10 @@ def _more_borders() -> List[Border]:
                 Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third), Op(third, Do.KILL_SELF), Op(parent, Do.WAIT),
                 Op(parent, Do.KILL_SELF))),
         Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, child, other))),
-        Border("a heap of more than one table",
-               (*family, Op(child, Do.SBRK, 520 << 12), Op(child, Do.FORK, other), Op(other, Do.SBRK, -(520 << 12)), Op(other, Do.EXEC),
+        # A heap begins six pages up: that is the player's size in nearly all kernels.
+        Border("a heap that ends where a table ends, and one of more than one table",
+               (*family, Op(child, Do.SBRK, 506 << 12), Op(child, Do.FORK, other), Op(child, Do.SBRK, 14 << 12),
+                Op(child, Do.FORK, third), Op(third, Do.SBRK, -(520 << 12)), Op(third, Do.EXEC), Op(other, Do.EXIT),
                 Op(child, Do.EXEC))),
     ]
 
