@@ -290,13 +290,13 @@ def _other_calls() -> List[Border]:
 
 
 def _each_end(parent: int, sibling: int, new: int) -> Iterator[Op]:
-    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each of
-    these kills one."""
+    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each has
+    a larger heap than the one before, and each of the last three ways to end kills one."""
     ways = (Do.EXIT_AWAITED, *[Do.FAULT] * 4, Do.KILL_SELF, Do.KILL_WAITING, Do.KILL_RUNNING, Do.KILL_SLEEPING)
     for n, do in enumerate(ways):
         one, its = new + 2 * n, new + 2 * n + 1
         killers = {Do.KILL_WAITING: its, Do.KILL_RUNNING: parent, Do.KILL_SLEEPING: sibling}
-        yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its))
+        yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its), Op(one, Do.SBRK, 9 * n << 12))
         yield Op(killers[do], do, one) if do in KILLS else Op(one, do, n - 1 if do is Do.FAULT else 0)
         if do is not Do.EXIT_AWAITED:
             yield Op(parent, Do.WAIT)
