@@ -102,16 +102,15 @@ class Segments(Variables):
         found = [self._attachment(process.data, kept, kept.array.offset + i * element.size, segments) for i in range(number)]
         return [one for one in found if one is not None]
 
-    # Where a part of them is, in use or not: (its address, its size in bytes, what the kernel calls it)
-
     def parts_of(self, name: str, parts: Sequence[str]) -> List[Tuple[int, int, str]]:
-        """Parts of a segment, those of SEGMENT_FIELDS that it has. name: the segment's variable."""
+        """(address, size in bytes, what the kernel calls it) of the parts that a segment has, in use or not. name: the segment's
+        variable; parts: as SEGMENT_FIELDS calls them."""
         return [(address + field.offset, min(field.type.size, 8), called)
                 for table in self._tables for one, address, _ in self._elements(table) if one == name
                 for called, field in (table.fields[part] for part in parts if part in table.fields)]
 
     def attached_in(self, process: int) -> List[Tuple[int, int, str]]:
-        """What of the struct proc at an address says how much it has attached: a number, or a word of each record."""
+        """The same of what in the struct proc at an address says how much that has attached: a number, or a word of each record."""
         kept = self._records
         if kept is None:
             return []
