@@ -14,7 +14,7 @@ import pytest
 from lab import ROOT, Trouble, tools
 from lab.judging import locking
 from lab.kernels import tree
-from lab.machines import debugger, plugin
+from lab.machines import debugger, plugin, scene
 from lab.machines.machine import Machine
 from lab.machines.qmp import Gone
 from lab.replay import recording
@@ -25,6 +25,7 @@ from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.kernel.who import Who
 from shrimpy.memory import elf
 
+import trees
 from mutants import MUTANTS, built
 
 
@@ -119,6 +120,16 @@ def test_each_lock_that_is_left_out_is_found_in_one_run(mutant, tmp_path):
 def test_usertests_on_8_harts_lack_no_lock(kernel):
     seen = locking.examine(kernel, 8, "usertests -q")
     assert (seen.found, seen.hindrance, seen.notes) == ((), None, ())
+
+
+@pytest.mark.soak
+@pytest.mark.limit(3000)
+def test_usertests_of_an_imitated_tree_lack_no_lock(tmp_path):
+    folder = trees.imitate(tmp_path / "tree", programs=f"{trees.PROGRAMS} usertests", user_link="-s -z max-page-size=4096 -T user/user.ld")
+    with (folder / "Makefile").open("a") as makefile:
+        makefile.write("$U/_usertests: $U/memory.o $(patsubst %.c,%.o,$(wildcard $U/tests_*.c))\n")
+    seen = locking.examine(scene.kernel_at(str(folder)), 8, "usertests -q")
+    assert (seen.found, seen.hindrance, seen.notes) == ((), None, ()) and seen.n_acquired > 1_000_000
 
 
 def test_check_tells_of_locks_and_does_not_pass_without_the_plugin(kernel, tmp_path):
