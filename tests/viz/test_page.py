@@ -1,6 +1,7 @@
 """The page of a machine: its parts, its figure that stands still, its server; and in a real browser what is clicked and typed."""
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import http.server
 import json
@@ -27,7 +28,7 @@ from drawing.figures import family              # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.page import parts, server          # noqa: E402
 from drawing.page.board import Board            # noqa: E402
-from lab.pictures.watching import Belief        # noqa: E402
+from lab.pictures.watching import Belief, _alike    # noqa: E402
 
 FRY_OF_3 = hex(ft.fry_frame(3))
 
@@ -113,6 +114,13 @@ def test_a_failure_is_believed_when_it_stands_in_two_pairs():
     belief = Belief()
     assert failures and belief.holds(()) and not belief.holds(failures) and belief.holds(failures)
     assert belief.holds(()) and not belief.holds(failures), "it had gone in between"
+
+
+def test_a_pid_that_was_given_and_is_free_again_is_no_news():
+    seen = index(ft.programs()).snapshot
+    given = dataclasses.replace(seen, next_pid=(seen.next_pid or 0) + 1)
+    assert _alike(seen, given) and not _alike(None, seen)
+    assert not _alike(seen, dataclasses.replace(given, lost=((0x80000000, 1),)))
 
 
 def documents_failures(made: ft.Family) -> Any:

@@ -6,6 +6,7 @@ and a failure when it stands in two such pairs.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import threading
@@ -43,7 +44,9 @@ _PERIOD_S = 0.03        # between two pictures; what a busy host adds leaves 30 
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
 _LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
-_GAVE_UP = 12           # pairs that did not agree, one after the other: then it is said
+_READINGS = 3           # for one picture, until two agree
+_GAVE_UP = 8            # pictures without two that agree, one after the other: then it is said
+_BEHIND_S = 0.3         # of time that pictures may catch up after a busy host gave them none
 _MONITOR_S = 5.0
 _TAIL_BYTES, _TAIL_LINES = 4096, 16
 _MOST_PRINTED = 1 << 20     # bytes of the console's file, which is in memory where RAM is: then it is emptied
@@ -138,8 +141,10 @@ class Watcher:
             self.ended.set()
 
     def _follow(self) -> None:
+        due = monotonic()
         while not self._over.is_set():
-            began, spent = monotonic(), thread_time()
+            now, spent = monotonic(), thread_time()
+            due = min(max(due, now - _BEHIND_S), now)
             if not self._is_there():
                 return self._board.post({"line": encoded(_ENDED)})
             try:
@@ -147,8 +152,9 @@ class Watcher:
                     self._look()
             except (OSError, Trouble, VizError) as error:
                 return self._say(str(error))
-            if self._board.n_pages:     # at most half of a core
-                self._rest(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+            due += max(_PERIOD_S, 2 * (thread_time() - spent))      # at most half of a core
+            if self._board.n_pages:
+                self._rest(max(0.0, due - monotonic()))
 
     def _rest(self, seconds: float) -> None:
         """Until then, or until the machine stops or goes on: that is to be seen at once."""
@@ -176,18 +182,14 @@ class Watcher:
             return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
         stands, turns = self._stands()
         self.n_looks += 1
-        try:
-            seen = self._take()
-            agrees = stands or seen == self._take()
-        except ReadError:
-            agrees = False
+        seen = self._agreed(stands)
         if (stands, turns) != self._stands(exactly=stands):     # stopped, or let go on, in between
             return
         self._console()
-        if not agrees:
+        if seen is None:
             return self._moving()
         self._n_moving = 0
-        if self._shown != (seen, stands):
+        if self._shown is None or self._shown[1] != stands or not _alike(self._shown[0], seen):
             self._judge(seen, stands)
         self._tell(stands)
         self._where(stands)
@@ -202,6 +204,19 @@ class Watcher:
         if self._rows:
             parts["harts"] = self._rows
         self._board.post(parts, seen)
+
+    def _agreed(self, stands: bool) -> Snapshot | None:
+        """What two readings agree about, one after the other, or one with what is shown; None where memory changes too fast."""
+        before = self._shown and self._shown[0]
+        for _ in range(_READINGS):
+            try:
+                seen = self._take()
+            except ReadError:
+                continue
+            if stands or _alike(before, seen):
+                return seen
+            before = seen
+        return None
 
     def _take(self) -> Snapshot:
         info, fry, shrimp, origin = self._known
@@ -258,6 +273,11 @@ class Watcher:
             return      # the console is elsewhere
         lines = printable(tail.decode("utf-8", "replace").replace("\r", "")).splitlines()[-_TAIL_LINES:]
         self._board.post({"console": encoded(lines)})
+
+
+def _alike(one: Snapshot | None, other: Snapshot) -> bool:
+    """Whether a picture of both is the same: a pid that was given and is free again is in none."""
+    return one is not None and dataclasses.replace(one, next_pid=other.next_pid) == other
 
 
 def _successor(gone: Note, over: threading.Event) -> Note | None:
