@@ -175,6 +175,9 @@ class Segments(Variables):
 
     @cached_property
     def _records(self) -> Optional[_Records]:
+        return next(iter(self._learnt("attachments", lambda: list(self._arrays_of_attachments()))), None)
+
+    def _arrays_of_attachments(self) -> Iterator[_Records]:
         kind, tables = processes.shape(self.info), {table.struct.name for table in self._tables}
         fields = self.info.structs.get(kind.struct, {}) if kind and tables else {}
         for name, field in fields.items():
@@ -187,8 +190,7 @@ class Segments(Variables):
                 one in name.lower() for one in (*SEGMENT_WORDS, "attach"))
             if "va" in parts and leads:
                 used = next((fields[one] for one in (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count") if one in fields), None)
-                return _Records(field, used, parts)
-        return None
+                yield _Records(field, used, parts)
 
     def _attachment(self, data: bytes, kept: _Records, at: int, segments: Sequence[Segment]) -> Optional[Attachment]:
         def part(usual: str) -> Optional[int]:

@@ -87,7 +87,7 @@ class _Taking:
         # times all of RAM is noise.
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
         self.kernel_table = self._walk_kernel(harts)
-        self.layout = self._layout(*fry)
+        self.layout = reader.remembered("layout", lambda: self._layout(*fry), (self.kernel_table, fry))
         self.kernel_places = reader.remembered("places", lambda: _Places(self.kernel_table.mappings), self.kernel_table)
         self.unwinder = Unwinder(reader, info, self.kernel_places.find)
         self.panic: Optional[Panic] = None
