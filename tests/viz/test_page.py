@@ -176,7 +176,7 @@ def test_pages_are_told_the_whole_state_and_then_what_changed(served):
     for told in (next(first), next(second)):
         assert not told["whole"] and "p:4" in told["parts"] and "p:0" not in told["parts"]
     assert json.loads(board.snapshot(10 ** 6) or b"")["processes"]
-    assert len(board.tape()) == 2 and board.n_pages == 2
+    assert len(board.tape()[0]) == 2 and board.n_pages == 2
 
 
 def test_a_browser_that_stays_away_holds_nobody_up(served):
@@ -194,6 +194,35 @@ def test_what_a_board_keeps_has_a_limit(monkeypatch):
     for n in range(2000):
         board.post({"line": f"{n:100}", "console": "the same"})
     assert board.n_states == 100 and board._size == 100 * 100
+
+
+def test_what_is_shown_is_kept_exactly_and_of_what_was_only_passed_through_a_snapshot_now_and_then(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("drawing.page.board.monotonic", lambda: clock[0])
+    board = Board()
+
+    def post(at: float, pid: int) -> int:
+        clock[0] = at
+        made = index(ft.Family().add(1, None, "init").add(pid, 1))
+        board.post({"now": f"{pid}"}, made.snapshot)
+        return board.newest.n
+
+    def kept(n: int) -> int:
+        return json.loads(board.snapshot(n) or b"")["processes"][1]["pid"]
+    first, passing, second, last = post(1, 2), post(2, 3), post(2.1, 4), post(3, 5)
+    board.post({"line": "beside"})
+    assert [kept(n) for n in (first, second, last, board.newest.n)] == [2, 4, 5, 5]
+    assert kept(passing) == 2, "it was there for less than a person sees, soon after one that is kept"
+
+
+def test_the_last_minute_has_each_figure_of_each_state_as_dot():
+    board, scribe = Board(), parts.Scribe()
+    for made in (index(ft.demo()), index(ft.programs())):
+        board.post(scribe.parts(made), made.snapshot, scribe.drawn)
+        board.post({"line": "nothing new of the machine"})
+    changes, dots = board.tape()
+    assert len(dots) == len(parts.VIEWS) * len(changes) == 6 and len(set(dots)) == 6
+    assert dots[3:] == parts.dots(scribe.drawn) and all(one.startswith("digraph") for one in dots)
 
 
 def test_a_page_that_is_left_open_over_night_grows_by_nothing(monkeypatch):
@@ -219,7 +248,7 @@ def test_what_is_drawn_for_a_page_is_kept_of_the_last_picture_alone():
     kept = set()
     for pid in range(2, 60):
         scribe.parts(index(ft.Family().add(1, None, "init").add(pid, 1)))
-        kept.add((len(scribe._processes), len(scribe._figures), len(scribe._drawn), len(scribe._family._last)))
+        kept.add((len(scribe._processes), len(scribe._figures), len(scribe.drawn), len(scribe._family._last)))
     assert len(kept) == 1
 
 
@@ -359,7 +388,7 @@ def test_a_figure_of_a_page_that_stands_alone_is_kept(shown, tmp_path: Path):
     svg = (tmp_path / "family.svg").read_bytes()
     browsing.is_png(one.kept(tmp_path, "family.png", lambda: one.click("#keep-png")), svg)
     assert browsing.printed(one, "#keep-pdf") == browsing.size_pt(svg)
-    assert (tmp_path / "family.dot").read_text(encoding="utf-8") == scribe.dots()[0]
+    assert (tmp_path / "family.dot").read_text(encoding="utf-8") == parts.dots(scribe.drawn)[0]
 
 
 def test_what_is_wrong_is_told_with_its_addresses(shown):

@@ -203,7 +203,7 @@ class Watcher:
         parts = self._scribe.parts(index, stands)
         if self._rows:
             parts["harts"] = self._rows
-        self._board.post(parts, seen)
+        self._board.post(parts, seen, self._scribe.drawn)
 
     def _agreed(self, stands: bool) -> Snapshot | None:
         """What two readings agree about, one after the other, or one with what is shown; None where memory changes too fast."""
