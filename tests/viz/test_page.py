@@ -5,6 +5,7 @@ import dataclasses
 import http.client
 import http.server
 import json
+import re
 import resource
 import signal
 import sys
@@ -28,6 +29,8 @@ from drawing.figures import family              # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.page import parts, server          # noqa: E402
 from drawing.page.board import Board            # noqa: E402
+from drawing.page.sheet import html             # noqa: E402
+from lab.pictures import figures                # noqa: E402
 from lab.pictures.watching import Belief, _alike    # noqa: E402
 
 FRY_OF_3 = hex(ft.fry_frame(3))
@@ -283,6 +286,33 @@ def test_any_figure_is_kept_as_any_kind_of_file(served):
     assert refused.status == 422 and b"\n" not in refused.read()
     assert answer(one, f"{head}table.dot?slot=99&va=").status == 422
     assert answer(one, f"{head}table.exe?slot=3&va=").status == answer(one, f"{head}table.svg?slot=-3&va=").status == 404
+
+
+# What a figure can be kept as
+
+KINDS = {"svg", "pdf", "png", "dot"}
+
+
+def offered(page: str) -> set[str]:
+    """The kinds of files that a page makes of its figures: by its server, or what a page that stands alone has in it."""
+    by_server = set(re.findall(r"<option>(svg|pdf|png|dot)\b", page)) if '<body class="live">' in page else set()
+    return by_server or {kind for kind in KINDS if f'id="keep-{kind}"' in page and (kind != "dot" or '<script type="text/plain" id="dots">' in page)}
+
+
+def test_each_page_and_each_command_makes_a_figure_of_each_kind(tmp_path: Path):
+    board, scribe, made = Board(), parts.Scribe(), index(ft.programs())
+    board.post(scribe.parts(made), made.snapshot, scribe.drawn)
+    tape, dots = board.tape()
+    (tmp_path / "snapshot.json").write_text(ft.programs().text(), encoding="utf-8")
+    (tmp_path / "film.json").write_text(films.text(), encoding="utf-8")
+    for name, command, document_ in (("snapshot's", "page", "snapshot"), ("steps", "page", "film"), ("film", "film", "film")):
+        assert cli.main([command, str(tmp_path / f"{document_}.json"), "-o", str(tmp_path / f"{name}.html")]) == 0
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html")}
+    pages |= {"live": html("Shrimpy", [], live=True), "last minute": html("Shrimpy", tape, dots=dots)}
+    assert len(pages) == 5 and {name: offered(page) for name, page in pages.items()} == dict.fromkeys(pages, KINDS)
+    commands = {figure: cli._arguments([figure, "a", *["b"] * (figure == "diff")]).suffixes for figure in (*server.FIGURES, "diff", "film")}
+    assert all(KINDS <= {suffix[1:] for suffix in suffixes} for suffixes in commands.values())
+    assert set(figures.FORMATS) == KINDS, "what demo, film and marks leave"
 
 
 # In a browser
