@@ -12,10 +12,10 @@ import mmap
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from shrimpy.kernel import Kernel as View
 from shrimpy.kernel import Proc
@@ -46,13 +46,17 @@ _MAIL = 0x3000              # where player.ld puts it
 _WORD = (1 << 64) - 1
 _SHARES = frozenset(f"-DSYS_{call}" for call in ("shmget", "shmat", "shmdt", "shmctl"))
 
-# Words of the mailbox, as player.c has them.
-_NUMBER, _TO, _WAITS, _COMMAND, _DONE, _SAID = 0, 1, 2, 3, 7, 8
+# Words of the mailbox, as player.c has them: letters of six words, each with room for an answer of four.
+_LETTERS = 8
+_NUMBER, _N, _FIRST, _SAID, _LONG = 0, 1, 2, 6, 10
+_DONE = _FIRST + _LETTERS * _LONG
 
 _LIMIT_S = 5.0
 _TYPED_LIMIT_S = 2.0        # all of it is run again, as often as the recording is asked
 _FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
-_POLL_S = 0.00005
+_POLL_S, _MOST_S = 0.00005, 0.02     # between two looks: the longer the wait, the longer, so that a busy host is not busier by it
+_OFTEN = 16
+_SOON = 64                  # looks, within which most answers come: some 20 ms
 _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M | re.S)   # of a hart, as QEMU prints them
 
 
@@ -173,6 +177,30 @@ class Ram(BytesReader):
         self._map.close()
 
 
+def _place(at: int) -> int:
+    """The first word of a letter."""
+    return _FIRST + at * _LONG
+
+
+Said: TypeAlias = tuple[int, int, int]
+"""What a process has answered: the first words, signed."""
+
+
+class Letter(NamedTuple):
+    """What a slot is told, and whether there is to be an answer."""
+
+    to: int
+    what: str
+    a: int = 0
+    b: int = 0
+    c: int = 0
+    waits: bool = True
+
+    @property
+    def words(self) -> tuple[int, ...]:
+        return self.to, self.waits, ord(self.what), self.a, self.b, self.c
+
+
 class NoAnswer(Trouble):
     """The machine did not answer, or the process that was told has ended."""
 
@@ -202,7 +230,7 @@ class Player:
         for _ in self.while_it_works(what="the player to begin"):
             for one in self.view.processes():
                 mail = self.ram.leaf(one.root, _MAIL) if one.root and self.runs_player(one) else None
-                if mail and self.ram.word(mail[0] + 8 * _SAID) == one.pid:
+                if mail and self._said(mail[0], 0)[0] == one.pid:
                     return one
         raise AssertionError
 
@@ -227,39 +255,52 @@ class Player:
             if patience is not None and patience.is_over:
                 self.machine.check(last_chance=True)
                 raise NoAnswer(f"waited {limit_s:g} s for {what}, which did not come" + self.machine.tail())
-            if time.monotonic() > begun + _FIRST_LOOK_S:
+            if (waited_s := time.monotonic() - begun) > _FIRST_LOOK_S:
                 patience = patience or self.machine.patience(limit_s)
                 self.machine.check()
-                time.sleep(0.001)
-            else:
-                time.sleep(_POLL_S)
+            time.sleep(min(max(_POLL_S, waited_s / _OFTEN), _MOST_S))
 
     def tell(self, to: int, what: str, a: int = 0, b: int = 0, c: int = 0, *, waits: bool = True, limit_s: float | None = None,
-             alive: Callable[[], object] = lambda: None) -> tuple[int, int, int]:
-        """The first three words of the answer of slot `to`, signed. waits: whether there is to be one.
+             alive: Callable[[], object] = lambda: None) -> Said:
+        """What slot `to` answers. waits: whether there is to be an answer. As tell_all()."""
+        return self.tell_all([Letter(to, what, a, b, c, waits)], limit_s, alive)[0]
+
+    def tell_all(self, letters: Sequence[Letter], limit_s: float | None = None,
+                 alive: Callable[[], object] = lambda: None) -> list[Said]:
+        """The answer to each, one after the other; of one that is not waited for, what stands there.
 
         alive: is called now and then meanwhile, and may raise. Raises NoAnswer, and what Machine.check raises.
         """
+        said: list[Said] = []
+        for at in range(0, len(letters), _LETTERS):
+            said += self._exchange(letters[at:at + _LETTERS], limit_s, alive)
+        return said
+
+    def _exchange(self, letters: Sequence[Letter], limit_s: float | None, alive: Callable[[], object]) -> list[Said]:
         self._number += 1
-        self._send([to, waits, ord(what), a, b, c])
-        n = 0
-        for _ in self.while_it_works(limit_s, what="an answer"):
+        self._send(letters)
+        for n, _ in enumerate(self.while_it_works(limit_s, what="an answer")):
             mail = self._mail(alive)    # fork may have moved it
             if self.ram.word(mail + 8 * _DONE) == self._number:
-                first, second, third = (signed(self.ram.word(mail + 8 * (_SAID + at)), 64) for at in range(3))
-                return first, second, third
-            n += 1
-            if n % 64 == 0:
+                return [self._said(mail, at) for at in range(len(letters))]
+            if n > _SOON:
                 alive()
         raise AssertionError
 
-    def _send(self, words: list[int]) -> None:
+    def _said(self, mail: int, at: int) -> Said:
+        first, second, third = (signed(self.ram.word(mail + 8 * (_place(at) + _SAID + word)), 64) for word in range(3))
+        return first, second, third
+
+    def _send(self, letters: Sequence[Letter]) -> None:
         if self.typed:
-            self.machine.send(" ".join(f"{word & _WORD:x}" for word in words))
+            for line in ([len(letters)], *(one.words for one in letters)):
+                self.machine.send(" ".join(f"{word & _WORD:x}" for word in line))
             return
         mail = self._mail()
-        for at, word in zip((_TO, _WAITS, *range(_COMMAND, _COMMAND + 4)), words):
-            self.ram.set_word(mail + 8 * at, word)
+        self.ram.set_word(mail + 8 * _N, len(letters))
+        for at, letter in enumerate(letters):
+            for n, word in enumerate(letter.words):
+                self.ram.set_word(mail + 8 * (_place(at) + n), word)
         self.ram.set_word(mail + 8 * _NUMBER, self._number)
 
     def harts(self) -> list[tuple[int, int]]:

@@ -17,7 +17,8 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -258,6 +259,16 @@ class Machine:
         patience = self.patience(seconds)
         while not patience.is_over:
             time.sleep(patience.look_s)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """QEMU does nothing meanwhile, and its monitor does not answer: a guest that waits for us by looking again and again takes no
+        CPU."""
+        self._running.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._running.send(signal.SIGCONT)
 
     @property
     def console(self) -> str:
