@@ -93,7 +93,7 @@ def _field(how: str, later: bool = False, default: Any = dataclasses.MISSING, **
 
 def encode(value: Any) -> Dict[str, Any]:
     """`value`, a record, as what `json.dumps` takes: keys in declared order."""
-    return {name: _encode_field(how, getattr(value, name)) for name, how in _fields_of(type(value))}
+    return {name: _encode_field(how, getattr(value, name)) for name, how in _fields_of(type(value))}     # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=None)

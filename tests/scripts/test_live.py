@@ -206,7 +206,8 @@ def watch_a_storm(machine: Callable[..., Machine], monkeypatch, n_pictures: int)
 
 def until_it_has_forked(one: Machine, info: Any) -> Callable[[Watcher, float], None]:
     """For Watcher._rest: returns when a pid was given since the last time."""
-    kernel, last = Kernel(RamFileReader(str(one.ram_file)), info), [0]
+    kernel = Kernel(RamFileReader(str(one.ram_file)), info)
+    last: list[int | None] = [None]
 
     def rest(watcher: Watcher, _: float) -> None:
         while kernel.next_pid() == last[0] and not watcher._over.wait(0.001):

@@ -29,7 +29,7 @@ from drawing.figures import family              # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.page import parts, server          # noqa: E402
 from drawing.page.board import Board            # noqa: E402
-from drawing.page.sheet import html             # noqa: E402
+from drawing.page.sheet import FIGURES, html    # noqa: E402
 from lab.pictures import figures                # noqa: E402
 from lab.pictures.watching import Belief, _alike    # noqa: E402
 
@@ -310,7 +310,7 @@ def test_each_page_and_each_command_makes_a_figure_of_each_kind(tmp_path: Path):
     pages = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html")}
     pages |= {"live": html("Shrimpy", [], live=True), "last minute": html("Shrimpy", tape, dots=dots)}
     assert len(pages) == 5 and {name: offered(page) for name, page in pages.items()} == dict.fromkeys(pages, KINDS)
-    commands = {figure: cli._arguments([figure, "a", *["b"] * (figure == "diff")]).suffixes for figure in (*server.FIGURES, "diff", "film")}
+    commands = {figure: cli._arguments([figure, "a", *["b"] * (figure == "diff")]).suffixes for figure in (*FIGURES, "diff", "film")}
     assert all(KINDS <= {suffix[1:] for suffix in suffixes} for suffixes in commands.values())
     assert set(figures.FORMATS) == KINDS, "what demo, film and marks leave"
 

@@ -71,10 +71,13 @@ class UnchangedReader(Reader):
 
     def remembered(self, key: Hashable, make: Callable[[], T], given: object = None) -> T:
         above = self._part
-        part = above.parts.get(key) or above.before.get(key)
+        known = above.parts.get(key) or above.before.get(key)
+        if known is not None and known.holds and known.given == given and self._changed.isdisjoint(known.pages):
+            part = known
+        else:
+            part = _Part(given, known.parts if known else {})
         try:
-            if part is None or not part.holds or part.given != given or not self._changed.isdisjoint(part.pages):
-                part = _Part(given, part.parts if part else {})
+            if part is not known:
                 self._make(part, make)
         finally:
             above.parts[key] = part
