@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from drawing.page import parts, server          # noqa: E402
 from drawing.page.board import Board            # noqa: E402
 from drawing.page.sheet import FIGURES, html    # noqa: E402
 from lab.pictures import figures                # noqa: E402
-from lab.pictures.watching import Belief, _alike    # noqa: E402
+from lab.pictures.watching import Belief, Watcher, _alike   # noqa: E402
 
 FRY_OF_3 = hex(ft.fry_frame(3))
 
@@ -117,6 +118,22 @@ def test_a_failure_is_believed_when_it_stands_in_two_pairs():
     belief = Belief()
     assert failures and belief.holds(()) and not belief.holds(failures) and belief.holds(failures)
     assert belief.holds(()) and not belief.holds(failures), "it had gone in between"
+
+
+def test_a_failure_that_was_gone_in_between_is_not_believed_when_it_comes_again():
+    """What is shown is not judged again when it is seen again; it ends what was doubted all the same."""
+    board, sound, broken = Board(), index(ft.at_rest(ft.programs())).snapshot, index(wrong()).snapshot
+    one: Any = SimpleNamespace(_is_known=lambda: True, _stands=lambda exactly=False: (False, 0), n_looks=0, n_judged=0, _console=lambda: None,
+                               _tell=lambda _: None, _where=lambda _: None, _scribe=parts.Scribe(), _belief=Belief(), _board=board, _rows="",
+                               _shown=None, _failures=(), _judge=lambda *seen: Watcher._judge(one, *seen))
+    for seen in (sound, broken, sound, broken, sound):
+        one._agreed = lambda _, seen=seen: seen
+        Watcher._look(one)
+        assert json.loads(board.newest.parts["lamp"])["state"] == "pass"
+    for state in ("pass", "fail"):
+        one._agreed = lambda _: broken
+        Watcher._look(one)
+        assert json.loads(board.newest.parts["lamp"])["state"] == state
 
 
 def test_a_pid_that_was_given_and_is_free_again_is_no_news():

@@ -92,6 +92,7 @@ class Watcher:
         self._harts_s, self._rows = 0.0, ""
         self._known_s, self._runs = 0.0, False
         self._shown: tuple[Snapshot, bool] | None = None
+        self._failures: tuple[Verdict, ...] = ()    # of what is shown
         self._n_moving = 0
         self._printed = b""                 # the end of what stood in the console's file before it was emptied
         self.n_looks = self.n_judged = 0
@@ -191,15 +192,18 @@ class Watcher:
         self._n_moving = 0
         if self._shown is None or self._shown[1] != stands or not _alike(self._shown[0], seen):
             self._judge(seen, stands)
+        else:
+            self._belief.holds(self._failures)      # what was doubted has gone
         self._tell(stands)
         self._where(stands)
 
     def _judge(self, seen: Snapshot, stands: bool) -> None:
         index = Index(seen)
         self.n_judged += 1
-        if not self._belief.holds(kit.judgement(index).failures) and not stands:
+        failures = kit.judgement(index).failures
+        if not self._belief.holds(failures) and not stands:
             return
-        self._shown = seen, stands
+        self._shown, self._failures = (seen, stands), failures
         parts = self._scribe.parts(index, stands)
         if self._rows:
             parts["harts"] = self._rows
