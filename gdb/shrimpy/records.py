@@ -93,8 +93,12 @@ def _field(how: str, later: bool = False, default: Any = dataclasses.MISSING, **
 
 def encode(value: Any) -> Dict[str, Any]:
     """`value`, a record, as what `json.dumps` takes: keys in declared order."""
-    return {f.name: _encode_field(f.metadata.get("json"), getattr(value, f.name))
-            for f in dataclasses.fields(value)}
+    return {name: _encode_field(how, getattr(value, name)) for name, how in _fields_of(type(value))}     # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=None)
+def _fields_of(record: type) -> Tuple[Tuple[str, Optional[str]], ...]:
+    return tuple((f.name, f.metadata.get("json")) for f in dataclasses.fields(record))
 
 
 def _encode_field(how: Optional[str], value: Any) -> Any:

@@ -92,9 +92,23 @@ def test_one_change_makes_one_process_and_one_table_again():
     assert twice.n_made() == 0
     child = m.processes[5]
     m.map(child.root, 0x1000, child.pages[0x1000], R | U)
-    assert twice.n_made() == 2, "the process, and its table of the lowest addresses"
+    assert twice.n_made() == 3, "the snapshot, the process, and its table of the lowest addresses"
     m.map(child.root, 0x1000, child.pages[0x1000], R | W | U)
-    assert twice.n_made() == 2, "one look before is all that is kept"
+    assert twice.n_made() == 3, "one look before is all that is kept"
+
+
+def test_what_was_made_before_memory_changed_under_a_look_is_used_by_the_next(monkeypatch):
+    m = family(n_frames=256, nproc=16)
+    m.write_free_list()
+    twice = Twice(m)
+    before = twice.looks()
+    m.put(m.available[-1], 0)       # lost, so that its owner is looked for, in memory that changes now
+    with monkeypatch.context() as changing:
+        changing.setattr(twice.again._below, "has_first_words", lambda _: False)
+        with pytest.raises(ReadError, match="changed"):
+            take(twice.again, m.info, Stop(), HARTS, **CONSTANTS)
+    after = take(twice.again, m.info, Stop(), HARTS, **CONSTANTS)
+    assert after.lost and all(one is other for one, other in zip(after.processes, before.processes))
 
 
 def test_a_free_list_that_was_torn_while_it_was_read_has_nobody_search_all_of_ram(monkeypatch):

@@ -46,7 +46,7 @@ def test_every_figure_of_every_process_is_drawn_into_the_folder_that_is_named(tm
     done = diagrams("PID=all", f"OUT={out}")
     assert done.returncode == 0, done.stderr
     assert len(processes(out)) >= 6
-    assert shown(out) == {"family", "matrix", "ram", "fault", "diff", "film",
+    assert shown(out) == {"family", "matrix", "ram", "fault", "diff", "film-step",
                           *(f"{stem}-{pid}" for stem in OF_ONE for pid in processes(out))}
     drawn = re.findall(r"^drawn: (.+)$", done.stdout, re.M)
     assert {Path(name) for name in drawn} == set(out.iterdir()) - {out / "snapshot.json", out / "film.json"}
@@ -60,7 +60,7 @@ def test_of_a_tree_without_fry_what_can_be_drawn_is_and_what_not_is_said(tmp_pat
     assert not {"family", "matrix"} & shown(out)
     for stem in ("family", "matrix"):
         assert re.search(rf"^{stem}: not drawn: this kernel has no FRY and no SHRIMP", done.stderr, re.M), done.stderr
-    assert {"diff", "film"} <= shown(out)
+    assert {"diff", "film-step"} <= shown(out)
 
 
 def test_kernel_that_panics_is_drawn_as_it_is_then(tmp_path):

@@ -71,7 +71,7 @@ def test_each_rule_has_a_page_with_its_figure_and_its_mistakes(folder):
     for rule in (one.id for one in RULES):
         page = (folder / f"docs/rule-{rule}.html").read_text(encoding="utf-8")
         assert "Why it matters." in page and Parts(folder / f"docs/rule-{rule}.html").loads[-1].endswith(
-            "gallery/film.svg" if rule == "specification" else f"rules/{rule}.svg")
+            "gallery/film-step.svg" if rule == "specification" else f"rules/{rule}.svg")
     told = (folder / "docs/rule-shrimp-pair.html").read_text(encoding="utf-8")
     assert "exec maps FRY in the new page table, and forgets SHRIMP." in told and "<code>proc_pagetable</code>" in told
     assert "rule-shrimp-pair.html" in Parts(folder / "docs/rules.html").links and "rule-no-panic.html" in Parts(folder / "docs/symptoms.html").links

@@ -101,6 +101,7 @@ def test_every_figure_is_there_in_every_form_and_every_link_leads_somewhere(draw
     for stem in stems:
         kinds = ("svg", "pdf", "png", "dot", *(["html"] if stem == "film" else []))
         assert all(f"{stem}.{kind}" in page.leads for kind in kinds), stem
+    assert all(f"film-step.{kind}" in page.leads for kind in ("svg", "pdf", "png", "dot"))
     assert {"snapshot.json", "film.json"} <= page.leads
     assert "Not drawn" not in "".join(page.sections.values())
 
@@ -188,7 +189,7 @@ def test_hostile_names_are_text_and_name_no_file(tmp_path: Path):
     page = assert_whole(tmp_path)
     assert "script" not in page.elements and "onerror" not in page.attributes
     assert '"><script>alert' in page.sections["table-3"]
-    assert {path.stem for path in tmp_path.iterdir()} == {*page.ids, "index", "snapshot", "film"}
+    assert {path.stem for path in tmp_path.iterdir()} == {*page.ids, "film-step", "index", "snapshot", "film"}
 
 
 def test_same_snapshot_gives_the_same_bytes_whatever_the_hash_seed(drawn: Path, tmp_path: Path):

@@ -1,15 +1,18 @@
 """The page of a machine: its parts, its figure that stands still, its server; and in a real browser what is clicked and typed."""
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import http.server
 import json
+import re
 import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +30,9 @@ from drawing.figures import family              # noqa: E402
 from drawing.model import documents             # noqa: E402
 from drawing.page import parts, server          # noqa: E402
 from drawing.page.board import Board            # noqa: E402
-from lab.pictures.watching import Belief        # noqa: E402
+from drawing.page.sheet import FIGURES, html    # noqa: E402
+from lab.pictures import figures                # noqa: E402
+from lab.pictures.watching import Belief, Watcher, _alike   # noqa: E402
 
 FRY_OF_3 = hex(ft.fry_frame(3))
 
@@ -115,6 +120,29 @@ def test_a_failure_is_believed_when_it_stands_in_two_pairs():
     assert belief.holds(()) and not belief.holds(failures), "it had gone in between"
 
 
+def test_a_failure_that_was_gone_in_between_is_not_believed_when_it_comes_again():
+    """What is shown is not judged again when it is seen again; it ends what was doubted all the same."""
+    board, sound, broken = Board(), index(ft.at_rest(ft.programs())).snapshot, index(wrong()).snapshot
+    one: Any = SimpleNamespace(_is_known=lambda: True, _stands=lambda exactly=False: (False, 0), n_looks=0, n_judged=0, _console=lambda: None,
+                               _tell=lambda _: None, _where=lambda _: None, _scribe=parts.Scribe(), _belief=Belief(), _board=board, _rows="",
+                               _shown=None, _failures=(), _judge=lambda *seen: Watcher._judge(one, *seen))
+    for seen in (sound, broken, sound, broken, sound):
+        one._agreed = lambda _, seen=seen: seen
+        Watcher._look(one)
+        assert json.loads(board.newest.parts["lamp"])["state"] == "pass"
+    for state in ("pass", "fail"):
+        one._agreed = lambda _: broken
+        Watcher._look(one)
+        assert json.loads(board.newest.parts["lamp"])["state"] == state
+
+
+def test_a_pid_that_was_given_and_is_free_again_is_no_news():
+    seen = index(ft.programs()).snapshot
+    given = dataclasses.replace(seen, next_pid=(seen.next_pid or 0) + 1)
+    assert _alike(seen, given) and not _alike(None, seen)
+    assert not _alike(seen, dataclasses.replace(given, lost=((0x80000000, 1),)))
+
+
 def documents_failures(made: ft.Family) -> Any:
     from drawing.model import kit
     return kit.judgement(index(made)).failures
@@ -168,7 +196,7 @@ def test_pages_are_told_the_whole_state_and_then_what_changed(served):
     for told in (next(first), next(second)):
         assert not told["whole"] and "p:4" in told["parts"] and "p:0" not in told["parts"]
     assert json.loads(board.snapshot(10 ** 6) or b"")["processes"]
-    assert len(board.tape()) == 2 and board.n_pages == 2
+    assert len(board.tape()[0]) == 2 and board.n_pages == 2
 
 
 def test_a_browser_that_stays_away_holds_nobody_up(served):
@@ -186,6 +214,35 @@ def test_what_a_board_keeps_has_a_limit(monkeypatch):
     for n in range(2000):
         board.post({"line": f"{n:100}", "console": "the same"})
     assert board.n_states == 100 and board._size == 100 * 100
+
+
+def test_what_is_shown_is_kept_exactly_and_of_what_was_only_passed_through_a_snapshot_now_and_then(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("drawing.page.board.monotonic", lambda: clock[0])
+    board = Board()
+
+    def post(at: float, pid: int) -> int:
+        clock[0] = at
+        made = index(ft.Family().add(1, None, "init").add(pid, 1))
+        board.post({"now": f"{pid}"}, made.snapshot)
+        return board.newest.n
+
+    def kept(n: int) -> int:
+        return json.loads(board.snapshot(n) or b"")["processes"][1]["pid"]
+    first, passing, second, last = post(1, 2), post(2, 3), post(2.1, 4), post(3, 5)
+    board.post({"line": "beside"})
+    assert [kept(n) for n in (first, second, last, board.newest.n)] == [2, 4, 5, 5]
+    assert kept(passing) == 2, "it was there for less than a person sees, soon after one that is kept"
+
+
+def test_the_last_minute_has_each_figure_of_each_state_as_dot():
+    board, scribe = Board(), parts.Scribe()
+    for made in (index(ft.demo()), index(ft.programs())):
+        board.post(scribe.parts(made), made.snapshot, scribe.drawn)
+        board.post({"line": "nothing new of the machine"})
+    changes, dots = board.tape()
+    assert len(dots) == len(parts.VIEWS) * len(changes) == 6 and len(set(dots)) == 6
+    assert dots[3:] == parts.dots(scribe.drawn) and all(one.startswith("digraph") for one in dots)
 
 
 def test_a_page_that_is_left_open_over_night_grows_by_nothing(monkeypatch):
@@ -211,7 +268,7 @@ def test_what_is_drawn_for_a_page_is_kept_of_the_last_picture_alone():
     kept = set()
     for pid in range(2, 60):
         scribe.parts(index(ft.Family().add(1, None, "init").add(pid, 1)))
-        kept.add((len(scribe._processes), len(scribe._figures), len(scribe._drawn), len(scribe._family._last)))
+        kept.add((len(scribe._processes), len(scribe._figures), len(scribe.drawn), len(scribe._family._last)))
     assert len(kept) == 1
 
 
@@ -246,6 +303,33 @@ def test_any_figure_is_kept_as_any_kind_of_file(served):
     assert refused.status == 422 and b"\n" not in refused.read()
     assert answer(one, f"{head}table.dot?slot=99&va=").status == 422
     assert answer(one, f"{head}table.exe?slot=3&va=").status == answer(one, f"{head}table.svg?slot=-3&va=").status == 404
+
+
+# What a figure can be kept as
+
+KINDS = {"svg", "pdf", "png", "dot"}
+
+
+def offered(page: str) -> set[str]:
+    """The kinds of files that a page makes of its figures: by its server, or what a page that stands alone has in it."""
+    by_server = set(re.findall(r"<option>(svg|pdf|png|dot)\b", page)) if '<body class="live">' in page else set()
+    return by_server or {kind for kind in KINDS if f'id="keep-{kind}"' in page and (kind != "dot" or '<script type="text/plain" id="dots">' in page)}
+
+
+def test_each_page_and_each_command_makes_a_figure_of_each_kind(tmp_path: Path):
+    board, scribe, made = Board(), parts.Scribe(), index(ft.programs())
+    board.post(scribe.parts(made), made.snapshot, scribe.drawn)
+    tape, dots = board.tape()
+    (tmp_path / "snapshot.json").write_text(ft.programs().text(), encoding="utf-8")
+    (tmp_path / "film.json").write_text(films.text(), encoding="utf-8")
+    for name, command, document_ in (("snapshot's", "page", "snapshot"), ("steps", "page", "film"), ("film", "film", "film")):
+        assert cli.main([command, str(tmp_path / f"{document_}.json"), "-o", str(tmp_path / f"{name}.html")]) == 0
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html")}
+    pages |= {"live": html("Shrimpy", [], live=True), "last minute": html("Shrimpy", tape, dots=dots)}
+    assert len(pages) == 5 and {name: offered(page) for name, page in pages.items()} == dict.fromkeys(pages, KINDS)
+    commands = {figure: cli._arguments([figure, "a", *["b"] * (figure == "diff")]).suffixes for figure in (*FIGURES, "diff", "film")}
+    assert all(KINDS <= {suffix[1:] for suffix in suffixes} for suffixes in commands.values())
+    assert set(figures.FORMATS) == KINDS, "what demo, film and marks leave"
 
 
 # In a browser
@@ -351,7 +435,7 @@ def test_a_figure_of_a_page_that_stands_alone_is_kept(shown, tmp_path: Path):
     svg = (tmp_path / "family.svg").read_bytes()
     browsing.is_png(one.kept(tmp_path, "family.png", lambda: one.click("#keep-png")), svg)
     assert browsing.printed(one, "#keep-pdf") == browsing.size_pt(svg)
-    assert (tmp_path / "family.dot").read_text(encoding="utf-8") == scribe.dots()[0]
+    assert (tmp_path / "family.dot").read_text(encoding="utf-8") == parts.dots(scribe.drawn)[0]
 
 
 def test_what_is_wrong_is_told_with_its_addresses(shown):

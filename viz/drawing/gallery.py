@@ -20,16 +20,19 @@ from .scene.text import in_html
 
 INDEX = "index.html"
 
+_KINDS = ("svg", "pdf", "png", "dot")
+_STEP = "-step"         # ends the stem of a film's picture
+
 
 @dataclass(frozen=True)
 class Figure:
     """A figure to draw: its files are called `stem`, and `kinds`, after it, are their suffixes. The page shows the
-    SVG; `picture` is what to draw for that of a film."""
+    SVG; of a film it shows `step`, one of its pictures, which has files of its own."""
     stem: str
     question: str
     draw: Callable[[], Drawable]
-    kinds: tuple[str, ...] = ("svg", "pdf", "png", "dot")
-    picture: Optional[Callable[[], Drawable]] = None
+    kinds: tuple[str, ...] = _KINDS
+    step: Optional[Callable[[], Drawable]] = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def figures(index: Index, processes: Sequence[Process], reel: Optional[Film]) ->
              Figure("fault", "What is wrong?", lambda: fault.draw(index))]
     if reel:
         found += [Figure("diff", f"What has {reel.function} changed?", partial(_fork, reel)),
-                  Figure("film", f"How does {reel.function} build it?", partial(film.draw, reel), ("html", "pdf", "png", "dot"),
+                  Figure("film", f"How does {reel.function} build it?", partial(film.draw, reel), ("html", *_KINDS),
                          partial(film.draw, reel, [_still(reel)]))]
     return found
 
@@ -105,14 +108,17 @@ def render_each(wanted: Sequence[Figure]) -> list[Union[Shown, Missing]]:
     for figure in wanted:
         try:
             drawing = figure.draw()
-            rendered = [*zip(figure.kinds, render.render(drawing, figure.kinds))]
-            if figure.picture:
-                rendered += [("svg", render.render(figure.picture(), ["svg"])[0])]
-            files = tuple((f"{figure.stem}.{kind}", data) for kind, data in rendered)
+            files = _files(figure.stem, figure.kinds, drawing)
+            if figure.step:
+                files += _files(f"{figure.stem}{_STEP}", _KINDS, figure.step())
             found.append(Shown(figure, drawing, files))
         except VizError as e:
             found.append(Missing(figure, str(e)))
     return found
+
+
+def _files(stem: str, kinds: Sequence[str], drawing: Drawable) -> tuple[tuple[str, bytes], ...]:
+    return tuple((f"{stem}.{kind}", data) for kind, data in zip(kinds, render.render(drawing, kinds)))
 
 
 _STYLE = """
@@ -157,9 +163,16 @@ def _section(one: Union[Shown, Missing]) -> str:
     head = f'<section id="{in_html(one.figure.stem)}"><h2>{in_html(one.figure.question)}</h2>\n'
     if isinstance(one, Missing):
         return f"{head}<p>Not drawn: {in_html(one.why)}</p></section>\n"
-    links = " · ".join(f'<a href="{in_html(name)}">{in_html(name.rpartition(".")[2].upper())}</a>' for name, _ in one.files)
-    image = f"{in_html(one.figure.stem)}.svg"
+    names = [name for name, _ in one.files]
+    links, image = _links(names[:len(one.figure.kinds)]), f"{in_html(one.figure.stem)}.svg"
+    if one.figure.step:
+        links += f"; this picture: {_links(names[len(one.figure.kinds):])}"
+        image = f"{in_html(one.figure.stem)}{_STEP}.svg"
     return (f'{head}<p class="quiet">{links}</p><figure><a href="{in_html(one.files[0][0])}">'
             f'<img src="{image}" alt="{in_html(one.drawing.title)}"></a>'
             f"<figcaption><details><summary>In words</summary>{in_html(one.drawing.description)}</details></figcaption>"
             "</figure></section>\n")
+
+
+def _links(names: Sequence[str]) -> str:
+    return " · ".join(f'<a href="{in_html(name)}">{in_html(name.rpartition(".")[2].upper())}</a>' for name in names)

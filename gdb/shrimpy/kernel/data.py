@@ -27,12 +27,11 @@ class Kernel(Allocator, Segments, Slots):
             size, number = place.type.element.size, min(place.type.count, 4096)
             data = self._bytes(place.address, size * number, place.path) or b""
             is_pipe = self._enumerator("FD_PIPE", 1)
+            kind, users, pipe = (fields[one] for one in ("type", "ref", "pipe"))
             for at in range(0, len(data), size):
-                kind, users, pipe = (word(data, at + fields[f].offset, fields[f].type.size)
-                                     for f in ("type", "ref", "pipe"))
-                if kind == is_pipe and 0 < users < 1 << 31 and pipe:
-                    found.add(pipe & -PAGE)
-        return sorted(found)
+                if word(data, at + kind.offset, kind.type.size) == is_pipe and 0 < word(data, at + users.offset, users.type.size) < 1 << 31:
+                    found.add(word(data, at + pipe.offset, pipe.type.size) & -PAGE)
+        return sorted(found - {0})
 
     @of_memory
     def driver_frames(self) -> List[Tuple[int, str]]:

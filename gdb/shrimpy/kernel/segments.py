@@ -199,6 +199,9 @@ class Segments(Variables):
 
     @cached_property
     def _records(self) -> Optional[_Records]:
+        return next(iter(self._learnt("attachments", lambda: list(self._arrays_of_attachments()))), None)
+
+    def _arrays_of_attachments(self) -> Iterator[_Records]:
         kind, tables = processes.shape(self.info), {table.struct.name for table in self._tables}
         fields = self.info.structs.get(kind.struct, {}) if kind and tables else {}
         for name, field in fields.items():
@@ -212,8 +215,7 @@ class Segments(Variables):
             if "va" in parts and leads:
                 lengths = (f"n{name}", f"n_{name}", f"num_{name}", f"{name}_count")
                 used = next(((one, fields[one]) for one in lengths if one in fields), None)
-                return _Records(name, field, used, parts)
-        return None
+                yield _Records(name, field, used, parts)
 
     def _attachment(self, data: bytes, kept: _Records, at: int, segments: Sequence[Segment]) -> Optional[Attachment]:
         def part(usual: str) -> Optional[int]:

@@ -71,27 +71,33 @@ class UnchangedReader(Reader):
 
     def remembered(self, key: Hashable, make: Callable[[], T], given: object = None) -> T:
         above = self._part
-        part = above.parts.get(key) or above.before.get(key)
-        if part is None or not part.holds or part.given != given or not self._changed.isdisjoint(part.pages):
-            part = self._made(make, _Part(given, part.parts if part else {}))
-        above.parts[key] = part
-        above.pages |= part.pages
-        above.holds &= part.holds
+        known = above.parts.get(key) or above.before.get(key)
+        if known is not None and known.holds and known.given == given and self._changed.isdisjoint(known.pages):
+            part = known
+        else:
+            part = _Part(given, known.parts if known else {})
+        try:
+            if part is not known:
+                self._make(part, make)
+        finally:
+            above.parts[key] = part
+            above.pages |= part.pages
+            above.holds &= part.holds
         result: T = part.result
         return result
 
-    def _made(self, make: Callable[[], Any], part: _Part) -> _Part:
+    def _make(self, part: _Part, make: Callable[[], Any]) -> None:
+        """What has come of it before it fails stays, for the next time."""
         above, self._part = self._part, part
         self.n_made += 1
         try:
             part.result = make()
         except BaseException:
-            above.holds = False
+            part.holds = False
             raise
         finally:
             self._part = above
             part.before = {}
-        return part
 
     def forget(self) -> None:
         self._part.holds = False

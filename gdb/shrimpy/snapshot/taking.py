@@ -48,8 +48,10 @@ def take(reader: Reader, info: DebugInfo, stop: Optional[Stop] = None,
     collecting = gc.isenabled()
     gc.disable()    # thousands of small objects, none of them garbage: a third of the time
     try:
-        return _Taking(reader, info, (fry, shrimp, fry_from), inlined, harts).snapshot(
-            stop, harts, walk_free, registers)
+        reader.look(info)
+        return reader.remembered(
+            "snapshot", lambda: _Taking(reader, info, (fry, shrimp, fry_from), inlined, harts).snapshot(stop, harts, walk_free, registers),
+            (stop, harts, fry, shrimp, fry_from, walk_free, registers, inlined))
     finally:
         if collecting:
             gc.enable()
@@ -78,7 +80,6 @@ class _Taking:
                  fry: Tuple[Optional[int], Optional[int], Optional[str]],
                  inlined: Callable[[int], Tuple[str, ...]], harts: Sequence[Hart]) -> None:
         self.reader = reader
-        reader.look(info)
         self.inlined = inlined
         self.kernel = Kernel(reader, info)
         n_frames = (reader.ram[1] - reader.ram[0]) // PAGE
@@ -86,7 +87,7 @@ class _Taking:
         # times all of RAM is noise.
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
         self.kernel_table = self._walk_kernel(harts)
-        self.layout = self._layout(*fry)
+        self.layout = reader.remembered("layout", lambda: self._layout(*fry), (self.kernel_table, fry))
         self.kernel_places = reader.remembered("places", lambda: _Places(self.kernel_table.mappings), self.kernel_table)
         self.unwinder = Unwinder(reader, info, self.kernel_places.find)
         self.panic: Optional[Panic] = None
@@ -259,8 +260,7 @@ class _Taking:
 
     def _claimed(self, accounts: Accounts, procs: Sequence[Proc], some_run: bool) -> Tuple[Tuple[Frame, ...], Runs]:
         """The same, with the owners of frames that nobody was known to use."""
-        if sum(n for _, n in accounts.lost()) > _MANY_LOST:
-            self.reader.confirm()
+        self.reader.confirm()       # to look for owners takes long: in all of RAM, where a torn free list has lost all of it
         if not self.layout.nproc and self.kernel.has_processes():
             self._note_unseen(accounts, len(procs), some_run)
         claim(accounts, self.kernel, procs, self.kernel_places.find)
@@ -417,10 +417,6 @@ def _uses(process: Process) -> Iterator[Tuple[int, User, int]]:
 
 _TAIL = 256
 """Bytes at the end of FRY that say whether its frame was zeroed."""
-
-_MANY_LOST = 256
-"""Frames without an owner. To look for the owners of all of RAM takes seconds, and a free list whose first frame was taken while it was
-read can end there."""
 
 _MAX_STACK_RUN = 64
 """Pages of a run that may be a kernel stack; a longer one is a second map of RAM."""

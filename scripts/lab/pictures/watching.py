@@ -6,6 +6,7 @@ and a failure when it stands in two such pairs.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import threading
@@ -43,7 +44,9 @@ _PERIOD_S = 0.03        # between two pictures; what a busy host adds leaves 30 
 _LOOK_S = 1.0           # between two looks at a machine that no page follows
 _LOOKS_FOR_ANOTHER = 3  # when a machine is gone
 _HARTS_S = 0.5          # between two questions where the harts of a running machine are
-_GAVE_UP = 12           # pairs that did not agree, one after the other: then it is said
+_READINGS = 3           # for one picture, until two agree
+_GAVE_UP = 8            # pictures without two that agree, one after the other: then it is said
+_BEHIND_S = 0.3         # of time that pictures may catch up after a busy host gave them none
 _MONITOR_S = 5.0
 _TAIL_BYTES, _TAIL_LINES = 4096, 16
 _MOST_PRINTED = 1 << 20     # bytes of the console's file, which is in memory where RAM is: then it is emptied
@@ -89,6 +92,7 @@ class Watcher:
         self._harts_s, self._rows = 0.0, ""
         self._known_s, self._runs = 0.0, False
         self._shown: tuple[Snapshot, bool] | None = None
+        self._failures: tuple[Verdict, ...] = ()    # of what is shown
         self._n_moving = 0
         self._printed = b""                 # the end of what stood in the console's file before it was emptied
         self.n_looks = self.n_judged = 0
@@ -138,8 +142,10 @@ class Watcher:
             self.ended.set()
 
     def _follow(self) -> None:
+        due = monotonic()
         while not self._over.is_set():
-            began, spent = monotonic(), thread_time()
+            now, spent = monotonic(), thread_time()
+            due = min(max(due, now - _BEHIND_S), now)
             if not self._is_there():
                 return self._board.post({"line": encoded(_ENDED)})
             try:
@@ -147,8 +153,9 @@ class Watcher:
                     self._look()
             except (OSError, Trouble, VizError) as error:
                 return self._say(str(error))
-            if self._board.n_pages:     # at most half of a core
-                self._rest(max(_PERIOD_S - (monotonic() - began), thread_time() - spent))
+            due += max(_PERIOD_S, 2 * (thread_time() - spent))      # at most half of a core
+            if self._board.n_pages:
+                self._rest(max(0.0, due - monotonic()))
 
     def _rest(self, seconds: float) -> None:
         """Until then, or until the machine stops or goes on: that is to be seen at once."""
@@ -176,32 +183,44 @@ class Watcher:
             return self._say(f"The machine does not run {self._note.kernel}: there is nothing that could be shown of it.")
         stands, turns = self._stands()
         self.n_looks += 1
-        try:
-            seen = self._take()
-            agrees = stands or seen == self._take()
-        except ReadError:
-            agrees = False
+        seen = self._agreed(stands)
         if (stands, turns) != self._stands(exactly=stands):     # stopped, or let go on, in between
             return
         self._console()
-        if not agrees:
+        if seen is None:
             return self._moving()
         self._n_moving = 0
-        if self._shown != (seen, stands):
+        if self._shown is None or self._shown[1] != stands or not _alike(self._shown[0], seen):
             self._judge(seen, stands)
+        else:
+            self._belief.holds(self._failures)      # what was doubted has gone
         self._tell(stands)
         self._where(stands)
 
     def _judge(self, seen: Snapshot, stands: bool) -> None:
         index = Index(seen)
         self.n_judged += 1
-        if not self._belief.holds(kit.judgement(index).failures) and not stands:
+        failures = kit.judgement(index).failures
+        if not self._belief.holds(failures) and not stands:
             return
-        self._shown = seen, stands
+        self._shown, self._failures = (seen, stands), failures
         parts = self._scribe.parts(index, stands)
         if self._rows:
             parts["harts"] = self._rows
-        self._board.post(parts, seen)
+        self._board.post(parts, seen, self._scribe.drawn)
+
+    def _agreed(self, stands: bool) -> Snapshot | None:
+        """What two readings agree about, one after the other, or one with what is shown; None where memory changes too fast."""
+        before = self._shown and self._shown[0]
+        for _ in range(_READINGS):
+            try:
+                seen = self._take()
+            except ReadError:
+                continue
+            if stands or _alike(before, seen):
+                return seen
+            before = seen
+        return None
 
     def _take(self) -> Snapshot:
         info, fry, shrimp, origin = self._known
@@ -258,6 +277,11 @@ class Watcher:
             return      # the console is elsewhere
         lines = printable(tail.decode("utf-8", "replace").replace("\r", "")).splitlines()[-_TAIL_LINES:]
         self._board.post({"console": encoded(lines)})
+
+
+def _alike(one: Snapshot | None, other: Snapshot) -> bool:
+    """Whether a picture of both is the same: a pid that was given and is free again is in none."""
+    return one is not None and dataclasses.replace(one, next_pid=other.next_pid) == other
 
 
 def _successor(gone: Note, over: threading.Event) -> Note | None:

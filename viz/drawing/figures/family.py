@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Optional
 
 from ..model import words
@@ -53,9 +54,16 @@ class _Step:
     changed: frozenset[str] = frozenset()       # ids of what is marked
     is_past: bool = False               # places are kept for its processes, and that is all
 
-    @property
+    @cached_property
     def drawn(self) -> set[int]:
         return set(self.placed)
+
+    @cached_property
+    def rows(self) -> dict[int, list[tuple[str, list[str]]]]:
+        """The letter and the lines of each row of each frame, without what is odd."""
+        n = fitting_chars(_FRAME_W - 30, style.SMALL_PT)
+        return {pa: [(letter, wrap(what, n)) for letter, what in words.frame_words(self.model, frame, self.drawn)]
+                for pa, frame in self.frames.items()}
 
 
 @dataclass(frozen=True)
@@ -269,12 +277,6 @@ def _row_y(box: _Box, row: str) -> float:
     return box.y + _HEAD + _ROW * (place + 0.5) + 1
 
 
-def _frame_rows(step: _Step, frame: SharedFrame) -> list[tuple[str, list[str]]]:
-    """The letter and the lines of each row of a frame, without what is odd."""
-    n = fitting_chars(_FRAME_W - 30, style.SMALL_PT)
-    return [(letter, wrap(what, n)) for letter, what in words.frame_words(step.model, frame, step.drawn)]
-
-
 def _accused(member: Member) -> list[str]:
     return [words.accusation(one) for one in member.wrong]
 
@@ -284,7 +286,7 @@ def _frame_alarms(step: _Step, frame: SharedFrame) -> list[str]:
 
 
 def _frame_height(step: _Step, frame: SharedFrame) -> float:
-    return (_FRAME_HEAD + sum(_FRAME_LINE * len(lines) + 2 for _, lines in _frame_rows(step, frame)) + 3
+    return (_FRAME_HEAD + sum(_FRAME_LINE * len(lines) + 2 for _, lines in step.rows[frame.pa]) + 3
             + elements.alarm_height(_frame_alarms(step, frame)))
 
 
@@ -322,7 +324,7 @@ def _port(steps: Sequence[_Step], frames: dict[int, _Box], pa: int, letter: str)
     found = frames[pa].y + _FRAME_HEAD
     for s in steps:
         y = frames[pa].y + _FRAME_HEAD
-        for row, lines in _frame_rows(s, s.frames[pa]) if pa in s.frames else ():
+        for row, lines in s.rows.get(pa, ()):
             if row == letter:
                 found = y + _FRAME_LINE / 2
             y += _FRAME_LINE * len(lines) + 2
@@ -493,7 +495,7 @@ def _frame(scene: Scene, step: _Step, frame: SharedFrame, box: _Box) -> None:
         scene.text(box.x + box.width - _PAD, box.y + _FRAME_HEAD / 2 + 1, refs,
                    style.SMALL_PT, "end", style.INK)
         y = box.y + _FRAME_HEAD
-        for letter, lines in _frame_rows(step, frame):
+        for letter, lines in step.rows[frame.pa]:
             scene.text(box.x + _PAD, y + _FRAME_LINE / 2, letter, style.SMALL_PT, bold=True, ink=style.LETTER[letter])
             for line in lines:
                 scene.text(box.x + _PAD + 14, y + _FRAME_LINE / 2, line, style.SMALL_PT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Optional
 
 from . import kit
@@ -130,6 +131,7 @@ def sharing(index: Index) -> Sharing:
     return relations(index)
 
 
+@lru_cache(maxsize=64)
 def relations(index: Index) -> Sharing:
     """All processes, and FRY and SHRIMP as far as the kernel has them."""
     layout = index.layout

@@ -29,7 +29,7 @@ def draw(name: str) -> Page:
     document = documents.load(name, _parse)
     scribe = Scribe()
     if isinstance(document, Index):
-        first, tape, dots = document, [parts.change({}, scribe.parts(document), "snapshot")], scribe.dots()
+        first, tape, dots = document, [parts.change({}, scribe.parts(document), "snapshot")], parts.dots(scribe.drawn)
     else:
         first, (tape, dots) = document.steps[0].index, _tape(document, scribe)
     return Page(title(first), words.stop_line(first), lambda: html(title(first), tape, dots=dots))
@@ -52,6 +52,6 @@ def _tape(film: Film, scribe: Scribe) -> tuple[list[Change], list[str]]:
     for n, step in enumerate(film.steps, 1):
         now = scribe.parts(step.index) | {"step": parts.told_step(step)}
         tape.append(parts.change(before, now, f"step {n} of {len(film.steps)}"))
-        dots += scribe.dots()
+        dots += parts.dots(scribe.drawn)
         before = now
     return tape, dots

@@ -68,7 +68,7 @@ def _show(told: dict[str, Any], board: Board, scribe: Scribe) -> None:
     index = documents.snapshot_of(told["snapshot"])
     step = told.get("step")
     said = encoded(None) if step is None else told_step(records.decode(Step, {**step, "snapshot": told["snapshot"]}))
-    board.post(scribe.parts(index) | {"step": said, "line": encoded({"says": ""})}, index.snapshot)
+    board.post(scribe.parts(index) | {"step": said, "line": encoded({"says": ""})}, index.snapshot, scribe.drawn)
 
 
 def _count(board: Board) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..figures import Drawing, family, matrix, ram
@@ -34,6 +35,9 @@ VIEWS = ("family", "matrix", "ram")
 
 Parts = Mapping[str, str]
 """JSON by a part's name."""
+
+Drawn = Mapping[str, Drawing]
+"""The figures of a state, of VIEWS those that could be drawn."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Scribe:
 
     def __init__(self) -> None:
         self._family = family.Standing()
-        self._drawn: dict[str, Drawing] = {}                    # of the last state
+        self.drawn: Drawn = {}                                  # of the last state
         self._figures: dict[str, tuple[Drawing, str]] = {}      # as each was drawn last
         self._processes: dict[int, tuple[Process, str]] = {}    # by slot
 
@@ -76,9 +80,15 @@ class Scribe:
             "order": [[p.slot, p.depth] for p in family_order(model, model.members)],
             **{f"f:{first:#x}": rows for first, rows in _frames(index).items()}}
         said = {name: encoded(part) for name, part in made.items()}
-        said["family"] = self._figure("family", lambda: self._family.draw(index))
-        said["matrix"] = self._figure("matrix", lambda: matrix.draw(index))
-        said["ram"] = self._figure("ram", lambda: ram.draw(index))
+        draw: dict[str, Callable[[Index], Drawing]] = {"family": self._family.draw, "matrix": matrix.draw, "ram": ram.draw}
+        drawn = {}
+        for name in VIEWS:
+            try:
+                drawn[name] = draw[name](index)
+                said[name] = self._figure(name, drawn[name])
+            except VizError as e:
+                said[name] = encoded({"why": str(e)})
+        self.drawn = drawn
         before, self._processes = self._processes, {}
         for slot, member in model.members.items():
             known = before.get(slot)
@@ -88,20 +98,21 @@ class Scribe:
             said[f"p:{slot}"] = known[1]
         return said
 
-    def dots(self) -> list[str]:
-        """The figures of the last state as DOT, in the order of VIEWS; "" for one that could not be drawn."""
-        return [dot.write(one.scene, one.title) if (one := self._drawn.get(name)) else "" for name in VIEWS]
-
-    def _figure(self, name: str, draw: Callable[[], Drawing]) -> str:
-        self._drawn.pop(name, None)
-        try:
-            one = self._drawn[name] = draw()
-        except VizError as e:
-            return encoded({"why": str(e)})
+    def _figure(self, name: str, one: Drawing) -> str:
         known = self._figures.get(name)
         if known is None or known[0] is not one:
             self._figures[name] = known = one, encoded({"svg": svg.text(one.scene, one.description, f"{name}-", one.title)})
         return known[1]
+
+
+def dots(drawn: Drawn) -> list[str]:
+    """Figures as DOT, in the order of VIEWS; "" for one that could not be drawn."""
+    return [_dot(drawn[name]) if name in drawn else "" for name in VIEWS]
+
+
+@lru_cache(maxsize=8)       # one state after the other has the same
+def _dot(one: Drawing) -> str:
+    return dot.write(one.scene, one.title)
 
 
 def encoded(part: object) -> str:

@@ -87,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "events":
             self._events()
         elif name == "film.html":
-            self._answer("text/html", html(self.server.title, board.tape()).encode("utf-8"))
+            tape, dots = board.tape()
+            self._answer("text/html", html(self.server.title, tape, dots=dots).encode("utf-8"))
         elif one := _FIGURE.fullmatch(name or ""):
             self._figure(int(one[1]), one[2], one[3], int(one[4] or -1), one[5] or "shrimp")
         elif (one := re.fullmatch(r"snapshot-(\d{1,9})\.json", name or "")) and (document := board.snapshot(int(one[1]))):
