@@ -186,8 +186,8 @@ def test_several_machines(tmp_path):
                    'exec env -i HOME="$HOME" PATH="$PATH" SHELL=/bin/sh sh -c "$*"\n')
     ssh.chmod(0o755)
     (tmp_path / "points").write_text("runs 7\n")
-    done = check_class(folder, "--sshlogin", "a-machine", "--sshlogin", "another", "--jobs", 1, "--points", os.path.relpath(tmp_path / "points"),
-                       PARALLEL_SSH=str(ssh), SHRIMPY_BUILD=str(tmp_path / "build"))
+    done = check_class(folder, "--sshlogin", "a-machine", "--sshlogin", "another", "--jobs", 1,
+                       "--points", os.path.relpath(tmp_path / "points"), PARALLEL_SSH=str(ssh), SHRIMPY_BUILD=str(tmp_path / "build"))
     assert done.returncode == 0, done.stderr
     assert {(row["status"], row["max_points"]) for row in rows(tmp_path / "hand-ins-marks").values()} == {("does not build", "7")}
     assert (tmp_path / "build").is_dir()

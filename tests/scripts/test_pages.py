@@ -70,8 +70,8 @@ def test_each_command_that_a_page_has_is_there(page):
 
 def test_the_reference_has_every_target_and_every_variable():
     reference = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
-    helped = re.findall(r"^\techo '(.+)'$", MAKEFILE, re.M)
+    helped = "\n".join(re.findall(r"^\techo '(.+)'$", MAKEFILE, re.M))
     assert {name for name in TARGETS - {"judged"} if not re.search(rf"`make {name}\b", reference)} == set()
-    variables = {name for line in helped for name in re.findall(r"\b([A-Z][A-Z_]+)=", line)} | set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.M))
+    variables = {*re.findall(r"\b([A-Z][A-Z_]+)=", helped), *re.findall(r"(?m)^([A-Z]+) \?=", MAKEFILE)}
     assert len(variables) > 30
     assert {name for name in variables if not re.search(rf"^\|.*`{name}=.*\|", reference.partition("## Variables")[2], re.M)} == set()

@@ -1,8 +1,8 @@
 """The outputs that README.md and docs/ show, made by running what they show.
 
 An example is a block of indented lines below a line `<!-- example: NAME -->`. What each name stands for is here: a session
-with real QEMU and GDB prints it. Where lines are left out, a line `...` says so. Addresses and counts of instructions hang on the
-compiler and on when the host typed, so what is compared is everything else: see masked().
+with real QEMU and GDB prints it. Where lines are left out, a line `...` says so. Addresses and counts of instructions hang
+on the compiler and on when the host typed, so what is compared is everything else: see masked().
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _on_a_recording(kernel: tree.Kernel) -> dict[str, str]:
             _, judged, why = ask("xv6-goto END", "shrimp-check 2", "xv6-why")
             number = _first(r"instruction ([\d,]+)", why).replace(",", "")
             place, fry = ask(f"xv6-goto {number}", "print p->fry")
-    return {"time-check": f"(gdb) xv6-goto END\n(gdb) shrimp-check 2\n...\n{_lines(judged, 'FAIL', 'where', 'expected', 'actual', 'look at')}  ...\n",
+    failure = _lines(judged, "FAIL", "where", "expected", "actual", "look at")
+    return {"time-check": f"(gdb) xv6-goto END\n(gdb) shrimp-check 2\n...\n{failure}  ...\n",
             "time-why": f"(gdb) xv6-why\n{why}",
             "time-goto": f"(gdb) xv6-goto {number}\n{place}(gdb) print p->fry\n{fry}"}
 
