@@ -61,7 +61,7 @@ help:
 	echo 'make soak       the long tests, with the seeds they ran with'
 	echo 'make golden     write the golden files of the sentences, and the outputs in README.md and docs/, anew'
 	echo 'make lint       static analysis of the kernel, of all Python and of the shell scripts'
-	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel?'
+	echo 'make busy       is the verdict the same beside LOAD=40 other processes, in RUNS=20 runs of a kernel, AT_ONCE=1?'
 	echo 'make zoo        every known mistake, built into a kernel, and the rule that finds it'
 	echo 'make faults     how many of 40 slips, put into the kit one at a time, the tests find: hours'
 	echo 'make matrix     set-up, what people run and every test, in fresh Debians 12 and 13: an hour or more'
@@ -186,9 +186,10 @@ soak:
 
 LOAD ?= 40
 RUNS ?= 20
+AT_ONCE ?= 1
 busy:
 	scripts/setup run debug test
-	$(PYTHON) tests/busy.py --load $(call quoted,$(LOAD)) --runs $(call quoted,$(RUNS)) $(if $(KERNEL),$(call quoted,$(KERNEL)))
+	$(PYTHON) tests/busy.py --load $(call quoted,$(LOAD)) --runs $(call quoted,$(RUNS)) --at-once $(call quoted,$(AT_ONCE)) $(if $(KERNEL),$(call quoted,$(KERNEL)))
 
 zoo:
 	scripts/setup run debug test

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Is the verdict the same beside many other processes? make check on our kernel and on an imitated tree of 2020, again and again.
 
-usage: busy.py [--load N] [--runs N] [KERNEL...]
+usage: busy.py [--load N] [--runs N] [--at-once N] [KERNEL...]
+
+Forty checks side by side are a load of forty, too, and take minutes where one after the other beside forty spinning processes
+takes hours: `make busy LOAD=0 AT_ONCE=40`.
 
 Status 0: every run of a kernel said the same; 1: not.
 """
@@ -10,13 +13,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "gdb"), str(ROOT / "tests/foreign")]
@@ -63,17 +68,34 @@ def said(report: Report) -> frozenset[str]:
     return frozenset(found)
 
 
-def try_often(kernel: tree.Kernel, runs: int) -> list[list[str]]:
-    """A row for each run; one that differs from the first says where."""
-    rows, first = [], None
-    for number in range(1, runs + 1):
-        start = time.monotonic()
-        now = said(checking.check(kernel, kernel.cpus))
-        first = first or now
-        differs = [*(f"not: {one}" for one in sorted(first - now)), *sorted(now - first)]
-        rows.append([kernel.name, str(number), f"{time.monotonic() - start:.0f}", next(one for one in now if one.startswith("status ")),
-                     "; ".join(differs) or "the same"])
-        cli.say("  ".join(rows[-1]))
+class Run(NamedTuple):
+    """What a check said, and how long it took. kernel: which of them; seconds: of wall time."""
+
+    kernel: int
+    seconds: float
+    said: frozenset[str]
+
+
+def _run(work: tuple[int, tree.Kernel]) -> Run:
+    number, kernel = work
+    start = time.monotonic()
+    found = said(checking.check(kernel, kernel.cpus))
+    return Run(number, time.monotonic() - start, found)
+
+
+def try_often(kernels: Sequence[tree.Kernel], runs: int, at_once: int) -> list[list[str]]:
+    """A row for each run, as they end; one that differs from the first of its kernel says where. Each is in a session of its own,
+    as those of several people are: the scheduler divides between sessions."""
+    work = [(number, kernel) for _ in range(runs) for number, kernel in enumerate(kernels)]
+    rows: list[list[str]] = []
+    first: dict[int, frozenset[str]] = {}
+    with multiprocessing.get_context("fork").Pool(min(at_once, len(work)), os.setsid, maxtasksperchild=1) as pool:
+        for run in pool.imap_unordered(_run, work):
+            before = first.setdefault(run.kernel, run.said)
+            differs = [*(f"not: {one}" for one in sorted(before - run.said)), *sorted(run.said - before)]
+            rows.append([kernels[run.kernel].name, f"{run.seconds:.0f}", next(one for one in run.said if one.startswith("status ")),
+                         "; ".join(differs) or "the same"])
+            cli.say("  ".join(rows[-1]))
     return rows
 
 
@@ -81,23 +103,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Checks kernels again and again beside many other processes.")
     parser.add_argument("--load", type=int, default=40, help="how many processes; default: 40")
     parser.add_argument("--runs", type=int, default=20, help="of each kernel; default: 20")
+    parser.add_argument("--at-once", type=int, default=1, help="how many checks run side by side; default: 1")
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help="default: ours, and an imitated tree of 2020")
     args = parser.parse_args()
-    rows = []
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         imitated = Path(folder, "of-2020")
         kernels = args.kernels or ["", str(trees.of_2020_with_fry(imitated))]
         try:
             prepared = [scene.kernel_at(one) for one in kernels]
             with load(args.load):
-                for kernel in prepared:
-                    rows += try_often(kernel, args.runs)
+                rows = try_often(prepared, args.runs, args.at_once)
         finally:
             if not args.kernels:
                 tree.discard(str(imitated))
-    print(text.table(["KERNEL", "RUN", "SECONDS", "", "AGAINST THE FIRST"], rows), end="")
+    print(text.table(["KERNEL", "SECONDS", "", "AGAINST THE FIRST"], rows), end="")
     n_other = sum(row[-1] != "the same" for row in rows)
-    print(f"{len(rows) - n_other} of {len(rows)} runs beside {args.load} processes said what the first said")
+    print(f"{len(rows) - n_other} of {len(rows)} runs, {args.at_once} at once beside {args.load} processes, said what the first said")
     return 1 if n_other else 0
 
 

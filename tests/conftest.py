@@ -32,6 +32,7 @@ os.environ["SHRIMPY_MEM"] = os.environ.get("SHRIMPY_MEM") or "32"   # make gives
 
 _LIMIT_S = 120
 _LOOK_S = 5
+_SHORT = {"viz": 1, "pure": 2}  # folders of many short files
 _MOST_BUSY = 40  # times that an idle host's time may take on a busy one
 
 
@@ -67,6 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("soak"):
                 item.add_marker(pytest.mark.skip(reason="long; --soak runs it"))
+    # Workers take files in this order: with the short ones last none is left alone with a long one.
+    items.sort(key=lambda item: _SHORT.get(item.path.parent.name, 0))
 
 
 def _are_all(config: pytest.Config) -> bool:

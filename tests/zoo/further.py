@@ -266,6 +266,8 @@ FURTHER = (
             "fork; the child calls sbrk up and down; it reads FRY", False, "uvmdealloc"),
     Further("six-children-at-once", 2,
             "fork seven times; the seventh child reads SHRIMP", False, "sharefry"),
+    Further("heap-of-a-whole-table", 2,
+            "grow until the heap ends at 2 MiB; fork; the child reads SHRIMP", False, "sharefry"),
     Further("sixteen-forks-in-a-life", 2,
             "fork and wait sixteen times; fork; the parent writes FRY; the child reads SHRIMP", False, "sharefry"),
     Further("sixteenth-exec-renews", 1,

@@ -249,8 +249,10 @@ def _more_borders() -> List[Border]:
                 Op(0, Do.KILL_RUNNING, other), Op(parent, Do.FORK, third), Op(third, Do.KILL_SELF), Op(parent, Do.WAIT),
                 Op(parent, Do.KILL_SELF))),
         Border("each way to end, of one that has a parent, a sibling and a child", (*family, *_each_end(parent, child, other))),
-        Border("a heap of more than one table",
-               (*family, Op(child, Do.SBRK, 520 << 12), Op(child, Do.FORK, other), Op(other, Do.SBRK, -(520 << 12)), Op(other, Do.EXEC),
+        # A heap begins six pages up: that is the player's size in nearly all kernels.
+        Border("a heap that ends where a table ends, and one of more than one table",
+               (*family, Op(child, Do.SBRK, 506 << 12), Op(child, Do.FORK, other), Op(child, Do.SBRK, 14 << 12),
+                Op(child, Do.FORK, third), Op(third, Do.SBRK, -(520 << 12)), Op(third, Do.EXEC), Op(other, Do.EXIT),
                 Op(child, Do.EXEC))),
     ]
 
@@ -288,13 +290,13 @@ def _other_calls() -> List[Border]:
 
 
 def _each_end(parent: int, sibling: int, new: int) -> Iterator[Op]:
-    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each of
-    these kills one."""
+    """Who ends has forked one that lives on, and has its parent's page with others: what is lost of either shows at once. Each has
+    a larger heap than the one before, and each of the last three ways to end kills one."""
     ways = (Do.EXIT_AWAITED, *[Do.FAULT] * 4, Do.KILL_SELF, Do.KILL_WAITING, Do.KILL_RUNNING, Do.KILL_SLEEPING)
     for n, do in enumerate(ways):
         one, its = new + 2 * n, new + 2 * n + 1
         killers = {Do.KILL_WAITING: its, Do.KILL_RUNNING: parent, Do.KILL_SLEEPING: sibling}
-        yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its))
+        yield from (Op(parent, Do.FORK, one), Op(one, Do.FORK, its), Op(one, Do.SBRK, 9 * n << 12))
         yield Op(killers[do], do, one) if do in KILLS else Op(one, do, n - 1 if do is Do.FAULT else 0)
         if do is not Do.EXIT_AWAITED:
             yield Op(parent, Do.WAIT)

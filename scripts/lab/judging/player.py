@@ -56,6 +56,7 @@ _TYPED_LIMIT_S = 2.0        # all of it is run again, as often as the recording 
 _FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
 _POLL_S, _MOST_S = 0.00005, 0.02     # between two looks: the longer the wait, the longer, so that a busy host is not busier by it
 _OFTEN = 16
+_SOON = 64                  # looks, within which most answers come: some 20 ms
 _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M | re.S)   # of a hart, as QEMU prints them
 
 
@@ -278,13 +279,11 @@ class Player:
     def _exchange(self, letters: Sequence[Letter], limit_s: float | None, alive: Callable[[], object]) -> list[Said]:
         self._number += 1
         self._send(letters)
-        n = 0
-        for _ in self.while_it_works(limit_s, what="an answer"):
+        for n, _ in enumerate(self.while_it_works(limit_s, what="an answer")):
             mail = self._mail(alive)    # fork may have moved it
             if self.ram.word(mail + 8 * _DONE) == self._number:
                 return [self._said(mail, at) for at in range(len(letters))]
-            n += 1
-            if n % 64 == 0:
+            if n > _SOON:
                 alive()
         raise AssertionError
 
