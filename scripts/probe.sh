@@ -98,14 +98,19 @@ qemu_package() {
   [ "$major" -ge "$first" ] && echo qemu-system-riscv || echo qemu-system-misc
 }
 
-# missing_packages SYSTEM GROUP...: one name a line.
+# missing_packages SYSTEM GROUP...: one name a line, each once.
 missing_packages() {
   wanted_system=$1
   shift
   wanted_groups=" $* "
+  named=" "
   each_tool name_when_missing
 }
 name_when_missing() {
   case $wanted_groups in *" $group "*) ;; *) return ;; esac
-  present "$probe" >/dev/null || package_name "$wanted_system" | grep -vx -e '-'
+  present "$probe" >/dev/null && return
+  name=$(package_name "$wanted_system")
+  case $named in *" $name "*) return ;; esac
+  named="$named$name "
+  [ "$name" = - ] || echo "$name"
 }

@@ -176,17 +176,21 @@ def test_ctrl_c_leaves_nothing_running(tmp_path):
 
 
 def test_several_machines(tmp_path):
-    """By a stand-in for ssh that runs the command here, with the SHELL that sshd sets: GNU parallel's worker runs it."""
+    """By a stand-in for ssh that runs the command as sshd does: in the home, with none of this environment but a SHELL of its own."""
     folder = tmp_path / "hand-ins"
     for name in ("one", "two"):
         trees.imitate(folder / name, [("kernel/vm.c", r"\Z", "int broken(void) { return no_such_thing; }\n")])
         (folder / name / "Makefile").write_text("kernel/kernel fs.img:\n\t@echo kernel/vm.c:1:1: error: not today; false\n")
     ssh = tmp_path / "ssh"
-    ssh.write_text(f"#!/bin/sh\nSHELL=/bin/sh; export SHELL\necho \"$1\" >>'{tmp_path}/hosts'\nwhile [ \"$1\" != -- ]; do shift; done; shift; exec sh -c \"$*\"\n")
+    ssh.write_text(f"#!/bin/sh\necho \"$1\" >>'{tmp_path}/hosts'\nwhile [ \"$1\" != -- ]; do shift; done; shift; cd '{tmp_path}'\n"
+                   'exec env -i HOME="$HOME" PATH="$PATH" SHELL=/bin/sh sh -c "$*"\n')
     ssh.chmod(0o755)
-    done = check_class(folder, "--sshlogin", "a-machine", "--sshlogin", "another", "--jobs", 1, PARALLEL_SSH=str(ssh))
+    (tmp_path / "points").write_text("runs 7\n")
+    done = check_class(folder, "--sshlogin", "a-machine", "--sshlogin", "another", "--jobs", 1,
+                       "--points", os.path.relpath(tmp_path / "points"), PARALLEL_SSH=str(ssh), SHRIMPY_BUILD=str(tmp_path / "build"))
     assert done.returncode == 0, done.stderr
-    assert {row["status"] for row in rows(tmp_path / "hand-ins-marks").values()} == {"does not build"}
+    assert {(row["status"], row["max_points"]) for row in rows(tmp_path / "hand-ins-marks").values()} == {("does not build", "7")}
+    assert (tmp_path / "build").is_dir()
     assert set((tmp_path / "hosts").read_text().split()) == {"a-machine", "another"}
 
 

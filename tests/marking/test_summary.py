@@ -123,6 +123,7 @@ def test_a_mail_has_the_first_cause_a_figure_and_what_to_type():
     lines = forms.mail(two, "a\nSubject: b", "fault.png").splitlines()
     assert "shrimp-pair: pid 4" in lines and "    make check ONLY=shrimp-pair" in lines and any("fault.png" in line for line in lines)
     assert not any("ONLY=runs" in line or line.startswith("Subject") for line in lines) and max(map(len, lines)) <= 76
+    assert lines[-1].endswith("1 more cause.")
     assert "pid 4" in forms.mail(told(line="pid 4", runs=1), "a", "")
 
 

@@ -66,3 +66,22 @@ def test_each_command_that_a_page_has_is_there(page):
     assert targets - TARGETS == set()
     named = {name for names in re.findall(r"\bONLY=([a-z][\w,-]*)", said) for name in names.split(",") if name} - {"name"}
     assert named - SCENARIOS == set()
+
+
+def test_the_reference_has_every_target_and_every_variable():
+    reference = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    helped = "\n".join(re.findall(r"^\techo '(.+)'$", MAKEFILE, re.M))
+    assert {name for name in TARGETS - {"judged"} if not re.search(rf"`make {name}\b", reference)} == set()
+    variables = {*re.findall(r"\b([A-Z][A-Z_]+)=", helped), *re.findall(r"(?m)^([A-Z]+) \?=", MAKEFILE)}
+    assert len(variables) > 30
+    assert {name for name in variables if not re.search(rf"^\|.*`{name}=.*\|", reference.partition("## Variables")[2], re.M)} == set()
+
+
+@pytest.mark.parametrize("system, column", [("fedora", 3), ("arch", 4), ("macos", 5)])
+def test_a_page_about_installing_names_the_packages_that_set_up_names(system, column):
+    page = (ROOT / f"docs/install-{system}.md").read_text(encoding="utf-8")
+    named = set(re.search(r"(?m)^    (?:sudo dnf install|sudo pacman -S|brew install) (.+)$", page)[1].split())
+    lines = (ROOT / "scripts/tools.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if line.startswith(("run", "debug", "draw"))]
+    assert named <= {package for row in rows for package in row[column].split()}
+    assert {row[column] for row in rows if row[1] in ("qemu-system-riscv64", "dot")} <= named

@@ -49,9 +49,11 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
 
 
 def missing(*groups: str, **environment: str) -> set[str]:
-    """The packages that set-up finds missing."""
+    """The packages that set-up finds missing; each is named once."""
     said = run(ROOT / "scripts/setup", "--list", *groups, **environment).stdout
-    return set(said.removeprefix("setup: missing:").split())
+    named = said.removeprefix("setup: missing:").split()
+    assert len(set(named)) == len(named), named
+    return set(named)
 
 
 def test_a_foreign_python_that_is_first_on_path_is_not_used(tmp_path):
@@ -128,6 +130,10 @@ def test_a_toolchain_counts_with_its_binutils_only(path_of, monkeypatch):
         else:
             with pytest.raises(Trouble, match="no RISC-V GCC"):
                 tools.cross_prefix()
+
+
+def test_a_package_that_two_tools_come_in_is_named_once(path_of):
+    assert "util-linux" in missing("run", "matrix", PATH=path_of("make"))
 
 
 def test_a_gdb_of_the_plain_name_counts_when_it_knows_risc_v(path_of, tmp_path):

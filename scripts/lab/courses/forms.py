@@ -108,8 +108,9 @@ def mail(told: Told, name: str, figure: str) -> str:
         lines += ["", f"Figure: {figure}"] if figure else []
         steps = [f"    {step}" for step in next_steps(cause)]
         lines += ["", "Next:", *steps] if steps else []
-    if len(extra["causes"]) > 1:
-        lines += ["", f"The page that comes with this has {len(extra['causes']) - 1} more causes."]
+    others = len(extra["causes"]) - 1
+    if others > 0:
+        lines += ["", f"The page that comes with this has {others} more cause{'s' * (others > 1)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -31,6 +31,8 @@ _COLUMNS = ("submission", "status", "points", "max_points", "failed", "first_lin
 _MORE = {"status", "line", "max_score", "failed", "seconds"}     # of extra_data
 # So that a job may end its machine before it is ended itself: of GNU parallel, signals and milliseconds.
 _END = "TERM,10000,KILL,25"
+# What of the environment check reads, with all that begins with SHRIMPY_.
+_READ = ("GDB", "KEEP", "PLAY", "QEMU", "WHY")
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,9 @@ def in_parallel(command: Sequence[str], names: Sequence[str], out: Path, jobs: s
         raise Trouble("GNU parallel is not installed: run scripts/setup mark")
     parallel = ["parallel", "--null", "--jobs", jobs, "--timeout", str(limit_s), "--memfree", "512M", "--joblog", str(out / "jobs.tsv"),
                 "--termseq", _END, "--quote", *(["--bar"] if sys.stderr.isatty() else [])]
+    for name in os.environ:
+        if hosts and (name in _READ or name.startswith("SHRIMPY_")):     # ssh brings nothing of the environment
+            parallel += ["--env", name]
     for host in hosts:
         parallel += ["--sshlogin", host]
     # Of a session of its own: at Ctrl-C it is told, once, and ends its jobs.

@@ -1,8 +1,8 @@
 """The outputs that README.md and docs/ show, made by running what they show.
 
 An example is a block of indented lines below a line `<!-- example: NAME -->`. What each name stands for is here: a session
-with real QEMU and GDB prints it, and all but a few lines may be left out. Addresses and counts of instructions hang on the
-compiler and on when the host typed, so what is compared is everything else: see masked().
+with real QEMU and GDB prints it. Where lines are left out, a line `...` says so. Addresses and counts of instructions hang
+on the compiler and on when the host typed, so what is compared is everything else: see masked().
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _on_a_recording(kernel: tree.Kernel) -> dict[str, str]:
             _, judged, why = ask("xv6-goto END", "shrimp-check 2", "xv6-why")
             number = _first(r"instruction ([\d,]+)", why).replace(",", "")
             place, fry = ask(f"xv6-goto {number}", "print p->fry")
-    return {"time-check": f"(gdb) xv6-goto END\n(gdb) shrimp-check 2\n{_lines(judged, 'FAIL', 'where', 'expected', 'actual', 'look at')}",
+    failure = _lines(judged, "FAIL", "where", "expected", "actual", "look at")
+    return {"time-check": f"(gdb) xv6-goto END\n(gdb) shrimp-check 2\n...\n{failure}  ...\n",
             "time-why": f"(gdb) xv6-why\n{why}",
             "time-goto": f"(gdb) xv6-goto {number}\n{place}(gdb) print p->fry\n{fry}"}
 
@@ -87,14 +88,15 @@ def _of_check(kernel: tree.Kernel) -> dict[str, str]:
     written = _first(r"(?ms)^(  written .*?)^  as well", block)
     head, where = _lines(block, "FAIL shrimp-pair"), _lines(block, "where", "expected", "actual")
     table = "".join(f"{line}\n" for line in said.partition("\nFAIL shrimp-pair: ")[0].splitlines())
-    return {"check-written": head + where + written.partition("\n")[0] + "\n", "time-written": f"{head}  ...\n{written}",
-            "failing-check": "$ make check ONLY=family,play\n" + _in_short(table), "failing-block": block}
+    return {"check-written": head + where + "  ...\n" + written.partition("\n")[0] + "\n", "time-written": f"{head}  ...\n{written}",
+            "failing-check": "$ make check ONLY=family,play\n...\n" + _in_short(table), "failing-block": block}
 
 
 def _in_short(table: str) -> str:
-    """A table of rules with three of those that passed."""
-    passed = [line for line in table.splitlines() if line.startswith("pass  ")]
-    return "".join(f"{line}\n" for line in table.splitlines() if line not in passed[3:])
+    """A table of rules with three of those that passed, and `...` for the others."""
+    lines = table.splitlines()
+    passed = [line for line in lines if line.startswith("pass  ")]
+    return "".join("...\n" if line == passed[3] else f"{line}\n" for line in lines if line not in passed[4:])
 
 
 def _of_ours(kernel: tree.Kernel) -> dict[str, str]:
@@ -103,7 +105,7 @@ def _of_ours(kernel: tree.Kernel) -> dict[str, str]:
         machine.send(_PROGRAM)
         machine.wait_for(_READY)
         family, walk = answers(kernel.elf, ("xv6-tree", "xv6-walk SHRIMP 4"), machine.gdb_target)
-    return {"tree": f"(gdb) shrimp-check\n(gdb) xv6-tree\n{family}", "walk": f"(gdb) xv6-walk SHRIMP 4\n{walk}"}
+    return {"tree": f"(gdb) shrimp-check\n...\n(gdb) xv6-tree\n{family}", "walk": f"(gdb) xv6-walk SHRIMP 4\n{walk}"}
 
 
 def answers(elf: Path, commands: Sequence[str], target: str, before: Sequence[str] = ()) -> list[str]:
