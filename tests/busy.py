@@ -6,7 +6,7 @@ usage: busy.py [--load N] [--runs N] [--at-once N] [KERNEL...]
 Forty checks side by side are a load of forty, too, and take minutes where one after the other beside forty spinning processes
 takes hours: `make busy LOAD=0 AT_ONCE=40`.
 
-Status 0: every run of a kernel said the same; 1: not.
+Status 0: every run of a kernel had the same verdict; 1: not.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from shrimpy.rules import FAIL, PASS  # noqa: E402
 
 import trees  # noqa: E402
 
+_SAME = "the same"
+
 # It ends with us, however we end.
 _SPIN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
@@ -54,18 +56,27 @@ def load(n: int) -> Iterator[None]:
             one.wait()
 
 
-def said(report: Report) -> frozenset[str]:
-    """What a report says, so that two of one kernel can be compared: how each scenario ended, and at each of its points which
-    rules passed, and which failed on whom."""
-    found = {f"status {report.status}"}
+class Said(NamedTuple):
+    """What a report says, so that two of one kernel can be compared. verdict: the status, how each scenario ended, and which rules
+    failed on whom; besides: notes, and which rules passed at which stop: some have nothing to judge where another hart has got further.
+    """
+
+    verdict: frozenset[str]
+    besides: frozenset[str]
+
+
+def said(report: Report) -> Said:
+    verdict: set[str] = {f"status {report.status}"}
+    besides: set[str] = set()
     for outcome in report.outcomes:
         end = outcome.hindrance.kind if outcome.hindrance else "its end"
-        found.add(f"{outcome.name}: came to {end}")
-        found.update(f"{outcome.name}: {note}" for note in outcome.notes)
+        verdict.add(f"{outcome.name}: came to {end}")
+        besides.update(f"{outcome.name}: {note}" for note in outcome.notes)
         for stop in outcome.judgements:
-            found.update(f"{outcome.name}, {stop.point}: {one.rule} {one.status}" + (f" on {one.subject}" if one.status == FAIL else "")
-                         for one in stop.verdicts if one.status in (PASS, FAIL))
-    return frozenset(found)
+            at = f"{outcome.name}, {stop.point}"
+            verdict.update(f"{at}: {one.rule} failed on {one.subject}" for one in stop.verdicts if one.status == FAIL)
+            besides.update(f"{at}: {one.rule}" for one in stop.verdicts if one.status == PASS)
+    return Said(frozenset(verdict), frozenset(besides))
 
 
 class Run(NamedTuple):
@@ -73,7 +84,7 @@ class Run(NamedTuple):
 
     kernel: int
     seconds: float
-    said: frozenset[str]
+    said: Said
 
 
 def _run(work: tuple[int, tree.Kernel]) -> Run:
@@ -88,15 +99,18 @@ def try_often(kernels: Sequence[tree.Kernel], runs: int, at_once: int) -> list[l
     as those of several people are: the scheduler divides between sessions."""
     work = [(number, kernel) for _ in range(runs) for number, kernel in enumerate(kernels)]
     rows: list[list[str]] = []
-    first: dict[int, frozenset[str]] = {}
+    first: dict[int, Said] = {}
     with multiprocessing.get_context("fork").Pool(min(at_once, len(work)), os.setsid, maxtasksperchild=1) as pool:
         for run in pool.imap_unordered(_run, work):
-            before = first.setdefault(run.kernel, run.said)
-            differs = [*(f"not: {one}" for one in sorted(before - run.said)), *sorted(run.said - before)]
-            rows.append([kernels[run.kernel].name, f"{run.seconds:.0f}", next(one for one in run.said if one.startswith("status ")),
-                         "; ".join(differs) or "the same"])
-            cli.say("  ".join(rows[-1]))
+            before, status = first.setdefault(run.kernel, run.said), next(one for one in run.said.verdict if one.startswith("status "))
+            rows.append([kernels[run.kernel].name, f"{run.seconds:.0f}", status,
+                         _difference(before.verdict, run.said.verdict) or _SAME, _difference(before.besides, run.said.besides)])
+            cli.say("  ".join(rows[-1]).rstrip())
     return rows
+
+
+def _difference(before: frozenset[str], now: frozenset[str]) -> str:
+    return "; ".join([*(f"not: {one}" for one in sorted(before - now)), *sorted(now - before)])
 
 
 def main() -> int:
@@ -116,9 +130,9 @@ def main() -> int:
         finally:
             if not args.kernels:
                 tree.discard(str(imitated))
-    print(text.table(["KERNEL", "SECONDS", "", "AGAINST THE FIRST"], rows), end="")
-    n_other = sum(row[-1] != "the same" for row in rows)
-    print(f"{len(rows) - n_other} of {len(rows)} runs, {args.at_once} at once beside {args.load} processes, said what the first said")
+    print(text.table(["KERNEL", "SECONDS", "", "VERDICT, AGAINST THE FIRST", "BESIDES"], rows), end="")
+    n_other = sum(row[3] != _SAME for row in rows)
+    print(f"{len(rows) - n_other} of {len(rows)} runs, {args.at_once} at once beside {args.load} processes, had the first's verdict")
     return 1 if n_other else 0
 
 
