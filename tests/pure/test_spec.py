@@ -170,7 +170,8 @@ def test_a_removed_segment_loses_its_key_at_once_and_goes_with_the_last_that_det
     ((), GET, True), ((GET,), GET, False), ((), ATTACH, False), ((GET,), Op(0, Do.SHM_ATTACH, 1), False), ((GET,), Op(0, Do.SHM_REMOVE, 1), True),
     ((GET, ATTACH, Op(A, Do.SHM_REMOVE, 1)), ATTACH, False), ((GET, ATTACH, Op(A, Do.SHM_REMOVE, 1)), Op(A, Do.SHM_REMOVE, 1), False),
     ((GET,), Op(A, Do.SHM_DETACH, 1), False), ((GET, ATTACH), Op(A, Do.SHM_VIOLATE, 1), False), ((GET, READ_ONLY), Op(A, Do.SHM_VIOLATE, 1), True),
-    ((GET, *[ATTACH] * 4), ATTACH, False), ((GET, ATTACH, Op(A, Do.CROWD, 2)), Op(A, Do.SHM_DETACH, 1), False)])
+    ((GET, *[ATTACH] * 4), ATTACH, False), ((GET, Op(A, Do.CROWD, 2), ATTACH), Op(A, Do.SHM_DETACH, 1), False),
+    ((GET, ATTACH), Op(A, Do.CROWD, 2), False), ((GET, ATTACH), Op(A, Do.CHAIN, 2), False), ((GET, ATTACH), Op(A, Do.CHURN, 2), True)])
 def test_of_what_posix_leaves_open_nothing_is_asked(before, op, fits):
     assert after(*before).can(op) is fits
 

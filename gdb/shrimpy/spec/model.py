@@ -245,8 +245,8 @@ class Model:
             return self.processes[op.actor].crowd > 0 and not any(one.is_zombie for one in mine)
         if op.do in (Do.READ_FILE, Do.WRITE_FILE, Do.READ_CONSOLE, Do.WRITE_CONSOLE, Do.CALLS):
             return op.actor != 0
-        if op.do in (Do.CROWD, Do.CHAIN):   # all stand at one pipe
-            return not self.forsaken and not any(one.crowd for one in self.processes.values())
+        if op.do in (Do.CROWD, Do.CHAIN):   # all stand at one pipe, and what they inherit of segments is not modelled
+            return not self.processes[op.actor].attached and not self.forsaken and not any(one.crowd for one in self.processes.values())
         if op.do in (Do.CHURN, Do.BARE):
             return not mine and not self.processes[op.actor].crowd
         return op.do not in SHM or self._can_share(op, self.processes[op.actor])
