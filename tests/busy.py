@@ -26,7 +26,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "gdb"), str(ROOT / "tests/foreign")]
 
-from lab import cli  # noqa: E402
+from lab import Trouble, cli  # noqa: E402
 from lab.judging import checking  # noqa: E402
 from lab.judging.checking import Report  # noqa: E402
 from lab.kernels import tree  # noqa: E402
@@ -57,8 +57,9 @@ def load(n: int) -> Iterator[None]:
 
 
 class Said(NamedTuple):
-    """What a report says, so that two of one kernel can be compared. verdict: the status, how each scenario ended, and which rules
-    failed on whom; besides: notes, and which rules passed at which stop: some have nothing to judge where another hart has got further.
+    """What a report says, so that two of one kernel can be compared. verdict: the status, how each scenario ended, which rules failed
+    on whom, and which passed at all; besides: notes, and at which stop each passed: some have nothing to judge where another hart has
+    got further.
     """
 
     verdict: frozenset[str]
@@ -75,7 +76,9 @@ def said(report: Report) -> Said:
         for stop in outcome.judgements:
             at = f"{outcome.name}, {stop.point}"
             verdict.update(f"{at}: {one.rule} failed on {one.subject}" for one in stop.verdicts if one.status == FAIL)
-            besides.update(f"{at}: {one.rule}" for one in stop.verdicts if one.status == PASS)
+            passed = [one.rule for one in stop.verdicts if one.status == PASS]
+            verdict.update(f"{rule} passed" for rule in passed)
+            besides.update(f"{at}: {rule} passed" for rule in passed)
     return Said(frozenset(verdict), frozenset(besides))
 
 
@@ -113,26 +116,34 @@ def _difference(before: frozenset[str], now: frozenset[str]) -> str:
     return "; ".join([*(f"not: {one}" for one in sorted(before - now)), *sorted(now - before)])
 
 
+def _at_least(name: str, text: str, least: int) -> int:
+    number = cli.number(name, text)
+    if number < least:
+        raise Trouble(f"{name}={text}: expected {least} or more")
+    return number
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Checks kernels again and again beside many other processes.")
-    parser.add_argument("--load", type=int, default=40, help="how many processes; default: 40")
-    parser.add_argument("--runs", type=int, default=20, help="of each kernel; default: 20")
-    parser.add_argument("--at-once", type=int, default=1, help="how many checks run side by side; default: 1")
+    parser.add_argument("--load", default="40", help="how many processes; default: 40")
+    parser.add_argument("--runs", default="20", help="of each kernel; default: 20")
+    parser.add_argument("--at-once", default="1", help="how many checks run side by side; default: 1")
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help="default: ours, and an imitated tree of 2020")
     args = parser.parse_args()
+    n_load, runs, at_once = _at_least("LOAD", args.load, 0), _at_least("RUNS", args.runs, 1), _at_least("AT_ONCE", args.at_once, 1)
     with tempfile.TemporaryDirectory(prefix="shrimpy-") as folder:
         imitated = Path(folder, "of-2020")
         kernels = args.kernels or ["", str(trees.of_2020_with_fry(imitated))]
         try:
             prepared = [scene.kernel_at(one) for one in kernels]
-            with load(args.load):
-                rows = try_often(prepared, args.runs, args.at_once)
+            with load(n_load):
+                rows = try_often(prepared, runs, at_once)
         finally:
             if not args.kernels:
                 tree.discard(str(imitated))
     print(text.table(["KERNEL", "SECONDS", "", "VERDICT, AGAINST THE FIRST", "BESIDES"], rows), end="")
     n_other = sum(row[3] != _SAME for row in rows)
-    print(f"{len(rows) - n_other} of {len(rows)} runs, {args.at_once} at once beside {args.load} processes, had the first's verdict")
+    print(f"{len(rows) - n_other} of {len(rows)} runs, {at_once} at once beside {n_load} processes, had the first's verdict")
     return 1 if n_other else 0
 
 

@@ -11,9 +11,8 @@ from shrimpy.memory.readers import PAGE
 from shrimpy.memory.riscv import signed
 from shrimpy.spec import AT_ONCE, FORKS, INIT, ORDER, SEGMENT_PAGES, SEGMENTS, Cell, Differs, Do, Op, Page
 
-from . import player
 from .family import NONCES, SEGMENT_KEY, Differing, Family
-from .player import Letter
+from .player import Letter, Said
 
 _FLAGS = sv39.V | sv39.R | sv39.W | sv39.X | sv39.U
 _EXACTLY = sv39.V | sv39.R | sv39.W | sv39.U
@@ -264,7 +263,7 @@ class Comparison:
         page.words.update(enumerate(words))
         self._ram.set_words(frame, words)
 
-    def _stamped(self, touch: _Touch, at: int, seen: player.Said) -> None:
+    def _stamped(self, touch: _Touch, at: int, seen: Said) -> None:
         """What a process has loaded from word `at` of each page; then it has stored its own."""
         for n, cell in enumerate(touch.cells):
             expected = self._model.word_at(cell, at)
