@@ -230,6 +230,8 @@ STOP = "make: *** [Makefile:9: kernel/kernel] Error 1\n"
     ("Makefile:7: *** missing separator.  Stop.\n", "Makefile:7: *** missing separator.  Stop."),
     ("make: *** No rule to make target 'kernel/nosuch.o', needed by 'kernel/kernel'.  Stop.\n",
      "make: *** No rule to make target 'kernel/nosuch.o', needed by 'kernel/kernel'.  Stop."),
+    ("(standard_in) 1: syntax error\nmake: *** No rule to make target 'mkfs/mkfs.c', needed by 'mkfs/mkfs'.  Stop.\n",
+     "make: *** No rule to make target 'mkfs/mkfs.c', needed by 'mkfs/mkfs'.  Stop."),
     ("gcc -o a a.c\na.c:1:10: fatal error: nosuch.h: No such file or directory\ncompilation terminated.\n" + STOP,
      "a.c:1:10: fatal error: nosuch.h: No such file or directory"),
     (LD_WARNING + "riscv64-unknown-elf-ld: region `ram' overflowed by 4096 bytes\n" + STOP,

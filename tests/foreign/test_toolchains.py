@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def test_what_a_build_lacks():
             "cat: notes: No such file or directory\n")
     assert toolchain.lacking(said) == [Lack("header", "assert.h"), Lack("header", "cstddef"), Lack("tool", "g++"),
                                        Lack("tool", "objdump")]
+
+
+def test_a_makefile_reads_the_version_of_the_qemu_that_is_here():
+    with toolchain.standing_in() as folder:
+        asked = [subprocess.run([qemu, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+                 for qemu in (folder / "qemu-system-riscv64", tools.qemu())]
+    assert asked[0] == asked[1]
 
 
 @pytest.mark.parametrize("lack, package", [

@@ -333,9 +333,9 @@ _ERRORS = tuple(re.compile(one, re.I) for one in (
     r"file format not recognized|^\S*\bld: ",
     r"missing separator|unterminated|recipe commences|\*\*\* (?!\[|no rule)",
     r"not found|no such file|permission denied|exec format error|cannot execute|bad interpreter",
+    r"no rule to make target",
     r"assertion .*failed|syntax error|can't locate|^\s*[\w.]*(error|exception)\b:|segmentation fault|core dumped|killed|"
     r"no space left|file size limit",
-    r"no rule to make target",
     r"\b(error|errors|fail|failed|failure|fatal|panic|invalid|unknown|unrecogni[sz]ed)\b",
 ))
 _STOPPED = re.compile(r"^\S*make\S*: \*\*\* \[", re.M)

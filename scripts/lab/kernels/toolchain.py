@@ -49,7 +49,7 @@ _MARCH = '[ -n "$march@MORE@" ] && [ -z "@MORE@" ] || set -- "$@" "${march:--mar
 # What `make qemu` starts: it leaves its words, where it was started first, in a file. What is asked about is answered.
 _QEMU = """\
 #!/bin/sh
-case " $* " in *version\\ *) echo "QEMU emulator version @VERSION@"; exit;; *help\\ *) exit;; esac
+case " $* " in *version\\ *) echo @VERSION@; exit;; *help\\ *) exit;; esac
 { printf '%s\\0' "$PWD"; printf '%s\\0' "$@"; } >"$SHRIMPY_TREE/@SAYS@"
 """
 
@@ -183,8 +183,7 @@ def standing_in(always: Sequence[str] = (), kernel: Sequence[str] = (), extensio
         for tool in ("cc", "gcc", "g++", "c++"):
             if always and (real := _found(tool)):
                 _write(folder / tool, _compiler(real, always))
-        version = ".".join(map(str, tools.qemu_version()))
-        _write(folder / "qemu-system-riscv64", _QEMU.replace("@VERSION@", version).replace("@SAYS@", SAYS))
+        _write(folder / "qemu-system-riscv64", _QEMU.replace("@VERSION@", shlex.quote(tools.qemu_says())).replace("@SAYS@", SAYS))
         _write(folder / "sudo", _SUDO)
         if not shutil.which("qemu-img"):
             _write(folder / "qemu-img", _QEMU_IMG)
