@@ -95,6 +95,13 @@ def test_what_its_make_qemu_boots_is_built_and_booted(tiny, edits, how, elf, dis
         assert (kernel.ram_bytes, kernel.cpus) == (64 << 20, 2)
 
 
+def test_what_a_failed_command_leaves_half_made_is_no_disk(tiny):
+    """Its mkfs has no room for a program with the macros that we add: it is built without them, and not the half of a disk taken."""
+    lab = tiny((r"mkfs\.pl \$\(PROGRAMS\)\n\tperl", "mkfs.pl extra.o\n\techo half >$@; ! grep -q debug_macinfo extra.o && perl"),
+               (r"\Z", "extra.o: extra.c\n\t$(CC) -g -c -o $@ $<\n"), **{"extra.c": "#define EXTRA 1\nint extra = EXTRA;\n"})
+    assert prepared(lab).disks[0].stat().st_size > 1024
+
+
 def test_a_raw_kernel_is_booted_as_the_elf_that_it_is_made_of(tiny):
     lab = tiny(("^qemu: ", "kernel.bin: kernel/kernel\n\t$(TOOLPREFIX)objcopy -O binary $< $@\nqemu: kernel.bin "),
                (r"-kernel \S+", "-kernel kernel.bin"))

@@ -28,6 +28,7 @@ _QEMU_BY_PATH = re.compile(r"/qemu-system-riscv64: (not found|No such file or di
 _EXTENSION = re.compile(r"\bextension `(z\w+)' required")
 _DRY_S = 30.0  # of reading a Makefile, which may have anything computed; a build has what is left of sandbox.LIMITS, twice
 _MOST_ROUNDS = 4
+_WHOLE = "--eval=.DELETE_ON_ERROR:"  # what a command leaves half made the next round would take for made
 _MOST_STAND_INS = 60
 _NEEDED = ("init", "sh")
 
@@ -198,7 +199,7 @@ class _Build:
         with standing_in([f"-Wno-error={one}" for one in self._passed], self._debug, self._extensions,
                          self._toolchain) as tools_folder:
             start = time.monotonic()
-            done = run_make(self._copy, self._folder, "--output-sync=target", f"-j{jobs}", *options, *kept, *variables, *goal,
+            done = run_make(self._copy, self._folder, "--output-sync=target", _WHOLE, f"-j{jobs}", *options, *kept, *variables, *goal,
                             tools=tools_folder, limit_s=max(1.0, min(sandbox.LIMITS.seconds, self._left_s)))
             self._left_s -= (time.monotonic() - start) * share()
             return done
