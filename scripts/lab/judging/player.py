@@ -42,7 +42,7 @@ MEMBERS = 5                 # slots for processes that are told what to do, as i
 HELPER = MEMBERS
 CONDUCTOR, NOBODY = MEMBERS + 3, MEMBERS + 4
 _USUAL = ("forktest", "grind", "stressfs", "usertests")    # programs that xv6 has
-_MAIL = 0x3000              # where player.ld puts it
+_MAIL = 0x3000              # where player.ld puts it, above the program's start
 _WORD = (1 << 64) - 1
 _SHARES = frozenset(f"-DSYS_{call}" for call in ("shmget", "shmat", "shmdt", "shmctl"))
 
@@ -64,7 +64,7 @@ _REGISTERS = re.compile(r"^\s*pc\s+([0-9a-f]+).*?^\s*satp\s+([0-9a-f]+)", re.M |
 class Program:
     """The player, for one kernel. name: what it is called on the disk, anew each time; other: what it is called there as well, as
     a program of the tree's own is; broken: the name of one that cannot be loaded; data: that of a file of two pages, which are
-    `written`; code: its first segment; shares: whether the kernel has System V's calls for shared memory."""
+    `written`; code: its first segment, which is at begins; shares: whether the kernel has System V's calls for shared memory."""
 
     name: str
     other: str
@@ -74,6 +74,7 @@ class Program:
     code: bytes
     written: bytes
     shares: bool = False
+    begins: int = 0
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -117,15 +118,16 @@ def build(kernel: Kernel, known: Facts, folder: Path, typed: bool = False) -> Pr
     build."""
     name, broken, data = (scenarios.a_name() for _ in range(3))
     other = secrets.choice([one for one in _USUAL if kernel.has_program(one)] or [scenarios.a_name()])
-    words = ["-Wno-unused-function", f"-I{_CALLS}", f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}", f"-DNAME={len(other)}",
-             f'-DOTHER="{other}"', f'-DBROKEN="{broken}"', f'-DDATA="{data}"', f"-DTYPED={typed:d}"]
+    begins = scenarios.begins(kernel)
+    words = ["-Wno-unused-function", f"-I{_CALLS}", scenarios.placed(begins), f"-DFRY={known.fry:#x}", f"-DSHRIMP={known.shrimp:#x}",
+             f"-DNAME={len(other)}", f'-DOTHER="{other}"', f'-DBROKEN="{broken}"', f'-DDATA="{data}"', f"-DTYPED={typed:d}"]
     numbers = scenarios.numbers(kernel)
     shares = {word.partition("=")[0] for word in numbers} >= _SHARES
     numbers = [word for word in numbers if shares or word.partition("=")[0] not in _SHARES]
     file = scenarios.compiled(_SOURCES / "player.c", _SOURCES / "player.ld", [*words, *numbers], folder).read_bytes()
     first = next(one for one in Elf(file).segments if one.is_load)
     code = file[first.offset:first.offset + first.file_size]
-    return Program(name, other, broken, data, file, code, secrets.token_bytes(2 * PAGE), shares)
+    return Program(name, other, broken, data, file, code, secrets.token_bytes(2 * PAGE), shares, begins)
 
 
 def equip(kernel: Kernel, program: Program, folder: Path) -> Kernel:
@@ -220,6 +222,7 @@ class Player:
         self.names = (program.name, program.other)
         self.path = program.other.encode().ljust(16, b"\0")    # as exec takes it
         self.written = program.written
+        self._mail_va = program.begins + _MAIL
         self.ram = Ram(machine.ram_file)
         self.view = View(self.ram, known.info)
         self._number = 0
@@ -229,7 +232,7 @@ class Player:
     def _await_conductor(self) -> Proc:
         for _ in self.while_it_works(what="the player to begin"):
             for one in self.view.processes():
-                mail = self.ram.leaf(one.root, _MAIL) if one.root and self.runs_player(one) else None
+                mail = self.ram.leaf(one.root, self._mail_va) if one.root and self.runs_player(one) else None
                 if mail and self._said(mail[0], 0)[0] == one.pid:
                     return one
         raise AssertionError
@@ -240,7 +243,7 @@ class Player:
             found = self.ram.leaf(process.root, va)
             return found[0] if found and found[1] & sv39.U else None
         try:
-            return scenarios.has_code(self._program.code, 0, place, self.ram.read)
+            return scenarios.has_code(self._program.code, self._program.begins, place, self.ram.read)
         except ReadError:
             return False
 
@@ -315,14 +318,14 @@ class Player:
 
     def runs_program(self, pc: int) -> bool:
         """Whether a pc is one of the program's, in user mode: no kernel has code there."""
-        return pc < len(self._program.code)
+        return self._program.begins <= pc < self._program.begins + len(self._program.code)
 
     def ping(self) -> None:
         """Has whoever could run on the conductor's hart run."""
         self.tell(HELPER, "p")
 
     def _mail(self, alive: Callable[[], object] = lambda: None) -> int:
-        found = self.ram.leaf(self.conductor.root, _MAIL)
+        found = self.ram.leaf(self.conductor.root, self._mail_va)
         if found is None:
             alive()
             raise NoAnswer("the player's mailbox is not mapped any more")

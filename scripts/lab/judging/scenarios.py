@@ -41,6 +41,7 @@ _CALLS = ("fork", "exit", "wait", "pipe", "read", "kill", "exec", "getpid", "sbr
           "fstat", "dup", "uptime", "chdir", "unlink", "link", "mkdir", "mknod", "sleep", "pause", *_SEGMENTS)
 _MOST_HEADER = 1 << 20  # bytes
 _PT_LOAD = 1
+_HIGHEST_START = 1 << 20  # of programs that begin above 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def equip(kernel: Kernel, folder: Path, typed: bool = False) -> tuple[Kernel, Ca
         raise Trouble("this kernel has no disk")
     image, names, nonce = folder / "disk", (a_name(), a_name()), secrets.token_hex(8)
     calls = numbers(kernel)
-    words = [*calls, f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"', f"-DTYPED={typed:d}"]
+    words = [*calls, placed(begins(kernel)), f'-DNONCE="{nonce}"', f'-DHIGH="{names[1]}"', f"-DTYPED={typed:d}"]
     programs = [compiled(_SOURCES / f"{one}.c", _SOURCES / "program.ld", words, folder) for one in (PROGRAM, _HIGH)]
     fit = tuple(one for one in SCENARIOS if all(any(word.startswith(f"-DSYS_{call}=") for word in calls) for call in one.needs))
     cast = Cast(names, nonce, (Elf.load(programs[0]), Elf.load(programs[1])), fit, typed)
@@ -251,9 +252,32 @@ def numbers(kernel: Kernel) -> list[str]:
     return []
 
 
+def begins(kernel: Kernel) -> int:
+    """Where programs begin, by those on the kernel's first disk: some leave the pages at address 0 out, so that whoever follows a
+    null pointer faults, and their exec loads nothing there. 0 where that cannot be read; raises Trouble as disk.Image does."""
+    try:
+        image = disk.Image(kernel.disks[0].read_bytes())
+        return min((_first_address(image.start(name)) for name in NEEDED), default=0)
+    except (struct.error, IndexError):
+        return 0
+
+
+def _first_address(start: bytes) -> int:
+    """Where the first page of a program begins, given the start of its file; 0 where that says nothing of the kind."""
+    first, (size, count) = struct.unpack_from("<Q", start, 32)[0], struct.unpack_from("<HH", start, 54)
+    headers = range(first, first + size * count, size or 1)
+    places = [struct.unpack_from("<Q", start, at + 16)[0] for at in headers if struct.unpack_from("<I", start, at)[0] == _PT_LOAD]
+    return at if (at := min(places, default=0)) % PAGE == 0 and at < _HIGHEST_START else 0
+
+
+def placed(at: int) -> str:
+    """The word for a compiler by which compiled() has a program begin at an address."""
+    return f"-Wl,--defsym=BEGINS={at:#x}"
+
+
 def compiled(source: Path, script: Path, words: Sequence[str], folder: Path) -> Path:
     """A program for the guest, made in folder of one of our C files by one of our linker scripts. words: more for the compiler,
-    such as numbers(). Raises Trouble when it does not build."""
+    such as numbers(), and placed(). Raises Trouble when it does not build."""
     command = [cross_prefix() + "gcc", "-Wall", "-Os", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany",
                "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pie", "-no-pie", "-fno-tree-loop-distribute-patterns",
                "-fno-asynchronous-unwind-tables", "-nostdlib", "-static", "-s", f"-Wl,-T,{script}",

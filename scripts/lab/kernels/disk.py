@@ -63,6 +63,12 @@ class Image:
         """Whether an inode is a plain file's."""
         return self._kind(number) == _FILE
 
+    def start(self, name: str) -> bytes:
+        """The first block of a file in the root directory; nothing where there is no such file."""
+        number = self.names().get(name)
+        block = self._word(self._inode_at(number) + self._format.blocks) if number else 0
+        return bytes(self.data[self._block(block):][:self.block_size]) if block else b""
+
     def add(self, name: str, content: bytes) -> None:
         """A new file in the root directory; what has its name there goes. Raises Trouble when it does not fit."""
         most = self._format.n_direct * self.block_size
