@@ -4,13 +4,15 @@ import dataclasses
 
 import pytest
 from judging import failed_rules, statuses
-from machine import (BASE, CPUS, FTABLE, KEPT, PAGE, PROC_SIZE, STATES, Machine, array, family,
+from machine import (BASE, CPUS, FTABLE, KEPT, PAGE, PROC_SIZE, R, STATES, W, Machine, array, family,
                      fields, pointer)
 from shrimpy.kernel import WANTED, Kernel, wanted_variables
 from shrimpy.kernel.debuginfo import Field, Symbol, Type
 from shrimpy.memory.elf import Range
 from shrimpy.memory.readers import BytesReader
 from shrimpy.rules import PASS, evaluate
+from shrimpy.snapshot.model import Hart, Stop
+from shrimpy.snapshot.taking import take
 
 SPINLOCK = Type("struct", 24, "spinlock")
 
@@ -373,6 +375,35 @@ def test_calls_are_those_on_the_kernel_stack():
     names = ["sched", "sleep", "bread", "readi", "exec", "sys_exec", "syscall", "usertrap"]
     m.calls(m.processes[4], names)
     assert m.snapshot().process(4).calls == tuple(names)
+
+
+def in_a_table_of_its_own(m, p):
+    """Its kernel stack is mapped in a kernel table that only this process has, as labs have it; returns that table's root."""
+    root = m.alloc()
+    change(m, structs={"proc": {**m.info.structs["proc"], "kpagetable": Field(168, pointer())}})
+    m.field(p, "kpagetable", root)
+    m.map(root, p.kstack, m.unmap(m.kernel_root, p.kstack), R | W)
+    return root
+
+
+def test_the_stack_of_a_process_with_a_kernel_table_of_its_own_is_followed():
+    m = family()
+    names = ["sched", "sleep", "bread", "readi", "exec", "sys_exec", "syscall", "usertrap"]
+    m.calls(m.processes[4], names)
+    in_a_table_of_its_own(m, m.processes[4])
+    assert m.snapshot().process(4).calls == tuple(names)
+
+
+def test_the_stack_of_a_hart_on_a_kernel_table_of_its_own_is_followed():
+    m = family()
+    p = m.processes[4]
+    m.state(p, "RUNNING", ["kfree", "exec", "sys_exec", "syscall", "usertrap"])
+    root = in_a_table_of_its_own(m, p)
+    m.info.learnt["panic"] = "kfree"
+    ra, sp, fp = (m.get(p.address + m.info.field("proc", "context").offset + 8 * n) for n in range(3))
+    hart = Hart(0, privilege="S", satp=8 << 60 | root >> 12, pc=ra, function="kfree")
+    taken = take(m.reader(), m.info, Stop(hart=0), [hart], registers={0: {1: ra, 2: sp, 8: fp}})
+    assert taken.harts[0].calls == ("kfree", "exec", "sys_exec", "syscall", "usertrap")
 
 
 def test_a_process_that_never_ran_waits_in_forkret():

@@ -126,6 +126,15 @@ class Slots(Variables):
         the saved registers, which may be stale."""
         return [(name, value) for name, _, value in self.words_of_proc(process.address)]
 
+    def tables_beside(self, process: Proc) -> List[int]:
+        """Page tables that a process has beside its program's: some kernels have one of their own for each."""
+        kind = processes.shape(self.info)
+        root = kind.direct("root") if kind else None
+        if kind is None or root is None or root.type.kind != "ptr":
+            return []
+        return [word(process.data, f.offset, 8) for f in self.info.structs.get(kind.struct, {}).values()
+                if f.type == root.type and f.offset != root.offset]
+
     def words_of_proc(self, address: int) -> List[Tuple[str, int, int]]:
         """(field's name, where it is, what it is) of the same words."""
         kind = processes.shape(self.info)

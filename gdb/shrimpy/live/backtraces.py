@@ -39,7 +39,7 @@ def _of_hart(taken: Snapshot, hart: Hart, registers: Registers, reader: Reader) 
         names, _ = _of_program(process, registers.get(SEPC, 0), registers, reader)
         return Calls(hart.hart, hart.pid, (*names[:1], *names[-1:], hart.function or "uservec"), True)
     top = process.kstack + PAGE if process and process.kstack else None
-    stack = Unwinder(reader, info, stack_at(taken.kernel_table)).follow(hart.pc, registers, True, top)
+    stack = Unwinder(reader, info, stack_at(taken.kernel_table, reader, [sv39.root_of(hart.satp)])).follow(hart.pc, registers, True, top)
     names = backtrace.of_kernel(stack, stop.inlined) or (f"{hart.pc:#x}",)      # before the kernel's first instruction
     if not stack.whole or process is None or process.trapframe is None or names[0] in OUTERMOST - {FROM_USER}:
         return Calls(hart.hart, hart.pid, names, stack.whole)

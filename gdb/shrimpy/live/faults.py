@@ -73,7 +73,8 @@ def _in_kernel(taken: Snapshot, hart: Hart, registers: Registers, reader: Reader
     cause = registers.get(SCAUSE)
     if cause is None and not taken.stop.panicked or cause is not None and cause & INTERRUPT:
         return None
-    frames = Unwinder(reader, info, stack_at(taken.kernel_table)).follow(hart.pc, registers, True, _top(taken, hart)).frames
+    places = stack_at(taken.kernel_table, reader, [sv39.root_of(hart.satp)])
+    frames = Unwinder(reader, info, places).follow(hart.pc, registers, True, _top(taken, hart)).frames
     interrupted = next((frame for frame in frames[1:] if frame.exact), None)
     if interrupted is None:
         return None

@@ -6,7 +6,7 @@ import dataclasses
 import gc
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Callable, Dict, Iterator, List, Mapping as Map, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping as Map, NamedTuple, Optional, Sequence, Tuple
 
 from .. import words
 from ..kernel import FreeWalk, Kernel, Proc, guard_of, panic, rsw_names, segments as kept
@@ -329,7 +329,7 @@ class _Taking:
         """The calls of a process, None of one that is running; notes the panic that it is in."""
         if p.state == "RUNNING" or not any(p.context):
             return None
-        stack = self.kernel.stack(p, self.kernel_places.find)
+        stack = self.kernel.stack(p, self.kernel_places.or_in(self.reader, self.kernel.tables_beside(p)))
         self._note_panic(stack)
         return stack.names if stack.whole else None
 
@@ -340,7 +340,9 @@ class _Taking:
         found = []
         for hart in harts:
             if hart.pc is not None and hart.privilege != "U" and hart.hart in registers:
-                stack = self.unwinder.follow(hart.pc, registers[hart.hart], True, tops.get(hart.pid or -1))
+                places = self.kernel_places.or_in(self.reader, [sv39.root_of(hart.satp)])
+                stack = Unwinder(self.reader, self.kernel.info, places).follow(
+                    hart.pc, registers[hart.hart], True, tops.get(hart.pid or -1))
                 hart = dataclasses.replace(hart, calls=self._note_panic(stack))
             found.append(hart)
         return tuple(found)
@@ -368,9 +370,9 @@ class _Taking:
         return dataclasses.replace(stop, pid=pid, panicked=panicked)
 
 
-def stack_at(table: KernelTable) -> StackAt:
-    """Where a kernel's stacks are, as stacks.Unwinder asks: by the kernel's own table."""
-    return _Places(table.mappings).find
+def stack_at(table: KernelTable, reader: Reader, roots: Iterable[Optional[int]]) -> StackAt:
+    """Where a kernel's stacks are, as stacks.Unwinder asks: by the kernel's own table, else by those with these roots."""
+    return _Places(table.mappings).or_in(reader, roots)
 
 
 class _Places:
@@ -383,6 +385,19 @@ class _Places:
         """(pa, bytes mapped there and after in one run), or None."""
         m = self._mappings.at(va)
         return None if m is None else (m.pa + va - m.va, m.va + m.n_pages * PAGE - va)
+
+    def or_in(self, reader: Reader, roots: Iterable[Optional[int]]) -> StackAt:
+        """find(), and else where tables of these roots map it: some kernels have a table for each process, and its stack in no
+        other."""
+        further = [root for root in roots if root]
+
+        def find(va: int) -> Optional[Tuple[int, int]]:
+            found = self.find(va)
+            if found is not None:
+                return found
+            pas = (sv39.translate(reader, root, va).pa for root in further)
+            return next(((pa, PAGE - va % PAGE) for pa in pas if pa is not None), None)
+        return find
 
 
 _Uses = Tuple[Tuple[int, User, int], ...]
