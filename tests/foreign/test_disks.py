@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import Trouble
-from lab.kernels import disk
+from lab import ROOT, Trouble
+from lab.judging import scenarios
+from lab.kernels import disk, tree
+from shrimpy.memory.elf import Elf
 
 BLOCK = 1024
 FILES = {"init": 3000, "sh": 9000, "usertests": 30000, "README": 700}
@@ -101,6 +103,23 @@ def test_where_it_cannot_grow_our_programs_take_the_place_of_the_largest_that_no
 def test_blocks_that_are_not_listed_one_by_one_are_said_to_be(tmp_path, form):
     with pytest.raises(Trouble, match="inodes of another format than a length and block numbers"):
         added(tmp_path, form.image())
+
+
+@pytest.mark.parametrize("at", [0, 0x3000])
+def test_our_programs_begin_where_those_on_the_disk_do(tmp_path, at):
+    source = ROOT / "scripts/scenarios"
+    program = scenarios.compiled(source / "shrimphigh.c", source / "program.ld", [scenarios.placed(at)], tmp_path)
+    image = disk.Image(Format().image())
+    for name in ("init", "sh"):
+        image.add(name, program.read_bytes())
+    (tmp_path / "image").write_bytes(image.data)
+    assert scenarios.begins(tree.Kernel("lab", tmp_path / "kernel", (tmp_path / "image",))) == at
+    assert min(one.vaddr for one in Elf.load(program).segments if one.is_load) == at
+
+
+def test_files_that_are_no_programs_say_nothing_of_where_programs_begin(tmp_path):
+    (tmp_path / "image").write_bytes(Format().image())
+    assert scenarios.begins(tree.Kernel("lab", tmp_path / "kernel", (tmp_path / "image",))) == 0
 
 
 def test_no_file_system_is_said_to_be_none(tmp_path):

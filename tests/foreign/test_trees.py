@@ -95,6 +95,15 @@ def test_a_lab_done_right_passes_with_fry_from_its_memlayout(make, tmp_path):
     assert done.returncode == 0 and "drawn: " in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.soak
+def test_a_tree_without_pages_at_address_0_passes(make, tmp_path):
+    """Who follows a null pointer faults there: all programs begin at 0x3000, and exec takes no other."""
+    lab = trees.imitate(tmp_path / "lab", [("user/user.ld", r"  \. = 0;", "  . = 0x3000;"),
+                                           ("kernel/exec.c", r"end > SHRIMP \|\|", "end > SHRIMP || ph->vaddr < 0x3000 ||")])
+    done = make("check", f"KERNEL={lab}", "ONLY=exec,memory,play")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_demo_of_a_tree_without_fry_says_why_it_draws_nothing(make, tmp_path):
     done = make("demo", f"KERNEL={trees.plain(tmp_path / 'lab')}")
     assert done.returncode == 2 and "defines no FRY" in done.stdout
