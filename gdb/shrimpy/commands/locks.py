@@ -8,6 +8,7 @@ from ..kernel import Kernel, locks
 from ..kernel.stacks import Unwinder
 from ..live import stop
 from ..live.session import session
+from ..memory import sv39
 from ..memory.readers import PAGE, Reader
 from ..show import locks as said
 from ..snapshot import Snapshot
