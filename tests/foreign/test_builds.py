@@ -149,6 +149,16 @@ def test_a_program_that_does_not_compile_costs_the_program_only(tiny):
     assert not prepared(lab).unbuilt
 
 
+def test_a_file_that_is_not_there_and_a_program_that_a_newer_compiler_warns_of_cost_the_file_only(tiny):
+    """The warning is met once there is something in the file's place: the shell must not count as one that does not compile."""
+    lab = tiny((r"\Z", "user/_sh: user/sh.c\n\t$(CC) -Wall -Werror -c -o $@ $<\n"),
+               (r"\A", "PROGRAMS = README user/_sh\n"), ("^(.*perl )mkfs.pl", r"\1mkfs.pl"),
+               **{"user/sh.c": "void forever(void) { forever(); }\n"})
+    kernel = prepared(lab)
+    assert {one.name for one in kernel.unbuilt} == {"README"}
+    assert any("-Wno-error=infinite-recursion" in note for note in kernel.notes)
+
+
 def test_a_kernel_that_does_not_compile_is_not_built(tiny):
     lab = tiny(**{"kernel/main.c": "int broken = nosuch;\n"})
     with pytest.raises(NotBuilt, match=r"lab does not build: kernel/main.c:1:14: error: .nosuch. undeclared"):

@@ -170,11 +170,11 @@ class _Build:
                 return goal, done
         return (), self._make(())
 
-    def _make(self, goal: Sequence[str]) -> sandbox.Done:
+    def _make(self, goal: Sequence[str], *options: str) -> sandbox.Done:
         """Makes goal. Errors that are only a newer compiler's warnings are let pass."""
         jobs = sandbox.JOBS
         while True:
-            done = self.once(goal, jobs)
+            done = self.once(goal, jobs, *options)
             if _QEMU_BY_PATH.search(done.output):
                 done = dataclasses.replace(done, status=0)  # all that it needs is there
             if not done.status or done.overrun:
@@ -193,6 +193,9 @@ class _Build:
 
     def once(self, goal: Sequence[str], jobs: int, *options: str) -> sandbox.Done:
         (self._copy / SAYS).unlink(missing_ok=True)
+        for path in (self._folder / name for name in self._stand_ins):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
         kept = [word for name in self._stand_ins for word in ("-o", name)]
         variables = [f"TOOLPREFIX={self._toolchain.prefix if self._toolchain else cross_prefix()}", "QEMU=qemu-system-riscv64",
                      *self._named]
@@ -223,19 +226,15 @@ class _Build:
             dry = self.once(goal, 1, "-n", "-k")
             if not self._stand_ins and self._kernel_fails(dry.output):
                 return (), first
-            whole = self.once(goal, sandbox.JOBS, "-k")
+            whole = self._make(goal, "-k")
             missing = [name for name in self._missing_of_disk(whole.output, dry.output) if name not in self._stand_ins]
             if any(name.rpartition("/")[2].lstrip("_") in _NEEDED for name in missing):
                 return (), first  # nothing could be run
             if not missing or len(self._stand_ins) + len(missing) > _MOST_STAND_INS:
                 return tuple(unbuilt), first
-            for name in missing:
-                unbuilt.append(Unbuilt(name, _with_package(_error_about(name, whole.output))))
-                path = self._folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"")
+            unbuilt += (Unbuilt(name, _with_package(_error_about(name, whole.output))) for name in missing)
             self._stand_ins += missing
-            done = self.once(goal, 1)
+            done = self._make(goal)
             if not done.status:
                 return tuple(unbuilt), sandbox.Done(0, first.output + done.output)
         return tuple(unbuilt), first
