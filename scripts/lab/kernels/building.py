@@ -185,7 +185,7 @@ class _Build:
             # A compiler stops at the first file it rejects, so names come one by one.
             said = set(re.findall(r"\berror: .*\[-W(?:error=)?([a-z0-9+-]+)=?[0-9]*\]", done.output))
             names = said - _SLIPS - {"error"} - set(self._passed)
-            if not names and jobs == 1:
+            if not names and (jobs == 1 or options):
                 return done
             if not names:
                 jobs = 1  # some Makefiles are only fit for that
