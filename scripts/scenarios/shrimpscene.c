@@ -639,6 +639,6 @@ int main(int argc, char **argv) {
   else if (is(name, "heap"))
     heap();
   else
-    cannot("play what it does not know");
+    cannot("play: its argv[1] is not what was typed; look at how exec passes arguments");
   return 0;
 }
