@@ -135,6 +135,15 @@ def test_lines_back_take_few_machines_and_lead_where_instructions_do(recorded, a
     assert again == said and many > few + 2
 
 
+@pytest.mark.soak
+def test_machines_that_stand_by_lead_where_new_ones_do(recorded, ask):
+    chance, commands = random.Random(7), ["break mappages", "continue", "continue"]
+    for _ in range(2):
+        commands += ["reverse-stepi 3", *LOOK, "reverse-stepi 70", *LOOK, "reverse-next", *LOOK, "xv6-back-continue", *LOOK,
+                     f"xv6-goto {chance.randrange(1_500_000, recorded.end)}", *LOOK, "xv6-goto END", "reverse-stepi", *LOOK]
+    assert ask(*commands, ahead=True) == ask(*commands)
+
+
 def test_what_people_ask_is_answered_on_a_recording_wherever_it_stands(ask):
     there = ("xv6-fault 1", "xv6-vmprint 1", "xv6-vmprint -json 1", "xv6-locks", "xv6-find -json 'init: starting'", "xv6-vmmap 1",
              "xv6-harts -bt")
