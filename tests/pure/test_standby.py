@@ -10,7 +10,7 @@ from lab import Trouble
 from lab.replay.place import Interrupted
 from lab.replay.standby import EARLY, FAR, NEAR, Standby
 
-END = 10 * FAR
+END = 100 * FAR
 
 
 class Counter:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from .place import Hit, Place
 
-_NEAR = 4096  # instructions
-MOST = 48  # hits; each costs about as much as some ten thousand instructions
+_NEAR = 1 << 14  # instructions
+MOST = 256  # hits; a machine costs about as much as that many
 
 
 def last(at: Callable[[int], Place], points: Sequence[bytes], before: int) -> Hit | None:

@@ -80,7 +80,7 @@ class _Debugging:
     _points  what GDB has inserted: packets without their Z
     _goal    where the next step back leads instead, if the kit has said so
     _standby machines that are behind, if they are made
-    _steps   how many places before the one that it goes to are seen: ever more while GDB goes back and back
+    _steps   how many places before the one that it goes to are seen
     """
 
     def __init__(self, recording: Recording, gdb: Wire, closing: int, ahead: bool) -> None:
@@ -225,8 +225,8 @@ class _Debugging:
         """A machine at the place before the one where the run stands, and what it saw on its way. There are two places of one
         number where an interrupt is taken."""
         now, vectors = trail.look(self._here), self._here.vectors()
+        self._steps = trail.MORE
         new, seen = self._stepped_to(now.at - 1)
-        self._steps = min(2 * self._steps, trail.MOST)
         if now.pc in vectors:
             while new.count < now.at:
                 seen.append(trail.look(new))
@@ -347,8 +347,8 @@ class _Debugging:
 def _steps_to(place: Place, count: int) -> list[Seen]:
     """What a machine sees on its way to an instruction."""
     seen = []
-    while place.count < count:
-        seen.append(trail.look(place))
+    while (now := trail.look(place)).at < count:
+        seen.append(now)
         place.step()
     return seen
 

@@ -13,6 +13,7 @@ from .. import Trouble
 from .place import Interrupted, Place
 
 NEAR, FAR = 1 << 16, 1 << 24  # instructions: so far before the place that is seen one is to stand, and not farther than that
+_WORTH = 1 << 28  # instructions that take about as long as it takes a machine to boot
 EARLY = 1 << 21  # where another is to stand, for all other places: a kernel has booted so far that its RAM is in use
 _LOOK_S = 0.05
 
@@ -64,7 +65,7 @@ class Standby:
         One that is being made for such a place is waited for. wanted: raises Interrupted where nobody waits any more.
         """
         with self._changed:
-            while self._making is not None and self._making <= count and not any(count - FAR <= at <= count for at in self._ready):
+            while self._making is not None and self._making <= count and not any(count - _WORTH <= at <= count for at in self._ready):
                 self._changed.wait(_LOOK_S)
                 wanted()
             there = [at for at in self._ready if at <= count]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .place import Place
 
-STEPS, MOST = 32, 256  # places that are kept, at first and at most
+STEPS, MORE = 32, 128  # places that are kept: of the way to a place, and once somebody has gone back from there
 _LINE, _LINES = 64, 4  # bytes that GDB reads at once, and how many of these from the stack pointer on
 _SP, _PC = 2, 32  # of the registers in the answer to g
 _REGISTER = 16  # hexadecimal digits of one
