@@ -126,7 +126,10 @@ def test_lines_back_take_few_machines_and_lead_where_instructions_do(recorded, a
         ask(*commands)
         return len(started)
 
-    assert seen("xv6-goto END") == seen("xv6-goto END", "reverse-stepi 5") == seen()     # how it came there is known
+    in_a_vector = "tbreak *&machinevec", "continue", "stepi 12"
+    assert seen("xv6-goto END") == seen()
+    assert seen("xv6-goto END", "reverse-stepi 5") <= seen() + 1    # how it came there is known, if not all that GDB asks there
+    assert seen(*in_a_vector, "reverse-stepi 10") <= seen(*in_a_vector) + 3
     few, said = machines("reverse-next")
     where = re.search(r"pc +0x(\w+)", said[-2])[1]
     assert machines(f"tbreak *0x{where}", "reverse-continue")[1][-2:] == said[-2:]

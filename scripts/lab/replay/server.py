@@ -81,12 +81,16 @@ class _Debugging:
     _goal    where the next step back leads instead, if the kit has said so
     _standby machines that are behind, if they are made
     _steps   how many places before the one that it goes to are seen
+    _also    what GDB asked besides where it had gone back to, the last one last
+    _is_back whether it has gone back, and not on since
     """
 
     def __init__(self, recording: Recording, gdb: Wire, closing: int, ahead: bool) -> None:
         self._recording, self._gdb, self._closing = recording, gdb, closing
         self._standby = Standby(self._fresh) if ahead else None
         self._steps = trail.STEPS
+        self._also: list[bytes] = []
+        self._is_back = False
         self._attach = ATTACH
         self._points: list[bytes] = []
         self._goal: int | None = None
@@ -147,6 +151,8 @@ class _Debugging:
         if self._sight is not None and (said := self._sight.answer(packet)) is not None:
             return said
         if not packet.startswith(_ANYWHERE):
+            if self._is_back and packet not in self._also and trail.is_kept(packet):
+                self._also = [*self._also, packet][-trail.MOST_ASKED:]
             self._arrive()
         said = self._here.ask(packet)
         while packet.startswith(b"qRcmd") and said.startswith(b"O") and said != b"OK":  # what the monitor prints
@@ -170,7 +176,7 @@ class _Debugging:
 
     def _forward(self, packet: bytes) -> bytes:
         self._arrive()
-        self._trail, self._steps = [], trail.STEPS
+        self._trail, self._steps, self._is_back = [], trail.STEPS, False
         here = self._here
         if here.count >= self._recording.end:
             return self._stopped(_TRAP, b"replaylog:end;")
@@ -195,6 +201,7 @@ class _Debugging:
     def _back(self, packet: bytes) -> bytes:
         """The machine as it was before; the old one stays until the new one is there."""
         here = self._count
+        self._is_back = True
         try:
             if self._goal is not None:
                 goal, self._goal = self._goal, None
@@ -224,18 +231,18 @@ class _Debugging:
     def _before(self) -> tuple[Place, list[Seen]]:
         """A machine at the place before the one where the run stands, and what it saw on its way. There are two places of one
         number where an interrupt is taken."""
-        now, vectors = trail.look(self._here), self._here.vectors()
+        now, vectors = self._look(self._here), self._here.vectors()
         self._steps = trail.MORE
         new, seen = self._stepped_to(now.at - 1)
         if now.pc in vectors:
             while new.count < now.at:
-                seen.append(trail.look(new))
+                seen.append(self._look(new))
                 new.step()
             if new.pc() == now.pc:  # it is the same place, and not the one before the interrupt
                 new.close()
                 return self._at_seen(seen.pop()), seen
         elif any(vector + _length(new.ask(b"m%x,1" % vector)) == now.pc for vector in vectors) and new.pc() not in vectors:
-            seen.append(trail.look(new))
+            seen.append(self._look(new))
             new.step()  # the instruction is the vector's first, but the interrupt is not taken yet
         return new, seen
 
@@ -250,7 +257,7 @@ class _Debugging:
         if self._sight is None:
             return
         new, seen = self._at(max(0, self._sight.at - self._steps)), []
-        while (now := trail.look(new)).registers != self._sight.registers or now.at != self._sight.at:
+        while (now := self._look(new)).registers != self._sight.registers or now.at != self._sight.at:
             if now.at > self._sight.at:
                 new.close()
                 raise Trouble(f"the replay differs from the recording at instruction {self._sight.at}")
@@ -270,7 +277,7 @@ class _Debugging:
             return self._stopped(_TRAP, b"replaylog:begin;")
         if not hit.watched:
             new, seen = self._stepped_to(hit.at)
-            before = trail.look(new)
+            before = self._look(new)
             new.next_hit(self._points, hit.at + 1)  # at a trap's vector it is hit once the interrupt is taken
             self._swap(new, seen if new.pc() == before.pc else [*seen, before])
             return self._stopped(_TRAP)
@@ -301,7 +308,18 @@ class _Debugging:
     def _stepped_to(self, count: int) -> tuple[Place, list[Seen]]:
         """As _at(), and what the machine saw on its last steps."""
         new = self._at(max(0, count - self._steps))
-        return new, _steps_to(new, count)
+        return new, self._walk(new, count)
+
+    def _walk(self, place: Place, count: int) -> list[Seen]:
+        """What a machine sees on its way to an instruction, step by step."""
+        seen = []
+        while (now := self._look(place)).at < count:
+            seen.append(now)
+            place.step()
+        return seen
+
+    def _look(self, place: Place) -> Seen:
+        return trail.look(place, self._also)
 
     def _go(self, count: int) -> None:
         """To a place that the kit names: the same machine goes on where that is further on."""
@@ -314,7 +332,7 @@ class _Debugging:
         except Interrupted:
             self._replace(self._count)  # QEMU 7.2 may abort when a machine that was interrupted goes on
             raise
-        self._trail, self._sight = _steps_to(self._here, count), None
+        self._trail, self._sight = self._walk(self._here, count), None
 
     def _replace(self, count: int) -> None:
         """The run stands there, and whoever steps back from there needs no machine for that."""
@@ -342,15 +360,6 @@ class _Debugging:
         """Which machine is seen now: its RAM's file is another than that of the one before."""
         self._arrive()
         return os.fsencode(self._here.machine.ram_file)
-
-
-def _steps_to(place: Place, count: int) -> list[Seen]:
-    """What a machine sees on its way to an instruction."""
-    seen = []
-    while (now := trail.look(place)).at < count:
-        seen.append(now)
-        place.step()
-    return seen
 
 
 def _length(said: bytes) -> int:
