@@ -25,7 +25,8 @@ OLDEST_DAP = (15, 2)    # that the extension gdb-dap takes; GDB has the protocol
 _PORTS = range(20_000, 32_000)  # below those that systems give out (ip(7), ip_local_port_range)
 _LISTENS = "waits? for GDB: `target remote"
 _WRITTEN = {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}
-_COMPILER = {"regexp": r"^  \| (.+?):(\d+):(?:(\d+):)? (?:fatal )?(error|warning): (.*)$",
+# As a kernel that does not build is told of: its first error, and the last lines of GCC and ld.
+_COMPILER = {"regexp": r"^(?:  \| |\w+: [^:]*: )([^:]+):(\d+):(?:(\d+):)? (?:(?:fatal )?(error|warning): |(?=undefined ))(.*)$",
              "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5}
 
 
@@ -103,7 +104,7 @@ def _tasks(place: Place) -> dict[str, Any]:
     compiler = {**in_sources, "owner": "shrimpy build", "pattern": _COMPILER}
     written = {**in_sources, "owner": "shrimpy check", "severity": "warning", "pattern": _WRITTEN}
     machine = {**_task(MACHINE, "launch", *kernel, "--gdb", "--gdb-port", str(place.port)), "isBackground": True,
-               "problemMatcher": [trouble, compiler]}
+               "problemMatcher": [compiler, trouble]}
     # Not VS Code's own command that terminates a task: where that has ended already, it asks which other one to terminate.
     stop = {**_task(STOP, "launch", "--end", "--gdb-port", str(place.port)), "problemMatcher": [],
             "presentation": {"reveal": "never", "close": True}}
