@@ -25,9 +25,6 @@ OLDEST_DAP = (15, 2)    # that the extension gdb-dap takes; GDB has the protocol
 _PORTS = range(20_000, 32_000)  # below those that systems give out (ip(7), ip_local_port_range)
 _LISTENS = "waits? for GDB: `target remote"
 _WRITTEN = {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}
-# As a kernel that does not build is told of: its first error, and the last lines of GCC and ld.
-_COMPILER = {"regexp": r"^(?:  \| |\w+: [^:]*: )([^:]+):(\d+):(?:(\d+):)? (?:(?:fatal )?(error|warning): |(?=undefined ))(.*)$",
-             "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5}
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def _tasks(place: Place) -> dict[str, Any]:
                "pattern": {"kind": "file", "regexp": "^(launch): (.*)$", "file": 1, "message": 2},
                "background": {"activeOnStart": True, "beginsPattern": "^shrimpy: nothing$", "endsPattern": _LISTENS}}
     in_sources = {"source": "shrimpy", "fileLocation": ["autoDetect", str(place.sources)]}
-    compiler = {**in_sources, "owner": "shrimpy build", "pattern": _COMPILER}
+    compiler = {**in_sources, "owner": "shrimpy build", "pattern": _unbuilt(place)}
     written = {**in_sources, "owner": "shrimpy check", "severity": "warning", "pattern": _WRITTEN}
     machine = {**_task(MACHINE, "launch", *kernel, "--gdb", "--gdb-port", str(place.port)), "isBackground": True,
                "problemMatcher": [compiler, trouble]}
@@ -112,6 +109,13 @@ def _tasks(place: Place) -> dict[str, Any]:
     film = {**_task(FILM, "film", *kernel), "problemMatcher": [compiler]}
     live = {**_task(LIVE, "live", *kernel), "isBackground": True, "problemMatcher": [compiler]}
     return {"version": "2.0.0", "tasks": [machine, stop, check, film, live]}
+
+
+def _unbuilt(place: Place) -> dict[str, Any]:
+    """Of how a kernel that does not build is told of: its first error, and the last lines of GCC and ld, which names files of a copy."""
+    copy = re.escape(f"{place.built}/")
+    return {"regexp": rf"^(?:  \| |\w+: [^:]*: )(?:{copy})?([^:]+):(\d+):(?:(\d+):)? (?:(?:fatal )?(error|warning): |(?=undefined ))(.*)$",
+            "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5}
 
 
 def _task(label: str, command: str, *words: str) -> dict[str, Any]:
