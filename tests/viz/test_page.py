@@ -541,6 +541,22 @@ def test_all_of_it_works_in_a_frame_of_another_sites_page_as_in_an_editor(browse
     browser.switch_to.default_content()
 
 
+def test_a_frame_that_may_not_print_says_where_pdf_is_kept(browser, tmp_path: Path):
+    document, framed = tmp_path / "document.json", tmp_path / "framed.html"
+    document.write_text(ft.demo().text(), encoding="utf-8")
+    assert cli.main(["page", str(document), "-o", str(tmp_path / "page.html")]) == 0
+    framed.write_text('<!DOCTYPE html><iframe src="page.html" sandbox="allow-scripts allow-same-origin allow-downloads"></iframe>')
+    page = Chromium(browser, framed.as_uri()).open()
+    browser.switch_to.frame(0)
+    page.until("document.querySelector('#family svg')")
+    before = page.js("return document.title")
+    page.click("#keep-pdf")
+    page.until("document.getElementById('keep-pdf').disabled")
+    assert page.js("return document.title") == before and page.js("return document.getElementById('only')") is None
+    assert b"<svg" in page.kept(tmp_path, "family.svg", lambda: page.click("#keep-svg"))
+    browser.switch_to.default_content()
+
+
 def test_what_a_program_is_called_is_never_markup(shown):
     made = ft.demo()
     made.process(3)["name"] = "</script><b id=x>"
