@@ -370,7 +370,8 @@ def test_where_a_kernel_does_not_build_is_a_problem_whichever_task_says_it(kerne
     told = building.not_built("my labs", "\n".join([
         "kernel/vm.c: In function 'walk':", "kernel/vm.c:12:7: error: unused variable 'a' [-Werror]",
         *"abcdefghij", "kernel/vm.c:3:10: fatal error: no.h: No such file or directory",
-        "riscv64-ld: kernel/vm.o: in function `walk':", f"{tree.ours()}/kernel/vm.c:9: undefined reference to `missing'", "make: *** [Makefile:47] Error 1"]))
+        "riscv64-ld: kernel/vm.o: in function `walk':", f"{tree.ours()}/kernel/vm.c:9: undefined reference to `missing'",
+        "make: *** [Makefile:47] Error 1"]))
     for one in json.loads(vscode.files_of(place(kernel))["tasks.json"])["tasks"]:
         if one["label"] != vscode.STOP:
             said = problems(one, f"{Path(one['command']).name}: {told}")
