@@ -70,7 +70,7 @@ def test_gdb_finds_their_machine_by_their_gdbinit(started, tmp_path):
         gdb.expect(r"memory +QEMU's gdb stub.*FRY +0x3fffffd000, from the memlayout.h")
         gdb.expect(r"\(gdb\) ")
         gdb.sendline("shrimp-check")
-        gdb.expect(r"PASS: \d+ verdicts about 1 processes")
+        gdb.expect(r"PASS: \d+ verdicts about 1 process\b")
         gdb.expect(r"\(gdb\) ")
         gdb.sendline("set confirm off")
         gdb.sendline("quit")

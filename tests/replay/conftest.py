@@ -36,11 +36,11 @@ def place(recorded: recording.Recording) -> Iterator[Callable[[int], Place]]:
 
 @pytest.fixture
 def ask(recorded: recording.Recording) -> Callable[..., list[str]]:
-    """ask(command, ...): what a GDB on the recording prints for each, errors too."""
-    def look(*commands: str, on: recording.Recording = recorded) -> list[str]:
+    """ask(command, ...): what a GDB on the recording prints for each, errors too. ahead: see Server."""
+    def look(*commands: str, on: recording.Recording = recorded, ahead: bool = False) -> list[str]:
         lines = [f"python\ntry: gdb.execute({line!r})\nexcept gdb.error as e: print('error:', e)\nprint('@end@')\nend"
                  for line in commands]
-        with Server(on) as server:
+        with Server(on, ahead) as server:
             said = debugger.batch(on.kernel.elf, ["echo @begin@\\n", *lines], target=server.target, before=BEFORE)
         assert said.status == 0, said.err
         assert server.failure is None

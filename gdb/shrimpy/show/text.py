@@ -238,6 +238,7 @@ def conclusion(snapshot: Snapshot, judged: Sequence[Verdict]) -> Tuple[str, str]
         missing = "this kernel defines no FRY" if snapshot.layout.fry is None else \
             "no process with a FRY page could be judged"
         return "skipped", f"NOT JUDGED: {missing} ({count[PASS]} other verdicts passed)"
-    return "pass", (f"PASS: {count[PASS]} verdicts about {len(snapshot.processes)} processes"
-                    + (f", {count[WARNING]} warnings beyond the handout" if count[WARNING] else "")
+    n = len(snapshot.processes)
+    return "pass", (f"PASS: {count[PASS]} verdicts about {n} process{'es' * (n != 1)}"
+                    + (f", {count[WARNING]} warning{'s' * (count[WARNING] != 1)} beyond the handout" if count[WARNING] else "")
                     + (f", {count[SKIPPED]} skipped" if count[SKIPPED] else ""))

@@ -77,7 +77,7 @@ class Aside:
     def _last(self, argument: bytes) -> bytes:
         """BEFORE;POINT: the number of the last instruction before one that runs into the point, or "none"."""
         before, _, point = argument.partition(b";")
-        hit = search.last(self._fresh, [point], int(before))
+        hit = search.last(self._at, [point], int(before))
         return b"%d" % hit.at if hit else b"none"
 
     def _step(self, _argument: bytes) -> bytes:
@@ -98,6 +98,9 @@ class Aside:
 
     def _fresh(self) -> Place:
         return self._make(self._check)
+
+    def _at(self, count: int) -> Place:
+        return self._fresh().led_to(count)
 
     def _there(self) -> Place:
         self._place = self._place or self._fresh()

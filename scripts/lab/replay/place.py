@@ -80,6 +80,11 @@ class Place:
             self._monitor.close()
         self.machine.stop()
 
+    def wanted_by(self, wanted: Callable[[], object]) -> Place:
+        """The same, when somebody else waits for it from now on."""
+        self._wanted = wanted
+        return self
+
     @property
     def count(self) -> int:
         """How many instructions were executed."""
@@ -138,6 +143,15 @@ class Place:
             here = self.count
         if here != count:
             raise Trouble(f"the replay differs from the recording: expected instruction {count}, found {here}")
+
+    def led_to(self, count: int) -> Place:
+        """The same, after run_to(), or ended."""
+        try:
+            self.run_to(count)
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def set_points(self, points: Iterable[bytes]) -> None:
         """Inserts these breakpoints and watchpoints, as packets that insert them have them after their Z, and no others."""

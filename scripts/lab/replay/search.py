@@ -1,7 +1,7 @@
 """The last time, before some instruction, that the run came to one of some points.
 
-QEMU runs forward only. So a stretch just before the instruction is searched first, then all that is before it, each by a new
-machine. Where hits are many (a loop, an allocator at boot), not every one is gone through: after some hits a later beginning
+QEMU runs forward only. So a stretch just before the instruction is searched first, then all that is before it, each by a
+machine of its own. Where hits are many (a loop, an allocator at boot), not every one is gone through: after some hits a later beginning
 is tried.
 """
 
@@ -11,26 +11,25 @@ from collections.abc import Callable, Sequence
 
 from .place import Hit, Place
 
-_NEAR = 4096  # instructions
-MOST = 48  # hits; each costs about as much as some ten thousand instructions
+_NEAR = 1 << 14  # instructions
+MOST = 256  # hits; a machine costs about as much as that many
 
 
-def last(fresh: Callable[[], Place], points: Sequence[bytes], before: int) -> Hit | None:
+def last(at: Callable[[int], Place], points: Sequence[bytes], before: int) -> Hit | None:
     """The last hit before the instruction `before`; None when there is none.
 
-    fresh   a new machine at the beginning
+    at      a machine at an instruction; it is ended here
     points  packets that insert them, without their Z
     """
     near = max(0, before - _NEAR)
-    return _last_within(fresh, points, near, before) or _last_within(fresh, points, 0, near)
+    return _last_within(at, points, near, before) or _last_within(at, points, 0, near)
 
 
-def _last_within(fresh: Callable[[], Place], points: Sequence[bytes], begin: int, end: int) -> Hit | None:
+def _last_within(at: Callable[[int], Place], points: Sequence[bytes], begin: int, end: int) -> Hit | None:
     """The last hit from one instruction on, before another."""
     latest = None
     while begin < end:
-        with fresh() as place:
-            place.run_to(begin)
+        with at(begin) as place:
             found = place.hits(points, end, MOST)
         latest = found[-1] if found else latest
         if len(found) < MOST:
@@ -39,8 +38,7 @@ def _last_within(fresh: Callable[[], Place], points: Sequence[bytes], begin: int
         begin = found[-1].at + 1
         while end - begin > 1:
             middle = (begin + end) // 2
-            with fresh() as place:
-                place.run_to(middle)
+            with at(middle) as place:
                 found = place.hits(points, end, MOST)
             if not found:
                 end = middle

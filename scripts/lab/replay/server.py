@@ -25,6 +25,7 @@ from .aside import Aside
 from .listening import Listening
 from .place import ATTACH, Interrupted, Place
 from .recording import Recording
+from .standby import Standby
 from .trail import Seen
 from .wire import INTERRUPT, Closed, Wire
 
@@ -36,16 +37,20 @@ _TRAP, _INT = b"T05", b"T02"
 _ANYWHERE = (b"H", b"T", b"?", b"qC", b"qfThreadInfo", b"qsThreadInfo", b"qThreadExtraInfo", b"qSupported", b"qAttached",
              b"qXfer:features", b"vCont?", b"vMustReplyEmpty")  # what has one answer wherever the run stands
 _PREFIX = b"qshrimpy."
+_FORWARD = (b"c", b"C", b"s", b"S", b"vCont;c", b"vCont;C", b"vCont;s", b"vCont;S")
+_MOVES = (*_FORWARD, b"bs", b"bc")
 
 
 class Server(Listening):
     """Serves one GDB after another at `target`, a unix socket, in a thread of its own. A context manager.
 
     failure  the Trouble that ended it, or None
+    ahead    whether machines are made for a step back that nobody has asked for yet: somebody sits there and thinks meanwhile
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, ahead: bool = False) -> None:
         super().__init__(recording.within)
+        self._ahead = ahead
         self._recording = recording
         self.failure: Trouble | None = None
         if recording.kernel.walled:
@@ -59,7 +64,7 @@ class Server(Listening):
     def _serve(self) -> None:
         # QEMU ends with the thread that started it, so that all of them are started here.
         try:
-            self.serve_each(lambda wire: _Debugging(self._recording, wire, self._closing).serve(), Closed, Interrupted)
+            self.serve_each(lambda wire: _Debugging(self._recording, wire, self._closing, self._ahead).serve(), Closed, Interrupted)
         except Trouble as trouble:
             self.failure = trouble
         except ValueError as error:  # in a packet; GDB may have been led astray by a stranger's file
@@ -74,10 +79,18 @@ class _Debugging:
     _trail   the places before that, the last one last, as far as they were seen
     _points  what GDB has inserted: packets without their Z
     _goal    where the next step back leads instead, if the kit has said so
+    _standby machines that are behind, if they are made
+    _steps   how many places before the one that it goes to are seen
+    _also    what GDB asked besides where it had gone back to, the last one last
+    _is_back whether it has gone back, and not on since
     """
 
-    def __init__(self, recording: Recording, gdb: Wire, closing: int) -> None:
+    def __init__(self, recording: Recording, gdb: Wire, closing: int, ahead: bool) -> None:
         self._recording, self._gdb, self._closing = recording, gdb, closing
+        self._standby = Standby(self._fresh) if ahead else None
+        self._steps = trail.STEPS
+        self._also: list[bytes] = []
+        self._is_back = False
         self._attach = ATTACH
         self._points: list[bytes] = []
         self._goal: int | None = None
@@ -98,9 +111,13 @@ class _Debugging:
                 if answer is None:
                     return
                 self._gdb.send(answer)
+                if self._standby and packet.startswith(_MOVES):
+                    self._standby.prepare(self._count)
         finally:
             self._here.close()
             self._aside.close()
+            if self._standby:
+                self._standby.close()
 
     def _next(self) -> bytes | None:
         while not self._gdb.has_one():
@@ -119,7 +136,7 @@ class _Debugging:
             return self._asked[what](argument) if what in self._asked else b""
         if packet in (b"bs", b"bc"):
             return self._back(packet)
-        if name in (b"c", b"C", b"s", b"S") or packet.startswith((b"vCont;c", b"vCont;C", b"vCont;s", b"vCont;S")):
+        if packet.startswith(_FORWARD):
             return self._forward(packet)
         if name in (b"M", b"X", b"G", b"P"):
             return _ERROR
@@ -134,6 +151,8 @@ class _Debugging:
         if self._sight is not None and (said := self._sight.answer(packet)) is not None:
             return said
         if not packet.startswith(_ANYWHERE):
+            if self._is_back and packet not in self._also and trail.is_kept(packet):
+                self._also = [*self._also, packet][-trail.MOST_ASKED:]
             self._arrive()
         said = self._here.ask(packet)
         while packet.startswith(b"qRcmd") and said.startswith(b"O") and said != b"OK":  # what the monitor prints
@@ -157,7 +176,7 @@ class _Debugging:
 
     def _forward(self, packet: bytes) -> bytes:
         self._arrive()
-        self._trail = []
+        self._trail, self._steps, self._is_back = [], trail.STEPS, False
         here = self._here
         if here.count >= self._recording.end:
             return self._stopped(_TRAP, b"replaylog:end;")
@@ -182,10 +201,11 @@ class _Debugging:
     def _back(self, packet: bytes) -> bytes:
         """The machine as it was before; the old one stays until the new one is there."""
         here = self._count
+        self._is_back = True
         try:
             if self._goal is not None:
                 goal, self._goal = self._goal, None
-                self._replace(goal)
+                self._go(goal)
                 return self._stopped(_TRAP)
             if here == 0:
                 return self._stopped(_TRAP, b"replaylog:begin;")
@@ -211,17 +231,18 @@ class _Debugging:
     def _before(self) -> tuple[Place, list[Seen]]:
         """A machine at the place before the one where the run stands, and what it saw on its way. There are two places of one
         number where an interrupt is taken."""
-        now, vectors = trail.look(self._here), self._here.vectors()
+        now, vectors = self._look(self._here), self._here.vectors()
+        self._steps = trail.MORE
         new, seen = self._stepped_to(now.at - 1)
         if now.pc in vectors:
             while new.count < now.at:
-                seen.append(trail.look(new))
+                seen.append(self._look(new))
                 new.step()
             if new.pc() == now.pc:  # it is the same place, and not the one before the interrupt
                 new.close()
                 return self._at_seen(seen.pop()), seen
         elif any(vector + _length(new.ask(b"m%x,1" % vector)) == now.pc for vector in vectors) and new.pc() not in vectors:
-            seen.append(trail.look(new))
+            seen.append(self._look(new))
             new.step()  # the instruction is the vector's first, but the interrupt is not taken yet
         return new, seen
 
@@ -235,8 +256,8 @@ class _Debugging:
         """Has a machine where the run stands: GDB asks for more than was seen there."""
         if self._sight is None:
             return
-        new, seen = self._at(max(0, self._sight.at - trail.STEPS)), []
-        while (now := trail.look(new)).registers != self._sight.registers or now.at != self._sight.at:
+        new, seen = self._at(max(0, self._sight.at - self._steps)), []
+        while (now := self._look(new)).registers != self._sight.registers or now.at != self._sight.at:
             if now.at > self._sight.at:
                 new.close()
                 raise Trouble(f"the replay differs from the recording at instruction {self._sight.at}")
@@ -250,13 +271,13 @@ class _Debugging:
         return self._here.count if self._sight is None else self._sight.at
 
     def _continue_back(self, here: int) -> bytes:
-        hit = search.last(self._fresh, self._points, here) if self._points else None
+        hit = search.last(self._at, self._points, here) if self._points else None
         if hit is None:
             self._replace(0)
             return self._stopped(_TRAP, b"replaylog:begin;")
         if not hit.watched:
             new, seen = self._stepped_to(hit.at)
-            before = trail.look(new)
+            before = self._look(new)
             new.next_hit(self._points, hit.at + 1)  # at a trap's vector it is hit once the interrupt is taken
             self._swap(new, seen if new.pc() == before.pc else [*seen, before])
             return self._stopped(_TRAP)
@@ -281,21 +302,37 @@ class _Debugging:
             raise Interrupted
 
     def _at(self, count: int) -> Place:
-        place = self._fresh()
-        try:
-            place.run_to(count)
-        except BaseException:
-            place.close()
-            raise
-        return place
+        place = self._standby.take(count, self._check_wanted) if self._standby else None
+        return (place or self._fresh()).led_to(count)
 
     def _stepped_to(self, count: int) -> tuple[Place, list[Seen]]:
         """As _at(), and what the machine saw on its last steps."""
-        new, seen = self._at(max(0, count - trail.STEPS)), []
-        while new.count < count:
-            seen.append(trail.look(new))
-            new.step()
-        return new, seen
+        new = self._at(max(0, count - self._steps))
+        return new, self._walk(new, count)
+
+    def _walk(self, place: Place, count: int) -> list[Seen]:
+        """What a machine sees on its way to an instruction, step by step."""
+        seen = []
+        while (now := self._look(place)).at < count:
+            seen.append(now)
+            place.step()
+        return seen
+
+    def _look(self, place: Place) -> Seen:
+        return trail.look(place, self._also)
+
+    def _go(self, count: int) -> None:
+        """To a place that the kit names: the same machine goes on where that is further on."""
+        here = self._here.count
+        if count < here:
+            self._replace(count)
+            return
+        try:
+            self._here.run_to(max(here, count - self._steps))
+        except Interrupted:
+            self._replace(self._count)  # QEMU 7.2 may abort when a machine that was interrupted goes on
+            raise
+        self._trail, self._sight = self._walk(self._here, count), None
 
     def _replace(self, count: int) -> None:
         """The run stands there, and whoever steps back from there needs no machine for that."""

@@ -1,16 +1,19 @@
 """The places before one, as they were seen by a machine that stepped up to it.
 
 GDB steps back over a line instruction by instruction, and asks at each for the registers and now and then for some of the
-stack. These are kept for the last places, so that not each of them takes a machine.
+stack. These are kept for the last places, so that not each of them takes a machine; and what it has asked for besides, since it asks
+that again: in a trap vector, the kit's unwinder reads a CSR.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from .place import Place
 
-STEPS = 32  # places that are kept
+MOST_ASKED, _LONGEST = 16, 1024  # packets that are kept besides, and bytes of memory that one may ask for
+STEPS, MORE = 32, 128  # places that are kept: of the way to a place, and once somebody has gone back from there
 _LINE, _LINES = 64, 4  # bytes that GDB reads at once, and how many of these from the stack pointer on
 _SP, _PC = 2, 32  # of the registers in the answer to g
 _REGISTER = 16  # hexadecimal digits of one
@@ -18,12 +21,13 @@ _REGISTER = 16  # hexadecimal digits of one
 
 class Seen(NamedTuple):
     """A place. at: how many instructions were executed; registers: the answer to g; stack: the digits of the memory from
-    stack_at on."""
+    stack_at on; also: the answers to other packets."""
 
     at: int
     registers: bytes
     stack_at: int
     stack: bytes
+    also: Mapping[bytes, bytes]
 
     @property
     def pc(self) -> int:
@@ -34,6 +38,8 @@ class Seen(NamedTuple):
         """What a stub would say there to g, p or m; None where that is not known."""
         if packet == b"g":
             return self.registers
+        if packet in self.also:
+            return self.also[packet]
         try:
             if packet[:1] == b"p" and (number := int(packet[1:], 16)) <= _PC:
                 return self.registers[number * _REGISTER:(number + 1) * _REGISTER]
@@ -46,12 +52,18 @@ class Seen(NamedTuple):
         return None
 
 
-def look(place: Place) -> Seen:
-    """What is kept of the place where a machine stands."""
+def is_kept(packet: bytes) -> bool:
+    """Whether the answer to a packet can be kept: it is one register, or not much memory."""
+    return packet[:1] == b"p" or packet[:1] == b"m" and int(packet.partition(b",")[2] or b"0", 16) <= _LONGEST
+
+
+def look(place: Place, also: Iterable[bytes] = ()) -> Seen:
+    """What is kept of the place where a machine stands. also: packets that GDB may ask there besides."""
     registers = place.ask(b"g")
     stack_at = _register(registers, _SP) & -_LINE
     stack = place.ask(b"m%x,%x" % (stack_at, _LINE * _LINES))
-    return Seen(place.count, registers, stack_at, stack if len(stack) == 2 * _LINE * _LINES else b"")
+    return Seen(place.count, registers, stack_at, stack if len(stack) == 2 * _LINE * _LINES else b"",
+                {packet: place.ask(packet) for packet in also})
 
 
 def _register(registers: bytes, number: int) -> int:

@@ -314,7 +314,7 @@ def _syntax() -> Iterator[Job]:
 
 
 # Words that it takes for slips: of the field, of other programs, names in C, and a tab before a word.
-_WORDS = "hart,debians,fro,gud,iput,upto,sie,sxl,vas,stati,tthe"
+_WORDS = "hart,debians,fro,gud,copyin,iput,notin,upto,sie,sxl,vas,stati,tthe"
 
 
 def _codespell() -> Iterator[Job]:

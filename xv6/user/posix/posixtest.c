@@ -20,7 +20,7 @@ static void formats(void) {
 
   printf("[%d] [%5d] [%-5d] [%05d] [%+d] [% d] [%.3d] [%8.3d] [%-8.3d]|\n", 42, 42, 42, 42, 42, 42, 7, -7, 7);
   printf("[%d] [%ld] [%lld] [%i] [%hd] [%hhd]\n", INT_MIN, LONG_MIN, (long long)LONG_MAX, -0, (short)-1, (signed char)-128);
-  printf("[%u] [%lu] [%zu] [%hu] [%hhu]\n", UINT_MAX, ULONG_MAX, sizeof(int), (unsigned short)USHRT_MAX, (unsigned char)255);
+  printf("[%u] [%lu] [%zu] [%hu] [%hhu]\n", (unsigned)UINT_MAX, ULONG_MAX, sizeof(int), (unsigned short)USHRT_MAX, (unsigned char)255);
   printf("[%x] [%#x] [%X] [%#X] [%o] [%#o] [%#x] [%08x] [%#10x] [%lx]\n", 48879, 48879, 48879, 48879, 8, 8, 0, 255, 255, ULONG_MAX);
   printf("[%s] [%10s] [%-10s] [%.2s] [%10.1s] [%c] [%3c] [%-3c] [%%]\n", "text", "text", "text", "text", "text", 'c', 'c', 'c');
   printf("[%*d] [%-*d] [%*d] [%.*s] [%.*d]\n", 6, 1, 6, 1, -6, 1, 2, "text", 4, 1);
