@@ -17,7 +17,7 @@ import pytest
 
 from lab import ROOT, Trouble, tools
 from lab.editors import generated, vscode
-from lab.kernels import tree
+from lab.kernels import building, tree
 from lab.patience import Patience
 
 
@@ -89,7 +89,7 @@ def task(one: dict, run: Path) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen([one["command"], *one["args"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors="replace", env={**os.environ, "SHRIMPY_RUN": str(run)})
     try:
-        ends = one["problemMatcher"]["background"]["endsPattern"]
+        ends, = (matcher["background"]["endsPattern"] for matcher in one["problemMatcher"] if "background" in matcher)
         assert any(re.search(ends, line) for line in process.stdout), "it ended"
         yield process
     finally:
@@ -180,13 +180,29 @@ def test_the_machine_ends_with_the_session_when_gdb_has_died(kernel, tmp_path):
         machine.wait()
 
 
-def test_a_machine_that_cannot_be_there_ends_the_wait(kernel, tmp_path):
+def test_a_machine_that_cannot_be_there_is_a_problem_of_the_severity_error(kernel, tmp_path):
+    """Without one, VS Code would have GDB connect to what else listens there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         _, tasks = written(tmp_path / ".vscode", place(kernel, port=taken.getsockname()[1]))
-        with task(tasks[vscode.MACHINE], tmp_path / "run") as machine:
-            assert machine.wait() == 1
+        one = tasks[vscode.MACHINE]
+        done = subprocess.run([one["command"], *one["args"]], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env={**os.environ, "SHRIMPY_RUN": str(tmp_path / "run")})
+    [(matcher, found)] = problems(one, done.stderr)
+    assert done.returncode == 1 and matcher["severity"] == "error"
+    assert (Path(matcher["fileLocation"][1]) / found["file"]).is_file() and f"GDBPORT={one['args'][-1]}" in found["message"]
+
+
+def problems(one: dict, said: str) -> list[tuple[dict, dict[str, str]]]:
+    """What VS Code lists under Problems of what a task says: of each line by the first matcher that knows it."""
+    found = []
+    for line in said.splitlines():
+        matches = ((matcher, re.search(matcher["pattern"]["regexp"], line)) for matcher in one["problemMatcher"])
+        if one_match := next(((matcher, match) for matcher, match in matches if match), None):
+            matcher, match = one_match
+            found.append((matcher, {name: match[group] for name, group in matcher["pattern"].items() if isinstance(group, int)}))
+    return found
 
 
 # As GDB's own adapter is used
@@ -342,11 +358,25 @@ def test_sources_of_a_copy_are_those_of_the_tree(kernel, tmp_path):
         one["text"] for one in json.loads(text)["configurations"][0]["setupCommands"]]
 
 
-def test_the_line_that_check_names_is_matched(kernel):
-    matcher = json.loads(vscode.files_of(place(kernel))["tasks.json"])["tasks"][2]["problemMatcher"]["pattern"]
+def test_the_line_that_check_names_is_a_problem_that_does_not_keep_f5_from_starting(kernel):
+    tasks = json.loads(vscode.files_of(place(kernel))["tasks.json"])["tasks"]
+    check, = (one for one in tasks if one["label"] == vscode.CHECK)
     line = next(line for line in (ROOT / "README.md").read_text().splitlines() if " written " in line)
-    found = re.search(matcher["regexp"], line.removeprefix("    "))
-    assert found[matcher["file"]] == "kernel/proc.c" and found[matcher["line"]].isdigit()
+    [(matcher, found)] = problems(check, line.removeprefix("    "))
+    assert found["file"] == "kernel/proc.c" and found["line"].isdigit() and matcher["severity"] != "error"
+
+
+def test_where_a_kernel_does_not_build_is_a_problem_whichever_task_says_it(kernel):
+    told = building.not_built("my labs", "\n".join([
+        "kernel/vm.c: In function 'walk':", "kernel/vm.c:12:7: error: unused variable 'a' [-Werror]",
+        *"abcdefghij", "kernel/vm.c:3:10: fatal error: no.h: No such file or directory",
+        "riscv64-ld: kernel/vm.o: in function `walk':", f"{tree.ours()}/kernel/vm.c:9: undefined reference to `missing'",
+        "make: *** [Makefile:47] Error 1"]))
+    for one in json.loads(vscode.files_of(place(kernel))["tasks.json"])["tasks"]:
+        if one["label"] != vscode.STOP:
+            said = problems(one, f"{Path(one['command']).name}: {told}")
+            assert [(found["file"], found["line"], found["severity"]) for _, found in said] == [
+                ("kernel/vm.c", "12", "error"), ("kernel/vm.c", "3", "error"), ("kernel/vm.c", "9", None)]
 
 
 def test_a_file_that_somebody_changed_is_left(tmp_path):

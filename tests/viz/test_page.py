@@ -176,10 +176,18 @@ def test_nobody_is_answered_without_the_token_or_under_another_name(served):
     assert answer(one, f"/{one.token}/").status == 200
     for path in ("/", f"/{one.token}", f"/x{one.token}/", "/events", f"/{one.token}/../etc/passwd", f"/{one.token}/snapshot-1.json"):
         assert answer(one, path).status == 404, path
-    assert answer(one, f"/{one.token}/", Host="evil.example:80").status == 404
+    for host in ("evil.example:80", "localhost.evil.example", "127.0.0.1:80.evil.example", "127.0.0.100", ""):
+        assert answer(one, f"/{one.token}/", Host=host).status == 404, host
     assert answer(one, f"/{one.token}/pause", "POST", Origin="http://evil.example").status == 404 and not asked
     assert answer(one, f"/{one.token}/pause", "POST", Origin=f"http://127.0.0.1:{one.server_port}").status == 200
     assert asked == ["pause"]
+
+
+def test_an_editor_may_add_a_query_and_forward_the_port(served):
+    one, _, asked = served
+    assert answer(one, f"/{one.token}/?id=1b2c&vscodeBrowserReqId=1796050595530", Host="localhost:80").status == 200
+    assert answer(one, f"/{one.token}/pause", "POST", Host="localhost:80", Origin="http://localhost:80").status == 200 and asked
+    assert answer(one, "/x?id=1b2c").status == 404
 
 
 def test_pages_are_told_the_whole_state_and_then_what_changed(served):
@@ -484,7 +492,7 @@ def another(served) -> Iterator[str]:
     """The address of another site's page that holds the page, as VS Code's simple browser does."""
     class Frame(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            said = (f'<!DOCTYPE html><link rel="icon" href="data:,"><iframe style="width: 98vw; height: 95vh" src="{served[0].url}" '
+            said = (f'<!DOCTYPE html><link rel="icon" href="data:,"><iframe style="width: 98vw; height: 95vh" src="{served[0].url}?id=1" '
                     'sandbox="allow-scripts allow-forms allow-same-origin allow-downloads"></iframe>').encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -530,6 +538,22 @@ def test_all_of_it_works_in_a_frame_of_another_sites_page_as_in_an_editor(browse
     assert json.loads(page.kept(tmp_path, "snapshot.json", lambda: page.click("#keep-snapshot")))["processes"]
     assert page.kept(tmp_path, "film.html", lambda: page.click("#keep-film")).startswith(b"<!DOCTYPE html>")
     assert asked == ["pause"] and page.log("browser") == []
+    browser.switch_to.default_content()
+
+
+def test_a_frame_that_may_not_print_says_where_pdf_is_kept(browser, tmp_path: Path):
+    document, framed = tmp_path / "document.json", tmp_path / "framed.html"
+    document.write_text(ft.demo().text(), encoding="utf-8")
+    assert cli.main(["page", str(document), "-o", str(tmp_path / "page.html")]) == 0
+    framed.write_text('<!DOCTYPE html><iframe src="page.html" sandbox="allow-scripts allow-same-origin allow-downloads"></iframe>')
+    page = Chromium(browser, framed.as_uri()).open()
+    browser.switch_to.frame(0)
+    page.until("document.querySelector('#family svg')")
+    before = page.js("return document.title")
+    page.click("#keep-pdf")
+    page.until("document.getElementById('keep-pdf').disabled")
+    assert page.js("return document.title") == before and page.js("return document.getElementById('only')") is None
+    assert b"<svg" in page.kept(tmp_path, "family.svg", lambda: page.click("#keep-svg"))
     browser.switch_to.default_content()
 
 

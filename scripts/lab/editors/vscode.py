@@ -20,10 +20,11 @@ from .. import ROOT
 from ..machines import debugger
 
 FOLDER, ADAPTER = ".vscode", "shrimpy-gdb"
-MACHINE, STOP, CHECK, FILM = "shrimpy: machine", "shrimpy: stop the machine", "shrimpy: check", "shrimpy: film"
+MACHINE, STOP, CHECK, FILM, LIVE = (f"shrimpy: {what}" for what in ("machine", "stop the machine", "check", "film", "live"))
 OLDEST_DAP = (15, 2)    # that the extension gdb-dap takes; GDB has the protocol since 14
 _PORTS = range(20_000, 32_000)  # below those that systems give out (ip(7), ip_local_port_range)
-_LISTENS = r"waits? for GDB: `target remote|^launch: "   # or says why there is no machine
+_LISTENS = "waits? for GDB: `target remote"
+_WRITTEN = {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}
 
 
 @dataclass(frozen=True)
@@ -92,18 +93,29 @@ def _adapter(place: Place) -> str:
 
 def _tasks(place: Place) -> dict[str, Any]:
     kernel = ["--kernel", place.kernel] if place.kernel else []
+    # Markers of the severity error, of whatever origin, are all by which VS Code knows that a task in the background has failed.
+    trouble = {"owner": "shrimpy machine", "source": "shrimpy", "severity": "error", "fileLocation": ["relative", str(ROOT / "scripts")],
+               "pattern": {"kind": "file", "regexp": "^(launch): (.*)$", "file": 1, "message": 2},
+               "background": {"activeOnStart": True, "beginsPattern": "^shrimpy: nothing$", "endsPattern": _LISTENS}}
+    in_sources = {"source": "shrimpy", "fileLocation": ["autoDetect", str(place.sources)]}
+    compiler = {**in_sources, "owner": "shrimpy build", "pattern": _unbuilt(place)}
+    written = {**in_sources, "owner": "shrimpy check", "severity": "warning", "pattern": _WRITTEN}
     machine = {**_task(MACHINE, "launch", *kernel, "--gdb", "--gdb-port", str(place.port)), "isBackground": True,
-               "problemMatcher": {"owner": "shrimpy", "pattern": {"regexp": "^shrimpy: nothing$", "message": 0},
-                                  "background": {"activeOnStart": True, "beginsPattern": "^shrimpy: nothing$", "endsPattern": _LISTENS}}}
+               "problemMatcher": [compiler, trouble]}
     # Not VS Code's own command that terminates a task: where that has ended already, it asks which other one to terminate.
     stop = {**_task(STOP, "launch", "--end", "--gdb-port", str(place.port)), "problemMatcher": [],
             "presentation": {"reveal": "never", "close": True}}
-    written = {"owner": "shrimpy", "source": "shrimpy", "severity": "error",
-               "fileLocation": ["relative", str(place.sources)],
-               "pattern": {"regexp": r"^ +written +(\S+):(\d+) (in .*)$", "file": 1, "line": 2, "message": 3}}
-    check = {**_task(CHECK, "check", *kernel), "problemMatcher": written, "group": "test"}
-    film: dict[str, Any] = {**_task(FILM, "film", *kernel), "problemMatcher": []}
-    return {"version": "2.0.0", "tasks": [machine, stop, check, film]}
+    check = {**_task(CHECK, "check", *kernel), "problemMatcher": [written, compiler], "group": "test"}
+    film = {**_task(FILM, "film", *kernel), "problemMatcher": [compiler]}
+    live = {**_task(LIVE, "live", *kernel), "isBackground": True, "problemMatcher": [compiler]}
+    return {"version": "2.0.0", "tasks": [machine, stop, check, film, live]}
+
+
+def _unbuilt(place: Place) -> dict[str, Any]:
+    """Of how a kernel that does not build is told of: its first error, and the last lines of GCC and ld, which names files of a copy."""
+    copy = re.escape(f"{place.built}/")
+    return {"regexp": rf"^(?:  \| |\w+: [^:]*: )(?:{copy})?([^:]+):(\d+):(?:(\d+):)? (?:(?:fatal )?(error|warning): |(?=undefined ))(.*)$",
+            "file": 1, "line": 2, "column": 3, "severity": 4, "message": 5}
 
 
 def _task(label: str, command: str, *words: str) -> dict[str, Any]:

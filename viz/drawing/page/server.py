@@ -43,6 +43,12 @@ def _drawn(index: Index, name: str, slot: int, va: str) -> Drawing:
     return of_one[name](index, process) if name in of_one else walk.draw(index, [walk.address(index, process, va)])
 
 
+def _is_ours(host: str) -> bool:
+    """Whether a browser says that a page is of this host. A page of somebody else's, whose name leads to 127.0.0.1, has another name;
+    where the port is forwarded (ssh -L, an editor) its number may be another."""
+    return re.fullmatch(r"(127\.0\.0\.1|localhost)(:\d+)?", host) is not None
+
+
 class Server(ThreadingHTTPServer):
     """A context manager: serves from a thread of its own until it is left.
 
@@ -82,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = self._asked()
         board = self.server.board
-        if name == "":
+        if name is not None and name[:1] in ("", "?"):      # VS Code's Simple Browser adds a query of its own
             self._answer("text/html", html(self.server.title, [], live=True).encode("utf-8"))
         elif name == "events":
             self._events()
@@ -110,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         act = self.server.acts.get(self._asked() or "")
-        if act is None or self.headers.get("Origin") not in (None, *(f"http://{host}" for host in self._hosts())):
+        if act is None or not _is_ours(self.headers.get("Origin", "http://localhost").removeprefix("http://")):
             return self._refuse(HTTPStatus.NOT_FOUND)
         try:
             act()
@@ -119,15 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
             said = str(error)
         self._answer("text/plain", said.encode("utf-8"))
 
-    def _hosts(self) -> tuple[str, str]:
-        """A page of somebody else's, whose name leads to 127.0.0.1, has another."""
-        return f"127.0.0.1:{self.server.server_port}", f"localhost:{self.server.server_port}"
-
     def _asked(self) -> str | None:
         """What is asked for, after the token; None for who may not ask."""
         token, slash, name = self.path.removeprefix("/").partition("/")
         known = hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode("ascii"))
-        return name if slash and known and self.headers.get("Host") in self._hosts() else None
+        return name if slash and known and _is_ours(self.headers.get("Host", "")) else None
 
     def _refuse(self, status: HTTPStatus) -> None:
         self.close_connection = True

@@ -30,7 +30,8 @@ const keeping = {
     canvas.toBlob(made => keeping.save(made, "image/png", `${name}.png`));
   },
 
-  // A browser writes PDF only by its print dialogue: it gets a paper of the figure's size with nothing else on it.
+  // A browser writes PDF only by its print dialogue: it gets a paper of the figure's size with nothing else on it. In a frame that is
+  // not allowed dialogues (an editor's browser, a results page) print() does nothing, and no event comes.
   pdf(shown, name) {
     const {width, height} = keeping.document(shown), {title} = document, only = document.createElement("figure"), sheet = new CSSStyleSheet();
     sheet.replaceSync(`@media print { @page { size: ${width}px ${height}px; margin: 0; } body > :not(#only) { display: none !important; }
@@ -42,12 +43,19 @@ const keeping = {
     document.body.append(only);
     document.adoptedStyleSheets.push(sheet);
     document.title = name;      // what the dialogue proposes as the file's name
-    addEventListener("afterprint", () => {
+    const printing = new AbortController(), {signal} = printing, gone = () => {
+      printing.abort();
       only.remove();
       document.adoptedStyleSheets.pop();
       document.title = title;
-    }, {once: true});
+    };
+    let asked = false;
+    addEventListener("beforeprint", () => { asked = true; }, {signal});
+    addEventListener("afterprint", gone, {signal});
     print();
+    if (asked || window === top) return;
+    gone();
+    Object.assign(document.getElementById("keep-pdf"), {disabled: true, textContent: "PDF: in a window of its own"});
   },
 
   // The text of DOT number n, of those that web.packed() wrote.
