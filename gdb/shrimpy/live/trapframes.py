@@ -249,20 +249,19 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         reader = session.quiet_reader(places.info)
         if places.info.function_at(pc) is not None:
             if reader is not None:
-                self._follow(pc, registers, reader, places)
+                self._follow(pc, registers, reader, places, sv39.root_of(_register(pending, "satp", 0)))
         elif not places.trampoline <= pc < places.trampoline + PAGE:
             process = _on_hart(Kernel(reader, places.info), _hart(pending)) if reader is not None else None
             self._users[pc, sp] = _User(process, process and self._program(process), reader, True, 0)
         return _returning(pending, _FrameId(sp, function.address), {**registers, "pc": pc})
 
-    def _follow(self, pc: int, registers: dict[str, int], reader: Reader, places: _Places) -> None:
+    def _follow(self, pc: int, registers: dict[str, int], reader: Reader, places: _Places, used: int | None) -> None:
         """Notes who called whom in the kernel: GDB reads physical memory in machine mode, and a kernel's stacks may be mapped
-        elsewhere."""
+        elsewhere. used: the table that satp leads to, or None."""
         root = Kernel(reader, places.info).root()
 
         def stack_at(va: int) -> tuple[int, int] | None:
-            pa = va if root is None else sv39.translate(reader, root, va).pa
-            return None if pa is None else (pa, PAGE - va % PAGE)
+            return (va, PAGE - va % PAGE) if root is None else sv39.first_place(reader, (root, used), va)
         numbered = {number: registers[name] for number, name in stacks.REGISTERS.items() if name in registers}
         frames = stacks.Unwinder(reader, places.info, stack_at).follow(pc, numbered, True).frames
         for frame, caller in zip(frames, frames[1:]):

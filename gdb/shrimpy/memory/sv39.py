@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from itertools import compress
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..records import address, record
 from ..words import findings as said
@@ -179,6 +179,15 @@ def root_of(satp: Optional[int]) -> Optional[int]:
     """The root table that a satp holds (Privileged 4.1.11: MODE 8 is Sv39); None where
     there is no paging, or another."""
     return (satp & (1 << 44) - 1) << 12 if satp is not None and satp >> 60 == 8 else None
+
+
+def first_place(reader: Reader, roots: Iterable[Optional[int]], va: int) -> Optional[Tuple[int, int]]:
+    """(the physical address, the bytes from there to the end of its page) of a va by the first of these tables that maps it.
+
+    roots: of tables; None is none. Some kernels have a table for each process, and its kernel stack in no other.
+    """
+    pas = (translate(reader, root, va).pa for root in roots if root)
+    return next(((pa, PAGE - va % PAGE) for pa in pas if pa is not None), None)
 
 
 def translate(reader: Reader, root: int, va: int, rsw: Sequence[str] = RSW_NAMES) -> Translation:

@@ -221,19 +221,18 @@ def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
 
 def _who(look: Look, reader: Reader, info: DebugInfo) -> tuple[tuple[Place, ...], Proc | None, str | None]:
     kernel = Kernel(reader, info)
-    root = kernel.root()
+    running = next((at for at, _ in kernel.cpus()[:1]), 0)
+    process = next((one for one in kernel.processes() if one.address == running), None)
+    roots = (kernel.root(), *(kernel.tables_beside(process) if process else ()))
 
     def stack_at(va: int) -> tuple[int, int] | None:
         base, end = reader.ram
         if base <= va < end:        # where the kernel's data is, and its first stack
             return va, end - va
-        pa = sv39.translate(reader, root, va).pa if root else None
-        return None if pa is None else (pa, PAGE - va % PAGE)
+        return sv39.first_place(reader, roots, va)
 
     stack = Unwinder(reader, info, stack_at).follow(look.pc, look.registers, True)
     calls = tuple(place for frame in stack.frames for place in place_at(frame.pc if frame.exact else frame.pc - 1))
-    running = next((at for at, _ in kernel.cpus()[:1]), 0)
-    process = next((one for one in kernel.processes() if one.address == running), None)
     names = [place.function for place in calls]
     if process is None or SYSTEM_CALL not in names:
         return calls, process, None

@@ -387,17 +387,9 @@ class _Places:
         return None if m is None else (m.pa + va - m.va, m.va + m.n_pages * PAGE - va)
 
     def or_in(self, reader: Reader, roots: Iterable[Optional[int]]) -> StackAt:
-        """find(), and else where tables of these roots map it: some kernels have a table for each process, and its stack in no
-        other."""
-        further = [root for root in roots if root]
-
-        def find(va: int) -> Optional[Tuple[int, int]]:
-            found = self.find(va)
-            if found is not None:
-                return found
-            pas = (sv39.translate(reader, root, va).pa for root in further)
-            return next(((pa, PAGE - va % PAGE) for pa in pas if pa is not None), None)
-        return find
+        """find(), and else sv39.first_place()."""
+        further = list(roots)
+        return lambda va: self.find(va) or sv39.first_place(reader, further, va)
 
 
 _Uses = Tuple[Tuple[int, User, int], ...]
