@@ -88,6 +88,23 @@ static void run_bad(void) {
   exec("bad", echo_argv);
 }
 
+static int mutant;
+
+static void kill_it_late(void) {
+  sleep(20);
+  kill(mutant);
+}
+
+// What begins somewhere else may also go round there for ever.
+static void run_for_a_while(void) {
+  mutant = begin(run_bad);
+  int late = begin(kill_it_late);
+
+  if (wait(0) == mutant)
+    kill(late);
+  must(wait(0) > 0);
+}
+
 static void run_mutants(void) {
   load_image();
   for (int i = 0; i < 150; i++) {
@@ -96,7 +113,7 @@ static void run_mutants(void) {
     for (int k = random_below(4); k >= 0; k--)
       image[4 + random_below(sizeof(saved) - 4)] = random_below(3) ? random_below(256) : 255;
     make_file("bad", image, image_size);
-    status_of(run_bad);
+    run_for_a_while();
     memcpy(image, saved, sizeof(saved));
   }
 }
