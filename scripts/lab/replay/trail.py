@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .place import Place
 
 MOST_ASKED, _LONGEST = 16, 1024  # packets that are kept besides, and bytes of memory that one may ask for
-STEPS, MORE = 32, 128  # places that are kept: of the way to a place, and once somebody has gone back from there
+STEPS, MORE = 32, 64  # places that are kept: of the way to a place, and once somebody has gone back from there
 _LINE, _LINES = 64, 4  # bytes that GDB reads at once, and how many of these from the stack pointer on
 _SP, _PC = 2, 32  # of the registers in the answer to g
 _REGISTER = 16  # hexadecimal digits of one
