@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -66,7 +67,7 @@ def prepared(standby, here):
 
 
 def test_one_stands_near_and_one_early_and_each_is_taken_once(run):
-    with Standby(run.fresh) as standby:
+    with contextlib.closing(Standby(run.fresh)) as standby:
         assert standby.take(END, nobody_leaves) is None
         prepared(standby, END)
         assert {one.count for one in run.alive} == {END - NEAR, EARLY} and run.started == 2
@@ -79,14 +80,14 @@ def test_one_stands_near_and_one_early_and_each_is_taken_once(run):
 
 
 def test_early_in_the_run_one_is_enough_and_it_is_never_beyond_the_place(run):
-    with Standby(run.fresh) as standby:
+    with contextlib.closing(Standby(run.fresh)) as standby:
         prepared(standby, NEAR + 5)
         assert [one.count for one in run.alive] == [5]
         assert standby.take(4, nobody_leaves) is None
 
 
 def test_the_one_that_is_near_goes_on_with_the_run_and_is_made_again_after_a_way_back(run):
-    with Standby(run.fresh) as standby:
+    with contextlib.closing(Standby(run.fresh)) as standby:
         prepared(standby, 3 * FAR)
         prepared(standby, 6 * FAR)
         assert {one.count for one in run.alive} == {6 * FAR - NEAR, EARLY} and run.started == 2
@@ -94,8 +95,15 @@ def test_the_one_that_is_near_goes_on_with_the_run_and_is_made_again_after_a_way
         assert {one.count for one in run.alive} == {4 * FAR - NEAR, EARLY} and run.started == 3
 
 
+def test_there_are_never_more_than_two_wherever_somebody_goes(run):
+    with contextlib.closing(Standby(run.fresh)) as standby:
+        for here in (END, *range(EARLY, NEAR, -NEAR), END, EARLY // 2, 3 * FAR):
+            prepared(standby, here)
+            assert len(run.alive) <= 2 and max(one.count for one in run.alive if one.count <= here) >= here - FAR
+
+
 def test_one_that_is_being_made_is_waited_for_by_who_can_use_it(run):
-    with Standby(run.fresh) as standby:
+    with contextlib.closing(Standby(run.fresh)) as standby:
         run.free.clear()
         standby.prepare(END)
         assert run.leading.wait(60)
@@ -109,7 +117,7 @@ def test_one_that_is_being_made_is_waited_for_by_who_can_use_it(run):
 
 
 def test_closing_gives_up_what_is_being_made_and_ends_all(run):
-    with Standby(run.fresh) as standby:
+    with contextlib.closing(Standby(run.fresh)) as standby:
         prepared(standby, FAR)
         run.free.clear()
         run.leading.clear()
@@ -124,7 +132,7 @@ def test_where_there_is_no_room_there_is_none_and_nothing_is_tried_until_the_nex
     def fresh(wanted):
         tried.append(wanted)
         raise Trouble("no folder with room")
-    with Standby(fresh) as standby:
+    with contextlib.closing(Standby(fresh)) as standby:
         prepared(standby, END)
         assert standby.take(END, nobody_leaves) is None and len(tried) == 1
         prepared(standby, END)

@@ -146,6 +146,11 @@ def test_an_interrupt_during_a_search_leaves_the_machine_where_it_is(recorded, m
         def ask(packet: bytes) -> bytes:
             wire.send(packet)
             return wire.receive()
+        start = ask(b"g"), ask(b"qshrimpy.when")
+        assert ask(b"qshrimpy.goal:%d" % recorded.end) == b"OK"
+        wire.send(b"bs")
+        wire.interrupt()
+        assert wire.receive().startswith(b"T02") and (ask(b"g"), ask(b"qshrimpy.when")) == start
         assert ask(b"qshrimpy.goal:%d" % recorded.end) == b"OK"
         assert ask(b"bs").startswith(b"T05")
         for packets in ((b"bc", b"bc"), (b"bs",)):

@@ -12,7 +12,7 @@ from ..memory import sv39
 from ..memory.readers import PAGE, Reader
 from ..show import locks as said
 from ..snapshot import Snapshot
-from ..snapshot.taking import stack_at
+from ..snapshot.taking import KernelPlaces
 from .base import Command, Opt, painter, write_json
 
 
@@ -39,13 +39,14 @@ class Xv6Locks(Command):
 
 def _found(taken: Snapshot, registers: dict[int, dict[int, int]], reader: Reader) -> locks.Found:
     kernel = Kernel(reader, session.debuginfo()[0])
-    unwinder = Unwinder(reader, kernel.info, stack_at(taken.kernel_table, reader, [sv39.root_of(h.satp) for h in taken.harts]))
+    places = KernelPlaces(taken.kernel_table.mappings)
+    unwinder = Unwinder(reader, kernel.info, places.or_in(reader, [sv39.root_of(h.satp) for h in taken.harts]))
     tops = {p.pid: p.kstack + PAGE for p in taken.processes if p.kstack}
     harts = {h.hart: locks.OnHart(h.pid, locks.stack_of(
         unwinder, None if h.privilege == "U" else h.pc, registers.get(h.hart, {}), tops.get(h.pid or -1))) for h in taken.harts}
     running = {h.pid for h in taken.harts}
     processes = kernel.processes()
-    stacks = {p.pid: kernel.stack(p, stack_at(taken.kernel_table, reader, kernel.tables_beside(p)))
+    stacks = {p.pid: kernel.stack(p, places.or_in(reader, kernel.tables_beside(p)))
               for p in processes if p.pid not in running and any(p.context)}
     return locks.find(kernel, unwinder, harts, processes, stacks)
 

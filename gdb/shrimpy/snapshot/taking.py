@@ -88,7 +88,7 @@ class _Taking:
         self.budget = sv39.Budget(2 * n_frames, 4 * n_frames)
         self.kernel_table = self._walk_kernel(harts)
         self.layout = reader.remembered("layout", lambda: self._layout(*fry), (self.kernel_table, fry))
-        self.kernel_places = reader.remembered("places", lambda: _Places(self.kernel_table.mappings), self.kernel_table)
+        self.kernel_places = reader.remembered("places", lambda: KernelPlaces(self.kernel_table.mappings), self.kernel_table)
         self.unwinder = Unwinder(reader, info, self.kernel_places.find)
         self.panic: Optional[Panic] = None
         self.segments = sorted(self.kernel.segments(), key=lambda one: one.id)
@@ -372,10 +372,10 @@ class _Taking:
 
 def stack_at(table: KernelTable, reader: Reader, roots: Iterable[Optional[int]]) -> StackAt:
     """Where a kernel's stacks are, as stacks.Unwinder asks: by the kernel's own table, else by those with these roots."""
-    return _Places(table.mappings).or_in(reader, roots)
+    return KernelPlaces(table.mappings).or_in(reader, roots)
 
 
-class _Places:
+class KernelPlaces:
     """Where the kernel's table maps an address."""
 
     def __init__(self, mappings: Sequence[Mapping]) -> None:

@@ -79,18 +79,14 @@ class _Debugging:
     _trail   the places before that, the last one last, as far as they were seen
     _points  what GDB has inserted: packets without their Z
     _goal    where the next step back leads instead, if the kit has said so
-    _standby machines that are behind, if they are made
-    _steps   how many places before the one that it goes to are seen
-    _also    what GDB asked besides where it had gone back to, the last one last
-    _is_back whether it has gone back, and not on since
+    _standby machines that are behind, if they are made ahead
+    _also    what GDB asked besides since it went back, the last one last; None when it has gone on since
     """
 
     def __init__(self, recording: Recording, gdb: Wire, closing: int, ahead: bool) -> None:
         self._recording, self._gdb, self._closing = recording, gdb, closing
-        self._standby = Standby(self._fresh) if ahead else None
-        self._steps = trail.STEPS
-        self._also: list[bytes] = []
-        self._is_back = False
+        self._ahead, self._standby = ahead, Standby(self._fresh)
+        self._also: list[bytes] | None = None
         self._attach = ATTACH
         self._points: list[bytes] = []
         self._goal: int | None = None
@@ -111,13 +107,12 @@ class _Debugging:
                 if answer is None:
                     return
                 self._gdb.send(answer)
-                if self._standby and packet.startswith(_MOVES):
+                if self._ahead and packet.startswith(_MOVES):
                     self._standby.prepare(self._count)
         finally:
             self._here.close()
             self._aside.close()
-            if self._standby:
-                self._standby.close()
+            self._standby.close()
 
     def _next(self) -> bytes | None:
         while not self._gdb.has_one():
@@ -151,7 +146,7 @@ class _Debugging:
         if self._sight is not None and (said := self._sight.answer(packet)) is not None:
             return said
         if not packet.startswith(_ANYWHERE):
-            if self._is_back and packet not in self._also and trail.is_kept(packet):
+            if self._also is not None and packet not in self._also and trail.is_kept(packet):
                 self._also = [*self._also, packet][-trail.MOST_ASKED:]
             self._arrive()
         said = self._here.ask(packet)
@@ -176,7 +171,7 @@ class _Debugging:
 
     def _forward(self, packet: bytes) -> bytes:
         self._arrive()
-        self._trail, self._steps, self._is_back = [], trail.STEPS, False
+        self._trail, self._also = [], None
         here = self._here
         if here.count >= self._recording.end:
             return self._stopped(_TRAP, b"replaylog:end;")
@@ -201,7 +196,7 @@ class _Debugging:
     def _back(self, packet: bytes) -> bytes:
         """The machine as it was before; the old one stays until the new one is there."""
         here = self._count
-        self._is_back = True
+        self._also = self._also or []
         try:
             if self._goal is not None:
                 goal, self._goal = self._goal, None
@@ -232,7 +227,6 @@ class _Debugging:
         """A machine at the place before the one where the run stands, and what it saw on its way. There are two places of one
         number where an interrupt is taken."""
         now, vectors = self._look(self._here), self._here.vectors()
-        self._steps = trail.MORE
         new, seen = self._stepped_to(now.at - 1)
         if now.pc in vectors:
             while new.count < now.at:
@@ -256,7 +250,7 @@ class _Debugging:
         """Has a machine where the run stands: GDB asks for more than was seen there."""
         if self._sight is None:
             return
-        new, seen = self._at(max(0, self._sight.at - self._steps)), []
+        new, seen = self._at(max(0, self._sight.at - trail.STEPS)), []
         while (now := self._look(new)).registers != self._sight.registers or now.at != self._sight.at:
             if now.at > self._sight.at:
                 new.close()
@@ -302,12 +296,11 @@ class _Debugging:
             raise Interrupted
 
     def _at(self, count: int) -> Place:
-        place = self._standby.take(count, self._check_wanted) if self._standby else None
-        return (place or self._fresh()).led_to(count)
+        return (self._standby.take(count, self._check_wanted) or self._fresh()).led_to(count)
 
     def _stepped_to(self, count: int) -> tuple[Place, list[Seen]]:
         """As _at(), and what the machine saw on its last steps."""
-        new = self._at(max(0, count - self._steps))
+        new = self._at(max(0, count - trail.STEPS))
         return new, self._walk(new, count)
 
     def _walk(self, place: Place, count: int) -> list[Seen]:
@@ -319,18 +312,19 @@ class _Debugging:
         return seen
 
     def _look(self, place: Place) -> Seen:
-        return trail.look(place, self._also)
+        return trail.look(place, self._also or ())
 
     def _go(self, count: int) -> None:
         """To a place that the kit names: the same machine goes on where that is further on."""
-        here = self._here.count
-        if count < here:
+        here, before = self._here.count, self._sight or self._look(self._here)
+        if count <= here:   # of two places of one number the machine may be at the later
             self._replace(count)
             return
         try:
-            self._here.run_to(max(here, count - self._steps))
+            self._here.run_to(max(here, count - trail.STEPS))
         except Interrupted:
-            self._replace(self._count)  # QEMU 7.2 may abort when a machine that was interrupted goes on
+            self._sight = before
+            self._arrive()  # QEMU 7.2 may abort when a machine that was interrupted goes on
             raise
         self._trail, self._sight = self._walk(self._here, count), None
 

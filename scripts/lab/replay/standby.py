@@ -7,7 +7,7 @@ kernel touches each page of its RAM as it boots. One that stands by there alread
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .. import Trouble
 from .place import Interrupted, Place
@@ -19,7 +19,7 @@ _LOOK_S = 0.05
 
 
 class Standby:
-    """Two machines at most: one near the place that is seen, one early in the run. A context manager.
+    """Two machines at most: one near the place that is seen, one early in the run.
 
     fresh   makes a machine at the beginning, which asks the function it is given whether to go on
     """
@@ -33,12 +33,6 @@ class Standby:
         self._closing = False
         self._worker: threading.Thread | None = None   # a QEMU ends with the thread that started it
 
-    def __enter__(self) -> Standby:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Gives up what is being made, and ends the machines. Harmless when done twice."""
         with self._changed:
@@ -51,7 +45,7 @@ class Standby:
     def prepare(self, here: int) -> None:
         """Machines for who goes back from there are made, or led there, while this returns."""
         with self._changed:
-            if self._closing or not self._missing(here):
+            if self._closing or not self._plan(here)[0]:
                 return
             self._here = here
             self._worker = self._worker or threading.Thread(target=self._work, name="standby", daemon=True)
@@ -71,25 +65,30 @@ class Standby:
             there = [at for at in self._ready if at <= count]
             return self._ready.pop(max(there)).wanted_by(wanted) if there else None
 
-    def settle(self, wanted: Callable[[], object] = lambda: None) -> None:
+    def settle(self) -> None:
         """Returns when nothing is being made."""
         with self._changed:
-            while self._here is not None:
-                self._changed.wait(_LOOK_S)
-                wanted()
+            self._changed.wait_for(lambda: self._here is None)
 
-    def _missing(self, here: int) -> list[int]:
-        """Where a machine is to stand for who goes back from there, and none does."""
+    def _plan(self, here: int) -> tuple[list[int], list[int]]:
+        """(where a machine is to stand for who goes back from there, and none does; where those stand that are not needed)."""
         near = max(0, here - NEAR)
         early = min(EARLY, near)
-        wanted = ((near, here - FAR, max(near, here - NEAR // 2)), (early, 0, early))
-        return [goal for goal, first, last in wanted if not any(first <= at <= last for at in self._ready)]
+        missing, needed = [], set()
+        for goal, first, last in ((near, here - FAR, max(near, here - NEAR // 2)), (early, 0, early)):
+            there = [at for at in self._ready if first <= at <= last]
+            if there:
+                needed.add(max(there))
+            else:
+                missing.append(goal)
+        return missing, [at for at in self._ready if at not in needed]
 
     # In the worker's thread
 
     def _work(self) -> None:
-        while (goal := self._next()) is not None:
-            place = self._led(goal)
+        while job := self._next():
+            goal, others = job
+            place = self._led(goal, others)
             with self._changed:
                 self._making = None
                 if place:
@@ -100,27 +99,26 @@ class Standby:
         for place in self._ready.values():
             place.close()
 
-    def _next(self) -> int | None:
-        """Where a machine is to be led, once one is missing; None at the end."""
+    def _next(self) -> tuple[int, dict[int, Place]] | None:
+        """Where a machine is to be led, once one is missing, and those that are not needed any more; None at the end."""
         with self._changed:
             while not self._closing:
-                if self._here is not None and (missing := self._missing(self._here)):
+                missing, others = self._plan(self._here) if self._here is not None else ([], [])
+                if missing:
                     self._making = missing[0]
-                    return missing[0]
+                    return missing[0], {at: self._ready.pop(at) for at in others}
                 self._here = None
                 self._changed.notify_all()
                 self._changed.wait()
         return None
 
-    def _led(self, goal: int) -> Place | None:
-        """A machine there: the one that stood near another place goes on, if it can. None where there can be none."""
-        with self._changed:
-            others = {at: self._ready.pop(at) for at in sorted(self._ready) if EARLY < at and EARLY < goal}
+    def _led(self, goal: int, others: Mapping[int, Place]) -> Place | None:
+        """A machine there: the last of the others before it goes on. None where there can be none."""
         last = max((at for at in others if at <= goal), default=None)
+        for at, place in others.items():
+            if at != last:
+                place.close()
         try:
-            for at, place in others.items():
-                if at != last:
-                    place.close()
             place = self._fresh(self._check) if last is None else others[last].wanted_by(self._check)
             return place.led_to(goal)
         except (Interrupted, Trouble, OSError):     # there is no room, say: who goes back makes one then, and is told

@@ -7,13 +7,15 @@ that again: in a trap vector, the kit's unwinder reads a CSR.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from .place import Place
 
-MOST_ASKED, _LONGEST = 16, 1024  # packets that are kept besides, and bytes of memory that one may ask for
-STEPS, MORE = 32, 64  # places that are kept: of the way to a place, and once somebody has gone back from there
+STEPS = 64  # places that are kept
+MOST_ASKED = 16  # packets that are kept besides
+_KEPT = re.compile(rb"p[0-9a-f]+|m[0-9a-f]+,[0-9a-f]{1,3}")  # of one register, or of less than a page of memory
 _LINE, _LINES = 64, 4  # bytes that GDB reads at once, and how many of these from the stack pointer on
 _SP, _PC = 2, 32  # of the registers in the answer to g
 _REGISTER = 16  # hexadecimal digits of one
@@ -54,7 +56,7 @@ class Seen(NamedTuple):
 
 def is_kept(packet: bytes) -> bool:
     """Whether the answer to a packet can be kept: it is one register, or not much memory."""
-    return packet[:1] == b"p" or packet[:1] == b"m" and int(packet.partition(b",")[2] or b"0", 16) <= _LONGEST
+    return _KEPT.fullmatch(packet) is not None
 
 
 def look(place: Place, also: Iterable[bytes] = ()) -> Seen:
