@@ -40,6 +40,7 @@ _OF_MANY = frozenset((Do.CHURN, Do.BARE, Do.CROWD, Do.CHAIN, Do.DISPERSE, Do.GAT
 HUNGRY = frozenset((Do.FORK_HUNGRY, Do.EXEC_HUNGRY))
 _PLENTY = 50                # frames for a process
 _MOST_FRAMES = 500          # that fork or exec may need
+_IN_VAIN = 8                # tries, after which as few frames are free as before: it will never work
 _TAKES_S = 20.0             # until all memory is taken
 _NOWHERE = 0x2000000000     # half-way to MAXVA: no program of ours reaches so far
 _VALUES = 0x5ca1ab1e00000000
@@ -120,8 +121,10 @@ class Operations:
             self._model.write(cell, at, word)
 
     def _until_it_works(self, op: Op, slot: int, a: int) -> tuple[int, int, int]:
-        """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed."""
+        """The helper takes all memory, and gives it back frame by frame: each time that it does not work, nothing has changed. Once
+        what is given back is lost each time, there is no more to be seen."""
         play = self._player
+        most_free, in_vain = -1, 0
         try:
             play.tell(HELPER, "t", limit_s=_TAKES_S, alive=lambda: self._family.still_there(Op(1, op.do)))
             for _ in range(_MOST_FRAMES):
@@ -129,6 +132,11 @@ class Operations:
                 if said[0] >= 0:
                     break
                 self._comparison.compare_tables(self._family.await_all())
+                free = self._family.n_free()
+                in_vain = in_vain + 1 if free is not None and free <= most_free else 0
+                if in_vain == _IN_VAIN:
+                    break
+                most_free = max(most_free, free or 0)
                 play.tell(HELPER, "g")
             play.tell(HELPER, "G", limit_s=_TAKES_S)
         except (Differing, NoAnswer) as error:
