@@ -45,7 +45,8 @@ class Culprit:
     first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
     own: one field holds value by right, and another may, too. segment, parts: its variable, and names of parts as SEGMENT_FIELDS has
     them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong, whoever writes to it. other, wanted: the
-    struct proc, and what a field of it holds with which this should agree: it is wrong instead where it was written later.
+    struct proc, and what a field of it holds with which this should agree: it is wrong instead where it was written later; and so is
+    what names other in proc.
     """
 
     pte_at: Optional[int] = address(default=None)

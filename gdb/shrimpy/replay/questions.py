@@ -30,7 +30,8 @@ class Question:
     frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
     other functions than these, since the frame was taken; taking: only who took a frame from the allocator; instead: only where
     none before it of its cause is answered; rival: of these of one cause only the last store is told; later: told, and alone, only
-    where it is later than all others of its cause; outer: who does the system call is to be looked at; label: as Origin has it
+    where it is later than all others of its cause; lost: who took this frame is told in any case, and, where nothing else is, who took away what
+    led to it last; outer: who does the system call is to be looked at; label: as Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -45,14 +46,16 @@ class Question:
     instead: bool = False
     rival: bool = False
     later: bool = False
+    lost: Optional[int] = address(default=None)
     outer: bool = False
 
 
 @record
 class Asked:
-    """Questions about what a recording has before the instruction `now`."""
+    """Questions about what a recording has before the instruction `now`; of words of a page, not before `since`."""
 
     now: int
+    since: int = 0
     questions: Tuple[Question, ...] = many(Question)
 
 
@@ -67,7 +70,8 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
         found += _state(culprit, info)
     elif not culprit.uncounted:
         found += _held(culprit, kernel)
-    found += (replace(one, later=True) for one in _fields(culprit.other, culprit.wanted, kernel))
+    found += (replace(one, later=True) for one in (*_fields(culprit.other, culprit.wanted, kernel),
+                                                   *_fields(culprit.proc, culprit.other, kernel)))
     count = _count(culprit, kernel)
     if frame is not None and culprit.freed and not (culprit.late and count):     # a frame's words may have been written very often
         found.append(Question(What.FREED.value, frame))
@@ -77,7 +81,8 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     if culprit.at is not None and frame is not None:    # what nobody has written since the frame was taken was not cleared then
         found += (replace(one, rival=True) for one in (Question(What.WORD.value, culprit.at), _taken(frame, kernel)))
     elif frame is not None and (culprit.lost or not found):
-        found += _taken(frame, kernel), Question(What.FRAME.value, frame, instead=True)
+        taken = _taken(frame, kernel)
+        found += replace(taken, lost=frame) if culprit.lost else taken, Question(What.FRAME.value, frame, instead=True)
     if kept := _kept(culprit, kernel):
         found = kept + [one if one.rival else replace(one, instead=True) for one in found]
     return tuple(replace(one, outer=culprit.chosen) for one in found if reader.ram[0] <= one.pa <= reader.ram[1] - one.size)

@@ -94,6 +94,19 @@ def lasts(some: Iterable[tuple[Bytes, int, Callable[[Store], bool]]], info: Debu
             yield _last(machine, passed[what], info, now, wanted)
 
 
+def firsts(machine: Aside, some: Iterable[Bytes], start: int, end: int, info: DebugInfo) -> dict[Bytes, Store]:
+    """Of each the first store between two instructions that changed it, oldest first; nothing of one that none did."""
+    machine.seek(start)
+    left, found = set(some), dict[Bytes, Store]()
+    while left and (address := machine.next([what.point for what in left], end)) is not None:
+        what = next(one for one in left if one.pa <= address < one.pa + one.size)
+        store = _store(machine, what, info)
+        if store.old != store.new:
+            found[what] = store
+            left.remove(what)
+    return found
+
+
 def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: float = _FEW) -> dict[Bytes, _Passed]:
     """What a machine passes on its way to an instruction. few: after so many stores of one it is only noted where they are, unless the
     way back there would be longer than a look."""

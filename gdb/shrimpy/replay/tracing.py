@@ -12,41 +12,67 @@ from ..live.session import session
 from ..memory import sv39
 from ..origins import Call, Origin, What
 from ..records import decode, encode
-from . import questions, stores
+from . import holders, questions, stores
 from .questions import Asked, Question, to_look_at
 from .stores import Bytes, Store
 
 
+_OF_A_PAGE = (What.WORD, What.FRAME)
+
+
 def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
     """The stores, of each before the instruction `asked.now`; nothing of a question that no store answers."""
-    some = [(one, each.now) for each in asked for one in each.questions]
+    some = [(one, each.now) for each in asked for one in each.questions if not one.instead]
     first = dict(zip(some, _answered(some, info)))
+    more = [(one, each.now) for each in asked if not any(first.get((one, each.now)) for one in each.questions)
+            for one in each.questions if one.instead]
+    first.update(zip(more, _answered(more, info)))
     frames = {(one, now): (Question(What.FRAME.value, sv39.pa_of(store.new)), store.at)
               for (one, now), store in first.items() if store and one.then and store.new & sv39.V}
     then = dict(zip(frames.values(), _answered(list(frames.values()), info)))
 
-    def of(one: Question, now: int) -> Iterator[Origin]:
-        if store := first[one, now]:
+    def of(one: Question, now: int, since: int) -> Iterator[Origin]:
+        if (store := first.get((one, now))) and (store.at >= since or one.what not in _OF_A_PAGE):
             yield _origin(one, store)
         if (frame := frames.get((one, now))) and (store := then[frame]):
             yield _origin(frame[0], store)
 
+    def of_lost(one: Question, now: int) -> List[Tuple[Question, Origin]]:
+        """Who took away what led to a lost frame last."""
+        store = first.get((one, now))
+        led = holders.last(one.lost, store.at, now, info) if store and one.lost is not None else []
+        return [(each, _origin(each, found)) for each, found in led]
+
     def answer(each: Asked) -> Tuple[Origin, ...]:
-        before = [one for one in each.questions if not one.instead]
-        some = before if any(first[one, each.now] for one in before) else each.questions
-        told = [(one, origin) for one in some for origin in of(one, each.now)]
-        newest, last = max(told, key=lambda one: one[1].instruction, default=(None, None))
-        if newest is not None and last is not None and newest.later:
+        told = [(one, origin) for one in each.questions for origin in of(one, each.now, each.since)]
+        if last := _later(told):
             return (last,)
+        if len(told) == 1 and told[0][0].lost is not None:
+            told = [*of_lost(told[0][0], each.now), *told]
         rival = max((origin.instruction for one, origin in told if one.rival), default=0)
-        return tuple(dict.fromkeys(origin for one, origin in told if not one.later and (not one.rival or origin.instruction == rival)))
-    return [_without_taking(answer(each)) for each in asked]
+        told = [(one, origin) for one, origin in told if not one.later and (not one.rival or origin.instruction == rival)]
+        return tuple(dict.fromkeys(_without_taking(told)))
+    return [answer(each) for each in asked]
 
 
-def _without_taking(told: Tuple[Origin, ...]) -> Tuple[Origin, ...]:
-    """Who took a frame is told where nothing else is that was asked of it."""
-    others = tuple(one for one in told if one.what != What.FRAME or any(each.what == What.ENTRY for each in told))
-    return others or told
+def _later(told: Sequence[Tuple[Question, Origin]]) -> Optional[Origin]:
+    """Of what is told only where it is later than all others: the last, if it is. An entry that says what a field said is as old as
+    that; and what one system call has written is of one age."""
+    others = [origin for one, origin in told if not one.later]
+    others = [one for one in others if one.what == What.FIELD] or others
+    last = max((origin for one, origin in told if one.later), key=lambda one: one.instruction, default=None)
+    newest = max(others, key=lambda one: one.instruction, default=None)
+    if last is None or newest is None or last.instruction < newest.instruction:
+        return last if newest is None else None
+    of_call = [(one.pid, one.system_call) for one in (last, newest)]
+    return None if last.system_call and of_call[0] == of_call[1] else last
+
+
+def _without_taking(told: Sequence[Tuple[Question, Origin]]) -> List[Origin]:
+    """Who took a frame is told where nothing else is that was asked of it, where that frame is lost, and after who mapped it."""
+    mapped = any(origin.what == What.ENTRY for _, origin in told)
+    others = [origin for one, origin in told if origin.what != What.FRAME or mapped or one.lost is not None]
+    return others or [origin for _, origin in told]
 
 
 def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:

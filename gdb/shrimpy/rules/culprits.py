@@ -32,7 +32,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
         return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
                        late=why.functions)
-    if why.kind in _FREED:
+    if why.kind in _FREED and not (entry is not None and _came_elsewhere(process, verdict.va, why.frame, earlier)):
         return Culprit(frame=why.frame, freed=True)
     if why.kind == K.HEAP_TOO_LARGE and process is not None:
         return Culprit(proc=process.proc, value=process.sz)
@@ -62,11 +62,14 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     return replace(found, other=parent.proc, wanted=why.wanted) if parent else found
 
 
-def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) -> Optional[Culprit]:
-    """What the specification was not kept in. pids: by the numbers of the story. None where that says nothing of memory."""
+def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int], earlier: Sequence[Snapshot] = ()) -> Optional[Culprit]:
+    """What the specification was not kept in. pids: by the numbers of the story; earlier: as of() has it. None where that says nothing
+    of memory."""
     layout = snapshot.layout
-    va = {"FRY": layout.fry, "SHRIMP": layout.shrimp}.get(one.cell.page) if one.cell else None
-    pid = pids.get(one.cell.process) if one.cell else None
+    went = one.what is Differs.CONTENT and one.other is not None    # what should be there is in another page
+    cell = one.other if went else one.cell
+    va = {"FRY": layout.fry, "SHRIMP": layout.shrimp}.get(cell.page) if cell else None
+    pid = pids.get(cell.process) if cell else None
     if one.what is Differs.CROWD:
         va, pid = layout.shrimp, one.pid
     process = snapshot.process(pid) if pid is not None else None
@@ -74,11 +77,18 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int]) 
     if process is None or entry is None:
         return None
     frame = next((each.pa for each in process.mappings if each.va == va), None)
-    if one.what in _FRAMES:
+    if one.what in _FRAMES or one.what is Differs.CONTENT and not went and _came_elsewhere(process, va, frame, earlier):
         return _of_entry(entry, process, frame, snapshot)
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
+
+
+def _came_elsewhere(process: Optional[Process], va: Optional[int], frame: Optional[int], earlier: Sequence[Snapshot]) -> bool:
+    """Whether a page of a process was in another frame when it was last seen: its table was changed, and not the frame."""
+    was = next((each.pa for taken in reversed(earlier) for one in taken.processes if process is not None and one.pid == process.pid
+                for each in one.mappings if each.va == va), frame)
+    return was != frame
 
 
 def _of_left(process: Optional[Process], entry: Culprit, snapshot: Snapshot) -> Culprit:

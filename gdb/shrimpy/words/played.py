@@ -128,7 +128,8 @@ _WHAT: Mapping[Differs, Callable[[Divergence], str]] = {
     Differs.MAPPED: lambda d: f"{_cell(d)} is still mapped, though it was detached",
     Differs.MISCOUNTED: lambda d: f"the kernel's count of attachments of segment {d.cell.segment if d.cell else '?'} is wrong",
     Differs.MOVED: lambda d: f"{_cell(d)} is in another frame than before",
-    Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + ("lost" if d.written else "not zero, and nobody has written it"),
+    Differs.CONTENT: lambda d: f"word {d.index} of {_cell(d)} is " + (
+        "not zero, and nobody has written it" if not d.written else f"in {page(d.other)} instead" if d.other else "lost"),
     Differs.CROWD: lambda d: _of_crowd(d),
     Differs.LEAK: lambda d: "each time frames are lost",
 }

@@ -27,6 +27,15 @@ class _Touch(NamedTuple):
     stamps: list[tuple[int, int]]
 
 
+class _Read(NamedTuple):
+    """The words of a page that are there, and those that the model says; cells: who has it, and where."""
+
+    cells: list[Cell]
+    page: Page
+    found: array.array[int]
+    expected: array.array[int]
+
+
 class Comparison:
     """What a family's memory is compared by."""
 
@@ -35,6 +44,7 @@ class Comparison:
         self._player, self._ram, self._places, self._model = family.player, family.ram, family.places, family.model
         self._pids, self._slots, self._frames = family.pids, family.slots, family.frames
         self._structs, self._attached = family.structs, family.attached
+        self._was: dict[Cell, int] = {}     # where each page was when it was last compared
 
     def compare(self) -> None:
         there = self._family.await_all()
@@ -62,7 +72,7 @@ class Comparison:
             mine = [one for one in cells if one in frames]
             for one in mine[1:]:
                 if frames[one] != frames[mine[0]]:
-                    accused = self._accused(mine[0], one)
+                    accused = self._accused(mine[0], one, frames)
                     other = mine[0] if accused == one else one
                     self._family.differs(Differing(Differs.NOT_SHARED, accused, other=other, seen=frames[accused], expected=frames[other]))
         for number in there:
@@ -75,12 +85,13 @@ class Comparison:
         for cell, frame in frames.items():
             other = owners.setdefault(frame, cell)
             if of_page[other] != of_page[cell]:
-                accused = self._accused(other, cell)
+                accused = self._accused(other, cell, frames)
                 its = other if accused == cell else cell
                 of_orphan = its.page == "SHRIMP" and self._model.beyond(its) == "orphan"    # of the handout it may be nobody's
                 raise Differing(Differs.SHARED, accused, "orphan" if of_orphan else None, other=its, seen=frame)
         if Cell(0, "SHRIMP") in frames:
             self._compare_with_parent(there[0], frames[Cell(0, "SHRIMP")])
+        self._was = frames
         return frames
 
     def _compare_detached(self, there: dict[int, Proc]) -> None:
@@ -114,11 +125,15 @@ class Comparison:
         if wanted and wanted[0] & -PAGE != frame:
             raise Differing(Differs.NOT_SHARED, Cell(0, "SHRIMP"), seen=frame, expected=wanted[0] & -PAGE)
 
-    def _accused(self, one: Cell, other: Cell) -> Cell:
-        """Of two that should be as they are not, the one that has just come, or that the model is less sure of, or the younger."""
+    def _accused(self, one: Cell, other: Cell, frames: dict[Cell, int]) -> Cell:
+        """Of two that should be as they are not, the one that has just come, or has moved, or that the model is less sure of, or the
+        younger."""
         last = self._family.done[-1] if self._family.done else None
         for cell in (other, one):
             if last and last.do in FORKS and cell.process == last.n:
+                return cell
+        for cell in (other, one):
+            if self._was.get(cell, frames[cell]) != frames[cell]:
                 return cell
         for cell in (other, one):
             if self._model.beyond(cell):
@@ -189,6 +204,7 @@ class Comparison:
 
     def _compare_contents(self, frames: dict[Cell, int]) -> None:
         """The whole of each page, as far as the model knows it."""
+        wrong: list[_Read] = []
         for cells in self._model.pages().values():
             cell = next((one for one in cells if one in frames), None)
             page = None if cell is None else self._model.page(cell)
@@ -199,20 +215,29 @@ class Comparison:
             for at, word in page.words.items():
                 expected[at] = word
             if found != expected:
-                self._different_word(cells, page, found, expected)
+                wrong.append(_Read(cells, page, found, expected))
+        for one in wrong:
+            self._different_word(one, wrong)
 
-    def _different_word(self, cells: list[Cell], page: Page, found: array.array[int], expected: array.array[int]) -> None:
-        """Raises Differing for the first that does; where only the handout counts, the model takes a new page as it is."""
-        wrong = [at for at in range(PAGE // 8) if found[at] != expected[at]]
-        at = next((one for one in wrong if one in page.words), wrong[0])
-        told = min(cells, key=lambda one: (self._model.beyond(one) or "", _by_number(one)))
-        error = Differing(Differs.CONTENT, told, index=at, seen=found[at], expected=expected[at], written=at in page.words)
+    def _different_word(self, read: _Read, wrong: list[_Read]) -> None:
+        """Raises Differing for the first that does; where only the handout counts, the model takes a new page as it is. wrong: all pages
+        that differ, another of which may have what should be here."""
+        page, seen, expected = read.page, read.found, read.expected
+        differ = [at for at in range(PAGE // 8) if seen[at] != expected[at]]
+        at = next((one for one in differ if one in page.words), differ[0])
+        went = next((self._first(one.cells) for one in wrong if page.words.get(at) == one.found[at] != one.expected[at]), None)
+        error = Differing(Differs.CONTENT, self._first(read.cells), other=went, index=at, seen=seen[at], expected=expected[at],
+                          written=at in page.words)
         if not (self._handout and self._family._beyond(error)):
             raise error
         self._family.note(error)
         page.known = False
         if at in page.words:
             page.words.clear()
+
+    def _first(self, cells: list[Cell]) -> Cell:
+        """Of those that have one page, the one that is told: the surest."""
+        return min(cells, key=lambda one: (self._model.beyond(one) or "", _by_number(one)))
 
     def _touch(self, frames: dict[Cell, int]) -> None:
         """The host fills each frame, and writes a word into it; each process loads it from each of its pages, and stores one of its own."""

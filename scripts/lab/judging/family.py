@@ -128,7 +128,7 @@ class Family:
         by_address: dict[int, Proc] = {}
         extra: list[Proc] = []
         try:
-            for n, _ in enumerate(self.player.while_it_works(what="the family to stand still")):
+            for n, _ in enumerate(self.player.while_it_works(self.player.rest_s, "the family to stand still")):
                 everyone = self.player.view.processes()
                 by_address = {one.address: one for one in everyone}
                 there = {one.pid: one for one in everyone}

@@ -52,7 +52,8 @@ _NUMBER, _N, _FIRST, _SAID, _LONG = 0, 1, 2, 6, 10
 _DONE = _FIRST + _LETTERS * _LONG
 
 _LIMIT_S = 5.0
-_TYPED_LIMIT_S = 2.0        # all of it is run again, as often as the recording is asked
+_REST_S = 5.0
+_TYPED_REST_S = 1.0         # all of it is run again, as often as the recording is asked
 _FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
 _POLL_S, _MOST_S = 0.00005, 0.02     # between two looks: the longer the wait, the longer, so that a busy host is not busier by it
 _OFTEN = 16
@@ -212,12 +213,13 @@ class Player:
 
     typed    it is told by the console: nothing is written to memory, which no recording would know of
     members  slots that there are
+    rest_s   within which all whom nobody tells anything come to rest
     """
 
     def __init__(self, machine: Machine, program: Program, known: Facts, typed: bool = False) -> None:
         """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
         self.typed, self.members = typed, MEMBERS - typed
-        self._limit_s = _TYPED_LIMIT_S if typed else _LIMIT_S
+        self.rest_s = _TYPED_REST_S if typed else _REST_S
         self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.names = (program.name, program.other)
         self.path = program.other.encode().ljust(16, b"\0")    # as exec takes it
@@ -250,7 +252,7 @@ class Player:
     def while_it_works(self, limit_s: float | None = None, what: str = "") -> Iterator[None]:
         """Again and again, until it is left; raises NoAnswer after limit_s of the machine's own time (None: the usual), and what
         Machine.check raises."""
-        limit_s = limit_s or self._limit_s
+        limit_s = limit_s or _LIMIT_S
         patience = None
         begun = time.monotonic()
         while True:

@@ -240,10 +240,10 @@ class _Asking(contextlib.ExitStack):
                     for one in wanted:
                         came, culprit = again.culprit(one, snapshot, pids)
                         if came:
-                            self._note(one, culprit, machine, count)
+                            self._note(one, culprit, machine, count, again.since(one))
         return player.equip(self._kernel, program, folder), run
 
-    def _note(self, one: _Wanted, culprit: Culprit | None, machine: RecordedMachine, count: int) -> None:
+    def _note(self, one: _Wanted, culprit: Culprit | None, machine: RecordedMachine, count: int, since: int = 0) -> None:
         asked: tuple[questions.Question, ...] = ()
         if culprit is not None:
             reader = RamFileReader(str(machine.ram_file))
@@ -251,7 +251,7 @@ class _Asking(contextlib.ExitStack):
                 asked = questions.about(culprit, reader, self._known.info)
             finally:
                 reader.close()
-        one.asked = questions.Asked(count, asked)
+        one.asked = questions.Asked(count, since, asked)
 
     # What the recording says
 
@@ -310,22 +310,36 @@ class _Counting(Watch):
 
 @dataclass
 class _Again:
-    """A sequence that is played on a machine that is recorded. taken: snapshots, one after each operation."""
+    """A sequence that is played on a machine that is recorded. taken: snapshots, one after each operation; at: how many instructions had
+    been executed after the last."""
 
     stage: playing.Stage
     told: Divergence
     found: Divergence | None = None
     taken: list[Snapshot] = field(default_factory=list)
+    at: int = 0
 
     def play(self, machine: RecordedMachine) -> tuple[Snapshot, int, dict[int, int]]:
         """The machine where something differed, or after the last operation; it stands still from then on."""
         if self.told.what is Differs.LEAK:
             self.stage.play(self.told.ops)      # what is kept for the next time is no leak
             self.taken.append(self.stage.picture())
-        self.found = self.stage.play(self.told.ops, lambda _: self.taken.append(self.stage.picture()))
+        self.found = self.stage.play(self.told.ops, lambda _: self._done(machine))
         snapshot = self.stage.picture(stays=True)
+        return snapshot, self._executed(machine), self.stage.pids()
+
+    def _done(self, machine: RecordedMachine) -> None:
+        self.taken.append(self.stage.picture())
+        self.at = self._executed(machine)
+
+    @staticmethod
+    def _executed(machine: RecordedMachine) -> int:
         with machine.qmp() as monitor:
-            return snapshot, monitor.execute("query-replay")["icount"], self.stage.pids()
+            return int(monitor.execute("query-replay")["icount"])
+
+    def since(self, wanted: _Wanted) -> int:
+        """From which instruction on a word of a page can have become wrong: each is compared after each operation."""
+        return self.at if wanted.divergence and wanted.divergence.what is Differs.CONTENT else 0
 
     @property
     def panicked(self) -> bool:
@@ -343,7 +357,7 @@ class _Again:
             found = next((one for one in (self.found, *self.stage.noted) if one and one.what is told.what), None)
             if found is None:
                 return False, None
-            known = culprits.of_divergence(found, snapshot, pids)
+            known = culprits.of_divergence(found, snapshot, pids, self.taken)
             if known is not None:
                 return True, known
             verdicts = rules.evaluate(snapshot)

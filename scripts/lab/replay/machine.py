@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,14 @@ from ..machines import sparse
 from ..machines.machine import Machine
 from ..machines.plugin import Plugin
 from ..machines.qmp import Qmp
+from ..patience import Patience
 
 LOG = "log"
 _KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; instructions in which any kernel has taken them
-_MOST_LOGGED = 8 << 20  # bytes, of a boot, which takes some thousand
+_MOST_LOGGED = 1 << 20  # bytes, of a boot, which takes some thousand
+_MUCH_LOGGED = 1 << 17  # bytes: more than any boot takes; QEMU may answer nobody already
+_PER_S = 120_000_000  # instructions, for which a machine that records has a second: as many as on a slow host
+_LOOK_S = 0.05
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
 
@@ -56,20 +63,31 @@ class RecordedMachine(Machine):
         self._is_booting = False
         return self
 
+    def patience(self, limit_s: float | None = None) -> Patience:
+        """As Machine has it; and no more instructions than a slow host executes in that time: all that a kernel executes while
+        nothing comes is in the recording, and is run again as often as that is asked."""
+        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self._executed)
+
+    def _executed(self) -> int:
+        return int(self._asked("query-replay")["icount"])
+
     def check(self, last_chance: bool = False) -> None:
         """Raises Trouble, too, where a kernel traps without end before its prompt: a QEMU that records it answers nobody."""
-        if self._is_booting and self.log.is_file() and self.log.stat().st_size > _MOST_LOGGED:
+        logged = self.log.stat().st_size if self._is_booting and self.log.is_file() else 0
+        if logged > _MOST_LOGGED:
+            self._running.send(signal.SIGKILL)  # it would not end by itself either
             raise Trouble("it cannot be recorded: it takes traps without end" + self.tail())
-        super().check(last_chance)
+        if logged <= _MUCH_LOGGED:
+            super().check(last_chance)
 
     def type(self, keys: str) -> None:
         """Types keys, some at a time. While QEMU records, it reads as many as the UART has room for, however many it has read
         and not delivered yet, and those that find no room are lost."""
         for at in range(0, len(keys), _KEYS):
-            while self._asked("query-status")["running"] and self._asked("query-replay")["icount"] < self._next_keys_at:
+            while self._asked("query-status")["running"] and self._executed() < self._next_keys_at:
                 self.check()
             super().type(keys[at:at + _KEYS])
-            self._next_keys_at = self._asked("query-replay")["icount"] + _KEYS_TAKE
+            self._next_keys_at = self._executed() + _KEYS_TAKE
 
     def _asked(self, command: str) -> Any:
         """What QEMU says to a command, on the monitor that is nobody else's."""
@@ -97,3 +115,24 @@ class RecordedMachine(Machine):
                     if any(page):
                         hashed.update(at.to_bytes(8, "little") + page)
         return hashed.hexdigest()
+
+
+class _Counted(Patience):
+    """It is over, too, after as many instructions as a slow host executes in that time. executed: how many there have been."""
+
+    def __init__(self, limit: float | None, pid: int, executed: Callable[[], int]) -> None:
+        super().__init__(limit, pid)
+        self._executed = executed
+        self._until = executed() + int(self.limit_s * _PER_S)
+        self._next_look = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        if (now := time.monotonic()) >= self._next_look:
+            self._next_look = now + _LOOK_S
+            return self._executed() >= self._until or super().is_over
+        return False
+
+    @property
+    def look_s(self) -> float:
+        return min(_LOOK_S, super().look_s)

@@ -1,0 +1,57 @@
+"""What led to a frame in a recorded run, from when it was taken: of a frame that nobody can reach any more it is asked who took the
+last of that away."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Tuple
+
+from ..kernel import Kernel
+from ..kernel.debuginfo import DebugInfo
+from ..memory import sv39
+from ..memory.readers import Reader
+from ..origins import What
+from . import stores
+from .aside import Aside
+from .questions import Question
+from .stores import Bytes, Store
+
+_FIRST = 1 << 10    # instructions after it was taken, at which is first looked whether anything leads to it
+_TIMES = 2          # as late, at the next look: what something leads to for as long as it took to come there is seen
+_MOST = 16          # places
+
+
+def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Question, Store]]:
+    """Who took away the last field, and who the last entry, that led to a frame which was taken at one instruction and is lost at
+    another. Nothing where none was seen, or it stays."""
+    with Aside() as machine:
+        seen: Dict[Question, int] = {}      # at which look last
+        looks: List[int] = []
+        while not looks or looks[-1] < now and len(seen) < _MOST:
+            looks.append(min(taken + _FIRST * _TIMES ** len(looks), now))
+            machine.seek(looks[-1])
+            there = list(_leading(frame, machine.look()[1], info))
+            if seen and not there:
+                break
+            seen.update((one, len(looks) - 1) for one in there)
+        found = []
+        for what in (What.FIELD.value, What.UNMAPPED.value):
+            latest = max((at for one, at in seen.items() if one.what == what), default=len(looks))
+            if latest + 1 < len(looks):
+                some = {Bytes(one.pa, one.size): one for one, at in seen.items() if one.what == what and at == latest}
+                told = stores.firsts(machine, some, looks[latest], looks[latest + 1], info)
+                found += [(some[each], store) for each, store in told.items()][-1:]
+    return found
+
+
+def _leading(frame: int, reader: Reader, info: DebugInfo) -> Iterator[Question]:
+    kernel = Kernel(reader, info)
+    for process in kernel.processes():
+        for name, at, value in kernel.words_of_proc(process.address):
+            if value == frame:
+                yield Question(What.FIELD.value, at, 8, name)
+        if process.root:
+            walk = sv39.walk(reader, process.root)
+            entries = [(one.entry, one.pa) for one in walk.tables] + [(one.pte_at, one.pa) for one in walk.leaves]
+            for at, pa in entries:
+                if at is not None and pa == frame:
+                    yield Question(What.UNMAPPED.value, at)
