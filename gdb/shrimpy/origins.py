@@ -40,6 +40,7 @@ class Culprit:
     pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it
     should not. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that
     mapped it last.
+    went: at has what should be in another page;
     count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the frame,
     was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
     first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
@@ -62,6 +63,7 @@ class Culprit:
     rises: bool = False
     uncounted: bool = False
     at: Optional[int] = address(default=None)
+    went: bool = False
     late: Tuple[str, ...] = ()
     early: bool = False
     rivals: bool = False

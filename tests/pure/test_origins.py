@@ -125,8 +125,32 @@ def test_a_divergence_is_asked_of_the_cell_that_differs():
     assert culprits.of_divergence(Divergence(Differs.HANGS), snapshot, pids) is None
 
 
+def test_a_page_that_has_come_to_another_frame_is_asked_of_its_entry_and_not_of_the_words_of_that_frame():
+    m = family()
+    before, process = m.snapshot(), m.processes[4]
+    m.map(process.root, SHRIMP, m.alloc(), R | W | U)
+    now, pids = m.snapshot(), {0: 2, 2: 4}
+    wrong = Divergence(Differs.CONTENT, cell=Cell(2, "SHRIMP"), index=3)
+    moved, stayed = culprits.of_divergence(wrong, now, pids, [before]), culprits.of_divergence(wrong, now, pids, [now])
+    assert (moved.at, moved.proc, moved.va) == (None, process.address, SHRIMP) and stayed.at
+    frame = next(one.pa for one in now.process(4).mappings if one.va == SHRIMP)
+    reused = Verdict("orphan-alive", Subject("process", Named(4)), FAIL, Reason(Kind.ORPHAN_REUSED, frame=frame), Named(4), SHRIMP)
+    assert [culprits.of(reused, now, earlier).freed for earlier in ([before], [now])] == [False, True]
+
+
+def test_a_value_that_is_in_another_page_instead_is_asked_of_that():
+    m = family()
+    snapshot = m.snapshot()
+    fry = next(one.pa for one in snapshot.process(4).mappings if one.va == FRY)
+    wrong = Divergence(Differs.CONTENT, cell=Cell(2, "SHRIMP"), other=Cell(2, "FRY"), index=3)
+    assert culprits.of_divergence(wrong, snapshot, {2: 4}).at == fry + 24
+
+
 def test_the_line_to_look_at_is_of_who_called_what_only_serves():
     assert questions.to_look_at(CHAIN) == (5, "exec")
+    read = ["memmove", "copyout", "drain", "fileread", "sys_read", "syscall", "usertrap"]
+    assert questions.to_look_at(read) == (2, "fileread") and questions.to_look_at(read, copied=True) == (1, "fileread")
+    assert questions.to_look_at(CHAIN, copied=True) == (5, "exec")
     assert questions.to_look_at(["sharefry", "fork", "sys_fork", "syscall", "usertrap"]) == (0, "fork")
     assert questions.to_look_at(["fork", "sys_fork", "syscall", "usertrap"]) == (0, None)
     assert questions.to_look_at(["memset"]) == (0, None) and questions.to_look_at([]) == (None, None)
@@ -222,6 +246,7 @@ def test_who_took_a_lost_frame_is_who_called_the_allocator_and_not_who_wrote_to_
     m = family()
     taken, written = questions.about(Culprit(frame=m.processes[4].fry, lost=True), m.reader(), m.info)
     assert (taken.taking, taken.instead, written.taking, written.instead) == (True, False, False, True)
+    assert taken.lost == m.processes[4].fry
     assert questions.answers(taken, 0, 1, ["takefree", "kalloc", "sys_exec"]) and not questions.answers(taken, 1, 2, ["kdup", "fork"])
 
 
@@ -244,6 +269,31 @@ def test_where_a_child_has_another_page_its_parents_field_is_asked_whether_it_ch
     pair = next(v for v in evaluate(m.snapshot()) if v.status == FAIL and v.rule == "shrimp-pair" and v.pid == 4)
     found = culprits.of(pair, m.snapshot())
     assert (found.other, found.wanted) == (parent.address, parent.fry)
+    assert [one.label for one in questions.about(found, m.reader(), m.info) if one.later] == ["parent"]    # of the child
+
+
+def test_what_names_the_parent_is_told_alone_where_it_was_written_later_but_not_by_the_same_fork():
+    def at(instruction, what, call, later=False, pid=3):
+        return questions.Question(what.value, later=later), Origin(what.value, instruction=instruction, pid=pid, system_call=call)
+
+    def told(*answered):
+        return [one.instruction for one in questions.to_tell(answered)]
+    forked, exited = at(10, What.FIELD, "fork()"), at(30, What.FIELD, "exit(0)", later=True)
+    entry = at(40, What.ENTRY, "exec(1)", pid=4)    # it says what the field said
+    assert told(forked, exited) == told(forked, entry, exited) == told(exited) == [30]
+    assert told(forked, entry) == [10, 40]
+    assert told(forked, at(11, What.FIELD, "fork()", later=True)) == told(forked, at(9, What.FIELD, "exit(0)", later=True)) == [10]
+
+
+def test_who_took_a_lost_frame_is_told_last_and_else_only_where_nothing_else_is():
+    def at(instruction, what, **how):
+        return questions.Question(what.value, **how), Origin(what.value, instruction=instruction)
+
+    def told(*answered):
+        return [one.instruction for one in questions.to_tell(answered)]
+    field, taken = at(20, What.FIELD), at(10, What.FRAME)
+    assert told(field, at(10, What.FRAME, lost=4096)) == [20, 10] and told(field, taken) == [20] and told(taken) == [10]
+    assert told(at(20, What.ENTRY), taken) == [20, 10]
 
 
 def test_an_orphan_belongs_to_its_first_parent():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lab.judging import checking, player, playing
+from lab.judging.operations import Operations
 from lab.judging.scenarios import POINTS
 from lab.judging.verdict import PASS
 from lab.kernels import variant
@@ -65,6 +66,21 @@ def test_a_kernel_that_keeps_it_in_another_way_agrees(name, sequences):
 def test_a_mistake_differs_at_the_operation_that_shows_it(name, what, cell, ops, beyond):
     found = perform(wrong(name), ALL).divergence
     assert (found.what, found.cell, found.ops, found.beyond) == (what, cell, ops, beyond)
+
+
+@pytest.mark.soak
+def test_a_call_that_loses_what_is_given_back_each_time_is_given_up_soon(monkeypatch):
+    tries = []
+
+    def until_it_works(self, op, slot, a):
+        tell = self._player.tell
+        monkeypatch.setattr(self._player, "tell", lambda to, what, *args, **how: (tries.append(what), tell(to, what, *args, **how))[1])
+        return original(self, op, slot, a)
+    original = Operations._until_it_works
+    monkeypatch.setattr(Operations, "_until_it_works", until_it_works)
+    hungry = [one.ops for one in borders() if any(op.do is Do.EXEC_HUNGRY for op in one.ops)]
+    found = perform(wrong("exec-segment-leaks-a-frame"), hungry).divergence
+    assert found.what is Differs.ANSWER and found.ops[-1].do is Do.EXEC_HUNGRY and 0 < tries.count("g") < 50
 
 
 def test_a_count_of_attachments_that_fork_forgets_differs_though_all_pages_are_right():

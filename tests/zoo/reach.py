@@ -49,16 +49,21 @@ def patches() -> dict[str, Path]:
 
 def examine(name: str, patch: Path, times: int = 1, keeper: Keeper | None = None) -> dict[str, Any]:
     """What check says of where a mistake was written. others: how many of so many answers are not the first one."""
+    report = checked(name, patch, keeper)
+    before = cpu_s()
+    asked = [tracing.trace(report) for _ in range(times)]
+    return {"name": name, **judged(asked[0], patch), "others": sum(answer(one) != answer(asked[0]) for one in asked),
+            "cost_s": round((cpu_s() - before) / times, 1)}
+
+
+def checked(name: str, patch: Path, keeper: Keeper | None = None) -> checking.Report:
+    """What shows a mistake, checked."""
     if patch.parent == HERE:
         mistake = mistakes.read(patch)
         only = {one.scenario for one in (*mistake.fails, *mistake.ends)} & {*checking.scenarios.NAMES}
     else:
         only = {checking.PLAY}
-    report = checking.check(variant.build(f"zoo-{name}", [patch]), _HARTS, only=only or checking.scenarios.NAMES, keeper=keeper)
-    before = cpu_s()
-    asked = [tracing.trace(report) for _ in range(times)]
-    return {"name": name, **judged(asked[0], patch), "others": sum(answer(one) != answer(asked[0]) for one in asked),
-            "cost_s": round((cpu_s() - before) / times, 1)}
+    return checking.check(variant.build(f"zoo-{name}", [patch]), _HARTS, only=only or checking.scenarios.NAMES, keeper=keeper)
 
 
 def cpu_s() -> float:

@@ -14,7 +14,7 @@ from lab.judging import checking, tracing
 from lab.judging.keeping import Keeper
 from lab.kernels import variant
 from shrimpy.memory.readers import ReadError
-from shrimpy.origins import Traced, Untold
+from shrimpy.origins import Traced, Untold, What
 from shrimpy.replay.questions import Asked
 
 
@@ -26,6 +26,21 @@ def test_the_line_is_near_the_mistake_and_the_machine_is_kept(monkeypatch, name)
         found = reach.examine(name, reach.patches()[name], keeper=keeper)
         assert keeper.made or name == "not-unmapped", keeper.notes  # which has no prompt
     assert found.get("near"), found
+
+
+@pytest.mark.parametrize("name,told", [
+    ("fry-leaks", [(What.FIELD, "freeproc"), (What.UNMAPPED, "proc_freepagetable"), (What.FRAME, "allocproc")]),
+    *(pytest.param(name, told, marks=pytest.mark.soak) for name, told in (
+        ("buried-by-init-leaks", [(What.FIELD, "bury"), (What.UNMAPPED, "proc_freepagetable"), (What.FRAME, "allocproc")]),
+        ("reparent-changes-only-the-struct", [(What.FIELD, "reparent"), (What.ENTRY, "proc_pagetable")]),
+        ("orphans-go-to-the-grandparent", [(What.FIELD, "reparent")]),
+        ("orphan-looks-at-the-slot", [(What.FIELD, "exec"), (What.ENTRY, "exec")]),
+        ("files-go-to-fry", [(What.WORD, "copy_run")]),
+        ("exec-segment-leaks-a-frame", [(What.FRAME, "loadpage")])))])
+def test_what_is_told_of_a_leak_and_of_a_page_or_value_that_came_elsewhere(name, told):
+    report = reach.checked(name, reach.patches()[name])
+    first = next(one for one in tracing.trace(report).traces.values() if one.origins)
+    assert [(one.what, one.place.function) for one in first.origins] == told
 
 
 @pytest.mark.parametrize("program, ready", [("shrimpdemo &", "shrimpdemo: ready"), pytest.param("ls | cat", "", marks=pytest.mark.soak)])

@@ -51,7 +51,6 @@ def _leading(frame: int, reader: Reader, info: DebugInfo) -> Iterator[Question]:
                 yield Question(What.FIELD.value, at, 8, name)
         if process.root:
             walk = sv39.walk(reader, process.root)
-            entries = [(one.entry, one.pa) for one in walk.tables] + [(one.pte_at, one.pa) for one in walk.leaves]
-            for at, pa in entries:
-                if at is not None and pa == frame:
-                    yield Question(What.UNMAPPED.value, at)
+            for entry, pa in [*((one.entry, one.pa) for one in walk.tables), *((one.pte_at, one.pa) for one in walk.leaves)]:
+                if entry is not None and pa == frame:
+                    yield Question(What.UNMAPPED.value, entry)

@@ -10,12 +10,13 @@ from ..kernel.cnames import ALLOCATING, FREEING, FROM_KERNEL, OUTERMOST, SYSTEM_
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
 from ..memory.readers import PAGE, Reader, ReadError
-from ..origins import Culprit, What
+from ..origins import Culprit, Origin, What
 from ..records import address, many, record, word
 
 _SERVING = ALLOCATING | frozenset((
     "memmove", "memcpy", "mappages", "kvmmap", "mapframes", "walk", "walkaddr", "uvmunmap", "uvmcreate", "uvmalloc", "uvmdealloc",
     "uvmfree", "freewalk", "copyout", "either_copyout", "setrunnable"))
+_COPYING = frozenset(("copyout", "copyin", "copyinstr", "either_copyout", "either_copyin"))
 _FREES, _TAKES = "kfree", "kalloc"
 _COUNTS = ("n_attached", "n_users")     # of a segment's parts
 _ENDS = ("freeproc", *sorted(FREEING))
@@ -26,12 +27,13 @@ _OUTER = OUTERMOST | {SYSTEM_CALL, FROM_KERNEL}
 class Question:
     """Who made some bytes what they are.
 
-    pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the
-    frame that it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only
-    other functions than these, since the frame was taken; taking: only who took a frame from the allocator; instead: only where
-    none before it of its cause is answered; rival: of these of one cause only the last store is told; later: told, and alone, only
-    where it is later than all others of its cause; lost: who took this frame is told in any case, and, where nothing else is, who took away what
-    led to it last; outer: who does the system call is to be looked at; label: as Origin has it
+    pa, size: the bytes; mapped: only who took a mapping of this frame away; then: where the answer is an entry, who took the frame that
+    it maps is asked, too; rises: of a count, only who made it more, else only who made it less; apart: of a count, only other functions
+    than these, since the frame was taken; taking: only who took a frame from the allocator; instead: only where none before it of its
+    cause is answered; rival: of these of one cause only the last store is told; later: told, and alone, only where it is later than all
+    others of its cause; lost: who took this frame is told in any case, and, where nothing else is, who took away what led to it last;
+    copied: where it was copied to or from user memory is to be looked at; outer: who does the system call is to be looked at; label: as
+    Origin has it
     """
 
     what: str = word(*(each.value for each in What))
@@ -47,6 +49,7 @@ class Question:
     rival: bool = False
     later: bool = False
     lost: Optional[int] = address(default=None)
+    copied: bool = False
     outer: bool = False
 
 
@@ -79,7 +82,8 @@ def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, 
     if culprit.uncounted:
         found += (replace(one, instead=True) for one in _held(culprit, kernel))
     if culprit.at is not None and frame is not None:    # what nobody has written since the frame was taken was not cleared then
-        found += (replace(one, rival=True) for one in (Question(What.WORD.value, culprit.at), _taken(frame, kernel)))
+        word_at = Question(What.WORD.value, culprit.at, copied=culprit.went)
+        found += (replace(one, rival=True) for one in (word_at, _taken(frame, kernel)))
     elif frame is not None and (culprit.lost or not found):
         taken = _taken(frame, kernel)
         found += replace(taken, lost=frame) if culprit.lost else taken, Question(What.FRAME.value, frame, instead=True)
@@ -155,12 +159,15 @@ def _fields(proc: Optional[int], value: Optional[int], kernel: Kernel) -> List[Q
     return [Question(What.FIELD.value, at, 8, name) for name, at, held in words if held == value]
 
 
-def to_look_at(names: Sequence[str], outer: bool = False) -> Tuple[Optional[int], Optional[str]]:
+def to_look_at(names: Sequence[str], outer: bool = False, copied: bool = False) -> Tuple[Optional[int], Optional[str]]:
     """(which function to look at: who called the last of those that only do what their callers say; the one that does the system
-    call, or handles the trap, if that is another). outer: that one is to be looked at: it chose what the others were told."""
+    call, or handles the trap, if that is another). outer: that one is to be looked at: it chose what the others were told.
+    copied: where it was copied to or from user memory, if it was: there the address was translated."""
     known = [at for at, name in enumerate(names) if name]
     served = max((at for at in known if names[at] in _SERVING), default=-1)
     look = next((at for at in known if at > served), known[0] if known else None)
+    if copied:
+        look = next((at for at in known if names[at] in _COPYING), look)
     last = max((at for at in known if at > served and not names[at].startswith("sys_") and names[at] not in _OUTER), default=look)
     return (last, None) if outer or last is None or last == look else (look, names[last])
 
@@ -192,3 +199,32 @@ def is_the_end(asked: Question, old: int, new: int, names: Sequence[str]) -> boo
     """Whether a store by these functions took the frame, and so what was before it, was another use of that, which nobody asks about:
     where its last reference is wanted, or who gave it back too often."""
     return asked.what == What.COUNT and not asked.rises and new > old and _TAKES in names
+
+
+def to_tell(answered: Sequence[Tuple[Question, Origin]]) -> Tuple[Origin, ...]:
+    """What people are told of the stores that answer the questions about a culprit, in this order."""
+    if last := _later(answered):
+        return (last,)
+    rival = max((origin.instruction for one, origin in answered if one.rival), default=0)
+    left = [(one, origin) for one, origin in answered if not one.later and (not one.rival or origin.instruction == rival)]
+    return tuple(dict.fromkeys(_without_taking(left)))
+
+
+def _later(answered: Sequence[Tuple[Question, Origin]]) -> Optional[Origin]:
+    """Of what is told only where it is later than all others: the last, if it is. An entry that says what a field said is as old as
+    that; and what one system call has written is of one age."""
+    others = [origin for one, origin in answered if not one.later]
+    others = [one for one in others if one.what == What.FIELD] or others
+    last = max((origin for one, origin in answered if one.later), key=lambda one: one.instruction, default=None)
+    newest = max(others, key=lambda one: one.instruction, default=None)
+    if last is None or newest is None or last.instruction < newest.instruction:
+        return last if newest is None else None
+    of_call = [(one.pid, one.system_call) for one in (last, newest)]
+    return None if last.system_call and of_call[0] == of_call[1] else last
+
+
+def _without_taking(answered: Sequence[Tuple[Question, Origin]]) -> List[Origin]:
+    """Who took a frame is told where nothing else is that was asked of it, where that frame is lost, and after who mapped it."""
+    mapped = any(origin.what == What.ENTRY for _, origin in answered)
+    others = [origin for one, origin in answered if origin.what != What.FRAME or mapped or one.lost is not None]
+    return others or [origin for _, origin in answered]

@@ -45,34 +45,10 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
 
     def answer(each: Asked) -> Tuple[Origin, ...]:
         told = [(one, origin) for one in each.questions for origin in of(one, each.now, each.since)]
-        if last := _later(told):
-            return (last,)
         if len(told) == 1 and told[0][0].lost is not None:
             told = [*of_lost(told[0][0], each.now), *told]
-        rival = max((origin.instruction for one, origin in told if one.rival), default=0)
-        told = [(one, origin) for one, origin in told if not one.later and (not one.rival or origin.instruction == rival)]
-        return tuple(dict.fromkeys(_without_taking(told)))
+        return questions.to_tell(told)
     return [answer(each) for each in asked]
-
-
-def _later(told: Sequence[Tuple[Question, Origin]]) -> Optional[Origin]:
-    """Of what is told only where it is later than all others: the last, if it is. An entry that says what a field said is as old as
-    that; and what one system call has written is of one age."""
-    others = [origin for one, origin in told if not one.later]
-    others = [one for one in others if one.what == What.FIELD] or others
-    last = max((origin for one, origin in told if one.later), key=lambda one: one.instruction, default=None)
-    newest = max(others, key=lambda one: one.instruction, default=None)
-    if last is None or newest is None or last.instruction < newest.instruction:
-        return last if newest is None else None
-    of_call = [(one.pid, one.system_call) for one in (last, newest)]
-    return None if last.system_call and of_call[0] == of_call[1] else last
-
-
-def _without_taking(told: Sequence[Tuple[Question, Origin]]) -> List[Origin]:
-    """Who took a frame is told where nothing else is that was asked of it, where that frame is lost, and after who mapped it."""
-    mapped = any(origin.what == What.ENTRY for _, origin in told)
-    others = [origin for one, origin in told if origin.what != What.FRAME or mapped or one.lost is not None]
-    return others or [origin for _, origin in told]
 
 
 def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
@@ -105,6 +81,6 @@ def _names(store: Store) -> List[str]:
 
 def _origin(asked: Question, store: Store) -> Origin:
     calls = tuple(Call(one.function, one.file, one.line, one.source) for one in store.calls)
-    look, caller = to_look_at([one.function or "" for one in calls], asked.outer)
+    look, caller = to_look_at([one.function or "" for one in calls], asked.outer, asked.copied)
     return Origin(asked.what, asked.pa, asked.size, store.at, store.old, store.new, calls, store.pid, store.name, store.system_call,
                   asked.label, look, caller)

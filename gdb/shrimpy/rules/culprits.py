@@ -80,7 +80,7 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int], 
     if one.what in _FRAMES or one.what is Differs.CONTENT and not went and _came_elsewhere(process, va, frame, earlier):
         return _of_entry(entry, process, frame, snapshot)
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
-        return Culprit(frame=frame, at=frame + 8 * one.index)
+        return Culprit(frame=frame, at=frame + 8 * one.index, went=went)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
 
 
