@@ -133,6 +133,9 @@ def test_a_page_that_has_come_to_another_frame_is_asked_of_its_entry_and_not_of_
     wrong = Divergence(Differs.CONTENT, cell=Cell(2, "SHRIMP"), index=3)
     moved, stayed = culprits.of_divergence(wrong, now, pids, [before]), culprits.of_divergence(wrong, now, pids, [now])
     assert (moved.at, moved.proc, moved.va) == (None, process.address, SHRIMP) and stayed.at
+    absent = replace(before, processes=tuple(one for one in before.processes if one.pid != 4))     # what was written is not in its new page
+    assert [culprits.of_divergence(replace(wrong, written=written), now, pids, [absent]).at is None for written in (True, False)] == [
+        True, False]
     frame = next(one.pa for one in now.process(4).mappings if one.va == SHRIMP)
     reused = Verdict("orphan-alive", Subject("process", Named(4)), FAIL, Reason(Kind.ORPHAN_REUSED, frame=frame), Named(4), SHRIMP)
     assert [culprits.of(reused, now, earlier).freed for earlier in ([before], [now])] == [False, True]

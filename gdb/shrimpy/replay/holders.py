@@ -18,6 +18,7 @@ from .stores import Bytes, Store
 _FIRST = 1 << 10    # instructions after it was taken, at which is first looked whether anything leads to it
 _TIMES = 2          # as late, at the next look: what something leads to for as long as it took to come there is seen
 _MOST = 16          # places
+_TOLD = (What.FIELD.value, What.UNMAPPED.value)
 
 
 def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Question, Store]]:
@@ -33,14 +34,13 @@ def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Questi
             if seen and not there:
                 break
             seen.update((one, len(looks) - 1) for one in there)
-        found = []
-        for what in (What.FIELD.value, What.UNMAPPED.value):
-            latest = max((at for one, at in seen.items() if one.what == what), default=len(looks))
-            if latest + 1 < len(looks):
-                some = {Bytes(one.pa, one.size): one for one, at in seen.items() if one.what == what and at == latest}
-                told = stores.firsts(machine, some, looks[latest], looks[latest + 1], info)
-                found += [(some[each], store) for each, store in told.items()][-1:]
-    return found
+        latest = {what: max((at for one, at in seen.items() if one.what == what), default=len(looks)) for what in _TOLD}
+        gone: List[Tuple[Question, Store]] = []
+        for at in sorted({at for at in latest.values() if at + 1 < len(looks)}):
+            some = {Bytes(one.pa, one.size): one for one in seen if seen[one] == at == latest[one.what]}
+            gone += [(some[each], store) for each, store in stores.firsts(machine, some, looks[at], looks[at + 1], info).items()]
+    return [next(found for found in reversed(gone) if found[0].what == what) for what in _TOLD if any(
+        one.what == what for one, _ in gone)]
 
 
 def _leading(frame: int, reader: Reader, info: DebugInfo) -> Iterator[Question]:

@@ -136,13 +136,14 @@ def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Ca
     noted = [at for at in passed.noted if since < at < now][-_MOST_BACK:]
     while noted:
         some, noted = noted[-_AT_ONCE:], noted[:-_AT_ONCE]
-        machine.seek(some[0])
-        found: Store | None = None
-        while machine.next([passed.what.point], some[-1] + 1) is not None:
-            store = _store(machine, passed.what, info)
-            found = store if store.old != store.new and wanted(store) else found
-        if found is not None:
-            return History((found,), passed.unseen_after(found.at, now))
+        if not all(at in passed.seen for at in some):
+            machine.seek(some[0])
+            while machine.next([passed.what.point], some[-1] + 1) is not None:
+                store = _store(machine, passed.what, info)
+                passed.seen[store.at] = store
+        found = [passed.seen[at] for at in some if wanted(passed.seen[at])]
+        if found:
+            return History((found[-1],), passed.unseen_after(found[-1].at, now))
     return History(looked_at, passed.unseen_after(since, now), passed.same)
 
 
@@ -169,7 +170,8 @@ def _last_from_the_end(machine: Aside, what: Bytes, info: DebugInfo, now: int, w
 class _Passed:
     """What was stored in some bytes so far. value: what they were at first; end: what they are where the machine stands at last.
 
-    stores: those that were looked at, each of which changed it; noted: the places of the others; same: the last of the value
+    stores: those that were looked at, each of which changed it; noted: the places of the others; seen: those of them that have been
+    looked at since, by their places; same: the last of the value
     that was there; is_left: there are too many
     """
 
@@ -177,6 +179,7 @@ class _Passed:
         self.what, self.end = what, value
         self.stores: list[Store] = []
         self.noted: list[int] = []
+        self.seen: dict[int, Store] = {}
         self.same: Store | None = None
         self.n_stores, self._n_noted, self._value, self._at = 0, 0, value, 0
         self._unseen: list[tuple[int, int]] = []

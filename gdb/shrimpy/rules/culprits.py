@@ -77,18 +77,21 @@ def of_divergence(one: Divergence, snapshot: Snapshot, pids: Mapping[int, int], 
     if process is None or entry is None:
         return None
     frame = next((each.pa for each in process.mappings if each.va == va), None)
-    if one.what in _FRAMES or one.what is Differs.CONTENT and not went and _came_elsewhere(process, va, frame, earlier):
+    if one.what in _FRAMES or one.what is Differs.CONTENT and not went and _came_elsewhere(
+            process, va, frame, earlier, one.written):
         return _of_entry(entry, process, frame, snapshot)
     if one.what is Differs.CONTENT and frame is not None and one.index is not None:
         return Culprit(frame=frame, at=frame + 8 * one.index, went=went)
     return entry if one.what in (Differs.MISSING, Differs.FLAGS, Differs.SEEN) else None
 
 
-def _came_elsewhere(process: Optional[Process], va: Optional[int], frame: Optional[int], earlier: Sequence[Snapshot]) -> bool:
-    """Whether a page of a process was in another frame when it was last seen: its table was changed, and not the frame."""
+def _came_elsewhere(process: Optional[Process], va: Optional[int], frame: Optional[int], earlier: Sequence[Snapshot],
+                    new: bool = False) -> bool:
+    """Whether a page of a process was in another frame when it was last seen: its table was changed, and not the frame. new: the answer
+    where it was not seen before."""
     was = next((each.pa for taken in reversed(earlier) for one in taken.processes if process is not None and one.pid == process.pid
-                for each in one.mappings if each.va == va), frame)
-    return was != frame
+                for each in one.mappings if each.va == va), None)
+    return bool(new and earlier) if was is None else was != frame
 
 
 def _of_left(process: Optional[Process], entry: Culprit, snapshot: Snapshot) -> Culprit:
