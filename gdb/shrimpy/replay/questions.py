@@ -58,8 +58,8 @@ class Asked:
     """Questions about what a recording has before the instruction `now`; of words of a page, not before `since`."""
 
     now: int
-    since: int = 0
     questions: Tuple[Question, ...] = many(Question)
+    since: int = 0
 
 
 def about(culprit: Culprit, reader: Reader, info: DebugInfo) -> Tuple[Question, ...]:

@@ -251,7 +251,7 @@ class _Asking(contextlib.ExitStack):
                 asked = questions.about(culprit, reader, self._known.info)
             finally:
                 reader.close()
-        one.asked = questions.Asked(count, since, asked)
+        one.asked = questions.Asked(count, asked, since)
 
     # What the recording says
 
