@@ -121,7 +121,12 @@ def _sheet(title: str, below: str, film: Film, stack: Sequence[_Panel], notes: S
     has_segments = any(step.index.snapshot.segments for step in film.steps)
     elements.notes(below_all, family.legend(below_all, film.steps[0].index, 0, has_segments), notes)
     scene.place(below_all, _MARGIN - elements.MARGIN_PT * _LEGEND_SCALE, bottom + 6, _LEGEND_SCALE)
-    return scene.sized(SHEET_PT[0], SHEET_PT[1] - _BOTTOM + bottom)
+    width, height = SHEET_PT[0], SHEET_PT[1] - _BOTTOM + bottom
+    if on_a4:
+        return scene.sized(width, height)
+    figure, cut = Scene(), _MARGIN - elements.MARGIN_PT     # nobody prints it as it is
+    figure.place(scene, -cut, -cut)
+    return figure.sized(width - 2 * cut, height - 2 * cut)
 
 
 def _notes(film: Film, which: Sequence[int]) -> Iterator[str]:
