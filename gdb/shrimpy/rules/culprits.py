@@ -15,7 +15,8 @@ from . import segment_culprits
 from .causes import LOST, RIGHTS, is_high
 from .verdict import Verdict
 
-_FREED = (K.ORPHAN_FREE, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE, K.ORPHAN_REUSED)
+_ORPHANED = (K.ORPHAN_FREE, K.ORPHAN_REUSED)
+_FREED = (*_ORPHANED, K.FREE_IN_USE, K.KERNEL_FREE_IN_USE)
 _FRAMES = (Differs.NOT_SHARED, Differs.SHARED, Differs.MOVED, Differs.CROWD)
 
 
@@ -32,7 +33,8 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     if why.kind == K.PANICKED and snapshot.panic is not None and snapshot.panic.frame is not None:
         return Culprit(frame=snapshot.panic.frame, freed=True, count=snapshot.counts.name if snapshot.counts else None,
                        late=why.functions)
-    if why.kind in _FREED and not (entry is not None and _came_elsewhere(process, verdict.va, why.frame, earlier)):
+    moved = why.kind in _ORPHANED and entry is not None and _came_elsewhere(process, verdict.va, why.frame, earlier)
+    if why.kind in _FREED and not moved:
         return Culprit(frame=why.frame, freed=True)
     if why.kind == K.HEAP_TOO_LARGE and process is not None:
         return Culprit(proc=process.proc, value=process.sz)

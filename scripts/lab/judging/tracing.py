@@ -43,6 +43,7 @@ MOST = 4                        # causes that are asked about, and so a limit of
 _MOST_ORIGINS = 4               # of a cause
 _LIMIT_S = 30.0                 # of GDB's time and a QEMU's, for one cause
 _LONGEST = 3_000_000_000        # instructions of a run that is run again
+_FILLING, _FILLING_PER_S = ("memory", "heap"), 500_000_000     # scenarios in which a kernel clears all memory, byte by byte
 _FAILED = (Trouble, OSError, ReadError)     # a full disk, or a stranger's pointer: the verdict that is there must not be lost
 
 
@@ -191,6 +192,8 @@ class _Asking(contextlib.ExitStack):
                 self._look(wanted, machine, judgement, count, taken)
                 taken.append(judgement.snapshot)
             machine.boot()
+            if name in _FILLING:
+                machine.per_s = _FILLING_PER_S
             with _Counting(machine, self._gdb, cast.unmasked, seen=seen) as watch:
                 ScenarioRun(scenario, watch, cast).outcome()
         return equipped, run

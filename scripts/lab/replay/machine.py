@@ -23,21 +23,25 @@ from ..patience import Patience
 
 LOG = "log"
 _KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; instructions in which any kernel has taken them
-_MOST_LOGGED = 1 << 20  # bytes, of a boot, which takes some thousand
-_MUCH_LOGGED = 1 << 17  # bytes: more than any boot takes; QEMU may answer nobody already
-_PER_S = 120_000_000  # instructions, for which a machine that records has a second: as many as on a slow host
+_MOST_LOGGED = 8 << 20  # bytes, of a boot, which takes some thousand
+_MUCH_LOGGED = 1 << 17  # bytes: more than boots take; QEMU may answer nobody already
+_PER_S = 120_000_000
 _LOOK_S = 0.05
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
 
 class RecordedMachine(Machine):
     """A machine with one hart. log: of the run that it runs again, stopped before its first instruction; None: it records.
-    within, plugged: see Machine."""
+    within, plugged: see Machine.
+
+    per_s   instructions, for which a machine that records has a second: by itself, as many as on a slow host
+    """
 
     def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None, plugged: Plugin | None = None) -> None:
         self._recorded = log
         self._next_keys_at = 0
         self._is_booting = log is None
+        self.per_s = _PER_S
         super().__init__(kernel, 1, paused=log is not None, within=within, plugged=plugged)
 
     def __enter__(self) -> RecordedMachine:
@@ -64,9 +68,9 @@ class RecordedMachine(Machine):
         return self
 
     def patience(self, limit_s: float | None = None) -> Patience:
-        """As Machine has it; and no more instructions than a slow host executes in that time: all that a kernel executes while
-        nothing comes is in the recording, and is run again as often as that is asked."""
-        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self._executed)
+        """As Machine has it; and no more instructions than per_s for each second: all that a kernel executes while nothing comes is in
+        the recording, and is run again as often as that is asked."""
+        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self._executed, self.per_s)
 
     def _executed(self) -> int:
         return int(self._asked("query-replay")["icount"])
@@ -118,12 +122,12 @@ class RecordedMachine(Machine):
 
 
 class _Counted(Patience):
-    """It is over, too, after as many instructions as a slow host executes in that time. executed: how many there have been."""
+    """It is over, too, after per_s instructions for each second. executed: how many there have been."""
 
-    def __init__(self, limit: float | None, pid: int, executed: Callable[[], int]) -> None:
+    def __init__(self, limit: float | None, pid: int, executed: Callable[[], int], per_s: int) -> None:
         super().__init__(limit, pid)
         self._executed = executed
-        self._until = executed() + int(self.limit_s * _PER_S)
+        self._until = executed() + int(self.limit_s * per_s)
         self._next_look = 0.0
 
     @property
