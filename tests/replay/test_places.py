@@ -45,7 +45,7 @@ def test_a_place_where_an_interrupt_is_due_is_the_one_before_it_is_taken(recorde
 
 def test_the_last_hit_is_found_where_hits_are_many(recorded, place):
     points = [b"0,%x,4" % address(recorded, "acquire")]  # the scheduler looks for who can run
-    hits = place(recorded.end - 150_000).hits(points, recorded.end, 3 * search.MOST)
+    hits = place(recorded.end - 300_000).hits(points, recorded.end, 3 * search.MOST)
     assert len(hits) == 3 * search.MOST
     for before in (hits[-1].at, hits[-1].at + 1):
         assert search.last(place, points, before) == [hit for hit in hits if hit.at < before][-1]
