@@ -78,7 +78,8 @@ def test_each_has_what_it_deserves(marked):
     assert done.stdout == f"5 submissions, 0 of them not checked: {out}/marks.csv\n"
     told = rows(out)
     assert {name: row["status"] for name, row in told.items()} == {
-        "good, O'Brien": "pass", "wrong": "fail", "broken": "does not build", "hangs": "hangs", "hostile": "panics"}
+        "good, O'Brien": "pass", "wrong": "fail", "broken": "does not build", "hangs": "hangs", "hostile": "panics"}, [
+            (name, row["first_line"], row["failed"], (out / name / "results.txt").read_text()[:2000]) for name, row in told.items()]
     assert told["wrong"]["failed"].split() == ["shrimp-pair", "shrimp-siblings", "specification"]
     assert told["hostile"]["first_line"] == "the kernel panicked: out of luck"
     assert "no_such_thing" in told["broken"]["first_line"] and "first prompt" in told["hangs"]["first_line"]
