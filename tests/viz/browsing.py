@@ -81,7 +81,8 @@ class Chromium:
         self.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         act()
         end = monotonic() + WAIT_S
-        while not (folder / name).exists():     # the browser gives a file its name when it is complete
+        # The browser may hold the name with an empty file, and gives it to the one with something in it when that is complete.
+        while not (folder / name).exists() or not (folder / name).stat().st_size:
             assert monotonic() < end, f"no {name} among {[one.name for one in folder.iterdir()]}"
             self.js("return 0")
         return (folder / name).read_bytes()
