@@ -37,17 +37,15 @@ class Untold(str, enum.Enum):
 class Culprit:
     """What of memory a failure is about, all that is known of it.
 
-    pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it
-    should not. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that
-    mapped it last.
-    went: at has what should be in another page;
-    count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the frame,
-    was never counted. at: the word of a page. late: of a frame that was free already, the functions that gave it back then, innermost
-    first. early: the state of proc says too soon that it can run. rivals: the field and the entry cannot both be: the later is wrong.
-    own: one field holds value by right, and another may, too. segment, parts: its variable, and names of parts as SEGMENT_FIELDS has
-    them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong, whoever writes to it. other, wanted: the
-    struct proc, and what a field of it holds with which this should agree: it is wrong instead where it was written later; and so is
-    what names other in proc.
+    pte_at: the entry; or root and va, whose entry it is. proc: the struct proc, and value: what one of its fields holds that it should
+    not. frame: which is wrong; freed: that frame is free and should not be; lost: it should be free; unmapped: the entry that mapped it
+    last. count: the array of counts; rises: its count is too high; uncounted: it may be too low because the entry, and what holds the
+    frame, was never counted. at: the word of a page; went: it has what should be in another page. late: of a frame that was free already,
+    the functions that gave it back then, innermost first. early: the state of proc says too soon that it can run. rivals: the field and
+    the entry cannot both be: the later is wrong. own: one field holds value by right, and another may, too. segment, parts: its variable,
+    and names of parts as SEGMENT_FIELDS has them. attached: what proc keeps of its attachments is wrong. chosen: the address is wrong,
+    whoever writes to it. other, wanted: the struct proc, and what a field of it holds with which this should agree: it is wrong instead
+    where it was written later; and so is what names other in proc.
     """
 
     pte_at: Optional[int] = address(default=None)

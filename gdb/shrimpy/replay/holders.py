@@ -35,12 +35,12 @@ def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Questi
                 break
             seen.update((one, len(looks) - 1) for one in there)
         latest = {what: max((at for one, at in seen.items() if one.what == what), default=len(looks)) for what in _TOLD}
-        gone: List[Tuple[Question, Store]] = []
+        gone: Dict[str, Tuple[Question, Store]] = {}     # the last of each
         for at in sorted({at for at in latest.values() if at + 1 < len(looks)}):
             some = {Bytes(one.pa, one.size): one for one in seen if seen[one] == at == latest[one.what]}
-            gone += [(some[each], store) for each, store in stores.firsts(machine, some, looks[at], looks[at + 1], info).items()]
-    return [next(found for found in reversed(gone) if found[0].what == what) for what in _TOLD if any(
-        one.what == what for one, _ in gone)]
+            for each, store in stores.firsts(machine, some, looks[at], looks[at + 1], info).items():
+                gone[some[each].what] = some[each], store
+    return [gone[what] for what in _TOLD if what in gone]
 
 
 def _leading(frame: int, reader: Reader, info: DebugInfo) -> Iterator[Question]:

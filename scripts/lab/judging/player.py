@@ -52,7 +52,6 @@ _NUMBER, _N, _FIRST, _SAID, _LONG = 0, 1, 2, 6, 10
 _DONE = _FIRST + _LETTERS * _LONG
 
 _LIMIT_S = 5.0
-_REST_S = 5.0
 _TYPED_REST_S = 1.0         # all of it is run again, as often as the recording is asked
 _FIRST_LOOK_S = 0.02        # of waiting, before it is asked whether something has gone wrong
 _POLL_S, _MOST_S = 0.00005, 0.02     # between two looks: the longer the wait, the longer, so that a busy host is not busier by it
@@ -219,7 +218,7 @@ class Player:
     def __init__(self, machine: Machine, program: Program, known: Facts, typed: bool = False) -> None:
         """Starts it. Raises NoAnswer where it does not start, and what Machine raises."""
         self.typed, self.members = typed, MEMBERS - typed
-        self.rest_s = _TYPED_REST_S if typed else _REST_S
+        self.rest_s = _TYPED_REST_S if typed else _LIMIT_S
         self.machine, self._program, self.unmasked = machine, program, program.unmasked
         self.names = (program.name, program.other)
         self.path = program.other.encode().ljust(16, b"\0")    # as exec takes it

@@ -329,16 +329,11 @@ class _Again:
             self.taken.append(self.stage.picture())
         self.found = self.stage.play(self.told.ops, lambda _: self._done(machine))
         snapshot = self.stage.picture(stays=True)
-        return snapshot, self._executed(machine), self.stage.pids()
+        return snapshot, machine.executed(), self.stage.pids()
 
     def _done(self, machine: RecordedMachine) -> None:
         self.taken.append(self.stage.picture())
-        self.at = self._executed(machine)
-
-    @staticmethod
-    def _executed(machine: RecordedMachine) -> int:
-        with machine.qmp() as monitor:
-            return int(monitor.execute("query-replay")["icount"])
+        self.at = machine.executed()
 
     def since(self, wanted: _Wanted) -> int:
         """From which instruction on a word of a page can have become wrong: each is compared after each operation."""

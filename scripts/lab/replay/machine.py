@@ -70,9 +70,10 @@ class RecordedMachine(Machine):
     def patience(self, limit_s: float | None = None) -> Patience:
         """As Machine has it; and no more instructions than per_s for each second: all that a kernel executes while nothing comes is in
         the recording, and is run again as often as that is asked."""
-        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self._executed, self.per_s)
+        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self.executed, self.per_s)
 
-    def _executed(self) -> int:
+    def executed(self) -> int:
+        """How many instructions have been."""
         return int(self._asked("query-replay")["icount"])
 
     def check(self, last_chance: bool = False) -> None:
@@ -88,10 +89,10 @@ class RecordedMachine(Machine):
         """Types keys, some at a time. While QEMU records, it reads as many as the UART has room for, however many it has read
         and not delivered yet, and those that find no room are lost."""
         for at in range(0, len(keys), _KEYS):
-            while self._asked("query-status")["running"] and self._executed() < self._next_keys_at:
+            while self._asked("query-status")["running"] and self.executed() < self._next_keys_at:
                 self.check()
             super().type(keys[at:at + _KEYS])
-            self._next_keys_at = self._executed() + _KEYS_TAKE
+            self._next_keys_at = self.executed() + _KEYS_TAKE
 
     def _asked(self, command: str) -> Any:
         """What QEMU says to a command, on the monitor that is nobody else's."""
