@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import stat
@@ -160,7 +161,11 @@ def test_what_is_broken_off_while_it_starts_has_ended(folder, monkeypatch):
             super().__init__(*args, **how)
             started.append(self)
 
-    def broken_off(_pid: int) -> Any:
+    inside = []
+    pidfd_open = os.pidfd_open
+
+    def broken_off(pid: int) -> Any:
+        inside.append(pidfd_open(pid))
         raise KeyboardInterrupt
     monkeypatch.setattr(subprocess, "Popen", Starting)
     with monkeypatch.context() as context:
@@ -168,6 +173,9 @@ def test_what_is_broken_off_while_it_starts_has_ended(folder, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             sandbox.start(["sleep", "1000"], folder, memory=1 << 30)
     assert started and started[-1].returncode is not None
+    [first] = inside
+    assert select.select([first], [], [], 60.0)[0], "the first process of the sandbox outlives it"
+    os.close(first)
 
 
 def test_what_would_be_dangerous_to_open_is_gone_afterwards(run, folder):

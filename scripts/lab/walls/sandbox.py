@@ -357,21 +357,33 @@ class Running:
             self.process = subprocess.Popen(command, cwd=folder, env=environment, pass_fds=handed, **how)
         except OSError as error:
             os.close(inform)
+            if group:
+                group.end()
             raise Trouble(f"{command[0]} cannot be run: {error.strerror}") from None
         finally:
             for one in handed:
                 os.close(one)
         self.pid = self.inside = self.process.pid
-        self._first = None
+        self._first: int | None = None
         try:
             with os.fdopen(inform) as told:
                 if walls and (pid := re.search(r'"child-pid": (\d+)', told.read())):
                     with contextlib.suppress(ProcessLookupError):
                         self._first, self.inside = os.pidfd_open(int(pid[1])), int(pid[1])
         except BaseException:  # a Ctrl-C: nobody else knows of it yet
-            self.process.kill()  # bubblewrap's first process ends with it
-            self.process.wait()
+            self._break_off()
             raise
+
+    def _break_off(self) -> None:
+        """Ends all of it at a moment when bubblewrap's first process may not have been told yet to end with it: that waits for a
+        word of bubblewrap's then, for ever, and as the first of its process ids no SIGTERM ends it."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it starts nothing more from here on
+        for one in reversed(list(_descendants(self.pid))):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        self.process.wait()
+        self.close()
 
     @property
     def stdout(self) -> IO[bytes]:
