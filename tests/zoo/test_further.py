@@ -67,6 +67,7 @@ def test_the_table_is_in_order_and_complete_in_itself():
 
 
 _ALWAYS = ("fourth-exec-renews", "six-children-at-once", "paths-end-at-sz")
+_SEEN_LATE = ("struct-copied-after-the-table", "wait-ends-the-sharing")     # by who was between two stops; playing names who did it
 _HANGS = ("failed-fork-keeps-files-open",)     # what a program then waits for never comes
 
 
@@ -80,4 +81,4 @@ def test_check_finds_the_mistake(mistake: Further):
     played = replace(report, outcomes=tuple(one for one in report.outcomes if one.name == checking.PLAY))
     finding = mistakes.compare(mistakes.read(mistake.patch), played)
     assert (finding.missed if played.outcomes else (), finding.wrong) == ((), ())
-    assert mistakes.astray(mistakes.read(mistake.patch), report) == ()
+    assert mistakes.astray(mistakes.read(mistake.patch), played if mistake.name in _SEEN_LATE else report) == ()
