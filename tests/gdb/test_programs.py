@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-
 OBJFILES = "python print([o.filename for o in gdb.objfiles()])"
+_LONG_S = 100.0     # for what GDB stops again and again, which counts as the machine's own time
 
 
 def test_user_brings_a_programs_symbols_and_keeps_all_others(family, ask):
@@ -52,7 +52,7 @@ def test_a_breakpoint_survives_what_is_loaded_after_it_and_each_stop_has_its_own
         listed = gdb.ask("info breakpoints")
         assert "PENDING" not in listed and "in list at user/ls.c" in listed and "silent" not in listed, listed
         gdb.tell("continue")
-        one.wait_for(r"README.*\n(.*\n)*\$ $")
+        one.wait_for(r"README.*\n(.*\n)*\$ $", _LONG_S)
         gdb.interrupt()
         gdb.until("SIGINT")
         gdb.until("(gdb) ")

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from lab import TREES, Trouble
+from lab.kernels.tree import copy_of
 from lab.marks import classes, cores
 
 import trees
@@ -127,13 +128,13 @@ def test_the_hostile_one_did_no_harm(marked, folder):
 def of_this_class(folder: Path) -> list[str]:
     """Processes that a class left behind: of the sandbox or QEMU."""
     found = []
-    names = [path.name for path in folder.iterdir()] + ["a_folder_in_it"]
+    copies = [str(copy_of(path.resolve())) for path in folder.iterdir()] + [f"{TREES}/a_folder_in_it-"]    # other trees may have these names
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = process.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if any(f"{TREES}/{name}-" in words for name in names) or f"sleep\0{_SECONDS}\0" in words:
+        if any(one in words for one in copies) or f"sleep\0{_SECONDS}\0" in words:
             found.append(words.replace("\0", " "))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_kernel_that_prints_without_end_is_cut_and_told_so(build, monkeypatch,
         with pytest.raises(Endless, match="the kernel prints without end"):
             one.boot(limit_s)
         assert len(one.tail()) < 5000
+
+
+def test_a_kernel_that_has_printed_too_much_before_qemu_answers_is_told_so(build, monkeypatch):
+    """As on a busy host."""
+    monkeypatch.setattr(machine, "_MOST_PRINTED", 100 << 10)
+    await_monitor = Machine._await_monitor
+
+    def late(one: Machine) -> None:
+        while len(one.console) <= machine._MOST_PRINTED:
+            time.sleep(0.01)
+        await_monitor(one)
+    monkeypatch.setattr(Machine, "_await_monitor", late)
+    with Machine(tree.prepare(str(build("endless.S"))), 1) as one:
+        with pytest.raises(Endless, match="the kernel prints without end: more than"):
+            one.boot(60)
 
 
 def test_qemu_may_start_no_program_and_files_have_an_end(build):

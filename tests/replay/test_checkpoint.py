@@ -92,15 +92,13 @@ def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_pat
         gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch panicked", "break sys_exec")
         assert gdb.ask("xv6-checkpoint one") == ""
         kept = gdb.ask("info threads", f"xv6-snapshot {tmp_path}/before")
-        step = gdb.ask("shrimp-step")
-        gdb.ask(f"xv6-snapshot {tmp_path}/step", "delete 2", "continue")
+        step = gdb.ask("shrimp-step")   # what the other harts do meanwhile need not be the same twice
+        gdb.ask("delete 2", "continue")
         for _ in range(2):      # from a breakpoint in sys_exec, on whichever hart
             assert "xv6-restore:" not in gdb.ask("xv6-restore one")
             assert gdb.ask("info threads", f"xv6-snapshot {tmp_path}/again") == kept.replace("before", "again")
             assert (tmp_path / "again").read_bytes() == (tmp_path / "before").read_bytes()
             assert gdb.ask("shrimp-step") == step and re.match(r"4  ", step)
-            gdb.ask(f"xv6-snapshot {tmp_path}/again")
-            assert (tmp_path / "again").read_bytes() == (tmp_path / "step").read_bytes()
             assert "hit Breakpoint 3" in gdb.ask("continue")
         assert "already hit 3 times" in gdb.ask("info breakpoints")
         said = gdb.ask("xv6-restore two")

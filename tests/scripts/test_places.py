@@ -19,7 +19,7 @@ import pytest
 from lab import ROOT, cli
 from lab.machines import debugger
 
-SOMEBODY = 0x70000001  # no user of any system
+SOMEBODY = 0x6f000000 + os.getpid()  # no user of any system, and of another run
 NAME = "a b ünï"
 pytestmark = pytest.mark.limit(300)
 

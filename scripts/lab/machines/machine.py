@@ -224,16 +224,18 @@ class Machine:
         signalled = -status if status < 0 else status - 128  # as bubblewrap, too, tells it
         return said[-1] if said else f"status {status}" if signalled <= 0 else f"signal {signalled}"
 
-    def _gone(self) -> Gone:
-        return Gone(f"QEMU ended: {self.last_words()}" + self.tail())
+    def _gone(self) -> Trouble:
+        """What has ended QEMU, once it has."""
+        return self._endless() if len(self._text) > _MOST_PRINTED else Gone(f"QEMU ended: {self.last_words()}" + self.tail())
 
     def _pump(self) -> None:
         descriptor = piped(self._qemu.stdout).fileno()
         while data := os.read(descriptor, 65536):
-            with self._changed:
-                self._text += data.decode("utf-8", "replace").replace("\r", "")
-                self._changed.notify_all()
-            if len(self._text) > _MOST_PRINTED:
+            if len(self._text) <= _MOST_PRINTED:
+                with self._changed:
+                    self._text += data.decode("utf-8", "replace").replace("\r", "")
+                    self._changed.notify_all()
+            if len(self._text) > _MOST_PRINTED and self._has_monitor:   # on a busy host it may print all that while QEMU still starts
                 self._running.send(signal.SIGKILL)
                 break
         with self._changed:
@@ -328,10 +330,11 @@ class Machine:
             self._looked_s = time.monotonic()
         if said is not None:
             raise Panicked(printable(said.strip())[:_WIDEST], self.tail())
-        if len(self._text) > _MOST_PRINTED:
-            raise Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
-        if self._ended:
+        if self._ended or len(self._text) > _MOST_PRINTED:
             raise self._gone()
+
+    def _endless(self) -> Endless:
+        return Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
 
     def _pcs(self) -> list[int]:
         """Each hart's pc, now; none where QEMU does not say. This monitor is nobody else's."""
