@@ -20,6 +20,24 @@ class Look(NamedTuple):
     registers: Registers
 
 
+class Noted(NamedTuple):
+    """A store that was passed. at: how many instructions were executed before; address: that was watched; old, new: the value of all
+    that is watched there, before and after."""
+
+    at: int
+    address: int
+    old: int
+    new: int
+
+
+class Passed(NamedTuple):
+    """Where the machine came to. address: that was watched, or None; goes_on: it is on its way, after many that were noted."""
+
+    address: int | None
+    goes_on: bool
+    noted: list[Noted]
+
+
 class Aside:
     """A context manager. Its methods may take a while, and Ctrl-C ends them; all raise recording.NotRecorded and StubError."""
 
@@ -41,8 +59,13 @@ class Aside:
     def next(self, points: Iterable[str], until: int) -> int | None:
         """To the next instruction that runs into one of some watchpoints, but not to `until`: the address that is watched, or
         None. It is not executed."""
-        said, _, address = self._ask(";".join((f"next:{until}", *points))).partition(":")
-        return int(address, 16) if said == "hit" else None
+        return self.next_noting(points, (), until).address
+
+    def next_noting(self, points: Iterable[str], passed: Iterable[str], until: int) -> Passed:
+        """As next(); it does not stop at other watchpoints, where the stores are done and noted."""
+        said, *noted = self._ask(";".join((f"next:{until}", *points, *(f"~{one}" for one in passed)))).split(";")
+        how, _, address = said.partition(":")
+        return Passed(int(address, 16) if how == "hit" else None, how == "more", [_noted(one) for one in noted])
 
     def last(self, point: str, before: int) -> int | None:
         """The number of the last instruction before another that runs into a point."""
@@ -68,3 +91,8 @@ class Aside:
         while (said := recording.ask(words)) == "working":
             pass
         return said
+
+
+def _noted(said: str) -> Noted:
+    at, address, old, new = said.split(",")
+    return Noted(int(at), int(address, 16), int(old, 16), int(new, 16))

@@ -19,7 +19,7 @@ from .aside import Aside, Look
 _FEW = 64       # stores that are looked at when the run comes to them; of most after them it is noted where they are
 _MANY = 512     # stores: the last of more is found sooner from the end
 _PER_LOOK = 1 << 20     # instructions that are run again in about the time of a look: who is looked at now is not gone back to
-_AT_ONCE = 8    # noted stores that one machine looks at
+_AT_ONCE = 8    # noted stores that one machine looks at, or as many as take no longer than its way to them
 _MOST_BACK = 32     # stores that are looked at, from the last one on
 _LONGEST_STRING = 40
 _STRINGS = {"exec": (0,), "open": (0,), "mknod": (0,), "unlink": (0,), "link": (0, 1), "mkdir": (0,), "chdir": (0,)}
@@ -113,15 +113,23 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
     machine.seek(0)
     reader = machine.look()[1]
     found = {what: _Passed(what, what.value(reader)) for what in some}
-    while points := [what.point for what, one in found.items() if not one.is_left]:
-        address = machine.next(points, now)
-        if address is None:
+
+    def at(address: int) -> _Passed:
+        return next(one for what, one in found.items() if what.pa <= address < what.pa + what.size)
+    here = 0
+    while some := [one for one in found.values() if not one.is_left]:
+        enough = max(few, here // _PER_LOOK)
+        points, passed = ([one.what.point for one in some if (one.n_stores < enough) == is_few] for is_few in (True, False))
+        address, goes_on, noted = machine.next_noting(points, passed, now)
+        for store in noted:
+            at(store.address).note(store.at, store.old, store.new)
+            here = store.at
+        if address is not None:
+            store = _store(machine, at(address).what, info)
+            at(address).add(store)
+            here = store.at
+        elif not goes_on:
             break
-        one = next(one for what, one in found.items() if not one.is_left and what.pa <= address < what.pa + what.size)
-        if one.n_stores < max(few, machine.look()[0].at // _PER_LOOK):
-            one.add(_store(machine, one.what, info))
-        else:
-            one.note(*_change(machine, one.what))
     reader = machine.look()[1]
     for what, one in found.items():
         one.end = what.value(reader)
@@ -135,7 +143,8 @@ def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Ca
     since = looked_at[-1].at if looked_at else -1
     noted = [at for at in passed.noted if since < at < now][-_MOST_BACK:]
     while noted:
-        some, noted = noted[-_AT_ONCE:], noted[:-_AT_ONCE]
+        at_once = max(_AT_ONCE, noted[-1] // _PER_LOOK)
+        some, noted = noted[-at_once:], noted[:-at_once]
         if not all(at in passed.seen for at in some):
             machine.seek(some[0])
             while machine.next([passed.what.point], some[-1] + 1) is not None:
@@ -215,14 +224,6 @@ class _Passed:
     def history(self, now: int) -> History:
         """Of all that was looked at."""
         return History(tuple(self.stores), self.unseen_after(-1, now), self.same)
-
-
-def _change(machine: Aside, what: Bytes) -> tuple[int, int, int]:
-    """(where it is, the value before what it is about to do, and after): that is done."""
-    look, reader = machine.look()
-    old = what.value(reader)
-    machine.step()
-    return look.at, old, what.value(reader)
 
 
 def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:

@@ -17,6 +17,7 @@ from .place import Interrupted, Place
 
 _SLICE_S = 0.25
 _WORKING = b"working"
+_MOST_NOTED = 32    # stores in one answer
 
 
 class Aside:
@@ -69,10 +70,22 @@ class Aside:
 
     def _next(self, argument: bytes) -> bytes:
         """UNTIL;POINT;...: to the next time that one of some watchpoints is run into, before an instruction: "hit:ADDRESS", before
-        what it is about is done; "none"."""
+        what it is about is done; "none". The stores to those with a ~ before them are done, and noted behind that:
+        ";AT,ADDRESS,OLD,NEW" for each; after some of them "more" comes first: there is no hit yet."""
         until, *points = argument.split(b";")
-        hit = self._there().next_hit(points, int(until))
-        return b"hit:" + hit.watched.partition(b":")[2] if hit else b"none"
+        passed = [point[1:] for point in points if point[:1] == b"~"]
+        place, noted = self._there(), list[bytes]()
+        while len(noted) < _MOST_NOTED:
+            hit = place.next_hit([point.lstrip(b"~") for point in points], int(until))
+            address = hit.watched.partition(b":")[2] if hit else b""
+            point = next((one for one in passed if _is_at(one, address)), None) if hit else None
+            if hit is None or point is None:
+                return b";".join((b"hit:" + address if hit else b"none", *noted))
+            _, first, size = point.split(b",")
+            old = place.memory(int(first, 16), int(size, 16))
+            place.step()
+            noted.append(b"%d,%s,%x,%x" % (hit.at, address, old, place.memory(int(first, 16), int(size, 16))))
+        return b";".join((b"more", *noted))
 
     def _last(self, argument: bytes) -> bytes:
         """BEFORE;POINT: the number of the last instruction before one that runs into the point, or "none"."""
@@ -114,3 +127,9 @@ class Aside:
     def _check(self) -> None:
         if self._given_up:
             raise Interrupted
+
+
+def _is_at(point: bytes, address: bytes) -> bool:
+    """Whether a watchpoint watches an address."""
+    _, first, size = point.split(b",")
+    return int(first, 16) <= int(address, 16) < int(first, 16) + int(size, 16)
