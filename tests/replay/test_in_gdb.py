@@ -103,6 +103,13 @@ def test_why_tells_the_stores_of_an_entry(ask):
     assert all(one.startswith("error: xv6-why: ") and one.count("\n") == 1 for one in said[4:7])
 
 
+def test_the_last_of_many_stores_which_were_only_noted_on_the_way_is_told_as_when_each_is_looked_at(ask):
+    said = ask("xv6-goto END", "xv6-why -json kmem.freelist", "xv6-why -all -json kmem.freelist")
+    (last, *others), every = (json.loads(one)["stores"] for one in said[1:])
+    assert len(every) > 100 and not others
+    assert last == every[0]
+
+
 def test_a_store_is_where_goto_leads(ask):
     found = json.loads(ask("xv6-goto END", "xv6-why -json proc[1].pagetable")[1])["stores"][0]
     said = ask(f"xv6-goto {found['instruction']}", "print/x (long)proc[1].pagetable", "stepi", "print/x (long)proc[1].pagetable")
