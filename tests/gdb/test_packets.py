@@ -88,6 +88,19 @@ def test_many_tables_take_one_image_and_no_more_packets(machine):
     assert IMAGE_AFTER < found["packets"] <= IMAGE_AFTER + 8, found
 
 
+def test_a_gdb_that_cannot_send_a_packet_by_itself_has_the_same_answers(machine):
+    """GDB 11 and older."""
+    one = machine(1)
+    said = debugger.batch(one.kernel.elf, [
+        "python from shrimpy.memory.remote import Stub; stub = Stub()",
+        "python print([bool(stub._send), stub.packet('qqemu.PhyMemMode'), stub.packet('qnosuch'), stub.monitor('info status')])",
+        "python stub._send = None",
+        "python print([bool(stub._send), stub.packet('qqemu.PhyMemMode'), stub.packet('qnosuch'), stub.packets])"], target=one.gdb_target)
+    assert said.status == 0, said.err
+    new, old = re.findall(r"^\[(?:True|False), (.*)\]$", said.out, re.M)
+    assert new == "'0', '', 'VM status: paused'" and old == "'0', '', 5"
+
+
 def packets_of_steps(kernel: tree.Kernel, kit: bool) -> list[str]:
     """What GDB sends for steps through kinit, which runs alone and before any interrupt."""
     with Machine(kernel, 1, paused=True) as one:

@@ -58,7 +58,7 @@ def of(verdict: Verdict, snapshot: Snapshot, earlier: Sequence[Snapshot] = (), c
     if why.kind in RIGHTS or why.kind == K.BAD_PLACE:
         return entry
     if entry is None:
-        return None if why.frame is None else Culprit(frame=why.frame)
+        return None
     found = _of_entry(entry, process, why.frame, snapshot)
     parent = snapshot.process(why.process.pid) if why.kind == K.SHRIMP_NOT_PARENTS and why.process else None
     return replace(found, other=parent.proc, wanted=why.wanted) if parent else found
