@@ -101,6 +101,16 @@ def test_a_gdb_that_cannot_send_a_packet_by_itself_has_the_same_answers(machine)
     assert new == "'0', '', 'VM status: paused'" and old == "'0', '', 5"
 
 
+def test_an_image_of_ram_that_cannot_be_taken_is_tried_once(machine):
+    one = machine(1)
+    said = debugger.batch(one.kernel.elf, [
+        "python from shrimpy.memory import remote; tries = []",
+        "python remote._take_image, remote.PACKETS_BEFORE_IMAGE = lambda *_: tries.append(1), 2",
+        "python\nwith remote.RemoteReader(remote.Stub(), 1 << 20) as ram: print([len(ram.read(ram.ram[0] + at, 8)) for at in range(0, 1 << 16, 1 << 12)], tries)"
+        "\nend"], target=one.gdb_target)
+    assert said.status == 0 and f"{[8] * 16} [1]" in said.out, said.out + said.err
+
+
 def packets_of_steps(kernel: tree.Kernel, kit: bool) -> list[str]:
     """What GDB sends for steps through kinit, which runs alone and before any interrupt."""
     with Machine(kernel, 1, paused=True) as one:
