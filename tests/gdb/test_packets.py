@@ -106,8 +106,8 @@ def test_an_image_of_ram_that_cannot_be_taken_is_tried_once(machine):
     said = debugger.batch(one.kernel.elf, [
         "python from shrimpy.memory import remote; tries = []",
         "python remote._take_image, remote.PACKETS_BEFORE_IMAGE = lambda *_: tries.append(1), 2",
-        "python\nwith remote.RemoteReader(remote.Stub(), 1 << 20) as ram: print([len(ram.read(ram.ram[0] + at, 8)) for at in range(0, 1 << 16, 1 << 12)], tries)"
-        "\nend"], target=one.gdb_target)
+        "python\nwith remote.RemoteReader(remote.Stub(), 1 << 20) as ram:\n"
+        "  print([len(ram.read(ram.ram[0] + at, 8)) for at in range(0, 1 << 16, 1 << 12)], tries)\nend"], target=one.gdb_target)
     assert said.status == 0 and f"{[8] * 16} [1]" in said.out, said.out + said.err
 
 
