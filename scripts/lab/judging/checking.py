@@ -233,7 +233,7 @@ def _nothing_to_play(kernel: Kernel, cast: Cast, only: Collection[str]) -> str:
 _MOST_STOPS = 40  # until all of a scenario has ended
 _MOST_HUNG = 3  # scenarios; then nobody waits for the rest
 _ALONE_S = 0.3  # of the machine's own time; a hart that can does it in a thousandth of that
-_SAID = r"(?<=\n)(?:\x1b\[[\d;]*m)*@%s (point|cannot|skip) ([^\n]*)\n"  # a kernel may set colours back just before
+_SAID = r"@%s (point|cannot|skip) ([^\n]*)\n"  # wherever in a line: a kernel may have begun one, or set colours back just before
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 
