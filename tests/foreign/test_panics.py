@@ -87,6 +87,12 @@ def test_a_hart_that_jumps_to_itself_bears_it_out(ram, text, seen):
     assert panics.Panics(ram, lambda: [0]).shown(text, 0, whole=False) == seen
 
 
+def test_what_is_said_after_a_panic_is_not_what_it_says():
+    """The labs of fall 2019 give a hint there, with the word in it."""
+    text = "$ PANIC: uvmcreate: out of memory\nHINT: restart xv6 using 'make qemu-gdb', type 'b panic'\n"
+    assert panics.Panics(Ram(SELF, "panic"), lambda: [0]).shown(text, 0, whole=False) == "uvmcreate: out of memory"
+
+
 def test_a_silent_end_takes_three_looks():
     watched = panics.Panics(Ram(SELF, "give_up"), lambda: [0])
     assert [watched.shown("something\n", 0, whole=False) for _ in range(3)] == [None, None, "something"]

@@ -17,7 +17,7 @@ from lab.kernels.tree import Kernel
 from lab.machines import debugger
 from lab.machines.qmp import Gone
 from shrimpy.memory.elf import Elf
-from shrimpy.memory.sv39 import R, U, X
+from shrimpy.memory.sv39 import Finding, R, U, X
 from shrimpy.spec import Differs, Do, borders
 
 from elves import Part, elf
@@ -177,6 +177,14 @@ def test_who_plays_a_role_has_our_code(cast, change, said):
 def test_roles_are_those_of_the_point_and_everybody_has_one(cast, roles, said):
     m = family()
     assert said in cast.impostor("forked", roles, m.snapshot(), Ram(m))
+
+
+def test_of_a_process_that_the_kit_cannot_see_it_is_not_said_that_it_is_not_there(cast):
+    snapshot = family().snapshot()
+    assert "there is no process 98" in cast.impostor("forked", (("parent", 98), ("child", 99)), snapshot, Ram(family()))
+    snapshot = dataclasses.replace(snapshot, findings=(Finding("no-proc-table", None, "this kernel has no array of processes"),))
+    assert cast.impostor("forked", (("parent", 98), ("child", 99)), snapshot, Ram(family())) == \
+        "process 98, which is said to be the parent, is not seen: this kernel has no array of processes"
 
 
 # Disks

@@ -71,6 +71,7 @@ def test_what_our_own_kernel_is_worth(tmp_path):
         one["name"] for one in told(tmp_path / "marks")["tests"] if one["name"].startswith(("shrimp-pair", "exec-keeps"))]
 
 
-def test_a_point_is_seen_behind_a_kernels_colours():
-    said = re.search(checking._SAID % "5eed", "usertrap\n\x1b[0m@5eed point killed parent=3\n")
+@pytest.mark.parametrize("before", ["usertrap\n\x1b[0m", "hello w"])
+def test_a_point_is_seen_behind_what_a_kernel_has_printed_before_it(before):
+    said = re.search(checking._SAID % "5eed", f"{before}@5eed point killed parent=3\n")
     assert said and said.groups() == ("point", "killed parent=3")

@@ -131,6 +131,14 @@ def test_of_a_first_process_that_starts_no_other_shell_there_is_no_opinion():
     assert found["heap"].judgements, "on a machine of its own"
 
 
+def test_frames_that_the_allocator_never_had_are_not_lost_when_a_shell_ends_either():
+    kernel = variant.build("frames-kept-back", [ROOT / "tests/gdb/variants/frames-kept-back.patch"])
+    report = checking.check(kernel, 1, only=["shell", "exec"])
+    assert [one.rule for outcome in report.outcomes for judgement in outcome.judgements for one in judgement.verdicts
+            if one.status == FAIL] == []
+    assert [one.hindrance for one in report.outcomes] == [None, None]
+
+
 def test_the_stop_after_playing_is_judged_by_the_specification_too():
     report = checking.check(wrong("exec-renews"), 1, only=["play"])
     failed = [one.verdict for one in report.failures if one.verdict.rule == "specification"]

@@ -203,7 +203,7 @@ class _Collector:
             counts[0] += 1
             if symbol is not None:
                 counts[1] += 1
-                counts[2] += _says_something(symbol.type)
+                counts[2] += _says_something(symbol.type) or counts[1] == 1 and _types_a_variable(symtab)
         try:
             sources = [name for name in elf.Elf(Path(path).read_bytes()).files() if name.endswith(_SOURCES)]
         except (OSError, elf.ElfError):
@@ -422,6 +422,12 @@ def _says_something(function: gdb.Type) -> bool:
     """Whether a function's type has more than -g1 leaves: a result, or parameters."""
     return function.code == gdb.TYPE_CODE_FUNC and (
         function.target().code != gdb.TYPE_CODE_VOID or bool(function.fields()))
+
+
+def _types_a_variable(file: gdb.Symtab) -> bool:
+    """Whether the types of a file's variables are described, by one that is more than the int that GDB takes each for with -g1."""
+    return any(one.is_variable and one.type.strip_typedefs().code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_PTR)
+               for block in (file.global_block(), file.static_block()) for one in block)
 
 
 def _scalar_kind(real: gdb.Type) -> str:

@@ -233,7 +233,7 @@ def _nothing_to_play(kernel: Kernel, cast: Cast, only: Collection[str]) -> str:
 _MOST_STOPS = 40  # until all of a scenario has ended
 _MOST_HUNG = 3  # scenarios; then nobody waits for the rest
 _ALONE_S = 0.3  # of the machine's own time; a hart that can does it in a thousandth of that
-_SAID = r"(?<=\n)(?:\x1b\[[\d;]*m)*@%s (point|cannot|skip) ([^\n]*)\n"  # a kernel may set colours back just before
+_SAID = r"@%s (point|cannot|skip) ([^\n]*)\n"  # wherever in a line: a kernel may have begun one, or set colours back just before
 _KNOWN = Known(untouched=frozenset((PROGRAM,)))
 
 
@@ -449,10 +449,11 @@ class ScenarioRun:
         opinion: what was there before is all there is to judge."""
         watch = self._watch
         before = watch.look("before the shell ends", known=_KNOWN, enough=lambda judgement: judgement.quiet, attempts=_MOST_STOPS)
+        known = _KNOWN._replace(start=before.snapshot)      # what nobody has by then is lost no more than in other scenarios
         watch.go()
         try:
             self._machine.end_shell(point_s())
-            judgement = watch.look(POINTS["anew"], known=_KNOWN, on_fail=self._on_fail)
+            judgement = watch.look(POINTS["anew"], known=known, on_fail=self._on_fail)
             if {pid for pid, *_ in judgement.processes} - {pid for pid, *_ in before.processes}:
                 self._judgements.append(judgement)
                 return
@@ -461,7 +462,7 @@ class ScenarioRun:
             raise
         except (Silent, Gone) as error:
             self._notes.append(f"no shell comes after one that has ended: {str(error).partition(chr(10))[0]}")
-        self._judgements.append(before)
+        self._judgements.append(replace(before, known=known))
         self.is_spent = True
 
     def _confirm(self, point: str, judgement: Judgement) -> None:

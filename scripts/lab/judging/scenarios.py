@@ -1,7 +1,7 @@
 """Scenarios: small programs that bring a kernel to the points where its page tables tell most.
 
 They are built for the kernel under test (only its system call numbers matter) and put into a copy of its disk image, by
-names that nobody knows before. What they print is a transport: a line counts when it begins with the run's nonce, and who
+names that nobody knows before. What they print is a transport: it counts from the run's nonce to the end of the line, and who
 plays a role is looked up in memory.
 """
 
@@ -115,7 +115,7 @@ class Cast:
     """The programs of one run.
 
     names   PROGRAM's on the disk, and the other's
-    nonce   what the lines that it prints begin with
+    nonce   what the lines that it prints begin with, after what a kernel may have begun them with
     files   what processes of the cast run, whole
     scenarios  those that this kernel has the system calls for
     typed   what runs in user mode is let go by the console, as all others are: no recording would know of what is written to memory
@@ -141,7 +141,9 @@ class Cast:
         for role, pid in roles:
             process = index.process(pid)
             if process is None:
-                return f"there is no process {pid}, which is said to be the {role}"
+                unseen = next((one.text for one in snapshot.findings if one.kind == "no-proc-table"), None)
+                return f"process {pid}, which is said to be the {role}, is not seen: {unseen}" if unseen else \
+                    f"there is no process {pid}, which is said to be the {role}"
             if process.state != "ZOMBIE" and not self.plays(process, index, ram):
                 return f"process {pid}, which is said to be the {role}, does not run our program: its code is other bytes"
         return None

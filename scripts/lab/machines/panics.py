@@ -102,11 +102,10 @@ class Panics:
 
 
 def _message(text: str) -> str:
-    """The line that tells of it: the last one like a panic's, or else the last."""
-    lines = [line.strip() for line in text[-_MOST_LOOKED_AT:].splitlines() if line.strip()]
-    line = next((line for line in reversed(lines) if _LIKE.fullmatch(line)), lines[-1] if lines else NOTHING)
-    match = _PANIC_FIRST.fullmatch(line)
-    return match[1] if match and match[1] else line
+    """The line that tells of it: the last that begins as a panic's, or is like one, or else the last."""
+    lines = [line.strip() for line in reversed(text[-_MOST_LOOKED_AT:].splitlines()) if line.strip()]
+    said: str = next((match[1] for match in map(_PANIC_FIRST.fullmatch, lines) if match and match[1]), "")
+    return said or next((line for line in lines if _LIKE.fullmatch(line)), lines[0] if lines else NOTHING)
 
 
 def harts_of(monitor_says: str) -> list[int]:
