@@ -8,6 +8,7 @@ from judging import failed_rules, failure, failures, kinds, reasons, statuses
 from machine import (BASE, FRY, KEPT, PAGE, PANICKED, SHRIMP, TRAMPOLINE, TRAPFRAME, Machine, R, U, W, X,
                      family)
 from shrimpy.kernel.panic import Panic
+from shrimpy.memory.sv39 import Finding
 from shrimpy.reasons import KERNEL, KERNEL_TABLE, Holder, Kind, Named, Reason, Subject
 from shrimpy.rules import FAIL, MOMENT, NOTHING, PASS, RULES, SKIPPED, UNKNOWN, Known, evaluate, held_back, status
 from shrimpy.show import text
@@ -281,6 +282,20 @@ def test_a_zombie_that_its_parent_is_burying_is_skipped():
     snapshot = m.snapshot(running(m, parent, "S", function="freewalk"))
     assert failed_rules(snapshot) == set()
     assert Kind.BEING_BURIED in kinds(snapshot, "not-on-free-list")
+
+
+def test_a_zombie_of_a_kernel_whose_processes_are_not_all_seen_may_have_been_given_back():
+    """What leads to it may be a list of free structs: its tables are of somebody else by then."""
+    m = family()
+    zombie = m.processes[5]
+    m.state(zombie, "ZOMBIE")
+    snapshot = m.snapshot()
+    wrong = Finding("misaligned-superpage", None, "a superpage that is not aligned to its size")
+    gone = dataclasses.replace(snapshot, processes=tuple(dataclasses.replace(one, findings=(wrong,)) if one.pid == 5 else one
+                                                         for one in snapshot.processes))
+    assert "frame-in-ram" in failed_rules(gone)
+    unseen = dataclasses.replace(gone, findings=(Finding("no-proc-table", None, "pointers do not lead to all"),))
+    assert failed_rules(unseen) == set() and Kind.PROCESSES_UNKNOWN in kinds(unseen, "frame-in-ram")
 
 
 def test_before_there_is_a_process_frames_are_not_judged():

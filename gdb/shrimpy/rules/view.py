@@ -152,6 +152,8 @@ class View(Index):
         if p.state == "RUNNING":
             return self._why_running(p)
         if p.state == "ZOMBIE":
+            if unknown := self.unknown("no-proc-table"):
+                return unknown      # what leads to it may be a list of what was given back, tables and all
             parent = self.parent(p)
             buried = self.busy(parent) if parent and parent.state != "ZOMBIE" else None
             return buried and Reason(Kind.BEING_BURIED, p.pid, because=buried)
