@@ -85,7 +85,8 @@ def sites(file: str, text: str) -> Iterator[Fault]:
             yield Fault(file, node.lineno, at(node), at(node, True), raw[at(node):at(node, True)].decode(), new)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield Fault(file, node.lineno, at(node), at(node.operand), "not ", "")
-        elif isinstance(node, ast.Return) and node.value is not None:
+        elif isinstance(node, ast.Return) and node.value is not None and not (
+                isinstance(node.value, ast.Constant) and node.value.value is None):
             yield Fault(file, node.lineno, at(node.value), at(node.value, True), "return ...", "None")
 
 

@@ -38,6 +38,8 @@ def test_a_value_a_printout_and_a_process_that_has_not_faulted(holding, session,
     value, text = (data(gdb.ask(f"xv6-find -json {what}")) for what in ("0x5ca1ab1e0ddba11", '"needle in the heap" 3'))
     assert "0x4010" in [user["va"] for hit in value["hits"] for user in hit["users"]]
     assert (3, "0x4020") in [(user["pid"], user["va"]) for hit in text["hits"] for user in hit["users"]]
+    odd = data(gdb.ask('xv6-find -json "eedle in the heap" 3'))
+    assert (3, "0x4021") in [(user["pid"], user["va"]) for hit in odd["hits"] for user in hit["users"]]
     assert gdb.ask("xv6-find -text 0x5ca1 3") == gdb.ask("xv6-find 0x5ca1ab1e0ddba11 1") == "not found\n"
 
     printed = gdb.ask("xv6-vmprint -va 3")

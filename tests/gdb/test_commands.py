@@ -143,6 +143,8 @@ def test_walk_explains_with_commands_that_find_the_same(asked):
     said = asked("xv6-walk fry 4")
     entries = re.findall(r"^ +\d +\d+ +(0x\w+) +(0x\w{16}) ", said, re.M)
     assert len(entries) == 3
+    may = {(who, kind): said for who, kind, said in re.findall(r"^  (user|kernel) +(\w+) +(yes|no)\b", said, re.M)}
+    assert [one for one, said in may.items() if said == "yes"] == [("user", "read"), ("user", "write")] and len(may) == 6
     by_hand = [line.strip() for line in said.splitlines() if "monitor xp" in line]
     again = asked(*by_hand[:3])
     assert [value for _, value in entries] == re.findall(r": (0x\w{16})", again)

@@ -98,6 +98,8 @@ def test_the_first_line_that_means_something_else_is_told(change, wanted):
 def test_of_flags_it_is_said_which():
     said = printouts.difference(printout.first_difference(BY_INDEX.replace("200010d7", "200010cb"), TABLE))
     assert "W is set in the table" in said and "X is clear in the table" in said and "R is" not in said
+    said = printouts.difference(printout.first_difference(BY_INDEX.replace("200010d7", "20001013"), TABLE))
+    assert "W is set in the table" in said and "A is" not in said and "D is" not in said     # these two change as the program runs
 
 
 def test_a_text_without_a_printout_is_refused():
