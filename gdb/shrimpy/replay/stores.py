@@ -117,13 +117,13 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
     def at(address: int) -> _Passed:
         return next(one for what, one in found.items() if what.pa <= address < what.pa + what.size)
     here = 0
-    while some := [one for one in found.values() if not one.is_left]:
+    while left := [one for one in found.values() if not one.is_left]:
         enough = max(few, here // _PER_LOOK)
-        points, passed = ([one.what.point for one in some if (one.n_stores < enough) == is_few] for is_few in (True, False))
+        points, passed = ([one.what.point for one in left if (one.n_stores < enough) == is_few] for is_few in (True, False))
         address, goes_on, noted = machine.next_noting(points, passed, now)
-        for store in noted:
-            at(store.address).note(store.at, store.old, store.new)
-            here = store.at
+        for one in noted:
+            at(one.address).note(one.at, one.old, one.new)
+            here = one.at
         if address is not None:
             store = _store(machine, at(address).what, info)
             at(address).add(store)
@@ -131,8 +131,8 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
         elif not goes_on:
             break
     reader = machine.look()[1]
-    for what, one in found.items():
-        one.end = what.value(reader)
+    for what in found:
+        found[what].end = what.value(reader)
     return found
 
 
