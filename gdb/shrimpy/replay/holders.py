@@ -3,7 +3,7 @@ last of that away."""
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
 
 from ..kernel import Kernel
 from ..kernel.debuginfo import DebugInfo
@@ -24,22 +24,22 @@ _TOLD = (What.FIELD.value, What.UNMAPPED.value)
 def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Question, Store]]:
     """Who took away the last field, and who the last entry, that led to a frame which was taken at one instruction and is lost at
     another. Nothing where none was seen, or it stays."""
+    gone: Dict[str, Tuple[Question, Store]] = {}     # the last of each
     with Aside() as machine:
-        seen: Dict[Question, int] = {}      # at which look last
-        looks: List[int] = []
-        while not looks or looks[-1] < now and len(seen) < _MOST:
-            looks.append(min(taken + _FIRST * _TIMES ** len(looks), now))
-            machine.seek(looks[-1])
-            there = list(_leading(frame, machine.look()[1], info))
-            if seen and not there:
+        here, later, places = taken, _FIRST, dict[Bytes, Question]()
+        seen: Set[Bytes] = set()
+        while here < now and len(seen) < _MOST:
+            until = min(taken + later, now)
+            changed = stores.firsts(machine, places, here, until, info) if places else {}
+            machine.seek(until)
+            before, places = places, {Bytes(one.pa, one.size): one for one in _leading(frame, machine.look()[1], info)}
+            gone.update((before[place].what, (before[place], store)) for place, store in changed.items())
+            for one in places.values():
+                gone.pop(one.what, None)
+            if before and not places:
                 break
-            seen.update((one, len(looks) - 1) for one in there)
-        latest = {what: max((at for one, at in seen.items() if one.what == what), default=len(looks)) for what in _TOLD}
-        gone: Dict[str, Tuple[Question, Store]] = {}     # the last of each
-        for at in sorted({at for at in latest.values() if at + 1 < len(looks)}):
-            some = {Bytes(one.pa, one.size): one for one in seen if seen[one] == at == latest[one.what]}
-            for each, store in stores.firsts(machine, some, looks[at], looks[at + 1], info).items():
-                gone[some[each].what] = some[each], store
+            seen.update(places)
+            here, later = until, later * _TIMES
     return [gone[what] for what in _TOLD if what in gone]
 
 
