@@ -42,7 +42,8 @@ def test_walk_has_the_entries_that_the_machine_has(draw):
     for level, index, at, pte, meaning in steps:
         sentence = f"Level {level}: entry {index} at {at} = {int(pte, 16):#x}, {meaning}."
         assert sentence.replace(">", "&gt;") in svg
-    assert f"Physical address {re.search(r'PA (0x[0-9a-f]+)', said)[1]}, FRY of 3, SHRIMP of 4, 5." in svg
+    pa = re.search(r"PA (0x[0-9a-f]+)", said)[1]
+    assert re.search(rf"Physical address {pa}, FRY of 3, SHRIMP of 4, [56]\.", svg)     # 4 may have forked before 3 forks again
 
 
 def test_every_page_of_vmmap_is_in_the_address_space(draw):

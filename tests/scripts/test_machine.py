@@ -27,7 +27,7 @@ def gone(pid: int) -> bool:
     """Whether no process has this pid, or only a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):     # or it went while it was read
         return True
 
 
