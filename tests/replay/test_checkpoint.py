@@ -28,6 +28,7 @@ from lab.replay.archive import Checkpoint
 from lab.replay.boots import Boots
 from lab.replay.checkpoint import RestoredMachine
 from lab.replay.live import Server
+from shrimpy.snapshot import Snapshot
 
 HARTS = 3
 
@@ -85,6 +86,11 @@ def test_a_restored_machine_has_its_disk_and_its_clock_and_the_first_goes_on(ker
     assert booted.run("cat second").strip() == "two"
 
 
+def tables(file: Path) -> list[tuple]:
+    """Of each process in a snapshot what a step may change. What the harts do meanwhile need not be the same twice."""
+    return [(one.pid, one.parent, one.root, one.tables, one.mappings) for one in Snapshot.from_data(json.loads(file.read_text())).processes]
+
+
 def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_path):
     with RestoredMachine(kernel, HARTS, saved) as first, Server(first) as server, debugger.Session(kernel.elf, server.target) as gdb:
         gdb.ask("break fork")
@@ -92,13 +98,15 @@ def test_gdb_has_the_machine_back_with_what_it_knew_of_it(kernel, saved, tmp_pat
         gdb.ask("continue", "delete", *["shrimp-step"] * 3, "watch panicked", "break sys_exec")
         assert gdb.ask("xv6-checkpoint one") == ""
         kept = gdb.ask("info threads", f"xv6-snapshot {tmp_path}/before")
-        step = gdb.ask("shrimp-step")   # what the other harts do meanwhile need not be the same twice
-        gdb.ask("delete 2", "continue")
+        step = gdb.ask("shrimp-step")
+        gdb.ask(f"xv6-snapshot {tmp_path}/step", "delete 2", "continue")
         for _ in range(2):      # from a breakpoint in sys_exec, on whichever hart
             assert "xv6-restore:" not in gdb.ask("xv6-restore one")
             assert gdb.ask("info threads", f"xv6-snapshot {tmp_path}/again") == kept.replace("before", "again")
             assert (tmp_path / "again").read_bytes() == (tmp_path / "before").read_bytes()
             assert gdb.ask("shrimp-step") == step and re.match(r"4  ", step)
+            gdb.ask(f"xv6-snapshot {tmp_path}/again")
+            assert tables(tmp_path / "again") == tables(tmp_path / "step")
             assert "hit Breakpoint 3" in gdb.ask("continue")
         assert "already hit 3 times" in gdb.ask("info breakpoints")
         said = gdb.ask("xv6-restore two")

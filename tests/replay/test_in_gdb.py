@@ -108,6 +108,7 @@ def test_the_last_of_many_stores_which_were_only_noted_on_the_way_is_told_as_whe
     (last, *others), every = (json.loads(one)["stores"] for one in said[1:])
     assert len(every) > 100 and not others
     assert last == every[0]
+    assert [json.loads(one)["unseen"] for one in said[1:]] == [[], []]
 
 
 def test_a_store_is_where_goto_leads(ask):

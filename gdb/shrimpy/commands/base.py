@@ -283,8 +283,8 @@ def _pids(snapshot: Snapshot) -> str:
 
 def _no_processes(snapshot: Snapshot) -> str:
     """Why no process is known, and what works all the same."""
-    why = next((f.text for f in snapshot.findings if f.kind == "no-proc-table"), None)
-    return "there is no process yet" if why is None else f"{why}; \"satp\" and \"kernel\" in place of a PID work"
+    why = snapshot.finding("no-proc-table")
+    return "there is no process yet" if why is None else f"{why.text}; \"satp\" and \"kernel\" in place of a PID work"
 
 
 def virtual(word: str, snapshot: Snapshot, of: Process | None) -> int:

@@ -30,7 +30,7 @@ def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Questi
         seen: Set[Bytes] = set()
         while here < now and len(seen) < _MOST:
             until = min(taken + later, now)
-            changed = stores.firsts(machine, places, here, until, info) if places else {}
+            changed = stores.firsts(machine, places, here, until, info)
             machine.seek(until)
             before, places = places, {Bytes(one.pa, one.size): one for one in _leading(frame, machine.look()[1], info)}
             gone.update((before[place].what, (before[place], store)) for place, store in changed.items())

@@ -99,7 +99,7 @@ def firsts(machine: Aside, some: Iterable[Bytes], start: int, end: int, info: De
     machine.seek(start)
     left, found = set(some), dict[Bytes, Store]()
     while left and (address := machine.next([what.point for what in left], end)) is not None:
-        what = next(one for one in left if one.pa <= address < one.pa + one.size)
+        what = _that_has(address, left)
         store = _store(machine, what, info)
         if store.old != store.new:
             found[what] = store
@@ -113,20 +113,18 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
     machine.seek(0)
     reader = machine.look()[1]
     found = {what: _Passed(what, what.value(reader)) for what in some}
-
-    def at(address: int) -> _Passed:
-        return next(one for what, one in found.items() if what.pa <= address < what.pa + what.size)
     here = 0
     while left := [one for one in found.values() if not one.is_left]:
         enough = max(few, here // _PER_LOOK)
         points, passed = ([one.what.point for one in left if (one.n_stores < enough) == is_few] for is_few in (True, False))
         address, goes_on, noted = machine.next_noting(points, passed, now)
         for one in noted:
-            at(one.address).note(one.at, one.old, one.new)
+            found[_that_has(one.address, found)].note(one.at, one.old, one.new)
             here = one.at
         if address is not None:
-            store = _store(machine, at(address).what, info)
-            at(address).add(store)
+            what = _that_has(address, found)
+            store = _store(machine, what, info)
+            found[what].add(store)
             here = store.at
         elif not goes_on:
             break
@@ -134,6 +132,11 @@ def _all(machine: Aside, some: Iterable[Bytes], info: DebugInfo, now: int, few: 
     for what in found:
         found[what].end = what.value(reader)
     return found
+
+
+def _that_has(address: int, some: Iterable[Bytes]) -> Bytes:
+    """The bytes that a watched address is in."""
+    return next(one for one in some if one.pa <= address < one.pa + one.size)
 
 
 def _last(machine: Aside, passed: _Passed, info: DebugInfo, now: int, wanted: Callable[[Store], bool]) -> History:

@@ -207,7 +207,7 @@ class View(Index):
 
     def unknown(self, *kinds: str) -> Optional[Reason]:
         """What is not known of this kernel's processes, where a finding of such a kind says so."""
-        found = next((f for f in self.snapshot.findings if f.kind in kinds), None)
+        found = self.snapshot.finding(*kinds)
         return None if found is None else Reason(Kind.PROCESSES_UNKNOWN, detail=found.text)
 
     # Frames

@@ -246,6 +246,10 @@ class Snapshot:
         """The process with this pid, or None."""
         return None if pid is None else next((p for p in self.processes if p.pid == pid), None)
 
+    def finding(self, *kinds: str) -> Optional[Finding]:
+        """The first finding of such a kind about the kernel as a whole, or None."""
+        return next((one for one in self.findings if one.kind in kinds), None)
+
     def to_json(self) -> str:
         """JSON v1, one line, with a newline at its end."""
         return json.dumps(self.to_data(), separators=(",", ":")) + "\n"

@@ -141,8 +141,8 @@ class Cast:
         for role, pid in roles:
             process = index.process(pid)
             if process is None:
-                unseen = next((one.text for one in snapshot.findings if one.kind == "no-proc-table"), None)
-                return f"process {pid}, which is said to be the {role}, is not seen: {unseen}" if unseen else \
+                unseen = snapshot.finding("no-proc-table")
+                return f"process {pid}, which is said to be the {role}, is not seen: {unseen.text}" if unseen else \
                     f"there is no process {pid}, which is said to be the {role}"
             if process.state != "ZOMBIE" and not self.plays(process, index, ram):
                 return f"process {pid}, which is said to be the {role}, does not run our program: its code is other bytes"

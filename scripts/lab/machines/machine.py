@@ -225,8 +225,10 @@ class Machine:
         return said[-1] if said else f"status {status}" if signalled <= 0 else f"signal {signalled}"
 
     def _gone(self) -> Trouble:
-        """What has ended QEMU, once it has."""
-        return self._endless() if len(self._text) > _MOST_PRINTED else Gone(f"QEMU ended: {self.last_words()}" + self.tail())
+        """What has ended QEMU, once it has; or what will, where its kernel has printed too much."""
+        if len(self._text) > _MOST_PRINTED:
+            return Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
+        return Gone(f"QEMU ended: {self.last_words()}" + self.tail())
 
     def _pump(self) -> None:
         descriptor = piped(self._qemu.stdout).fileno()
@@ -332,9 +334,6 @@ class Machine:
             raise Panicked(printable(said.strip())[:_WIDEST], self.tail())
         if self._ended or len(self._text) > _MOST_PRINTED:
             raise self._gone()
-
-    def _endless(self) -> Endless:
-        return Endless(f"the kernel prints without end: more than {_MOST_PRINTED >> 10} KiB" + self.tail())
 
     def _pcs(self) -> list[int]:
         """Each hart's pc, now; none where QEMU does not say. This monitor is nobody else's."""

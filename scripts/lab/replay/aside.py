@@ -73,18 +73,21 @@ class Aside:
         what it is about is done; "none". The stores to those with a ~ before them are done, and noted behind that:
         ";AT,ADDRESS,OLD,NEW" for each; after some of them "more" comes first: there is no hit yet."""
         until, *points = argument.split(b";")
-        passed = [point[1:] for point in points if point[:1] == b"~"]
+        passed = [_watched_by(point) for point in points if point[:1] == b"~"]
+        points = [point.lstrip(b"~") for point in points]
         place, noted = self._there(), list[bytes]()
         while len(noted) < _MOST_NOTED:
-            hit = place.next_hit([point.lstrip(b"~") for point in points], int(until))
-            address = hit.watched.partition(b":")[2] if hit else b""
-            point = next((one for one in passed if _is_at(one, address)), None) if hit else None
-            if hit is None or point is None:
-                return b";".join((b"hit:" + address if hit else b"none", *noted))
-            _, first, size = point.split(b",")
-            old = place.memory(int(first, 16), int(size, 16))
+            hit = place.next_hit(points, int(until))
+            if hit is None:
+                return b";".join((b"none", *noted))
+            address = hit.watched.partition(b":")[2]
+            bytes_at = next((one for one in passed if int(address, 16) in one), None)
+            if bytes_at is None:
+                return b";".join((b"hit:" + address, *noted))
+            old = int.from_bytes(place.machine.ram.read(bytes_at), "little")
             place.step()
-            noted.append(b"%d,%s,%x,%x" % (hit.at, address, old, place.memory(int(first, 16), int(size, 16))))
+            new = int.from_bytes(place.machine.ram.read(bytes_at), "little")
+            noted.append(b"%d,%s,%x,%x" % (hit.at, address, old, new))
         return b";".join((b"more", *noted))
 
     def _last(self, argument: bytes) -> bytes:
@@ -129,7 +132,7 @@ class Aside:
             raise Interrupted
 
 
-def _is_at(point: bytes, address: bytes) -> bool:
-    """Whether a watchpoint watches an address."""
+def _watched_by(point: bytes) -> range:
+    """The physical addresses that a watchpoint is on."""
     _, first, size = point.split(b",")
-    return int(first, 16) <= int(address, 16) < int(first, 16) + int(size, 16)
+    return range(int(first, 16), int(first, 16) + int(size, 16))

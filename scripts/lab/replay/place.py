@@ -10,12 +10,9 @@ nothing answers, so nobody is let go there.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
-
-from shrimpy.memory.readers import RAM_BASE
 
 from .. import Trouble
 from ..machines.qmp import Gone
@@ -104,11 +101,6 @@ class Place:
     def pc(self) -> int:
         """The address of the next instruction."""
         return _number(self.ask(_PC))
-
-    def memory(self, pa: int, size: int) -> int:
-        """What some bytes of RAM hold, as a number."""
-        with self.machine.ram_file.open("rb") as file:
-            return int.from_bytes(os.pread(file.fileno(), size, pa - RAM_BASE), "little")
 
     def vectors(self) -> frozenset[int]:
         """Where traps lead just now; nothing where the stub does not say."""
