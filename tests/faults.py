@@ -166,6 +166,8 @@ def main() -> int:
     parser.add_argument("--near", action="store_true", help="only tests that know the fault's module, and tests/pure")
     parser.add_argument("--out", type=Path, metavar="FILE", help="a table: the fault, and the test that found it")
     args = parser.parse_args()
+    if not all((args.checkout / name).exists() for name in (".git", *CORE)):
+        parser.error(f"{args.checkout}: expected a checkout of this project with a commit")
     upto = [one[0] for one in STAGES].index(args.upto) + 1
     known = dict(line.rstrip("\n").split("\t") for line in args.out.open()) if args.out and args.out.exists() else {}
     left = [one for one in chosen(args.checkout, args.faults) if str(one) not in known]
