@@ -7,6 +7,7 @@ limit that is right on an idle host is right beside forty other processes, too.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ _DEFAULT_S = 30.0
 _LAST_RESORT = 40.0     # of a limit, and at least so many seconds of wall time: then nobody waits any longer
 _LAST_RESORT_S = 300.0
 _LOOK_S = 0.25
+_TURN_S = 0.02          # after which a thread that runs has run for longer than it had, by the clock that counts it
 
 
 def limit_s() -> float:
@@ -64,24 +66,40 @@ class Patience:
         self._begun = time.monotonic()
         self._before = {pid: _times(pid) for pid in (os.getpid(), *pids)}
         self._earliest = self._begun + self.limit_s
+        self._runnable: dict[tuple[int, str], int] | None = None   # at the last look that found nothing left: how long each had run
+
+    @property
+    def _last(self) -> float:
+        """By time.monotonic(): the last resort."""
+        return self._begun + max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s)
 
     @property
     def left_s(self) -> float:
-        """How much of it is left; 0 or less when it is over."""
-        wall = time.monotonic() - self._begun
+        """How much of it is left; 0 or less when it is over, but for what a thread waits just now: that is counted when it runs."""
+        now = time.monotonic()
+        wall = now - self._begun
         more = [(ran - before.get(thread, _NONE).ran, waited - before.get(thread, _NONE).waited)
                 for pid, before in self._before.items() for thread, (ran, waited) in _times(pid).items()]
         longest, waited = max((ran for ran, _ in more), default=0) / 1e9, sum(waited for _, waited in more) / 1e9
-        return min(self.limit_s - max(wall - waited, longest), max(_LAST_RESORT_S, _LAST_RESORT * self.limit_s) - wall)
+        return min(self.limit_s - max(wall - waited, longest), self._last - now)
 
     @property
     def is_over(self) -> bool:
         """Cheap: what waits for a CPU makes the end later, never earlier, so that nobody is asked before."""
         if time.monotonic() < self._earliest:
             return False
-        left_s = self.left_s
-        self._earliest = time.monotonic() + left_s
+        left_s, now = self.left_s, time.monotonic()
+        if left_s > 0:
+            self._earliest, self._runnable = now + left_s, None
+        elif now < self._last and self._waits():
+            self._earliest = now + _TURN_S
+            return False
         return left_s <= 0
+
+    def _waits(self) -> bool:
+        """Whether a thread waits for a CPU, or may: it could run, and has not since the look before."""
+        before, self._runnable = self._runnable, {(pid, thread): ran for pid in self._before for thread, ran in _runnable(pid).items()}
+        return any(before is None or before.get(thread, ran) == ran for thread, ran in self._runnable.items())
 
     @property
     def look_s(self) -> float:
@@ -107,13 +125,31 @@ def _times(pid: int) -> dict[str, Times]:
     See "schedstat" in proc(5) and the kernel's Documentation/scheduler/sched-stats.
     """
     times = {}
-    try:
-        for thread in os.scandir(f"/proc/{pid}/task"):
-            try:
-                ran, waited, _ = Path(thread.path, "schedstat").read_text().split()
-                times[thread.name] = Times(int(ran), int(waited))
-            except (OSError, ValueError):  # it has ended, or this system does not say
-                continue
-    except OSError:
-        pass
+    for thread in _threads(pid):
+        try:
+            ran, waited, _ = Path(thread, "schedstat").read_text().split()
+            times[thread.name] = Times(int(ran), int(waited))
+        except (OSError, ValueError):  # it has ended, or this system does not say
+            continue
     return times
+
+
+def _runnable(pid: int) -> dict[str, int]:
+    """How long each thread of a process that runs or waits for a CPU, other than the one that asks, has run, in ns."""
+    runnable = {}
+    for thread in _threads(pid):
+        try:
+            is_runnable = Path(thread, "stat").read_text().rpartition(")")[2].split()[0] == "R"
+            ran = int(Path(thread, "schedstat").read_text().split()[0]) if is_runnable else 0
+        except (OSError, ValueError, IndexError):
+            continue
+        if ran and int(thread.name) != threading.get_native_id():
+            runnable[thread.name] = ran
+    return runnable
+
+
+def _threads(pid: int) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(f"/proc/{pid}/task"))
+    except OSError:
+        return []

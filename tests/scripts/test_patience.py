@@ -62,6 +62,42 @@ def test_turns_are_waited_for_one_by_one_and_what_one_ran_has_passed(monkeypatch
     assert patient.left_s == pytest.approx(1.0 - passed)
 
 
+@pytest.mark.parametrize("runnable, waits", [
+    ([{}], False),                                          # they sleep
+    ([{"a": 5}, {"a": 6}], False),                          # it runs
+    ([{"a": 5}, {"a": 5}, {"a": 5}, {"a": 6}], False),      # it waited for its turn, which was no long one
+    ([{"a": 5}, {}], False),
+    ([{"a": 5}, {"a": 6, "b": 7}, {"a": 7, "b": 7}, {"a": 8, "b": 7}], True),
+])
+def test_nothing_is_over_while_a_thread_waits_for_a_turn(monkeypatch, runnable, waits):
+    now, looks = [0.0], [*runnable]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(patience, "_times", lambda pid: {})
+    patient = Patience(1.0, 1)
+    monkeypatch.setattr(patience, "_runnable", lambda pid: looks.pop(0) if pid == 1 else {})
+    now[0] = 1.0
+    while len(looks) > 1:
+        assert not patient.is_over
+        now[0] += patient.look_s
+    assert patient.is_over is not waits and not looks
+
+
+def test_what_a_thread_waited_is_counted_when_it_had_its_turn(monkeypatch):
+    now, seen, runnable = [0.0], [TIMES(1 * MS, 0)], [1 * MS]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(patience, "_times", lambda pid: {"a": seen[0]} if pid == 1 else {})
+    monkeypatch.setattr(patience, "_runnable", lambda pid: {"a": runnable[0]} if pid == 1 else {})
+    patient = Patience(1.0, 1)
+    now[0] = 2.0
+    assert not patient.is_over      # its wait goes on, and nothing is known of it
+    now[0], seen[0], runnable[0] = 2.5, TIMES(4 * MS, 2400 * MS), 4 * MS
+    assert not patient.is_over and patient.look_s == 0.25   # all but 0.1 s of it was a wait
+    now[0] = 3.4
+    assert not patient.is_over
+    now[0], runnable[0] = 3.5, 5 * MS
+    assert patient.is_over
+
+
 def test_the_time_of_a_process_that_sleeps_passes():
     with subprocess.Popen(["sleep", "1000"]) as sleeping:
         patient = Patience(0.2, sleeping.pid)
