@@ -21,25 +21,24 @@ _MOST = 16          # places
 _TOLD = (What.FIELD.value, What.UNMAPPED.value)
 
 
-def last(frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Question, Store]]:
+def last(machine: Aside, frame: int, taken: int, now: int, info: DebugInfo) -> List[Tuple[Question, Store]]:
     """Who took away the last field, and who the last entry, that led to a frame which was taken at one instruction and is lost at
     another. Nothing where none was seen, or it stays."""
     gone: Dict[str, Tuple[Question, Store]] = {}     # the last of each
-    with Aside() as machine:
-        here, later, places = taken, _FIRST, dict[Bytes, Question]()
-        seen: Set[Bytes] = set()
-        while here < now and len(seen) < _MOST:
-            until = min(taken + later, now)
-            changed = stores.firsts(machine, places, here, until, info)
-            machine.seek(until)
-            before, places = places, {Bytes(one.pa, one.size): one for one in _leading(frame, machine.look()[1], info)}
-            gone.update((before[place].what, (before[place], store)) for place, store in changed.items())
-            for one in places.values():
-                gone.pop(one.what, None)
-            if before and not places:
-                break
-            seen.update(places)
-            here, later = until, later * _TIMES
+    here, later, places = taken, _FIRST, dict[Bytes, Question]()
+    seen: Set[Bytes] = set()
+    while here < now and len(seen) < _MOST:
+        until = min(taken + later, now)
+        changed = stores.firsts(machine, places, here, until, info) if places else {}
+        machine.seek(until)
+        before, places = places, {Bytes(one.pa, one.size): one for one in _leading(frame, machine.look()[1], info)}
+        gone.update((before[place].what, (before[place], store)) for place, store in changed.items())
+        for one in places.values():
+            gone.pop(one.what, None)
+        if before and not places:
+            break
+        seen.update(places)
+        here, later = until, later * _TIMES
     return [gone[what] for what in _TOLD if what in gone]
 
 

@@ -85,13 +85,12 @@ def few(some: Iterable[Bytes], info: DebugInfo, now: int) -> dict[Bytes, History
         return {what: None if one.n_stores > _FEW else one.history(now) for what, one in _all(machine, some, info, now).items()}
 
 
-def lasts(some: Iterable[tuple[Bytes, int, Callable[[Store], bool]]], info: DebugInfo) -> Iterator[History]:
+def lasts(machine: Aside, some: Iterable[tuple[Bytes, int, Callable[[Store], bool]]], info: DebugInfo) -> Iterator[History]:
     """last() of each, (bytes, now, wanted), all on one way through the run as far as their stores are few."""
     some = list(some)
-    with Aside() as machine:
-        passed = _all(machine, {what for what, _, _ in some}, info, max((now for _, now, _ in some), default=0))
-        for what, now, wanted in some:
-            yield _last(machine, passed[what], info, now, wanted)
+    passed = _all(machine, {what for what, _, _ in some}, info, max((now for _, now, _ in some), default=0))
+    for what, now, wanted in some:
+        yield _last(machine, passed[what], info, now, wanted)
 
 
 def firsts(machine: Aside, some: Iterable[Bytes], start: int, end: int, info: DebugInfo) -> dict[Bytes, Store]:

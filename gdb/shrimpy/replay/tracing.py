@@ -13,6 +13,7 @@ from ..memory import sv39
 from ..origins import Call, Origin, What
 from ..records import decode, encode
 from . import holders, questions, stores
+from .aside import Aside
 from .questions import Asked, Question, to_look_at
 from .stores import Bytes, Store
 
@@ -22,14 +23,19 @@ _OF_A_PAGE = (What.WORD, What.FRAME)
 
 def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
     """The stores, of each before the instruction `asked.now`; nothing of a question that no store answers."""
+    with Aside() as machine:
+        return _answers(machine, asked, info)
+
+
+def _answers(machine: Aside, asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]:
     some = [(one, each.now) for each in asked for one in each.questions if not one.instead]
-    first = dict(zip(some, _answered(some, info)))
+    first = dict(zip(some, _answered(machine, some, info)))
     more = [(one, each.now) for each in asked if not any(first.get((one, each.now)) for one in each.questions)
             for one in each.questions if one.instead]
-    first.update(zip(more, _answered(more, info)))
+    first.update(zip(more, _answered(machine, more, info)))
     frames = {(one, now): (Question(What.FRAME.value, sv39.pa_of(store.new)), store.at)
               for (one, now), store in first.items() if store and one.then and store.new & sv39.V}
-    then = dict(zip(frames.values(), _answered(list(frames.values()), info)))
+    then = dict(zip(frames.values(), _answered(machine, list(frames.values()), info)))
 
     def of(one: Question, now: int, since: int) -> Iterator[Origin]:
         if (store := first.get((one, now))) and (store.at >= since or one.what not in _OF_A_PAGE):
@@ -40,7 +46,7 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
     def of_lost(one: Question, now: int) -> List[Tuple[Question, Origin]]:
         """Who took away what led to a lost frame last."""
         store = first.get((one, now))
-        led = holders.last(one.lost, store.at, now, info) if store and one.lost is not None else []
+        led = holders.last(machine, one.lost, store.at, now, info) if store and one.lost is not None else []
         return [(each, _origin(each, found)) for each, found in led]
 
     def answer(each: Asked) -> Tuple[Origin, ...]:
@@ -51,10 +57,10 @@ def answers(asked: Sequence[Asked], info: DebugInfo) -> List[Tuple[Origin, ...]]
     return [answer(each) for each in asked]
 
 
-def _answered(some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
+def _answered(machine: Aside, some: Sequence[Tuple[Question, int]], info: DebugInfo) -> Iterator[Optional[Store]]:
     """The last store before an instruction of each, all found on one way through the run as far as they are few."""
     asked = [(Bytes(one.pa, one.size), now, functools.partial(_is_wanted, one)) for one, now in some]
-    for (one, _), history in zip(some, stores.lasts(asked, info) if asked else ()):
+    for (one, _), history in zip(some, stores.lasts(machine, asked, info) if asked else ()):
         last = history.stores[-1] if history.stores else None
         if last is not None and questions.is_the_end(one, last.old, last.new, _names(last)):
             last = None

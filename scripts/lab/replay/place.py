@@ -12,9 +12,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .. import Trouble
+from .. import Trouble, printable
 from ..machines.qmp import Gone
 from ..patience import Patience, limit_s
 from .machine import RecordedMachine
@@ -88,7 +88,7 @@ class Place:
     @property
     def count(self) -> int:
         """How many instructions were executed."""
-        return self._told("query-replay")["icount"]
+        return int(self._human(b"info replay").rpartition(b"=")[2])
 
     def ask(self, packet: bytes) -> bytes:
         """What the stub says to a packet that does not make the machine run. Raises Trouble when QEMU ends."""
@@ -127,7 +127,8 @@ class Place:
 
     def break_at(self, count: int) -> None:
         """The machine is to stop there, and nowhere else but at points."""
-        self._told("replay-break", icount=min(count, self._end))
+        if refused := self._human(b"replay_break %d" % min(count, self._end)):
+            raise Trouble(f"QEMU refuses to stop at instruction {count}: {printable(refused.decode(errors='replace')).strip()}")
 
     def run_to(self, count: int) -> None:
         """Runs until exactly so many instructions were executed, not less than were by now, and no interrupt was taken since
@@ -190,14 +191,15 @@ class Place:
 
     def _reply(self, packet: bytes | None, runs: bool = False) -> bytes:
         limit = limit_s() / _STILL if runs else None
-        patience, came = Patience(limit, self.machine.pid), -1
+        patience, came = None, -1  # most answers come at once, and to ask what CPU a machine had takes as long as they do
         try:
             if packet is not None:
                 self.wire.send(packet)
             while (said := self.wire.receive(_LOOK_S)) is None:
+                patience = patience or Patience(limit, self.machine.pid)
                 if runs:
                     self._check_wanted()
-                    if (here := self.count) > came:  # it may be a long way
+                    if (here := self._count_of_running()) > came:  # it may be a long way
                         patience, came = Patience(limit, self.machine.pid), here
                 if patience.is_over and runs:  # what is next in the log does not come
                     raise Trouble(f"the replay differs from the recording: it stands still at instruction {came}")
@@ -207,10 +209,20 @@ class Place:
         except Closed:
             raise self._lost() from None
 
-    def _told(self, command: str, **arguments: object) -> Any:
-        """What the monitor says to a command."""
+    def _human(self, line: bytes) -> bytes:
+        """What the human monitor prints, asked by way of the stub: of its own connection QEMU reads a byte at a time, which is
+        half of what a stop costs."""
+        printed, said = b"", self.ask(b"qRcmd," + line.hex().encode())
+        while said[:1] == b"O" and said != b"OK":
+            printed, said = printed + bytes.fromhex(said[1:].decode()), self.more()
+        if said != b"OK":
+            raise Trouble(f"the recording cannot be replayed: QEMU's stub says {printable(repr(said))} to {line.decode()}")
+        return printed
+
+    def _count_of_running(self) -> int:
+        """As count, of a machine that runs: its stub would stop it."""
         try:
-            return self._monitor.execute(command, **arguments)
+            return self._monitor.execute("query-replay")["icount"]
         except Gone:
             raise self._lost() from None
 
