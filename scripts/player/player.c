@@ -497,16 +497,24 @@ static void obey(int slot) {
 }
 
 #if TYPED
+static int is_over; // the line
+
+// The next of the line, or 0: each key costs the run a while.
 static long number(void) {
   long found = 0;
-  for (char c; read(0, &c, 1) == 1 && c != ' ' && c != '\n';)
-    found = found << 4 | (c <= '9' ? c - '0' : c - 'a' + 10);
+  for (char c; !is_over && read(0, &c, 1) == 1 && c != ' ';) {
+    is_over = c == '\n';
+    if (!is_over)
+      found = found << 4 | (c <= '9' ? c - '0' : c - 'a' + 10);
+  }
   return found;
 }
 
 static void await(void) {
+  is_over = 0;
   mail.n = number();
   for (Letter *it = mail.letters; it < mail.letters + mail.n; it++) {
+    is_over = 0;
     it->to = number();
     it->waits = number();
     it->command.what = number();

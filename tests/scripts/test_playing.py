@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from lab.judging.scenarios import POINTS
 from lab.judging.verdict import PASS
 from lab.kernels import variant
 from lab.machines import debugger
+from lab.replay import recording
 from shrimpy.reasons import Kind
 from shrimpy.rules import FAIL, HANDOUT, STRICT, WARNING
 from shrimpy.spec import AT_ONCE, Cell, Differs, Do, Op, borders, covering, pairs, random_ones, sharing, sharing_covered
@@ -66,6 +69,37 @@ def test_a_kernel_that_keeps_it_in_another_way_agrees(name, sequences):
 def test_a_mistake_differs_at_the_operation_that_shows_it(name, what, cell, ops, beyond):
     found = perform(wrong(name), ALL).divergence
     assert (found.what, found.cell, found.ops, found.beyond) == (what, cell, ops, beyond)
+
+
+def test_what_is_recorded_rests_while_nobody_waits_for_it(kernel, tmp_path):
+    with debugger.Session(kernel.elf) as gdb:
+        known = player.facts(gdb)
+    program = player.build(kernel, known, tmp_path, typed=True)
+    folder, rested = tmp_path / "recording", []
+    folder.mkdir()
+
+    def run(machine):
+        machine.boot()
+        with contextlib.closing(player.Player(machine, program, known, typed=True)) as play:
+            def done(op):
+                rested.append(is_stopped(machine.pid))
+                executed = machine.executed()   # it is awake from now on
+                assert until(lambda: machine.executed() > executed)
+            assert playing.Stage(play, known).play(FAMILY, done) is None
+        return program.name, None
+    recording.of_run(player.equip(kernel, program, tmp_path), folder, run)
+    assert rested == [True] * len(FAMILY)
+
+
+def is_stopped(pid):
+    return until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
+def until(is_so, limit_s=30.0):
+    end = time.monotonic() + limit_s
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.001)
+    return is_so()
 
 
 @pytest.mark.soak

@@ -184,6 +184,12 @@ def _place(at: int) -> int:
     return _FIRST + at * _LONG
 
 
+def _typed(words: Sequence[int]) -> str:
+    """A line of them, without the zeros at its end: the fewer keys, the shorter the run."""
+    last = max((at for at, word in enumerate(words) if word), default=0)
+    return " ".join(f"{word & _WORD:x}" for word in words[:last + 1]) + "\n"
+
+
 Said: TypeAlias = tuple[int, int, int]
 """What a process has answered: the first words, signed."""
 
@@ -250,19 +256,25 @@ class Player:
 
     def while_it_works(self, limit_s: float | None = None, what: str = "") -> Iterator[None]:
         """Again and again, until it is left; raises NoAnswer after limit_s of the machine's own time (None: the usual), and what
-        Machine.check raises."""
+        Machine.check raises. A machine that is recorded rests from then on: what its guest does while nobody waits for it would be run
+        again as often as the recording is asked."""
         limit_s = limit_s or _LIMIT_S
         patience = None
         begun = time.monotonic()
-        while True:
-            yield
-            if patience is not None and patience.is_over:
-                self.machine.check(last_chance=True)
-                raise NoAnswer(f"waited {limit_s:g} s for {what}, which did not come" + self.machine.tail())
-            if (waited_s := time.monotonic() - begun) > _FIRST_LOOK_S:
-                patience = patience or self.machine.patience(limit_s)
-                self.machine.check()
-            time.sleep(min(max(_POLL_S, waited_s / _OFTEN), _MOST_S))
+        try:
+            while True:
+                yield
+                if patience is not None and patience.is_over:
+                    self.machine.check(last_chance=True)
+                    raise NoAnswer(f"waited {limit_s:g} s for {what}, which did not come" + self.machine.tail())
+                if (waited_s := time.monotonic() - begun) > _FIRST_LOOK_S:
+                    patience = patience or self.machine.patience(limit_s)
+                    self.machine.check()
+                self.machine.wake()
+                time.sleep(min(max(_POLL_S, waited_s / _OFTEN), _MOST_S))
+        finally:
+            if self.typed:
+                self.machine.rest()
 
     def tell(self, to: int, what: str, a: int = 0, b: int = 0, c: int = 0, *, waits: bool = True, limit_s: float | None = None,
              alive: Callable[[], object] = lambda: None) -> Said:
@@ -297,8 +309,7 @@ class Player:
 
     def _send(self, letters: Sequence[Letter]) -> None:
         if self.typed:
-            for line in ([len(letters)], *(one.words for one in letters)):
-                self.machine.send(" ".join(f"{word & _WORD:x}" for word in line))
+            self.machine.type("".join(map(_typed, ((len(letters),), *(one.words for one in letters)))))
             return
         mail = self._mail()
         self.ram.set_word(mail + 8 * _N, len(letters))

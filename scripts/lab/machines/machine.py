@@ -111,6 +111,7 @@ class Machine:
         self._looked_s = 0.0  # when the harts were last looked at, by time.monotonic()
         self._watching: Qmp | None = None
         self._ended = False
+        self._rests = False
         self._waiting: prompt.Waiting | None = None
         self._shell: frozenset[int] = frozenset()  # where it is in the array of processes; empty: memory does not say
         self._consumed: frozenset[int] = frozenset()  # what may count the characters that were read, less those that we typed
@@ -264,15 +265,28 @@ class Machine:
         while not patience.is_over:
             time.sleep(patience.look_s)
 
+    def rest(self) -> None:
+        """QEMU does nothing from now on, until it is woken, typed at or asked: a guest that waits for us by looking again and again
+        takes no CPU."""
+        self._rests = True
+        self._running.send(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """The end of rest()."""
+        if self._rests:
+            self._running.send(signal.SIGCONT)
+            self._rests = False
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """QEMU does nothing meanwhile, and its monitor does not answer: a guest that waits for us by looking again and again takes no
-        CPU."""
-        self._running.send(signal.SIGSTOP)
+        """It rests meanwhile."""
+        rested = self._rests
+        self.rest()
         try:
             yield
         finally:
-            self._running.send(signal.SIGCONT)
+            if not rested:
+                self.wake()
 
     @property
     def console(self) -> str:
@@ -337,6 +351,7 @@ class Machine:
 
     def _pcs(self) -> list[int]:
         """Each hart's pc, now; none where QEMU does not say. This monitor is nobody else's."""
+        self.wake()
         try:
             if self._watching is None:
                 self._watching = Qmp(self.folder / "harts.sock", _HARTS_S)
@@ -456,6 +471,7 @@ class Machine:
 
     def type(self, keys: str) -> None:
         """Types keys, as they are."""
+        self.wake()
         try:
             keyboard = piped(self._qemu.stdin)
             keyboard.write(keys.encode())
@@ -502,6 +518,7 @@ class Machine:
 
     def qmp(self) -> Qmp:
         """A new connection to QEMU's monitor; use it in a with statement. Raises Gone where QEMU has ended."""
+        self.wake()
         try:
             return Qmp(self.folder / "qmp.sock", gone=self._gone)
         except ConnectionRefusedError:  # nobody listens there: not yet, while it starts, or no more
@@ -533,6 +550,7 @@ class Machine:
         running = getattr(self, "_running", None)
         if running is not None:
             qemu = running.process
+            self.wake()     # to end by itself
             if qemu.poll() is None:
                 self._running.send(signal.SIGTERM)
                 if not self._running.ended(_END_S):

@@ -96,6 +96,7 @@ class RecordedMachine(Machine):
 
     def _asked(self, command: str) -> Any:
         """What QEMU says to a command, on the monitor that is nobody else's."""
+        self.wake()
         if self._watching is None:
             self._watching = Qmp(self.folder / "harts.sock", gone=self._gone)
         return self._watching.execute(command)
