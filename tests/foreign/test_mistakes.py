@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.judging import checking, scenarios
+from lab.judging import checking, scenarios, tracing
 from lab.kernels import tree
 
 import trees
@@ -106,3 +106,9 @@ def test_every_mistake_is_found_in_trees_that_are_not_ours(tmp_path, style):
     assert STYLES[style].differs.keys() <= {one.name for one in known}
     found = {one.name: examine(STYLES[style], one, tmp_path / one.name) for one in known}
     assert mistakes.tell(known, found) == 0, f"the table above says what was missed in the {style} trees"
+
+
+def test_the_line_that_wrote_it_is_told_of_a_tree_without_fry(tmp_path):
+    folder = trees.plain(tmp_path / "tree", [("kernel/proc.c", r"  if \(p->trapframe\)\n    kfree\(p->trapframe\);\n", "")])
+    told = tracing.trace(checking.check(tree.prepare(str(folder)), 3, only=("family",)))
+    assert [one.place.function for each in told.traces.values() for one in each.origins[:1]] == ["freeproc"], told.traces

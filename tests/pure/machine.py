@@ -125,11 +125,11 @@ class Machine:
     def __init__(self, n_frames: int = 512, nproc: int = 64) -> None:
         self.n_frames, self.nproc = n_frames, nproc
         self.ram = bytearray(n_frames * PAGE)
-        self.end = BASE + n_frames * PAGE
+        self.lowest, self.end = image_end(n_frames, nproc), BASE + n_frames * PAGE     # of the frames that can be had
         self.kmem = kmem_at(nproc)
         self.info = debuginfo(n_frames, nproc)
         self.available: List[int] = list(
-            range(image_end(n_frames, nproc), self.end, PAGE))  # the last is the next
+            range(self.lowest, self.end, PAGE))  # the last is the next
         self.refs: Dict[int, int] = {}
         self.processes: Dict[int, Process] = {}
         self.kernel_root = self.alloc()

@@ -258,7 +258,7 @@ def test_counts_of_copy_on_write_labs_are_found(name, size, kind):
     for i in range(256):
         m.put(at + i * size, 0, size)
     m.put(at + 200 * size, 3, size)
-    assert kernel(m).counts(256, BASE) == (name, ((BASE + 200 * PAGE, 3),))
+    assert kernel(m).counts(m.lowest, m.end) == (name, ((BASE + 200 * PAGE, 3),))
 
 
 def test_counts_inside_a_struct_with_a_lock_are_found():
@@ -267,7 +267,7 @@ def test_counts_inside_a_struct_with_a_lock_are_found():
            structs={"ref": fields(("lock", 0, SPINLOCK), ("cnt", 24, array(Type("int", 4), 256))),
                     "kmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
     m.put(KEPT + 24 + 4 * 7, 2, 4)
-    assert kernel(m).counts(256, BASE) == ("ref.cnt", ((BASE + 7 * PAGE, 2),))
+    assert kernel(m).counts(m.lowest, m.end) == ("ref.cnt", ((BASE + 7 * PAGE, 2),))
 
 
 def test_counts_indexed_from_address_zero_are_found():
@@ -278,7 +278,7 @@ def test_counts_indexed_from_address_zero_are_found():
     m.ram[m.kmem - BASE:m.kmem - BASE + 2048] = bytes(2048)
     m.put(m.kmem + 1000, 2, 1)
     k = Kernel(m.reader(), m.info)
-    assert k.counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
+    assert k.counts(m.lowest, m.end) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
 
 
 def test_page_0_that_is_counted_does_not_hide_the_counts_of_frames():
@@ -290,7 +290,35 @@ def test_page_0_that_is_counted_does_not_hide_the_counts_of_frames():
     k = Kernel(m.reader(), m.info)      # its RAM has no room for so large an array
     parts = {0: bytes([1]) + bytes(2047), BASE >> 12: bytes(at) + bytes([2, 1]) + bytes(2046 - at)}
     k._in_ram = lambda address, n: parts[address - BASE][:n]
-    assert k.counts(2048, BASE) == ("refcnt", ((BASE + at * PAGE, 2), (BASE + (at + 1) * PAGE, 1)))
+    assert k.counts(m.lowest, m.end) == ("refcnt", ((BASE + at * PAGE, 2), (BASE + (at + 1) * PAGE, 1)))
+
+
+def test_counts_that_were_all_set_at_boot_do_not_hide_those_of_frames():
+    """A lab's `int count[PHYSTOP / PGSIZE]`, all set to 1 before the frames are freed for the first time, whose index is pa / PGSIZE."""
+    at = 16
+    m = Machine(n_frames=2048)
+    change(m, symbols={"refcnt": Symbol(BASE, array(Type("uint", 1), (BASE >> 12) + 2048))}, drop=["kmem"])
+    k = Kernel(m.reader(), m.info)      # its RAM has no room for so large an array
+    parts = {0: bytes([1]) * 2048, BASE >> 12: bytes(at) + bytes([2, 1]) + bytes(2046 - at)}
+    k._in_ram = lambda address, n: parts[address - BASE][:n]
+    assert k.counts(m.lowest, m.end) == ("refcnt", ((BASE + at * PAGE, 2), (BASE + (at + 1) * PAGE, 1)))
+
+
+@pytest.mark.parametrize("first", ["base", "behind the image"])
+def test_counts_indexed_from_the_first_frame_behind_the_image_are_found(first):
+    """A lab's `int count[(PHYSTOP - KERNBASE) / PGSIZE]`, whose index is (pa - KERNBASE) / PGSIZE, or (pa - end) / PGSIZE."""
+    m = family(n_frames=1024)
+    change(m, symbols={"refcnt": Symbol(spare(m, 1024), array(Type("uint", 1), 1024))},
+           structs={"kmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
+    at = m.info.symbols["refcnt"].address
+    used = [pa for pa in range(m.lowest, m.end, PAGE) if pa not in m.available]
+    shift = m.lowest - BASE >> 12 if first != "base" else 0
+    for i, pa in enumerate(used):
+        m.put(at + (pa - BASE >> 12) - shift, 1 + i % 3, 1)
+    k = kernel(m)
+    expected = "refcnt", tuple((pa, 1 + i % 3) for i, pa in enumerate(used))
+    assert k.counts(m.lowest, m.end, k.free_frames(m.lowest, m.end).marks) == expected
+    assert k.count_of(used[1]) == (at + (used[1] - BASE >> 12) - shift, 1)
 
 
 def test_counts_indexed_from_rams_base_in_an_array_as_long_as_physical_memory_are_found():
@@ -300,7 +328,7 @@ def test_counts_indexed_from_rams_base_in_an_array_as_long_as_physical_memory_ar
     change(m, symbols={"refcnt": Symbol(m.kmem, array(Type("uint", 1), total))}, drop=["kmem"])
     m.ram[m.kmem - BASE:m.kmem - BASE + 2048] = bytes(2048)
     m.put(m.kmem + 1000, 2, 1)
-    assert Kernel(m.reader(), m.info).counts(2048, BASE) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
+    assert Kernel(m.reader(), m.info).counts(m.lowest, m.end) == ("refcnt", ((BASE + 1000 * PAGE, 2),))
 
 
 def test_counts_one_to_a_struct_are_found():
@@ -311,14 +339,14 @@ def test_counts_one_to_a_struct_are_found():
     at = m.info.symbols["page_info"].address
     m.ram[at - BASE:at - BASE + 2048] = bytes(2048)
     m.put(at + 8 * 9 + 4, 5, 4)
-    assert kernel(m).counts(256, BASE) == ("page_info", ((BASE + 9 * PAGE, 5),))
+    assert kernel(m).counts(m.lowest, m.end) == ("page_info", ((BASE + 9 * PAGE, 5),))
 
 
 def test_a_short_array_of_that_name_holds_no_counts():
     m = family()
     change(m, symbols={"refs": Symbol(KEPT, array(Type("int", 4), 16))},
            structs={"kmem": fields(("freelist", 24, pointer("run")))})
-    assert kernel(m).counts(m.n_frames, BASE) is None
+    assert kernel(m).counts(m.lowest, m.end) is None
 
 
 # Other holders
@@ -471,7 +499,7 @@ def test_counts_of_any_such_name_are_found_by_their_length():
     m = family(n_frames=256)
     change(m, symbols={"PageRefs": Symbol(KEPT, array(Type("int", 4), 256))},
            structs={"kmem": fields(("freelist", 24, pointer("run")))})
-    assert kernel(m).counts(256, BASE)[0] == "PageRefs"
+    assert kernel(m).counts(m.lowest, m.end)[0] == "PageRefs"
 
 
 # Bits for software

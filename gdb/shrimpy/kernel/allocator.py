@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from functools import lru_cache
 from itertools import compress, count
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
@@ -102,38 +103,54 @@ class Allocator(Variables):
         return walk._replace(complete=complete, sizes={head.name: head.n_pages for head in heads},
                              hindrance=None if complete else Kind.FREE_LIST_BROKEN)
 
-    def counts(self, n_frames: int, ram_base: int) -> Optional[Tuple[str, Runs]]:
+    def counts(self, lowest: int, end: int, free: bytes = b"") -> Optional[Tuple[str, Runs]]:
         """(name, ((frame, count), ...)) of the kernel's counts of users per
         frame, those that are not 0; None when it keeps none that is known.
 
-        An array as long as RAM has frames is indexed from RAM's base. One as
-        long as physical memory may be so too, or from address 0: where it has
-        more counts says which. (A kalloc that is out of memory may count page 0.)
+        lowest, end: of the frames that the allocator hands out; free: FreeWalk's
+        marks, or nothing where it was not walked.
         """
-        counted = self._counted(n_frames, ram_base)
+        counted = self._counted(lowest, end, free)
         return None if counted is None else (counted.name, counted.values)
 
-    def count_of(self, frame: int, n_frames: int, ram_base: int) -> Optional[Tuple[int, int]]:
+    def count_of(self, frame: int) -> Optional[Tuple[int, int]]:
         """(where the kernel's count of a frame's users is, its bytes); None when it keeps none that is known."""
-        counted = self._counted(n_frames, ram_base)
-        return None if counted is None else (counted.first + (frame - ram_base >> 12) * counted.stride, counted.size)
+        base, ram_end = self.reader.ram
+        image_end = self.image()[1]
+        lowest = min(max(base, image_end or base), ram_end) + PAGE - 1 & -PAGE
+        counted = self._counted(lowest, ram_end, self.free_frames(lowest, ram_end).marks)
+        return None if counted is None else (counted.first + (frame - base >> 12) * counted.stride, counted.size)
 
     @of_memory
-    def _counted(self, n_frames: int, ram_base: int) -> "Optional[_Counted]":
+    def _counted(self, lowest: int, end: int, free: bytes) -> "Optional[_Counted]":
+        """An array as long as RAM has frames is indexed from RAM's base, or from the first frame behind the kernel's image. One as
+        long as physical memory may be so, too, or from address 0."""
+        base = self.reader.ram[0]
+        n_frames = end - base >> 12
         for name in self._names(COUNTS, COUNT_WORDS):
             for place in self._parts(name):
                 shape = self._count_shape(place.type, n_frames)
                 if shape is None:
                     continue
-                offset, size, stride = shape
-                whole = place.type.count >= (ram_base >> 12) + n_frames
-                found = [_Counted(place.path, at + offset, size, stride, self._nonzero(at, data, offset, size, stride, ram_base))
-                         for first in ((0, ram_base >> 12) if whole else (0,))
-                         for at in [place.address + first * stride]
-                         for data in [self._in_ram(at, n_frames * stride)] if data]
-                if found:
-                    return max(found, key=lambda one: len(one.values))
+                whole = place.type.count >= (base >> 12) + n_frames
+                found = [one for first in ((0, base >> 12) if whole else (0,))
+                         for one in [self._counts_from(place, first, n_frames, shape)] if one]
+                if not found:
+                    continue
+                likely = found[0] if len(found) == 1 else max(found, key=lambda one: _unlike_most(one.values, n_frames))
+                wrong = _wrong(likely.values, free, base, lowest, end) if any(free) else 0
+                behind = self._counts_from(place, base - lowest >> 12, n_frames, shape) if wrong else None
+                if behind and 2 * _wrong(behind.values, free, base, lowest, end) < wrong:
+                    return behind._replace(values=tuple((pa, n) for pa, n in behind.values if pa >= lowest))
+                return likely
         return None
+
+    def _counts_from(self, place: Place, first: int, n_frames: int, shape: Tuple[int, int, int]) -> "Optional[_Counted]":
+        """The counts in an array in which number `first` is RAM's first frame's."""
+        offset, size, stride = shape
+        at = place.address + first * stride
+        data = self._in_ram(at, n_frames * stride)
+        return _Counted(place.path, at + offset, size, stride, self._nonzero(at, data, *shape, self.reader.ram[0])) if data else None
 
     def _nonzero(self, at: int, data: bytes, offset: int, size: int, stride: int, ram_base: int) -> Runs:
         """((frame, number), ...) of the numbers in `data`, what is at `at`, one for each frame of RAM, that are not 0."""
@@ -244,6 +261,19 @@ class Allocator(Variables):
                         w in name.lower() for w in ("ref", "count", "cnt")):
                     return field.offset, field.type.size, element.size
         return None
+
+
+def _unlike_most(values: Runs, n_frames: int) -> int:
+    """How many of the counts of so many frames, those that are not 0, are not what most are: memory that no count is in is all 0,
+    or all as the kernel has set it at boot. (A kalloc that is out of memory may count page 0.)"""
+    return n_frames - max(n_frames - len(values), *Counter(n for _, n in values).values(), 0)
+
+
+def _wrong(values: Runs, free: bytes, base: int, lowest: int, end: int) -> int:
+    """How many of the frames in [lowest, end) are free and counted, or in use and not. free: a mark for each frame from base on."""
+    counted = [free[pa - base >> 12] for pa, _ in values if lowest <= pa < end]
+    in_use = free.count(0, lowest - base >> 12, end - base >> 12)
+    return sum(counted) + in_use - counted.count(0)
 
 
 class _Counted(NamedTuple):

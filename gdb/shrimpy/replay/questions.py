@@ -9,7 +9,7 @@ from ..kernel import Kernel, processes
 from ..kernel.cnames import ALLOCATING, FREEING, FROM_KERNEL, OUTERMOST, SYSTEM_CALL
 from ..kernel.debuginfo import DebugInfo
 from ..memory import sv39
-from ..memory.readers import PAGE, Reader, ReadError
+from ..memory.readers import Reader, ReadError
 from ..origins import Culprit, Origin, What
 from ..records import address, many, record, word
 
@@ -125,20 +125,14 @@ def _entry(culprit: Culprit, reader: Reader) -> Optional[int]:
     return steps[-1].pte_at if steps else None
 
 
-def _place_of_count(frame: int, kernel: Kernel) -> Optional[Tuple[int, int]]:
-    """(where a frame's count is, its size)."""
-    base, end = kernel.reader.ram
-    return kernel.count_of(frame, (end - base) // PAGE, base)
-
-
 def _taken(frame: int, kernel: Kernel) -> Question:
     """Who took a frame: an allocator that counts need not write to it."""
-    at, size = _place_of_count(frame, kernel) or (frame, 8)
+    at, size = kernel.count_of(frame) or (frame, 8)
     return Question(What.FRAME.value, at, size, taking=True)
 
 
 def _count(culprit: Culprit, kernel: Kernel) -> List[Question]:
-    place = None if culprit.frame is None or culprit.count is None else _place_of_count(culprit.frame, kernel)
+    place = None if culprit.frame is None or culprit.count is None else kernel.count_of(culprit.frame)
     if place is None:
         return []
     less = Question(What.COUNT.value, *place, culprit.count, rises=culprit.rises)

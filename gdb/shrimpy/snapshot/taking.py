@@ -108,7 +108,7 @@ class _Taking:
         else:
             walk = FreeWalk(bytearray(), [], False, Kind.FREE_LIST_NOT_WALKED, [])
         frames, lost = self._frames(walk, procs, seen, any(h.privilege == "U" for h in harts))
-        counts = self._counts(procs)
+        counts = self._counts(procs, walk.marks)
         if procs and kernel.info.undescribed:
             kernel.note_undescribed()
         harts = self._with_panic(self._harts(harts, pid_at), registers, processes)
@@ -237,9 +237,8 @@ class _Taking:
         # xv6's kalloc fills a frame with 5, its kfree with 1.
         return "junk" if tail in (b"\5" * _TAIL, b"\1" * _TAIL) else "data"
 
-    def _counts(self, procs: Sequence[Proc]) -> Optional[Counts]:
-        _, end = self._allocatable()
-        counts = self.kernel.counts((end - self.layout.ram_base) // PAGE, self.layout.ram_base)
+    def _counts(self, procs: Sequence[Proc], free: bytes) -> Optional[Counts]:
+        counts = self.kernel.counts(*self._allocatable(), free)
         if counts is None:
             return None
         known = counts, self.kernel.idle_pointers(procs)

@@ -29,7 +29,7 @@ from .. import ROOT, Trouble
 from ..kernels import disk
 from ..kernels.tree import Kernel
 from ..machines import debugger
-from ..machines.known import known
+from ..machines.known import Known, known
 from ..machines.machine import Machine
 from . import scenarios
 
@@ -109,7 +109,11 @@ class Facts(NamedTuple):
 def facts(gdb: debugger.Session) -> Facts | None:
     """What a GDB that has the kernel's file knows of it; None where it has no FRY and SHRIMP. Raises Trouble where GDB cannot
     read it."""
-    found = known(gdb)
+    return facts_of(known(gdb))
+
+
+def facts_of(found: Known) -> Facts | None:
+    """None where it has no FRY and SHRIMP."""
     return Facts(found.info, found.fry, found.shrimp) if found.fry and found.shrimp else None
 
 

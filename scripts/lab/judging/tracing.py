@@ -25,6 +25,7 @@ from shrimpy.spec import Differs, Divergence
 from .. import Trouble, printable
 from ..kernels.tree import Kernel
 from ..machines import debugger
+from ..machines.known import known
 from ..machines.machine import Machine
 from ..machines.qmp import Qmp
 from ..machines.rundir import RunDir
@@ -136,10 +137,8 @@ class _Asking(contextlib.ExitStack):
             self._place = place.path
             self._folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="shrimpy-")))
             self._gdb = self.enter_context(debugger.Session(kernel.elf, walls=kernel.walled, within=place.path))
-            known = player.facts(self._gdb)
-            if known is None:
-                raise Trouble(f"{kernel.name} defines no FRY and SHRIMP")
-            self._known = known
+            found = known(self._gdb)
+            self._info, self._facts = found.info, player.facts_of(found)
             self._unmasked: Callable[[str], str] = str
         except BaseException:
             self.close()
@@ -224,16 +223,16 @@ class _Asking(contextlib.ExitStack):
 
     def _play(self, wanted: Sequence[_Wanted], folder: Path) -> tuple[Kernel, Callable[[RecordedMachine], None]]:
         told = next((one.divergence or one.played for one in wanted if one.divergence or one.played), None)
-        if told is None:
+        if told is None or self._facts is None:
             raise Trouble("what the last operation left behind is not played again")
-        shown = told
-        program = player.build(self._kernel, self._known, folder, typed=True)
+        shown, facts = told, self._facts
+        program = player.build(self._kernel, facts, folder, typed=True)
         self._unmasked = program.unmasked
 
         def run(machine: RecordedMachine) -> None:
             machine.boot()
-            with contextlib.closing(Player(machine, program, self._known, typed=True)) as play:
-                stage = playing.Stage(play, self._known, handout=self._profile == HANDOUT)
+            with contextlib.closing(Player(machine, program, facts, typed=True)) as play:
+                stage = playing.Stage(play, facts, handout=self._profile == HANDOUT)
                 with contextlib.suppress(playing.Unable):
                     again = _Again(stage, shown)
                     snapshot, count, pids = again.play(machine)
@@ -251,7 +250,7 @@ class _Asking(contextlib.ExitStack):
         if culprit is not None:
             reader = RamFileReader(str(machine.ram_file))
             try:
-                asked = questions.about(culprit, reader, self._known.info)
+                asked = questions.about(culprit, reader, self._info)
             finally:
                 reader.close()
         one.asked = questions.Asked(count, asked, since)
