@@ -13,11 +13,20 @@ BUFFERS: list[Edit] = [     # the data of each buffer is a frame, and only cache
 
 LAZY_BUFFERS: list[Edit] = [    # the same, from when a buffer is first used
     *BUFFERS[:1], *BUFFERS[2:],
-    ("kernel/bio.c", r"(struct buf \*b = lookup\(dev, blockno\);)\n", r"\1\n  if (b->data == 0)\n    b->data = kzalloc();\n")]
+    ("kernel/bio.c", r"  if \(!b->valid\) \{\n|(?=  memset\(b->data, 0, BSIZE\))", r"\g<0>  if (b->data == 0)\n    b->data = kzalloc();\n")]
 
 COUNTED_TWICE: list[Edit] = [   # one count is the allocator's, another each mapping's
     ("kernel/kalloc.c", r"\*refsof\(r\) = 1;", "*refsof(r) = 2;"),
     ("kernel/kalloc.c", r"if \(--\*refs == 0\)\n", "if (--*refs == 1 && !(*refs = 0))\n")]
+
+COUNTED_BEHIND: list[Edit] = [("kernel/kalloc.c", r"\(a - KERNBASE\) / PGSIZE", "(a - (uint64)end) / PGSIZE")]
+
+COUNTED_BY_POINTER: list[Edit] = [      # the counts are in the first frames behind the image, which are never freed
+    ("kernel/kalloc.c", r"ushort refs\[NFRAMES\];", "ushort *ref_count;"),
+    ("kernel/kalloc.c", r"&kmem.refs\[\(a - KERNBASE\) / PGSIZE\]", "&kmem.ref_count[(a - PGROUNDUP((uint64)end)) / PGSIZE]"),
+    ("kernel/kalloc.c", r"  for \(uint64 pa = PHYSTOP - PGSIZE; pa >= \(uint64\)end;", """  kmem.ref_count = (ushort *)PGROUNDUP((uint64)end);
+  memset(kmem.ref_count, 0, NFRAMES * sizeof(ushort));
+  for (uint64 pa = PHYSTOP - PGSIZE; pa >= (uint64)(kmem.ref_count + NFRAMES);""")]
 
 BLOCKS: list[Edit] = [      # eight frames in a row, of which the first is known
     ("kernel/kalloc.c", r"\Z", "static char *arena;\nvoid reserve(void) {\n  arena = kalloc();\n"

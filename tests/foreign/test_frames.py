@@ -18,9 +18,9 @@ import trees
 pytestmark = pytest.mark.limit(300)
 
 RIGHT = {
-    "each-in-its-own-way": (trees.imitate, (frames.BUFFERS, frames.BLOCKS, frames.COUNTED_TWICE)),
+    "each-in-its-own-way": (trees.imitate, (frames.BUFFERS, frames.BLOCKS, frames.COUNTED_TWICE, frames.COUNTED_BEHIND)),
     "pool": (trees.plain, (frames.POOL,)),
-    "kept-fry": (trees.imitate, (frames.KEPT_FRY,)),
+    "kept-fry": (trees.imitate, (frames.KEPT_FRY, frames.COUNTED_BY_POINTER)),
     "bump-and-lazy-buffers": (trees.imitate, (frames.BUMP, frames.LAZY_BUFFERS)),
     "fry-below-shrimp": (trees.imitate, (frames.FRY_BELOW,)),
 }

@@ -304,21 +304,46 @@ def test_counts_that_were_all_set_at_boot_do_not_hide_those_of_frames():
     assert k.counts(m.lowest, m.end) == ("refcnt", ((BASE + at * PAGE, 2), (BASE + (at + 1) * PAGE, 1)))
 
 
-@pytest.mark.parametrize("first", ["base", "behind the image"])
-def test_counts_indexed_from_the_first_frame_behind_the_image_are_found(first):
-    """A lab's `int count[(PHYSTOP - KERNBASE) / PGSIZE]`, whose index is (pa - KERNBASE) / PGSIZE, or (pa - end) / PGSIZE."""
-    m = family(n_frames=1024)
-    change(m, symbols={"refcnt": Symbol(spare(m, 1024), array(Type("uint", 1), 1024))},
-           structs={"kmem": fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))})
-    at = m.info.symbols["refcnt"].address
+def counted(m, spot, shift, size=1, of=lambda i: 1 + i % 3):
+    """The frames that are in use, counted at `spot`, and the kernel."""
     used = [pa for pa in range(m.lowest, m.end, PAGE) if pa not in m.available]
-    shift = m.lowest - BASE >> 12 if first != "base" else 0
     for i, pa in enumerate(used):
-        m.put(at + (pa - BASE >> 12) - shift, 1 + i % 3, 1)
-    k = kernel(m)
-    expected = "refcnt", tuple((pa, 1 + i % 3) for i, pa in enumerate(used))
-    assert k.counts(m.lowest, m.end, k.free_frames(m.lowest, m.end).marks) == expected
-    assert k.count_of(used[1]) == (at + (used[1] - BASE >> 12) - shift, 1)
+        m.put(spot + size * ((pa - BASE >> 12) - shift), of(i), size)
+    return tuple((pa, of(i)) for i, pa in enumerate(used)), kernel(m)
+
+
+WITHOUT_COUNTS = fields(("lock", 0, SPINLOCK), ("freelist", 24, pointer("run")))
+
+
+@pytest.mark.parametrize("first, n", [("base", 1024), ("behind the image", 1024), ("behind the image", 1016)])
+def test_counts_indexed_from_the_first_frame_behind_the_image_are_found(first, n):
+    """A lab's `int count[(PHYSTOP - KERNBASE) / PGSIZE]`, whose index is (pa - KERNBASE) / PGSIZE, or (pa - end) / PGSIZE; and one
+    that has just as many as there are frames behind the image, or some more."""
+    m = family(n_frames=1024)
+    assert n == 1024 or n >= m.end - m.lowest >> 12
+    change(m, symbols={"refcnt": Symbol(spare(m, n), array(Type("uint", 1), n))}, structs={"kmem": WITHOUT_COUNTS})
+    at, shift = m.info.symbols["refcnt"].address, m.lowest - BASE >> 12 if first != "base" else 0
+    values, k = counted(m, at, shift)
+    assert k.counts(m.lowest, m.end, k.free_frames(m.lowest, m.end).marks) == ("refcnt", values)
+    frame = values[1][0]
+    assert k.count_of(frame) == (at + (frame - BASE >> 12) - shift, 1)
+
+
+@pytest.mark.parametrize("first", ["base", "behind the image"])
+def test_counts_that_a_pointer_leads_to_are_found_and_nothing_else_is_taken_for_them(first):
+    """A lab's `uint *ref_count`, for which kinit sets the first frames behind the image aside; `int *ref_count` of something else."""
+    m = family(n_frames=1024)
+    at = m.alloc()
+    variable = spare(m, 8)
+    change(m, symbols={"ref_count": Symbol(variable, Type("ptr", 8, element=Type("uint", 2)))}, structs={"kmem": WITHOUT_COUNTS})
+    m.put(variable, at)
+    values, k = counted(m, at, m.lowest - BASE >> 12 if first != "base" else 0, 2)
+    free = k.free_frames(m.lowest, m.end).marks
+    assert k.counts(m.lowest, m.end, free) == ("ref_count", values)
+    assert k.counts(m.lowest, m.end) is None
+    for elsewhere in (m.kernel_root, BASE, 0):
+        m.put(variable, elsewhere)
+        assert kernel(m).counts(m.lowest, m.end, free) is None
 
 
 def test_counts_indexed_from_rams_base_in_an_array_as_long_as_physical_memory_are_found():

@@ -115,35 +115,43 @@ class Allocator(Variables):
 
     def count_of(self, frame: int) -> Optional[Tuple[int, int]]:
         """(where the kernel's count of a frame's users is, its bytes); None when it keeps none that is known."""
-        base, ram_end = self.reader.ram
-        image_end = self.image()[1]
-        lowest = min(max(base, image_end or base), ram_end) + PAGE - 1 & -PAGE
-        counted = self._counted(lowest, ram_end, self.free_frames(lowest, ram_end).marks)
+        base, end = self.reader.ram
+        end = min(self.constant("PHYSTOP", end), end) & -PAGE
+        lowest = min(max(base, self.image()[1] or base), end) + PAGE - 1 & -PAGE
+        counted = self._counted(lowest, end, self.free_frames(lowest, end).marks)
         return None if counted is None else (counted.first + (frame - base >> 12) * counted.stride, counted.size)
 
     @of_memory
     def _counted(self, lowest: int, end: int, free: bytes) -> "Optional[_Counted]":
-        """An array as long as RAM has frames is indexed from RAM's base, or from the first frame behind the kernel's image. One as
-        long as physical memory may be so, too, or from address 0."""
-        base = self.reader.ram[0]
-        n_frames = end - base >> 12
         for name in self._names(COUNTS, COUNT_WORDS):
             for place in self._parts(name):
-                shape = self._count_shape(place.type, n_frames)
-                if shape is None:
-                    continue
-                whole = place.type.count >= (base >> 12) + n_frames
-                found = [one for first in ((0, base >> 12) if whole else (0,))
-                         for one in [self._counts_from(place, first, n_frames, shape)] if one]
-                if not found:
-                    continue
-                likely = found[0] if len(found) == 1 else max(found, key=lambda one: _unlike_most(one.values, n_frames))
-                wrong = _wrong(likely.values, free, base, lowest, end) if any(free) else 0
-                behind = self._counts_from(place, base - lowest >> 12, n_frames, shape) if wrong else None
-                if behind and 2 * _wrong(behind.values, free, base, lowest, end) < wrong:
-                    return behind._replace(values=tuple((pa, n) for pa, n in behind.values if pa >= lowest))
-                return likely
+                shape = self._count_shape(place.type, end - lowest >> 12)
+                found = self._counted_in(place, shape, lowest, end, free) if shape else None
+                if found:
+                    return found
         return None
+
+    def _counted_in(self, place: Place, shape: Tuple[int, int, int], lowest: int, end: int, free: bytes) -> "Optional[_Counted]":
+        """The counts in a variable. An array as long as RAM has frames is indexed from RAM's base, or from the first frame behind the
+        kernel's image, as a shorter one must be. One as long as physical memory may be so, too, or from address 0. What a pointer
+        points to may be anything, and is taken for counts where it agrees with the lists of free frames."""
+        base = self.reader.ram[0]
+        n_frames, n_behind = end - base >> 12, end - lowest >> 12
+        points, known = place.type.kind == "ptr", any(free)
+        if points:
+            place = Place(place.path, self._number(place.address, 8) or 0 if known else 0, place.type)
+        first = (0,) if points else tuple(at for at in (0, base >> 12) if place.type.count >= at + n_frames)
+        found = [one for at in first for one in [self._counts_from(place, at, n_frames, shape)] if one]
+        likely = max(found, key=lambda one: _unlike_most(one.values, n_frames)) if len(found) > 1 else next(iter(found), None)
+        wrong = _wrong(likely.values, free, base, lowest, end) if likely and known else n_behind
+        if wrong and (known or likely is None):
+            behind = self._counts_from(place, n_behind - n_frames, n_frames, shape)
+            n = _wrong(behind.values, free, base, lowest, end) if behind and known else 0
+            if behind and 2 * n < wrong:
+                likely, wrong = behind._replace(values=tuple((pa, n) for pa, n in behind.values if pa >= lowest)), n
+        if points and 2 * wrong >= free.count(0, lowest - base >> 12, end - base >> 12):
+            return None
+        return likely
 
     def _counts_from(self, place: Place, first: int, n_frames: int, shape: Tuple[int, int, int]) -> "Optional[_Counted]":
         """The counts in an array in which number `first` is RAM's first frame's."""
@@ -249,8 +257,8 @@ class Allocator(Variables):
         return n, None
 
     def _count_shape(self, t: Type, n_frames: int) -> Optional[Tuple[int, int, int]]:
-        """(offset in an element, bytes, stride) when `t` could hold counts."""
-        if t.kind != "array" or t.count < n_frames or t.element is None:
+        """(offset in an element, bytes, stride) when `t` could hold counts of so many frames, or points to such."""
+        if t.element is None or not (t.kind == "array" and t.count >= n_frames or t.kind == "ptr"):
             return None
         element = t.element
         if element.kind in ("int", "uint", "char") and element.size in (1, 2, 4, 8):
