@@ -142,7 +142,9 @@ class Allocator(Variables):
             place = Place(place.path, self._number(place.address, 8) or 0 if known else 0, place.type)
         first = (0,) if points else tuple(at for at in (0, base >> 12) if place.type.count >= at + n_frames)
         found = [one for at in first for one in [self._counts_from(place, at, n_frames, shape)] if one]
-        likely = max(found, key=lambda one: _unlike_most(one.values, n_frames)) if len(found) > 1 else next(iter(found), None)
+        if len(found) > 1:
+            found.sort(key=lambda one: -_unlike_most(one.values, n_frames))
+        likely = found[0] if found else None
         wrong = _wrong(likely.values, free, base, lowest, end) if likely and known else n_behind
         if wrong and (known or likely is None):
             behind = self._counts_from(place, n_behind - n_frames, n_frames, shape)
