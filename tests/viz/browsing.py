@@ -37,6 +37,9 @@ class Chromium:
                  features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.driver.get("about:blank")
         self.driver.get(self.url + fragment)
+        end = monotonic() + WAIT_S
+        while self.js("return document.readyState") != "complete":     # the driver of a busy browser may take a part for all
+            assert monotonic() < end, f"{self.url} is not loaded after {WAIT_S} s"
         return self
 
     def js(self, script: str, *arguments: Any) -> Any:
@@ -68,13 +71,19 @@ class Chromium:
         return self.js("return location.hash")
 
     def until(self, condition: str) -> None:
-        """Waits for a condition, looked at whenever the page changes."""
+        """Waits for a condition, looked at whenever the page changes, and with each frame that the browser draws of it."""
         self.driver.set_script_timeout(WAIT_S)
         self.driver.execute_async_script(f"""
             const done = arguments[0], holds = () => {condition};
-            if (holds()) return done();
-            const observer = new MutationObserver(() => holds() && (observer.disconnect(), done()));
-            observer.observe(document, {{subtree: true, childList: true, attributes: true, characterData: true}});""")
+            const observer = new MutationObserver(look);
+            let over = false;
+            function look() {{
+                if (!over && holds()) {{ over = true; observer.disconnect(); done(); }}
+                return over;
+            }}
+            function draw() {{ look() || requestAnimationFrame(draw); }}
+            observer.observe(document, {{subtree: true, childList: true, attributes: true, characterData: true}});
+            draw();""")
 
     def kept(self, folder: Path, name: str, act: Callable[[], object]) -> bytes:
         """What of a file of that name comes into `folder` when `act` has been done."""
