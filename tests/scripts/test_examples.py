@@ -9,12 +9,15 @@ from lab.upkeep import examples
 
 
 def test_each_example_is_what_is_printed():
-    made = examples.make()
-    for page in examples.PAGES:
-        shown = examples.shown((ROOT / page).read_text(encoding="utf-8"))
-        assert shown, page
-        for name, text in shown.items():
-            assert examples.masked(text) == examples.masked(made[name]), f"{name} in {page}: `make golden` writes it anew"
+    shown = {page: examples.shown((ROOT / page).read_text(encoding="utf-8")) for page in examples.PAGES}
+    assert all(shown.values())
+    masked = {(name, page): examples.masked(text) for page, each in shown.items() for name, text in each.items()}
+    for _ in range(3):  # on a busy host a child of shrimpdemo may fork before its parent forks again, and has the other's pid
+        made = {name: examples.masked(text) for name, text in examples.make().items()}
+        if all(text == made[name] for (name, _), text in masked.items()):
+            return
+    for (name, page), text in masked.items():
+        assert text == made[name], f"{name} in {page}: `make golden` writes it anew"
 
 
 PAGE = "Look:\n\n<!-- example: one -->\n\n    (gdb) x\n    at 0x80001000\n\nAnd so on.\n"
