@@ -125,6 +125,8 @@ class Allocator(Variables):
     def _counted(self, lowest: int, end: int, free: bytes) -> "Optional[_Counted]":
         for name in self._names(COUNTS, COUNT_WORDS):
             for place in self._parts(name):
+                if place.type.kind == "ptr" and not _is_of_counts(place.path):
+                    continue
                 shape = self._count_shape(place.type, end - lowest >> 12)
                 found = self._counted_in(place, shape, lowest, end, free) if shape else None
                 if found:
@@ -271,6 +273,12 @@ class Allocator(Variables):
                         w in name.lower() for w in ("ref", "count", "cnt")):
                     return field.offset, field.type.size, element.size
         return None
+
+
+def _is_of_counts(path: str) -> bool:
+    """Whether a variable or field has a name of counts: what `kmem.lock.name` points to need not be looked at."""
+    name = path.rpartition(".")[2].lower()
+    return name in COUNTS or any(word in name for word in COUNT_WORDS)
 
 
 def _unlike_most(values: Runs, n_frames: int) -> int:
