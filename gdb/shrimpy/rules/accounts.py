@@ -333,10 +333,12 @@ def _learnt(counts: List[_Count], least: int) -> Optional[Relation]:
 
 
 def _counted_but_free(view: View, value: Dict[int, int]) -> List[Tuple[int, int]]:
-    """Free frames with a count, unless this kernel leaves counts behind in
-    most of its free frames and sets them in kalloc."""
+    """Free frames with a count, unless this kernel leaves in its free frames what kalloc sets anew: in most of them, or just what
+    each frame has that no leaf maps, such as a table. There whoever unmaps counts, and not kfree."""
     left = [(pa, n) for pa, n in value.items() if view.is_free(pa)]
-    return left if 2 * len(left) < view.snapshot.free.count else []
+    unmapped = {value.get(frame.pa, 0) for frame in view.snapshot.frames
+                if frame.n_pages == 1 and frame.users and all(u.kind in ("table", "trapframe") for u in frame.users)}
+    return left if 2 * len(left) < view.snapshot.free.count and {n for _, n in left} != unmapped else []
 
 
 def _miscounts(view: View, wrong: List[Tuple[int, int, int, Optional[Frame]]]) -> Optional[str]:
