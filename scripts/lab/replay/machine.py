@@ -26,6 +26,7 @@ _KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; ins
 _MOST_LOGGED = 8 << 20  # bytes, of a boot, which takes some thousand
 _MUCH_LOGGED = 1 << 17  # bytes: more than boots take; QEMU may answer nobody already
 _PER_S = 80_000_000     # a kernel that clears memory byte by byte takes 150 million for a whole family
+_WORK_PER_S, _WORK_LOOK_S = 50_000_000, 0.002
 _LOOK_S, _LOOKS = 0.05, 8  # on a busy host the guest goes round and round until we are there to see what has come
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
@@ -71,6 +72,12 @@ class RecordedMachine(Machine):
         """As Machine has it; and no more instructions than per_s for each second: all that a kernel executes while nothing comes is in
         the recording, and is run again as often as that is asked."""
         return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self.executed, self.per_s)
+
+    def work(self, seconds: float) -> None:
+        """As Machine has it, or for as many instructions as some hundred ticks take: they are all run again, too."""
+        until, patience = self.executed() + int(seconds * _WORK_PER_S), super().patience(seconds)
+        while not patience.is_over and self.executed() < until:
+            time.sleep(min(patience.look_s, _WORK_LOOK_S))
 
     def executed(self) -> int:
         """How many instructions have been."""
