@@ -120,15 +120,11 @@ def share() -> float:
 
 
 def _times(pid: int) -> dict[str, Times]:
-    """What each thread of a process has had since its start; nothing where it has ended.
-
-    See "schedstat" in proc(5) and the kernel's Documentation/scheduler/sched-stats.
-    """
+    """What each thread of a process has had since its start; nothing where it has ended."""
     times = {}
     for thread in _threads(pid):
         try:
-            ran, waited, _ = Path(thread, "schedstat").read_text().split()
-            times[thread.name] = Times(int(ran), int(waited))
+            times[thread.name] = _had(thread)
         except (OSError, ValueError):  # it has ended, or this system does not say
             continue
     return times
@@ -140,12 +136,19 @@ def _runnable(pid: int) -> dict[str, int]:
     for thread in _threads(pid):
         try:
             is_runnable = Path(thread, "stat").read_text().rpartition(")")[2].split()[0] == "R"
-            ran = int(Path(thread, "schedstat").read_text().split()[0]) if is_runnable else 0
+            ran = _had(thread).ran if is_runnable else 0
         except (OSError, ValueError, IndexError):
             continue
         if ran and int(thread.name) != threading.get_native_id():
             runnable[thread.name] = ran
     return runnable
+
+
+def _had(thread: os.DirEntry[str]) -> Times:
+    """See "schedstat" in proc(5) and the kernel's Documentation/scheduler/sched-stats. Raises OSError, or ValueError where this system
+    does not say."""
+    ran, waited, _ = Path(thread, "schedstat").read_text().split()
+    return Times(int(ran), int(waited))
 
 
 def _threads(pid: int) -> list[os.DirEntry[str]]:

@@ -150,9 +150,9 @@ class Allocator(Variables):
         wrong = _wrong(likely.values, free, base, lowest, end) if likely and known else n_behind
         if wrong and (known or likely is None):
             behind = self._counts_from(place, n_behind - n_frames, n_frames, shape)
-            n = _wrong(behind.values, free, base, lowest, end) if behind and known else 0
-            if behind and 2 * n < wrong:
-                likely, wrong = behind._replace(values=tuple((pa, n) for pa, n in behind.values if pa >= lowest)), n
+            fewer = _wrong(behind.values, free, base, lowest, end) if behind and known else 0
+            if behind and 2 * fewer < wrong:
+                likely, wrong = behind._replace(values=tuple((pa, n) for pa, n in behind.values if pa >= lowest)), fewer
         if points and 2 * wrong >= free.count(0, lowest - base >> 12, end - base >> 12):
             return None
         return likely
