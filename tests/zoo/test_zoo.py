@@ -16,6 +16,7 @@ from lab.judging import checking
 from lab.judging.checking import Outcome, Report
 from lab.judging.scenarios import POINTS, SCENARIOS
 from lab.judging.verdict import PASS, Judgement
+from lab.judging.watch import Watch
 from lab.kernels.tree import Kernel
 from machine import SHRIMP, R, U, W, family
 
@@ -27,6 +28,18 @@ ALWAYS = ("satp-of-a-copy", "two-frames", "parent-first", "orphan-gets-inits", "
 def test_the_mistake_is_found_by_the_right_rule_with_the_right_subject(name):
     finding = mistakes.examine(mistakes.read(mistakes.HERE / f"{name}.patch"))
     assert (finding.missed, finding.wrong, finding.astray) == ((), (), ())
+
+
+def test_the_moment_of_two_harts_comes_where_the_likeliest_hart_has_nothing_to_do(monkeypatch):
+    """Another has just taken from the queue who would come to kfree."""
+    alone, came = Watch.run_alone, []
+
+    def the_other_first(watch, hart, *told):
+        came.append(alone(watch, 3 - watch.hart - hart, *told))  # of three harts one is held
+        return came[-1]
+    monkeypatch.setattr(Watch, "run_alone", the_other_first)
+    report = checking.check(mistakes.build(mistakes.read(mistakes.HERE / "count-not-locked.patch")), 3, only=("count",))
+    assert came[-1] and "count-matches" in {one.verdict.rule for one in report.failures}
 
 
 @pytest.mark.parametrize("name", ["shm-frees-when-removed", "shm-detaches-one-page"])

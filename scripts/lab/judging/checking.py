@@ -578,10 +578,12 @@ class ScenarioRun:
         if place and kfree and len(snapshot.harts) > 1 and self._comes_to(freed):
             held = self._watch.hart
             if self._watch.step_to_read(held, place):
-                # One that runs a process is on its way; one that does not will find whom the exit woke. Only one: GDB 13
-                # may fail an assertion of its own when it lets a third hart go on alone.
+                # One that runs a process is on its way; of the others one finds whom the exit woke, or has just taken it from
+                # the queue. The first that comes to kfree is the last: after an unfinished `finish` GDB 13 may fail an
+                # assertion of its own when it lets another hart go on alone.
                 harts = self._watch.look("", attempts=1).snapshot.harts
-                self._watch.run_alone(min((one.pid is None, one.hart) for one in harts if one.hart != held)[1], freed, _ALONE_S)
+                likeliest = sorted((one.pid is None, one.hart) for one in harts if one.hart != held)
+                any(self._watch.run_alone(hart, freed, _ALONE_S) for _, hart in likeliest)
         self._watch.go()
 
     def _count_at(self, name: str, frame: int, count: int, ram_base: int) -> range | None:

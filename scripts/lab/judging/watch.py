@@ -141,10 +141,13 @@ class Watch(AbstractContextManager):
             self._gdb.ask("set scheduler-locking off")
 
     def run_alone(self, hart: int, place: str, limit_s: float) -> bool:
-        """Has a hart run to place, a function's first instruction, and out of the function again, while the others stand
-        still; whether it did within limit_s of the machine's own time, twice."""
+        """Has a hart run to place, a function's first instruction, and if it can out of the function again, while the others
+        stand still, for limit_s of the machine's own time each; whether it came to place."""
         with self._alone(hart, f"tbreak {place}"):
-            return self._stops("continue", limit_s) and self._stops("finish", limit_s)
+            came = self._stops("continue", limit_s)
+            if came:
+                self._stops("finish", limit_s)
+            return came
 
     def run_alone_to(self, hart: int, place: str, limit_s: float) -> bool:
         """Has a hart run to place while the others stand still; whether it came there."""
