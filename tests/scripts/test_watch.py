@@ -32,3 +32,14 @@ def test_a_stop_while_gdb_looks_whether_a_breakpoint_s_condition_is_true(machine
             watch.go()
             watch.halt()
             assert gdb.ask("output $pc != 0") == "1"
+
+def test_a_hart_that_runs_alone_in_vain_and_another_after_it(machine):
+    """Told of a hart that it let stand still, GDB 13 would fail an assertion of its own."""
+    one = machine(3)
+    with debugger.Session(one.kernel.elf) as gdb, Watch(one, gdb) as watch:
+        watch.run_to("kerneltrap", alive=lambda: None)
+        others = [hart for hart in range(3) if hart != watch.hart]
+        assert not any(watch.run_alone_to(hart, "panic", 0.1) for hart in others)
+        watch.go()
+        watch.halt()
+        assert gdb.ask("output $pc != 0") == "1"

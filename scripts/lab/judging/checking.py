@@ -579,8 +579,7 @@ class ScenarioRun:
             held = self._watch.hart
             if self._watch.step_to_read(held, place):
                 # One that runs a process is on its way; of the others one finds whom the exit woke, or has just taken it from
-                # the queue. The first that comes to kfree is the last: after an unfinished `finish` GDB 13 may fail an
-                # assertion of its own when it lets another hart go on alone.
+                # the queue. The first that comes to kfree with the frame is the last: it is the other of the two.
                 harts = self._watch.look("", attempts=1).snapshot.harts
                 likeliest = sorted((one.pid is None, one.hart) for one in harts if one.hart != held)
                 any(self._watch.run_alone(hart, freed, _ALONE_S) for _, hart in likeliest)
