@@ -59,6 +59,19 @@ def test_unused_slots_are_left_out():
     assert [p.pid for p in kernel(m).processes()] == [1, 2, 3, 5]
 
 
+def test_one_process_is_what_it_is_among_all():
+    m = family()
+    all_of_them, table = kernel(m).processes(), m.info.symbol("proc")
+    assert [kernel(m).process_at(p.address) for p in all_of_them] == all_of_them
+    end = table.address + table.type.size
+    gone, last = m.processes[4].address, end - PROC_SIZE
+    m.exits(m.processes[4])
+    assert not any(kernel(m).process_at(at) for at in (0, gone, last, m.processes[3].address + 8, table.address - PROC_SIZE, end))
+    change(m, drop=["proc"])
+    found = kernel(m).processes()
+    assert found and [kernel(m).process_at(p.address) for p in found] == found and not kernel(m).process_at(0)
+
+
 def test_another_array_that_is_longer_has_copies_of_processes():
     """As where a scheduler lays out all who can run for a program to choose from."""
     m = family()

@@ -68,6 +68,21 @@ class Slots(Variables):
         known = (self.reader.remembered(one[1], lambda one=one: read(*one), one) for one in slots)    # type: ignore[misc]
         return [p for p in known if p.state != "UNUSED"]
 
+    def process_at(self, address: int) -> Optional[Proc]:
+        """The process whose struct proc is at an address, as a hart's pointer tells it: for who wants no other; None where that is
+        not in use, or no element of the array."""
+        kind = self.shape
+        if kind is None:
+            return None
+        table = processes.table(self.info, kind)
+        start, size = (self.reader.ram[0], 16) if table is None else (table.address, kind.size)
+        slot, beside = divmod(address - start, size)
+        if table is not None and (beside or not 0 <= slot < table.count):
+            return None
+        data = self._in_ram(address, kind.size)
+        found = self._read_proc[0](slot, address, data) if data else None
+        return None if found is None or found.state == "UNUSED" else found
+
     @cached_property
     def _read_proc(self) -> Tuple[Callable[[int, int, bytes], Proc], int]:
         """What makes a Proc of a slot's number, its address and its bytes; and the number of the state UNUSED."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -241,14 +242,19 @@ def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
 def _who(look: Look, reader: Reader, info: DebugInfo) -> tuple[tuple[Place, ...], Proc | None, str | None]:
     kernel = Kernel(reader, info)
     running = next((at for at, _ in kernel.cpus()[:1]), 0)
-    process = next((one for one in kernel.processes() if one.address == running), None)
+    process = kernel.process_at(running) if running else None
     roots = (kernel.root(), *(kernel.tables_beside(process) if process else ()))
+
+    @functools.lru_cache(maxsize=None)
+    def page_at(va: int) -> tuple[int, int] | None:
+        return sv39.first_place(reader, roots, va)
 
     def stack_at(va: int) -> tuple[int, int] | None:
         base, end = reader.ram
         if base <= va < end:        # where the kernel's data is, and its first stack
             return va, end - va
-        return sv39.first_place(reader, roots, va)
+        page = page_at(va & -PAGE)
+        return page and (page[0] + va % PAGE, PAGE - va % PAGE)
 
     stack = Unwinder(reader, info, stack_at).follow(look.pc, look.registers, True)
     calls = tuple(place for frame in stack.frames for place in place_at(frame.pc if frame.exact else frame.pc - 1))

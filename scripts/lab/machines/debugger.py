@@ -24,9 +24,7 @@ KIT = ROOT / "gdb" / "load.py"
 # GDB 16 takes the name of what it sources by the charset of its terminal, which under LC_ALL=C has no letters beyond ASCII.
 _CHARSET = () if str(KIT).isascii() else ("set host-charset UTF-8",)
 _LIMIT_S = 120.0  # of GDB's own time: see patience
-# After two seconds, its own limit, GDB would ask a machine that starts on a busy host once more, and take the first answer for the
-# second.
-_PATIENT = "set remotetimeout 30"
+_PATIENT = "set remotetimeout 30"   # as the kit has it: see gdb/load.py
 # Before the kernel is opened, which may bring scripts: in a section, in a file beside it, as a .gdbinit. None is run.
 _NOTHING_OF_THE_TREE = ("-iex", "set auto-load off")
 _MEMORY = 6 << 30
@@ -79,9 +77,8 @@ def batch(elf: Path | str, commands: list[str], *, target: str | None = None, co
     walls   GDB runs in the sandbox, where it sees the kernel's tree, the machine and the core, and writes only in folder
     before  commands before it attaches
     """
-    first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off", _PATIENT, *before]
-    if kit:
-        first += [*_CHARSET, f"source {KIT}"]
+    first = ["set pagination off", "set width 0", "set confirm off", "set tcp auto-retry off", *before]
+    first += [*_CHARSET, f"source {KIT}"] if kit else [_PATIENT]
     if target:
         first.append(f"target remote {target}")
     with tempfile.TemporaryDirectory(prefix="shrimpy-", dir=folder) as own:
@@ -127,7 +124,7 @@ class Session:
         seen = [within] if within else [Path(target).parent] if target and target.startswith("/") else []
         self._gdb = _start([], elf, self.folder, seen, walls, stdin=subprocess.PIPE)
         self._in, self._out = piped(self._gdb.process.stdin), self._gdb.stdout
-        self.ask("set pagination off", "set confirm off", "set width 0", _PATIENT, *_CHARSET, f"source {KIT}")
+        self.ask("set pagination off", "set confirm off", "set width 0", *_CHARSET, f"source {KIT}")
         if target:
             self.attach(target)
 
@@ -193,7 +190,7 @@ def interactive(elf: str, *, target: str | None = None, core: str | None = None,
 
     It gets the terminal for itself: Ctrl-C is for GDB, and would be the end of the make that started us.
     """
-    before = (*_CHARSET, f"source {KIT}", _PATIENT, *first)
+    before = (*_CHARSET, f"source {KIT}", *first)
     command = [tools.gdb(), *_NOTHING_OF_THE_TREE, "-q", *(word for line in before for word in ("-ex", line)), elf]
     after = (f"target remote {target}" if target else f"core-file {core}", *then)
     command += [word for line in after for word in ("-ex", line)]
