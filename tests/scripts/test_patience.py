@@ -16,7 +16,6 @@ from lab.kernels.tree import prepare
 from lab.machines import debugger, panics
 from lab.machines.machine import Machine, Silent
 from lab.patience import Patience
-from lab.replay import machine as recording_machine
 from lab.replay.checkpoint import RestoredMachine
 
 SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nprint(flush=True)\nwhile True: pass"
@@ -234,23 +233,3 @@ def test_a_kernel_that_stays_where_it_is_without_a_word_hangs_and_has_not_panick
     well = "$ shrimpscene family\n"
     assert {stuck.shown(well, len(well), True) for _ in range(9)} == {None}
     assert {stuck.shown(well + "dead: out of luck\n", len(well), True) for _ in range(9)} == {"dead: out of luck"}
-
-
-@pytest.mark.parametrize("sleeps, each, looks", [
-    (["there"] * 50, 5, 10),
-    (["there"] * 50, 20, 8),            # so many looks there are at least
-    (["there"] * 3 + ["elsewhere"] * 50, 5, 3 + 10),
-    (["there"] * 5 + [None] + ["there"] * 50, 5, 6 + 10),
-    ([None] * 50, 5, 40),               # as many instructions as its seconds have
-])
-def test_a_machine_that_is_recorded_waits_in_vain_when_all_sleep(monkeypatch, sleeps, each, looks):
-    """At each look some million instructions more have been: fifty that all have slept for are enough."""
-    now, n_looks = [0.0], [0]
-    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(patience, "_times", lambda pid: {})
-    left = iter(sleeps)
-    patient = recording_machine._Counted(100.0, 1, lambda: each * n_looks[0] * 1_000_000, 2_000_000, lambda: next(left))
-    while not patient.is_over:
-        now[0] += 0.06
-        n_looks[0] += 1
-    assert n_looks[0] == looks

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from shrimpy import rules
-from shrimpy.kernel import Kernel as Memory
-from shrimpy.kernel.debuginfo import DebugInfo
 from shrimpy.memory.readers import RamFileReader, ReadError
 from shrimpy.origins import Culprit, Origin, Traced, Untold
 from shrimpy.records import Unfit, decode, encode
@@ -47,7 +45,6 @@ _MOST_ORIGINS = 4               # of a cause
 _LIMIT_S = 30.0                 # of GDB's time and a QEMU's, for one cause
 _LONGEST = 3_000_000_000        # instructions of a run that is run again
 _FILLING, _FILLING_PER_S = ("memory", "heap"), 500_000_000     # scenarios in which a kernel clears all memory, byte by byte
-_ASLEEP = {"SLEEPING", "ZOMBIE"}            # states of processes that none but another wakes
 _FAILED = (Trouble, OSError, ReadError)     # a full disk, or a stranger's pointer: the verdict that is there must not be lost
 
 
@@ -170,7 +167,7 @@ class _Asking(contextlib.ExitStack):
         (folder / "recording").mkdir()
 
         def recorded(machine: RecordedMachine) -> tuple[str, str | None]:
-            with _sleep_seen(machine, self._info), contextlib.suppress(_Enough):
+            with contextlib.suppress(_Enough):
                 run(machine)
             return name, None
         return recording.of_run(equipped, folder / "recording", recorded, self._place)
@@ -298,25 +295,6 @@ def _printable(data: Any) -> Any:
     if isinstance(data, dict):
         return {name: _printable(value) for name, value in data.items()}
     return [_printable(one) for one in data] if isinstance(data, list) else printable(data) if isinstance(data, str) else data
-
-
-@contextlib.contextmanager
-def _sleep_seen(machine: RecordedMachine, info: DebugInfo) -> Iterator[None]:
-    """Meanwhile the machine knows when nobody runs or is about to, and where each sleeps then: see RecordedMachine."""
-    reader = RamFileReader(str(machine.ram_file))
-
-    def asleep() -> tuple[tuple[int, int], ...] | None:
-        try:
-            found = Memory(reader, info).processes()
-        except ReadError:
-            return None
-        return tuple((one.address, one.chan) for one in found) if {one.state for one in found} <= _ASLEEP else None
-    machine.asleep = asleep
-    try:
-        yield
-    finally:
-        machine.asleep = lambda: None
-        reader.close()
 
 
 class _Counting(Watch):

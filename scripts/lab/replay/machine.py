@@ -22,15 +22,12 @@ from ..machines.qmp import Qmp
 from ..patience import Patience
 
 LOG = "log"
-_KEYS, _ROOM = 8, 16    # an xv6's UART has room for 16; some of the keys before may still be there, until they are echoed
-_KEYS_TAKE = 1 << 18    # instructions in which any kernel has taken them
+_KEYS, _KEYS_TAKE = 8, 1 << 18  # of the 16 that an xv6's UART has room for; instructions in which any kernel has taken them
 _MOST_LOGGED = 8 << 20  # bytes, of a boot, which takes some thousand
 _MUCH_LOGGED = 1 << 17  # bytes: more than boots take; QEMU may answer nobody already
 _PER_S = 80_000_000     # a kernel that clears memory byte by byte takes 150 million for a whole family
-_WORK_PER_S = 50_000_000
-_BETWEEN_S = 0.002      # two looks: who is asked all the time hardly comes to its work on a busy host
+_WORK_PER_S, _WORK_LOOK_S = 50_000_000, 0.002
 _LOOK_S, _LOOKS = 0.05, 8  # on a busy host the guest goes round and round until we are there to see what has come
-_ASLEEP = 50_000_000    # instructions, 500 ticks: whoever has slept for so long waits for what does not come
 SHIFT = 10  # an instruction takes 2**10 ns of the guest's time: its clock ticks as often as on a slow machine
 
 
@@ -39,16 +36,13 @@ class RecordedMachine(Machine):
     within, plugged: see Machine.
 
     per_s   instructions, for which a machine that records has a second: by itself, as many as on a slow host
-    asleep  asked who sleeps, and where, of a kernel in which nobody runs or is about to; None: somebody does, or it is not known
     """
 
     def __init__(self, kernel: Kernel, log: Path | None = None, within: Path | None = None, plugged: Plugin | None = None) -> None:
         self._recorded = log
         self._next_keys_at = 0
-        self._line, self._line_from = "", 0     # the keys of the last line, and how much the console had printed before them
         self._is_booting = log is None
         self.per_s = _PER_S
-        self.asleep: Callable[[], object] = lambda: None
         super().__init__(kernel, 1, paused=log is not None, within=within, plugged=plugged)
 
     def __enter__(self) -> RecordedMachine:
@@ -75,17 +69,15 @@ class RecordedMachine(Machine):
         return self
 
     def patience(self, limit_s: float | None = None) -> Patience:
-        """As Machine has it; and no more instructions than per_s for each second, and no more than some when all sleep: all that a
-        kernel executes while nothing comes is in the recording, and is run again as often as that is asked."""
-        if self._recorded or self._is_booting:
-            return super().patience(limit_s)
-        return _Counted(limit_s, self.pid, self.executed, self.per_s, self.asleep)
+        """As Machine has it; and no more instructions than per_s for each second: all that a kernel executes while nothing comes is in
+        the recording, and is run again as often as that is asked."""
+        return super().patience(limit_s) if self._recorded or self._is_booting else _Counted(limit_s, self.pid, self.executed, self.per_s)
 
     def work(self, seconds: float) -> None:
         """As Machine has it, or for as many instructions as some hundred ticks take: they are all run again, too."""
         until, patience = self.executed() + int(seconds * _WORK_PER_S), super().patience(seconds)
         while not patience.is_over and self.executed() < until:
-            time.sleep(min(patience.look_s, _BETWEEN_S))
+            time.sleep(min(patience.look_s, _WORK_LOOK_S))
 
     def executed(self) -> int:
         """How many instructions have been."""
@@ -103,24 +95,11 @@ class RecordedMachine(Machine):
     def type(self, keys: str) -> None:
         """Types keys, some at a time. While QEMU records, it reads as many as the UART has room for, however many it has read
         and not delivered yet, and those that find no room are lost."""
-        at = 0
-        while at < len(keys):
-            while not (echoed := self._echoed()) and self._asked("query-status")["running"] and self.executed() < self._next_keys_at:
+        for at in range(0, len(keys), _KEYS):
+            while self._asked("query-status")["running"] and self.executed() < self._next_keys_at:
                 self.check()
-                with self._changed:
-                    self._changed.wait(_BETWEEN_S)
-            some = keys[at:at + (_ROOM if echoed else _KEYS)]
-            if at == 0:
-                self._line, self._line_from = "", len(self.console)
-            super().type(some)
-            self._line += some
+            super().type(keys[at:at + _KEYS])
             self._next_keys_at = self.executed() + _KEYS_TAKE
-            at += len(some)
-
-    def _echoed(self) -> bool:
-        """Whether the kernel has taken all keys that were typed, as it echoes each of them. A single key is one that something else
-        may have printed."""
-        return len(self._line) > 1 and self.console.find(self._line, self._line_from) >= 0
 
     def _asked(self, command: str) -> Any:
         """What QEMU says to a command, on the monitor that is nobody else's."""
@@ -152,16 +131,12 @@ class RecordedMachine(Machine):
 
 
 class _Counted(Patience):
-    """It is over, too, after per_s instructions for each second, or once all have slept for _ASLEEP of them. executed: how many there
-    have been; asleep: see RecordedMachine."""
+    """It is over, too, after per_s instructions for each second. executed: how many there have been."""
 
-    def __init__(self, limit: float | None, pid: int, executed: Callable[[], int], per_s: int,
-                 asleep: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, limit: float | None, pid: int, executed: Callable[[], int], per_s: int) -> None:
         super().__init__(limit, pid)
-        self._executed, self._asleep = executed, asleep
+        self._executed = executed
         self._until = executed() + int(self.limit_s * per_s)
-        self._sleep: object = None      # at the look before
-        self._awake_at = 0              # how many had been executed when somebody was seen awake, or elsewhere, for the last time
         self._next_look, self._n_looks = 0.0, 0
 
     @property
@@ -169,10 +144,7 @@ class _Counted(Patience):
         if (now := time.monotonic()) >= self._next_look:
             self._next_look = now + _LOOK_S
             self._n_looks += 1
-            count, before, self._sleep = self._executed(), self._sleep, self._asleep()
-            if self._sleep is None or self._sleep != before:
-                self._awake_at = count
-            return self._n_looks > _LOOKS and count >= min(self._until, self._awake_at + _ASLEEP) or super().is_over
+            return self._n_looks > _LOOKS and self._executed() >= self._until or super().is_over
         return False
 
     @property
