@@ -167,6 +167,7 @@ def test_harts_have_their_process_and_their_depth():
     m.put(CPUS + 128 * 2, m.processes[3].address)
     m.put(CPUS + 128 * 2 + 120, 3, 4)
     assert kernel(m).cpus()[2] == (m.processes[3].address, 3)
+    assert [one and one.pid for one in map(kernel(m).running, (0, 2, 999))] == [None, 3, None]
 
 
 def test_locks_are_named_by_their_variable_and_tell_the_hart():

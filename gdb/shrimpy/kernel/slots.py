@@ -69,19 +69,20 @@ class Slots(Variables):
         return [p for p in known if p.state != "UNUSED"]
 
     def process_at(self, address: int) -> Optional[Proc]:
-        """The process whose struct proc is at an address, as a hart's pointer tells it: for who wants no other; None where that is
-        not in use, or no element of the array."""
+        """The one of processes() whose struct proc is at an address, or None: of an array no other is read."""
         kind = self.shape
-        if kind is None:
-            return None
-        table = processes.table(self.info, kind)
-        start, size = (self.reader.ram[0], 16) if table is None else (table.address, kind.size)
-        slot, beside = divmod(address - start, size)
-        if table is not None and (beside or not 0 <= slot < table.count):
-            return None
-        data = self._in_ram(address, kind.size)
+        table = processes.table(self.info, kind) if kind else None
+        if kind is None or table is None:
+            return next((p for p in self.processes() if p.address == address), None)
+        slot, beside = divmod(address - table.address, kind.size)
+        data = self._in_ram(address, kind.size) if not beside and 0 <= slot < table.count else None
         found = self._read_proc[0](slot, address, data) if data else None
-        return None if found is None or found.state == "UNUSED" else found
+        return found if found and found.state != "UNUSED" else None
+
+    def running(self, hart: int) -> Optional[Proc]:
+        """The process that a hart runs, or None."""
+        cpus = self.cpus()
+        return self.process_at(cpus[hart][0]) if hart < len(cpus) else None
 
     @cached_property
     def _read_proc(self) -> Tuple[Callable[[int, int, bytes], Proc], int]:

@@ -190,11 +190,7 @@ class Session:
         if hart.privilege != "U":
             return None
         with self.memory() as reader:
-            kernel = Kernel(reader, info)
-            cpus = kernel.cpus()
-            if hart.hart >= len(cpus):
-                return None
-            return next((p for p in kernel.processes() if p.address == cpus[hart.hart][0]), None)
+            return Kernel(reader, info).running(hart.hart)
 
     def known(self) -> Snapshot | None:
         """The snapshot that was taken last, if the machine has not moved since."""

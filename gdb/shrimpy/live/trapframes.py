@@ -251,7 +251,7 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
             if reader is not None:
                 self._follow(pc, registers, reader, places, sv39.root_of(_register(pending, "satp", 0)))
         elif not places.trampoline <= pc < places.trampoline + PAGE:
-            process = _on_hart(Kernel(reader, places.info), _hart(pending)) if reader is not None else None
+            process = Kernel(reader, places.info).running(_hart(pending)) if reader is not None else None
             self._users[pc, sp] = _User(process, process and self._program(process), reader, True, 0)
         return _returning(pending, _FrameId(sp, function.address), {**registers, "pc": pc})
 
@@ -284,7 +284,7 @@ class TrapUnwinder(gdb.unwinder.Unwinder):
         process = None
         if reader is not None:
             kernel = Kernel(reader, places.info)
-            process = _on_stack(kernel, sp) or _on_hart(kernel, _hart(pending))
+            process = _on_stack(kernel, sp) or kernel.running(_hart(pending))
             if process is None or not process.trapframe:
                 return None
             page = reader.read(process.trapframe, trapframe.BYTES)
@@ -362,13 +362,6 @@ def _in(ranges: list[Range], pc: int) -> Range | None:
 
 def _on_stack(kernel: Kernel, sp: int) -> Proc | None:
     return next((p for p in kernel.processes() if p.kstack and p.kstack < sp <= p.kstack + _STACK_BYTES), None)
-
-
-def _on_hart(kernel: Kernel, hart: int) -> Proc | None:
-    cpus = kernel.cpus()
-    if hart >= len(cpus):
-        return None
-    return next((p for p in kernel.processes() if p.address == cpus[hart][0]), None)
 
 
 def _saved_registers(page: bytes, info: DebugInfo) -> dict[str, int]:

@@ -241,11 +241,10 @@ def _store(machine: Aside, what: Bytes, info: DebugInfo) -> Store:
 
 def _who(look: Look, reader: Reader, info: DebugInfo) -> tuple[tuple[Place, ...], Proc | None, str | None]:
     kernel = Kernel(reader, info)
-    running = next((at for at, _ in kernel.cpus()[:1]), 0)
-    process = kernel.process_at(running) if running else None
+    process = kernel.running(0)
     roots = (kernel.root(), *(kernel.tables_beside(process) if process else ()))
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def page_at(va: int) -> tuple[int, int] | None:
         return sv39.first_place(reader, roots, va)
 

@@ -23,7 +23,7 @@ _MOST_WRITTEN = 4  # entries of failures
 _MOST_STEPS = 200
 # When QEMU is told to stop, it tells of the hart that it stopped last, or was told of by this packet. If that is one that GDB let
 # stand still, GDB 13 fails an assertion of its own (skip_inline_frames), as it keeps what it knew of the frames of such a hart.
-_TELL_OF_IT = "python gdb.execute('maintenance packet Hcp{:x}.{:x}'.format(*gdb.selected_thread().ptid))"
+_TELL_OF_IT = "python from shrimpy.memory.remote import Stub; Stub().packet('Hcp{:x}.{:x}'.format(*gdb.selected_thread().ptid))"
 _LOAD = re.compile(r"\tl[bhwd]u?\t\w+,(-?\d+)\((\w+)\)")  # as GDB disassembles it
 
 
