@@ -30,8 +30,8 @@ def load():
     # trampoline: that of a Linux program, which this is not.
     gdb.execute("set osabi none", to_string=True)
     gdb.execute("set architecture riscv:rv64", to_string=True)
-    # After two seconds, its own limit, GDB would ask a machine on a busy host once more, and take the first answer for the
-    # second: a stop was counted twice.
+    # After two seconds, its own limit, GDB would send a packet to a machine on a busy host once more. It would take the first
+    # answer for the second, and a machine that runs would stop for what comes.
     if gdb.parameter("remotetimeout") == 2:
         gdb.execute("set remotetimeout 30", to_string=True)
     # kmem and proc[] are larger than what GDB prints by itself.

@@ -183,6 +183,12 @@ def test_without_a_machine_it_says_what_to_do(kernel, ask, command, tmp_path):
     assert "expected the debugging symbols of an xv6 kernel" in said.err or "no machine" in said.err
 
 
+@pytest.mark.parametrize("before, seconds", [((), 30), (("set remotetimeout 5",), 5)])
+def test_the_kit_has_gdb_wait_for_a_machine_on_a_busy_host(kernel, before, seconds):
+    from lab.machines import debugger
+    assert debugger.batch(kernel.elf, ["output $_gdb_setting(\"remotetimeout\")"], before=before).out.endswith(f"{seconds}")
+
+
 def test_while_it_runs_it_says_to_stop_it(machine: Machine, session):
     gdb = session(machine(1))
     gdb.ask("continue &")

@@ -33,6 +33,7 @@ def test_a_stop_while_gdb_looks_whether_a_breakpoint_s_condition_is_true(machine
             watch.halt()
             assert gdb.ask("output $pc != 0") == "1"
 
+
 def test_a_hart_that_runs_alone_in_vain_and_another_after_it(machine):
     """Told of a hart that it let stand still, GDB 13 would fail an assertion of its own."""
     one = machine(3)
